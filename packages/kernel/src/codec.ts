@@ -1,0 +1,165 @@
+/**
+ * The one binary codec: little-endian, lengths before contents. Readers check every length against what is there,
+ * so a damaged or hostile message ends in KERNEL_SHORT_BYTES and never in a read past the end.
+ */
+import { assert } from './assert.ts';
+import { kernelErrors } from './kernel-errors.ts';
+
+const TWO_32 = 2 ** 32;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Appends to a buffer that grows by doubling. */
+export class ByteWriter {
+  #bytes: Uint8Array;
+  #view: DataView;
+  #length = 0;
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  u8(value: number): this {
+    this.#view.setUint8(this.#room(1), value);
+    return this;
+  }
+
+  u16(value: number): this {
+    this.#view.setUint16(this.#room(2), value, true);
+    return this;
+  }
+
+  u32(value: number): this {
+    this.#view.setUint32(this.#room(4), value, true);
+    return this;
+  }
+
+  /** A safe integer in eight bytes. */
+  u64(value: number): this {
+    assert(Number.isSafeInteger(value) && value >= 0, () => `u64 out of range: ${value}`);
+    const at = this.#room(8);
+    this.#view.setUint32(at, value % TWO_32, true);
+    this.#view.setUint32(at + 4, Math.floor(value / TWO_32), true);
+    return this;
+  }
+
+  /** The bytes as they are, without a length. */
+  raw(bytes: Uint8Array): this {
+    this.#bytes.set(bytes, this.#room(bytes.length));
+    return this;
+  }
+
+  /** A u32 length, then the bytes. */
+  bytes(bytes: Uint8Array): this {
+    return this.u32(bytes.length).raw(bytes);
+  }
+
+  /** UTF-8 with a u32 length. */
+  string(text: string): this {
+    return this.bytes(encoder.encode(text));
+  }
+
+  /** Overwrites a u32 that was written before, such as a length or a checksum known only at the end. */
+  patchU32(at: number, value: number): this {
+    assert(at + 4 <= this.#length, 'patch past the end');
+    this.#view.setUint32(at, value, true);
+    return this;
+  }
+
+  /** A view of what was written; valid until the next write. */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** A copy of what was written. */
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  /** Starts again at the beginning, keeping the memory. */
+  reset(): this {
+    this.#length = 0;
+    return this;
+  }
+
+  #room(count: number): number {
+    const at = this.#length;
+    const need = at + count;
+    if (need > this.#bytes.length) {
+      const bytes = new Uint8Array(Math.max(need, this.#bytes.length * 2));
+      bytes.set(this.#bytes.subarray(0, at));
+      this.#bytes = bytes;
+      this.#view = new DataView(bytes.buffer);
+    }
+    this.#length = need;
+    return at;
+  }
+}
+
+/** Reads in the order in which a ByteWriter wrote. @throws KERNEL_SHORT_BYTES where the bytes end early */
+export class ByteReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2), true);
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+
+  u64(): number {
+    const at = this.#take(8);
+    return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * TWO_32;
+  }
+
+  /** A view of the next `count` bytes, not a copy. */
+  raw(count: number): Uint8Array {
+    const at = this.#take(count);
+    return this.#bytes.subarray(at, at + count);
+  }
+
+  bytes(): Uint8Array {
+    return this.raw(this.u32());
+  }
+
+  string(): string {
+    return decoder.decode(this.bytes());
+  }
+
+  /** Everything that is left, as a view. */
+  rest(): Uint8Array {
+    return this.raw(this.left);
+  }
+
+  #take(count: number): number {
+    if (count > this.left) throw kernelErrors.KERNEL_SHORT_BYTES([count, this.left]);
+    const at = this.#at;
+    this.#at += count;
+    return at;
+  }
+}
+
+export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
+}

@@ -1,0 +1,137 @@
+/**
+ * What a writer, a reader or a peer says to a storage node, and what it answers. One table of message types; the codec for
+ * each stands in message-codec.ts. Every message about a segment carries the epochs, and a node refuses stale ones with
+ * its own in the answer (P18 §2.4, §4.1).
+ */
+import type { Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from '@rokka/kernel';
+
+/** Frame types. Answers carry the request's id; SHIP and its ACK have none, they are a stream. */
+export const MESSAGE = {
+  HELLO: 1,
+  CREATE_SEGMENT: 2,
+  FENCE: 3,
+  TRUNCATE: 4,
+  SHIP: 5,
+  ACK: 6,
+  READ: 7,
+  FETCH: 8,
+  STATUS: 9,
+  PEER_STATE: 10,
+  SHIP_REFUSED: 11,
+  OK: 100,
+  ERROR: 101,
+} as const;
+
+export type SegmentKind = 'full' | 'tail';
+
+export interface SegmentAddress {
+  volume: VolumeId;
+  pg: PgIndex;
+}
+
+export interface Epochs {
+  volumeEpoch: Epoch;
+  membershipEpoch: Epoch;
+}
+
+/** LSNs in (after, through] were annulled by the recovery that opened `volumeEpoch`; no record in it may ever count. */
+export interface TruncationRange {
+  volumeEpoch: Epoch;
+  after: Lsn;
+  through: Lsn;
+}
+
+export interface Hello {
+  protocol: number;
+  cluster: string;
+  /** The node that the caller believes is at this address; a node with another identity refuses. */
+  node: NodeId;
+}
+
+export interface HelloAnswer {
+  protocol: number;
+  node: NodeId;
+  zone: Zone;
+}
+
+/** Idempotent: a segment that exists with the same kind is left alone. Durable before the answer. */
+export interface CreateSegment extends SegmentAddress, Epochs {
+  kind: SegmentKind;
+  /** Pages [firstPage, firstPage + pageCount) of the volume. */
+  firstPage: PageNumber;
+  pageCount: number;
+  /** All six, this node included: whom to gossip with. */
+  members: { node: NodeId; address: string; zone: Zone; kind: SegmentKind }[];
+}
+
+/**
+ * Fence and read in ONE step (aurora.md trap 1): the node makes `volumeEpoch` and all `ranges` durable, refuses every
+ * lower epoch from then on, and only then reads its state for the answer.
+ */
+export interface Fence extends SegmentAddress, Epochs {
+  ranges: TruncationRange[];
+}
+
+export interface SegmentState extends SegmentAddress, Epochs {
+  kind: SegmentKind;
+  /** Every record of the segment chain up to here is on this node. */
+  scl: Lsn;
+  /** Highest VDL that a writer has told this node: everything at or below it is durable for ever. */
+  vdl: Lsn;
+  /** Pages contain everything up to here, on disk (full segments; equals scl for tails). */
+  coalesced: Lsn;
+  /** Records at or below were dropped from the log. */
+  logFloor: Lsn;
+  /** Every truncation range this segment knows. */
+  ranges: TruncationRange[];
+  /** Records above `vdl` up to `scl`, in chain order: what recovery needs to walk the volume chain. */
+  tail: { lsn: Lsn; previousVolumeLsn: Lsn; cpl: boolean }[];
+  /** A damaged segment says so: it counts as unknown, never as "does not have it". */
+  damaged: boolean;
+}
+
+/** Durable before the answer (OK). Refused unless `range.volumeEpoch` equals the node's volume epoch. */
+export interface Truncate extends SegmentAddress, Epochs {
+  range: TruncationRange;
+}
+
+/** Records of one protection group, each sealed, in LSN order; may be empty (a heartbeat that carries the points). */
+export interface Ship extends SegmentAddress, Epochs {
+  vdl: Lsn;
+  /** Protection-group minimum read point: no read below it will come; bounds coalescing together with vdl. */
+  pgmrpl: Lsn;
+  /** Every member has all records at or below, and every full member has them in its pages: the log may drop them. */
+  logFloor: Lsn;
+  records: Uint8Array;
+}
+
+/** Sent after the sync that covers the batch; cumulative. */
+export interface Ack extends SegmentAddress, Epochs {
+  scl: Lsn;
+  coalesced: Lsn;
+}
+
+export interface Read extends SegmentAddress, Epochs {
+  page: PageNumber;
+  /** The page as of this LSN. */
+  readPoint: Lsn;
+  /** Last LSN of this protection group at or below readPoint: the node must have SCL >= this (aurora.md trap 23). */
+  requiredScl: Lsn;
+}
+
+export interface ReadAnswer {
+  /** LSN of the last record in the page, 0 for a page never written. */
+  pageLsn: Lsn;
+  /** PAGE_SIZE bytes, or none for a page never written (all zeroes). */
+  content: Uint8Array;
+}
+
+/** Records after `after` in segment-chain order, at most to `through` and about `limitBytes` (at least one record). */
+export interface Fetch extends SegmentAddress, Epochs {
+  after: Lsn;
+  through: Lsn;
+  limitBytes: number;
+}
+
+/** For gossip; the answer is a SegmentState with an empty tail. */
+export interface PeerState extends SegmentAddress, Epochs {}

@@ -1,0 +1,54 @@
+/**
+ * What the packages above see of the network. The unix-socket driver implements it here; the simulator has its own.
+ *
+ * A frame is a type byte, a request id and a body. Frames arrive whole, in order and checked, or the connection ends
+ * with a coded error: there is no partial delivery and no resend below this interface.
+ */
+import type { CodedError } from '@rokka/kernel';
+
+export interface Frame {
+  /** Meaning of the body; the packages above number their own types from 1. */
+  readonly type: number;
+  /** Pairs an answer with its request. 0 for messages that have no answer. */
+  readonly requestId: number;
+  /** A view that is valid only during the call that delivers it: copy what must outlive it. */
+  readonly body: Uint8Array;
+}
+
+export interface Connection {
+  /** For messages and logs: the path or address of the other side. */
+  readonly peer: string;
+  /** Bytes accepted by `send` and not yet taken by the kernel. */
+  readonly bufferedBytes: number;
+  /**
+   * Queues one frame made of `parts` (not copied: they must not change until they have left). Answers false, and sends
+   * nothing, where the connection has ended or the buffer limit would be exceeded: a slow peer costs bounded memory.
+   */
+  send(type: number, requestId: number, parts: readonly Uint8Array[]): boolean;
+  /** Ends the connection; `onClose` runs once, later. */
+  close(reason?: CodedError): void;
+}
+
+export interface ConnectionHandler {
+  onFrame(connection: Connection, frame: Frame): void;
+  /** Once, when the connection has ended, by either side or by an error. */
+  onClose(connection: Connection, reason: CodedError): void;
+  /** All frames of one read from the socket have been delivered: the moment to act on the batch (group commit). */
+  onBatchEnd?(connection: Connection): void;
+  /** The send buffer has emptied. */
+  onDrain?(connection: Connection): void;
+}
+
+export interface Listener extends AsyncDisposable {
+  readonly address: string;
+}
+
+export interface Network {
+  /** @throws TRANSPORT_ADDRESS_USED, TRANSPORT_PERMISSION, TRANSPORT_PATH_TOO_LONG */
+  listen(address: string, handler: (connection: Connection) => ConnectionHandler): Promise<Listener>;
+  /** @throws TRANSPORT_UNREACHABLE, KERNEL_DEADLINE */
+  connect(address: string, handler: ConnectionHandler, options: { timeoutMs: number }): Promise<Connection>;
+}
+
+/** Largest body accepted; a longer frame, such as one that claims 4 GB, ends the connection with TRANSPORT_FRAME_TOO_LONG. */
+export const FRAME_BODY_BYTES_MAX = 8 * 1024 * 1024;
