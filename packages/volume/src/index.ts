@@ -1,1 +1,2 @@
 export * from './page-store.ts';
+export { MemoryPageStore } from './memory-page-store.ts';

@@ -1,0 +1,89 @@
+/**
+ * A page store in memory that keeps the list of its mini-transactions, so that tests can replay any prefix of them:
+ * what a filesystem looks like after a crash at that point. Not a volume: nothing here is durable.
+ */
+import { must, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
+import { NotReady, type AsyncPageStore, type PageWrite, type Ticket } from './page-store.ts';
+
+export class MemoryPageStore implements AsyncPageStore {
+  readonly pagesMax: number;
+  readonly history: PageWrite[][] = [];
+  #mappedPages: number;
+  readonly #pagesPerGroup: number;
+  readonly #pages = new Map<PageNumber, Uint8Array>();
+  readonly #absent = new Set<PageNumber>();
+
+  constructor(options: { pagesPerGroup?: number; pagesMax?: number } = {}) {
+    this.#pagesPerGroup = options.pagesPerGroup ?? 4096;
+    this.pagesMax = options.pagesMax ?? 1 << 24;
+    this.#mappedPages = this.#pagesPerGroup;
+  }
+
+  /** The store as it would be had only the first `count` mini-transactions survived. */
+  static replay(history: readonly (readonly PageWrite[])[], count: number, options = {}): MemoryPageStore {
+    const store = new MemoryPageStore(options);
+    for (const writes of history.slice(0, count)) {
+      for (const { page } of writes)
+        while (page >= store.#mappedPages) store.#mappedPages += store.#pagesPerGroup;
+      store.apply(writes);
+    }
+    return store;
+  }
+
+  get mappedPages(): number {
+    return this.#mappedPages;
+  }
+
+  get applied(): Ticket {
+    return this.history.length as Ticket;
+  }
+
+  get durable(): Ticket {
+    return this.applied;
+  }
+
+  /** Pushes pages out of memory, so that the next use of each meets NotReady. */
+  evict(pages: Iterable<PageNumber>): void {
+    for (const page of pages) this.#absent.add(page);
+  }
+
+  /** Every page that was ever written. */
+  pagesHeld(): PageNumber[] {
+    return [...this.#pages.keys()];
+  }
+
+  has(page: PageNumber): boolean {
+    return !this.#absent.has(page);
+  }
+
+  page(page: PageNumber): Uint8Array {
+    if (!this.has(page)) throw new NotReady({ pages: [page] });
+    return this.#pages.get(page) ?? new Uint8Array(PAGE_SIZE);
+  }
+
+  apply(writes: readonly PageWrite[]): Ticket {
+    const beyond = writes.find((write) => write.page >= this.#mappedPages);
+    if (beyond) throw new NotReady({ mapPages: beyond.page + 1 });
+    const missing = writes.filter((write, index) => {
+      const initialised = writes
+        .slice(0, index + 1)
+        .some((earlier) => earlier.page === write.page && earlier.init);
+      return !initialised && !this.has(write.page);
+    });
+    if (missing.length > 0) throw new NotReady({ pages: missing.map((write) => write.page) });
+    for (const { page, offset, bytes, init } of writes) {
+      if (init || !this.#pages.has(page)) this.#pages.set(page, new Uint8Array(PAGE_SIZE));
+      this.#absent.delete(page);
+      must(this.#pages.get(page)).set(bytes, offset);
+    }
+    this.history.push(writes.map((write) => ({ ...write, bytes: write.bytes.slice() })));
+    return this.applied;
+  }
+
+  async prepare(lacking: NotReady): Promise<void> {
+    for (const page of lacking.pages) this.#absent.delete(page);
+    while (this.#mappedPages < lacking.mapPages) this.#mappedPages += this.#pagesPerGroup;
+  }
+
+  async whenDurable(): Promise<void> {}
+}
