@@ -11,6 +11,8 @@ export interface Clock {
   nowMs(): number;
   /** Calls `run` once after `delayMs`; the returned function cancels it. Does not keep the process alive. */
   after(delayMs: number, run: () => void): () => void;
+  /** Calls `run` once what has already arrived is dealt with: the end of this turn of the event loop, no timer. */
+  soon(run: () => void): void;
   /** Resolves after `delayMs`, or rejects with the signal's reason. Keeps the process alive. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
@@ -23,6 +25,7 @@ export const systemClock: Clock = {
     timer.unref();
     return () => clearTimeout(timer);
   },
+  soon: (run) => void setImmediate(run),
   sleep(delayMs, signal) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason as Error);
@@ -57,6 +60,10 @@ export class VirtualClock implements Clock {
     const id = this.#made++;
     this.#timers.set(id, { atMs: this.#nowMs + Math.max(0, delayMs), run });
     return () => this.#timers.delete(id);
+  }
+
+  soon(run: () => void): void {
+    this.after(0, run);
   }
 
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
