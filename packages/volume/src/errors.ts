@@ -1,0 +1,16 @@
+import { defineErrors } from '@rokka/kernel';
+
+export const volumeErrors = defineErrors({
+  VOLUME_NONE: (id: string) => `no volume ${id} in this cluster's registry`,
+  VOLUME_EXISTS: (id: string) => `volume ${id} exists already`,
+  VOLUME_FENCED: (id: string, own: number, newer: number) =>
+    `volume ${id} was opened by another writer (epoch ${newer}, ours was ${own}); this one stops for good`,
+  VOLUME_NO_QUORUM: (id: string, pg: number, have: number, ms: number) =>
+    `volume ${id}, protection group ${pg}: ${have} of its storage nodes answered within ${ms} ms, too few for a quorum; start the others (rokka status names them)`,
+  VOLUME_UNREADABLE: (page: number, why: string) =>
+    `page ${page} cannot be read from any full segment: ${why}`,
+  VOLUME_FULL: (pages: number, max: number) => `the volume cannot map ${pages} pages, its limit is ${max}`,
+  VOLUME_CLOSED: (id: string) => `volume ${id} is closed`,
+  VOLUME_INTERRUPTED: (id: string) =>
+    `volume ${id} was opened by someone else while it recovered; open it again`,
+});
