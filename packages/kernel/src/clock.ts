@@ -9,8 +9,11 @@ export interface Clock {
   wallMs(): number;
   /** Monotonic clock, milliseconds with fractions. For deadlines and latencies. */
   nowMs(): number;
-  /** Calls `run` once after `delayMs`; the returned function cancels it. Does not keep the process alive. */
-  after(delayMs: number, run: () => void): () => void;
+  /**
+   * Calls `run` once after `delayMs`; the returned function cancels it. Does not keep the process alive, unless
+   * `keepAlive` says that the process waits for this (a delivery, a reconnection) and not merely guards against it.
+   */
+  after(delayMs: number, run: () => void, options?: { keepAlive?: boolean }): () => void;
   /** Calls `run` once what has already arrived is dealt with: the end of this turn of the event loop, no timer. */
   soon(run: () => void): void;
   /** Resolves after `delayMs`, or rejects with the signal's reason. Keeps the process alive. */
@@ -20,9 +23,9 @@ export interface Clock {
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   nowMs: () => performance.now(),
-  after(delayMs, run) {
+  after(delayMs, run, options = {}) {
     const timer = setTimeout(run, delayMs);
-    timer.unref();
+    if (!options.keepAlive) timer.unref();
     return () => clearTimeout(timer);
   },
   soon: (run) => void setImmediate(run),

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock, VirtualClock, type CodedError } from '@rokka/kernel';
+import type { ConnectionHandler } from './connection.ts';
+import { MemoryNetwork } from './memory-network.ts';
+import { networkConformance } from './network-conformance.ts';
+
+networkConformance('memory network', async () => ({
+  network: new MemoryNetwork({ clock: systemClock }),
+  address: '/node-1.sock',
+  async [Symbol.asyncDispose]() {},
+}));
+
+/** A world on a virtual clock in which `a` is connected to a listener of `b`; every event goes to one log. */
+async function pairOnVirtualClock(delayMs: (link: { from: string }) => number = () => 5) {
+  const clock = new VirtualClock();
+  const network = new MemoryNetwork({ clock, delayMs });
+  const log: string[] = [];
+  const recorder = (name: string): ConnectionHandler => ({
+    onFrame: (_, frame) => log.push(`${clock.nowMs()} ${name} ${Buffer.from(frame.body).toString()}`),
+    onBatchEnd: () => log.push(`${clock.nowMs()} ${name} batch`),
+    onClose: (_, reason: CodedError) => log.push(`${clock.nowMs()} ${name} ${reason.code}`),
+  });
+  await network.endpoint('b').listen('b:1', () => recorder('b'));
+  const connecting = network.endpoint('a').connect('b:1', recorder('a'), { timeoutMs: 1_000 });
+  clock.advanceTo(10);
+  return { clock, network, log, recorder, connection: await connecting };
+}
+
+test('delivery is by the clock, one batch for what arrives together', async () => {
+  const { clock, log, connection } = await pairOnVirtualClock();
+  connection.send(1, 0, [Buffer.from('x')]);
+  connection.send(1, 0, [Buffer.from('y')]);
+  clock.advanceTo(14);
+  assert.deepEqual(log, []);
+  connection.send(1, 0, [Buffer.from('z')]);
+  clock.advanceTo(40);
+  assert.deepEqual(log, ['15 b x', '15 b y', '15 b batch', '19 b z', '19 b batch']);
+});
+
+test('order is kept whatever the delays are', async () => {
+  const delays = [1, 1, 9, 2, 4];
+  const { clock, log, connection } = await pairOnVirtualClock(() => delays.shift() ?? 1);
+  for (const text of ['x', 'y', 'z']) connection.send(1, 0, [Buffer.from(text)]);
+  clock.advanceTo(100);
+  assert.deepEqual(log, ['19 b x', '19 b y', '19 b z', '19 b batch']);
+});
+
+test('a held link keeps frames until it is healed', async () => {
+  const { clock, network, log, connection } = await pairOnVirtualClock();
+  network.hold('a', 'b');
+  connection.send(1, 0, [Buffer.from('x')]);
+  connection.close();
+  clock.advanceTo(500);
+  assert.deepEqual(log, ['10 a TRANSPORT_CLOSED_HERE']);
+  network.heal('a', 'b');
+  clock.advanceTo(501);
+  assert.deepEqual(log.slice(1), ['500 b x', '500 b batch', '500 b TRANSPORT_CLOSED']);
+});
+
+test('a cut breaks both sides, loses what was on its way and refuses connections', async () => {
+  const { clock, network, log, recorder, connection } = await pairOnVirtualClock();
+  connection.send(1, 0, [Buffer.from('lost')]);
+  network.cut('a', 'b');
+  clock.advanceTo(20);
+  assert.deepEqual(log, ['10 a TRANSPORT_RESET', '10 b TRANSPORT_RESET']);
+  assert.equal(connection.send(1, 0, []), false);
+  const refused = network.endpoint('a').connect('b:1', recorder('a'), { timeoutMs: 100 });
+  clock.advanceTo(30);
+  await assert.rejects(refused, { code: 'TRANSPORT_UNREACHABLE' });
+  network.heal('a', 'b');
+  const again = network.endpoint('a').connect('b:1', recorder('a'), { timeoutMs: 100 });
+  clock.advanceTo(60);
+  assert.equal((await again).send(1, 0, []), true);
+});
+
+test('a killed process hears nothing; the other side does', async () => {
+  const { clock, network, log, recorder, connection } = await pairOnVirtualClock();
+  network.kill('b');
+  connection.send(1, 0, [Buffer.from('x')]);
+  clock.advanceTo(20);
+  assert.deepEqual(log, ['10 a TRANSPORT_RESET']);
+  const gone = network.endpoint('a').connect('b:1', recorder('a'), { timeoutMs: 100 });
+  clock.advanceTo(30);
+  await assert.rejects(gone, { code: 'TRANSPORT_UNREACHABLE' });
+});
+
+test('a connection over a held link comes to its deadline, and no handler is left with it', async () => {
+  const { clock, network, log, recorder } = await pairOnVirtualClock();
+  network.hold('b', 'a');
+  const late = network.endpoint('a').connect('b:1', recorder('late'), { timeoutMs: 100 });
+  clock.advanceTo(200);
+  await assert.rejects(late, { code: 'KERNEL_DEADLINE' });
+  network.heal('a', 'b');
+  clock.advanceTo(300);
+  assert.deepEqual(log, ['205 b TRANSPORT_CLOSED']);
+});
+
+test('a body is gone after its delivery', async () => {
+  const clock = new VirtualClock();
+  const network = new MemoryNetwork({ clock });
+  let kept: Uint8Array = new Uint8Array(0);
+  const keeper: ConnectionHandler = { onFrame: (_, { body }) => void (kept = body), onClose() {} };
+  await network.listen('/x', () => keeper);
+  const connecting = network.connect('/x', keeper, { timeoutMs: 10 });
+  clock.advanceTo(1);
+  (await connecting).send(1, 0, [Buffer.from('abc')]);
+  clock.advanceTo(2);
+  assert.deepEqual([...kept], [0xa5, 0xa5, 0xa5]);
+});

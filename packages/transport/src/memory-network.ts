@@ -1,0 +1,183 @@
+/**
+ * A network within the process, for tests and simulation: the same interface and the same order of events as
+ * unix-network.ts, every delivery by the clock that is passed in, so that a virtual clock makes it deterministic.
+ *
+ * Links lie between names. A process (or machine) sees the network through `endpoint(name)`; used directly, the network
+ * connects as `local`, and a listener's name is its address. Links can be cut (connections break), held (nothing is
+ * lost, nothing arrives) and delayed; an endpoint can be killed.
+ */
+import { assert, deadline, Deferred, type Clock } from '@rokka/kernel';
+import {
+  FRAME_BODY_BYTES_MAX,
+  type Connection,
+  type ConnectionHandler,
+  type Listener,
+  type Network,
+} from './connection.ts';
+import { transportErrors } from './errors.ts';
+import { FRAME_HEADER_BYTES } from './frame.ts';
+import { MemoryConnection, type Link, type MemoryLinks } from './memory-connection.ts';
+
+type Accept = (connection: Connection) => ConnectionHandler;
+
+interface MemoryListener {
+  readonly name: string;
+  readonly accept: Accept;
+}
+
+export interface MemoryNetworkOptions {
+  clock: Clock;
+  /** How long a frame is on its way; asked for each. Order within a connection is kept whatever it answers. Default 0. */
+  delayMs?: (link: Link) => number;
+  /** As in unixNetwork; here it bounds what is on its way. Default 16 MiB. */
+  sendLimitBytes?: number;
+}
+
+const keyOf = (link: Link) => JSON.stringify([link.from, link.to]);
+
+export class MemoryNetwork implements Network {
+  readonly #links: MemoryLinks;
+  readonly #listeners = new Map<string, MemoryListener>();
+  /** Every side that is open or has frames on their way, with the listener that owns it. */
+  readonly #connections = new Map<MemoryConnection, MemoryListener | undefined>();
+  readonly #held = new Set<string>();
+  readonly #cut = new Set<string>();
+
+  constructor(options: MemoryNetworkOptions) {
+    const { clock, delayMs = () => 0, sendLimitBytes = 16 * 1024 * 1024 } = options;
+    assert(
+      sendLimitBytes >= FRAME_BODY_BYTES_MAX + FRAME_HEADER_BYTES,
+      'sendLimitBytes holds no whole frame',
+    );
+    this.#links = { clock, sendLimitBytes, delayMs, isHeld: (link) => this.#held.has(keyOf(link)) };
+  }
+
+  /** The network as the process `name` sees it. */
+  endpoint(name: string): Network {
+    return {
+      listen: async (address, accept) => this.#listen(name, address, accept),
+      connect: (address, handler, { timeoutMs }) => this.#connect({ name, address, timeoutMs }, handler),
+    };
+  }
+
+  async listen(address: string, accept: Accept): Promise<Listener> {
+    return this.#listen(address, address, accept);
+  }
+
+  connect(address: string, handler: ConnectionHandler, options: { timeoutMs: number }): Promise<Connection> {
+    return this.#connect({ name: 'local', address, timeoutMs: options.timeoutMs }, handler);
+  }
+
+  /** Breaks every connection between two names, both ways, and refuses new ones until `heal`. */
+  cut(a: string, b: string): void {
+    for (const link of [
+      { from: a, to: b },
+      { from: b, to: a },
+    ]) {
+      this.#cut.add(keyOf(link));
+      for (const connection of this.#between(link)) connection.lose({ why: 'the link was cut' });
+    }
+  }
+
+  /** Frames from one name to another stay on their way until `heal`; nobody is told. */
+  hold(from: string, to: string): void {
+    this.#held.add(keyOf({ from, to }));
+  }
+
+  /** Undoes `cut` and `hold` between two names. */
+  heal(a: string, b: string): void {
+    for (const link of [
+      { from: a, to: b },
+      { from: b, to: a },
+    ]) {
+      this.#cut.delete(keyOf(link));
+      this.#held.delete(keyOf(link));
+      for (const connection of this.#between(link)) connection.resume();
+    }
+  }
+
+  /** The process `name` is killed: its handlers are not called again, the other sides see their connections break. */
+  kill(name: string): void {
+    for (const [address, listener] of this.#listeners) {
+      if (listener.name === name) this.#listeners.delete(address);
+    }
+    for (const connection of this.#connections.keys()) {
+      if (connection.link.from === name) this.#forget(connection, { why: 'ECONNRESET', silent: true });
+      else if (connection.link.to === name) this.#forget(connection, { why: 'ECONNRESET' });
+    }
+  }
+
+  async #listen(name: string, address: string, accept: Accept): Promise<Listener> {
+    if (this.#listeners.has(address))
+      throw transportErrors.TRANSPORT_ADDRESS_USED([address, 'another process listens there']);
+    const listener: MemoryListener = { name, accept };
+    this.#listeners.set(address, listener);
+    return {
+      address,
+      [Symbol.asyncDispose]: async () => {
+        if (this.#listeners.get(address) === listener) this.#listeners.delete(address);
+        for (const [connection, owner] of this.#connections) if (owner === listener) connection.close();
+      },
+    };
+  }
+
+  async #connect(
+    from: { name: string; address: string; timeoutMs: number },
+    handler: ConnectionHandler,
+  ): Promise<Connection> {
+    const { name, address, timeoutMs } = from;
+    const { clock } = this.#links;
+    const opened = new Deferred<Connection>();
+    const refuse = (why: string) => opened.reject(transportErrors.TRANSPORT_UNREACHABLE([address, why]));
+    // Who listens is asked when the request arrives, and is known here only for the choice of the link.
+    const link = { from: name, to: this.#listeners.get(address)?.name ?? address };
+    const near = new MemoryConnection({
+      peer: address,
+      link,
+      links: this.#links,
+      onOpen: (connection) => {
+        opened.resolve(connection);
+        return handler;
+      },
+      onRefused: (reason) => refuse(reason.message),
+    });
+    const arrive = () => {
+      const listener = this.#listeners.get(address);
+      if (this.#cut.has(keyOf(link))) return refuse('the link is cut');
+      if (!listener) return refuse('nobody listens there');
+      if (!this.#held.has(keyOf(link)) && !near.ended) this.#accept(near, listener);
+    };
+    clock.after(this.#links.delayMs(link), arrive, { keepAlive: true });
+    try {
+      return await deadline(opened.promise, { what: `connecting to ${address}`, ms: timeoutMs, clock });
+    } catch (error) {
+      near.close();
+      throw error;
+    }
+  }
+
+  #accept(near: MemoryConnection, listener: MemoryListener): void {
+    const far = new MemoryConnection({
+      peer: near.peer,
+      link: { from: near.link.to, to: near.link.from },
+      links: this.#links,
+      onOpen: listener.accept,
+      onRefused: () => {},
+    });
+    // Finished sides are swept here, where the map grows, so that it stays as small as what is open.
+    for (const old of this.#connections.keys()) if (old.finished) this.#connections.delete(old);
+    this.#connections.set(near, undefined).set(far, listener);
+    near.join(far);
+  }
+
+  #forget(connection: MemoryConnection, end: { why: string; silent?: boolean }): void {
+    connection.lose(end);
+    this.#connections.delete(connection);
+  }
+
+  #between(link: Link): MemoryConnection[] {
+    return [...this.#connections.keys()].filter(
+      (connection) => connection.link.from === link.from && connection.link.to === link.to,
+    );
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * One connection over a unix socket: greets, cuts what arrives into frames, queues what is sent.
+ *
+ * Fault model: the other side may be a stranger, may stop reading, stop writing, die in the middle of a frame or send
+ * anything at all. Each ends this connection with a coded reason and costs bounded memory; none ends the process.
+ * A coded error thrown by the handler (a message it cannot read) ends the connection too; any other throw is our own
+ * mistake and passes through.
+ */
+import type * as net from 'node:net';
+import { isCoded, type Clock, type CodedError } from '@rokka/kernel';
+import type { Connection, ConnectionHandler, Frame } from './connection.ts';
+import { transportErrors } from './errors.ts';
+import { bodyLength, encodeFrame, encodeFrameHeader, FRAME_HEADER_BYTES, FrameDecoder } from './frame.ts';
+import { PREAMBLE, PreambleReader } from './preamble.ts';
+
+/** Shorter frames are copied into one buffer: cheaper than another entry in the vector of the write. */
+const COPIED_BODY_BYTES_MAX = 2048;
+/** What `close` leaves to a slow reader for taking what was queued. */
+const CLOSE_FLUSH_MS = 1_000;
+
+export interface ConnectionLimits {
+  /** Most bytes accepted by `send` and not yet taken by the kernel. */
+  sendLimitBytes: number;
+  preambleTimeoutMs: number;
+  /** Ends a connection on which nothing arrived for so long; without it a silent one stays. */
+  idleTimeoutMs?: number | undefined;
+}
+
+export interface UnixConnectionOptions {
+  socket: net.Socket;
+  peer: string;
+  clock: Clock;
+  limits: ConnectionLimits;
+  /** The other side has greeted: the connection is there. */
+  onOpen: (connection: Connection) => ConnectionHandler;
+  /** It ended before it was there; no handler knows of it. */
+  onRefused: (reason: CodedError) => void;
+}
+
+export class UnixConnection implements Connection {
+  readonly peer: string;
+  readonly #socket: net.Socket;
+  readonly #clock: Clock;
+  readonly #limits: ConnectionLimits;
+  readonly #onOpen: UnixConnectionOptions['onOpen'];
+  readonly #onRefused: UnixConnectionOptions['onRefused'];
+  readonly #preamble: PreambleReader;
+  readonly #decoder: FrameDecoder;
+  /** Set once the other side has greeted. */
+  #handler: ConnectionHandler | undefined;
+  /** Set once the connection is ending: nothing more is delivered or accepted. */
+  #reason: CodedError | undefined;
+  /** Sent in this tick and not yet given to the socket. */
+  #queue: Uint8Array[] = [];
+  #queueBytes = 0;
+  #receivedMs: number;
+  #cancelTimer: () => void;
+
+  constructor(options: UnixConnectionOptions) {
+    const { socket, peer, clock, limits } = options;
+    this.peer = peer;
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#onOpen = options.onOpen;
+    this.#onRefused = options.onRefused;
+    this.#preamble = new PreambleReader(peer);
+    this.#decoder = new FrameDecoder(peer);
+    this.#receivedMs = clock.nowMs();
+    const { preambleTimeoutMs } = limits;
+    this.#cancelTimer = clock.after(preambleTimeoutMs, () =>
+      this.#fail(transportErrors.TRANSPORT_PREAMBLE_LATE([peer, preambleTimeoutMs])),
+    );
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('end', () => this.#end());
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      this.#fail(transportErrors.TRANSPORT_RESET([peer, error.code ?? error.message], { cause: error })),
+    );
+    socket.on('close', () => this.#closed());
+    socket.write(PREAMBLE);
+  }
+
+  get bufferedBytes(): number {
+    return this.#queueBytes + this.#socket.writableLength;
+  }
+
+  send(type: number, requestId: number, parts: readonly Uint8Array[]): boolean {
+    if (this.#reason) return false;
+    const length = bodyLength(parts);
+    const bytes = FRAME_HEADER_BYTES + length;
+    if (this.bufferedBytes + bytes > this.#limits.sendLimitBytes) return false;
+    if (this.#queue.length === 0) process.nextTick(() => this.#flush());
+    if (length <= COPIED_BODY_BYTES_MAX) {
+      this.#queue.push(encodeFrame(type, requestId, parts));
+    } else {
+      const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
+      encodeFrameHeader(header, { type, requestId, parts, length });
+      this.#queue.push(header, ...parts.filter((part) => part.length > 0));
+    }
+    this.#queueBytes += bytes;
+    return true;
+  }
+
+  close(reason?: CodedError): void {
+    if (this.#reason) return;
+    this.#flush();
+    this.#reason = reason ?? transportErrors.TRANSPORT_CLOSED_HERE([this.peer]);
+    this.#cancelTimer();
+    this.#cancelTimer = this.#clock.after(CLOSE_FLUSH_MS, () => this.#socket.destroy());
+    this.#socket.destroySoon();
+  }
+
+  /** Gives the socket all that was sent in this tick, as one vector. */
+  #flush(): void {
+    const last = this.#queue.pop();
+    if (!last) return;
+    this.#socket.cork();
+    for (const part of this.#queue) this.#socket.write(part);
+    this.#socket.write(last, (error) => {
+      if (!error && !this.#reason && this.bufferedBytes === 0) this.#handler?.onDrain?.(this);
+    });
+    this.#socket.uncork();
+    this.#queue = [];
+    this.#queueBytes = 0;
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#reason) return;
+    if (this.#limits.idleTimeoutMs !== undefined) this.#receivedMs = this.#clock.nowMs();
+    try {
+      const bytes = this.#handler ? chunk : this.#preamble.push(chunk);
+      if (!bytes) return;
+      this.#handler ??= this.#open();
+      if (bytes.length === 0) return;
+      this.#decoder.push(bytes, (frame) => this.#deliver(frame));
+      if (!this.#reason) this.#handler.onBatchEnd?.(this);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      this.#fail(error);
+    }
+  }
+
+  #open(): ConnectionHandler {
+    this.#cancelTimer();
+    this.#watchIdle();
+    return this.#onOpen(this);
+  }
+
+  #deliver(frame: Frame): boolean {
+    if (!this.#reason) this.#handler?.onFrame(this, frame);
+    return !this.#reason;
+  }
+
+  /** One timer that looks again when the time could be up, instead of one that is set anew by every frame. */
+  #watchIdle(): void {
+    const { idleTimeoutMs } = this.#limits;
+    if (idleTimeoutMs === undefined) return;
+    const leftMs = this.#receivedMs + idleTimeoutMs - this.#clock.nowMs();
+    if (leftMs <= 0) return this.#fail(transportErrors.TRANSPORT_IDLE([this.peer, idleTimeoutMs]));
+    this.#cancelTimer = this.#clock.after(leftMs, () => this.#watchIdle());
+  }
+
+  #end(): void {
+    try {
+      this.#decoder.end();
+      this.#fail(transportErrors.TRANSPORT_CLOSED([this.peer]));
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      this.#fail(error);
+    }
+  }
+
+  /** Ends at once; what was queued is lost. */
+  #fail(reason: CodedError): void {
+    this.#reason ??= reason;
+    this.#socket.destroy();
+  }
+
+  #closed(): void {
+    this.#cancelTimer();
+    const reason = this.#reason ?? transportErrors.TRANSPORT_CLOSED([this.peer]);
+    this.#reason = reason;
+    this.#queue = [];
+    this.#queueBytes = 0;
+    if (this.#handler) this.#handler.onClose(this, reason);
+    else this.#onRefused(reason);
+  }
+}
