@@ -1,1 +1,17 @@
-export {};
+/** Shows a filesystem as a mount, in the Linux kernel's FUSE protocol. */
+export { FuseServer, type FuseEnd, type FuseServerOptions } from './server.ts';
+export type { FuseStatistics } from './session.ts';
+export type { ReaderKind } from './channel.ts';
+export type {
+  AttributeChange,
+  Creation,
+  DirectoryEntry,
+  DirectoryPlace,
+  FileAttributes,
+  FuseHandler,
+  StatFs,
+  Time,
+} from './handler.ts';
+export { MOUNT_TYPE, unmount } from './mount.ts';
+export { readMountTable, type MountEntry } from './mount-table.ts';
+export { fuseErrors } from './errors.ts';

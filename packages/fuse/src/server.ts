@@ -1,0 +1,185 @@
+/**
+ * A filesystem at a mount point, for as long as it can keep its word: ties mount, device and session together and owns all
+ * three. When the session fails, the mount is aborted and taken away; it is never resumed (session.ts says why).
+ */
+import { deadline, Deferred, describeError, type Clock } from '@rokka/kernel';
+import { Channel, type ReaderKind } from './channel.ts';
+import { fuseErrors } from './errors.ts';
+import type { FuseHandler } from './handler.ts';
+import { mount, unmount, type Mounted } from './mount.ts';
+import { FuseSession, type FuseStatistics } from './session.ts';
+
+export interface FuseServerOptions {
+  readonly handler: FuseHandler;
+  /** An existing directory; its path is free again when the server has ended. */
+  readonly mountPoint: string;
+  readonly clock: Clock;
+  /** One line for each thing that an operator should know. */
+  readonly log: (line: string) => void;
+  /** First column of df(1). Default `rokka`. */
+  readonly source?: string;
+  /** Default `/dev/fuse`. */
+  readonly device?: string;
+  /**
+   * `direct` (default): reads and writes go past the kernel's page cache, so that one write is one request and nothing is
+   * cached twice. `kernel`: pages stay in the kernel's cache too; for programs that read the same files over and over.
+   */
+  readonly cache?: 'direct' | 'kernel';
+  /** Default `auto`: `epoll` where this Node can, else `pool`. */
+  readonly reader?: ReaderKind;
+  /** Reads that wait at once with the reader `pool`. Default 2. */
+  readonly poolReads?: number;
+  /** For mount(8), umount(8), the kernel's first request, and what must become durable at the end. Default 10 s. */
+  readonly timeoutMs?: number;
+}
+
+/** Why the mount is no more: unmounted, by whomever, or failed. */
+export type FuseEnd = { readonly kind: 'unmounted' } | { readonly kind: 'failed'; readonly error: unknown };
+
+export class FuseServer implements AsyncDisposable {
+  readonly #options: FuseServerOptions;
+  readonly #limits: { timeoutMs: number; clock: Clock };
+  readonly #mountPoint: string;
+  readonly #channel: Channel;
+  readonly #session: FuseSession;
+  readonly #ended = new Deferred<FuseEnd>();
+  readonly #deviceClosed = new Deferred<void>();
+  /** While the kernel may still send requests. */
+  #served = true;
+  #failed = false;
+  #aborting: Promise<void> | undefined;
+  #disposed: Promise<void> | undefined;
+
+  /**
+   * Mounts and serves. Resolves when kernel and server have agreed, so that the path can be used. From then on this process
+   * must not touch a path under the mount point by a synchronous call: it would wait for itself.
+   *
+   * @throws FUSE_NO_DEVICE, FUSE_NOT_PERMITTED, FUSE_NO_MOUNT_POINT, FUSE_ALREADY_MOUNTED, FUSE_NO_MOUNT_PROGRAM,
+   *   FUSE_MOUNT_FAILED, FUSE_NO_EPOLL, FUSE_KERNEL_TOO_OLD, KERNEL_DEADLINE
+   */
+  static async mount(options: FuseServerOptions): Promise<FuseServer> {
+    const limits = { timeoutMs: options.timeoutMs ?? 10_000, clock: options.clock };
+    const mounted = await mount({
+      ...limits,
+      mountPoint: options.mountPoint,
+      source: options.source ?? 'rokka',
+      device: options.device ?? '/dev/fuse',
+    });
+    const server = new FuseServer(options, limits, mounted);
+    try {
+      await deadline(server.#session.begun, { what: 'FUSE INIT', ms: limits.timeoutMs, clock: limits.clock });
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: FuseServerOptions,
+    limits: { timeoutMs: number; clock: Clock },
+    mounted: Mounted,
+  ) {
+    this.#options = options;
+    this.#limits = limits;
+    this.#mountPoint = mounted.mountPoint;
+    this.#session = new FuseSession({
+      handler: options.handler,
+      cache: options.cache ?? 'direct',
+      send: (reply, length) => this.#channel.reply(reply, length),
+      onFailure: (error) => this.#onFailure(error),
+      onFull: () => this.#channel.pause(),
+      onRoom: () => this.#channel.resume(),
+    });
+    this.#channel = new Channel(mounted.fd, {
+      reader: options.reader ?? 'auto',
+      poolReads: options.poolReads ?? 2,
+      events: {
+        onRequest: (bytes, length) => this.#session.onRequest(bytes, length),
+        onEnd: (reason) => this.#onEnd(reason),
+      },
+    });
+  }
+
+  /** Absolute, without symbolic links. */
+  get mountPoint(): string {
+    return this.#mountPoint;
+  }
+
+  /** Resolves when the kernel has let go of the mount, or as soon as the mount has failed. Never rejects. */
+  get ended(): Promise<FuseEnd> {
+    return this.#ended.promise;
+  }
+
+  get readerKind(): 'epoll' | 'pool' {
+    return this.#channel.readerKind;
+  }
+
+  statistics(): FuseStatistics {
+    return this.#session.statistics();
+  }
+
+  /**
+   * Unmounts: cleanly where nothing is open, else by force, so that whoever still uses a file gets errors. After a clean
+   * end all that was written is durable, as with any filesystem. Never rejects; what goes wrong is logged.
+   */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed ??= this.#dispose();
+    return this.#disposed;
+  }
+
+  async #dispose(): Promise<void> {
+    if (this.#served && !this.#aborting) {
+      try {
+        await unmount(this.#mountPoint, { ...this.#limits, how: 'clean' });
+      } catch (error) {
+        this.#log(`unmounting by force: ${describeError(error)}`);
+        this.#aborting = this.#abort();
+      }
+    }
+    await this.#aborting;
+    // Other mount namespaces may still show a copy of the mount: closing the device ends those too.
+    this.#channel.close();
+    await this.#within('closing the device', this.#deviceClosed.promise);
+    if (this.#failed) return;
+    const durable = this.#options.handler.syncAll();
+    if (durable) await this.#within('making the last writes durable', durable);
+  }
+
+  #onFailure(error: unknown): void {
+    this.#failed = true;
+    this.#log(`the mount fails, it answers EIO from now on: ${describeError(error)}`);
+    this.#ended.resolve({ kind: 'failed', error });
+    this.#aborting ??= this.#abort();
+  }
+
+  #onEnd(reason: Error | undefined): void {
+    this.#served = false;
+    this.#deviceClosed.resolve();
+    if (!reason) this.#ended.resolve({ kind: 'unmounted' });
+    else this.#session.fail(fuseErrors.FUSE_CHANNEL_FAILED([reason.message], { cause: reason }));
+  }
+
+  /** Makes the path free and fails whoever still uses the mount. Never rejects. */
+  async #abort(): Promise<void> {
+    for (const how of ['abort', 'lazy'] as const) {
+      try {
+        return await unmount(this.#mountPoint, { ...this.#limits, how });
+      } catch (error) {
+        this.#log(`unmounting (${how}): ${describeError(error)}`);
+      }
+    }
+  }
+
+  async #within(what: string, work: Promise<void>): Promise<void> {
+    try {
+      await deadline(work, { what, ms: this.#limits.timeoutMs, clock: this.#limits.clock });
+    } catch (error) {
+      this.#log(describeError(error));
+    }
+  }
+
+  #log(text: string): void {
+    this.#options.log(`fuse ${this.#mountPoint}: ${text}`);
+  }
+}
