@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { asLsn, isCoded, type Lsn } from '@rokka/kernel';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   and,
   atLeast,
@@ -18,7 +18,7 @@ import {
   type QuorumExpression,
 } from './expression.ts';
 
-const LETTERS = [...'ABCDEF'];
+const LETTERS = Array.from('ABCDEF');
 
 const leaf = fc
   .uniqueArray(fc.constantFrom(...LETTERS), { minLength: 1, maxLength: 6 })
@@ -37,7 +37,9 @@ function satisfyingSets(rule: QuorumExpression): Set<string> {
   const all = subsets(LETTERS).map((set) => set.join(''));
   if (rule.kind === 'atLeast')
     return new Set(
-      all.filter((set) => [...set].filter((member) => rule.members.includes(member)).length >= rule.count),
+      all.filter(
+        (set) => Array.from(set).filter((member) => rule.members.includes(member)).length >= rule.count,
+      ),
     );
   const parts = rule.parts.map(satisfyingSets);
   return new Set(
@@ -53,7 +55,7 @@ function subsets(members: readonly Member[]): Member[][] {
   return [...rest, ...rest.map((set) => [members[0], ...set])];
 }
 
-const disjoint = (a: string, b: string) => ![...a].some((member) => b.includes(member));
+const disjoint = (a: string, b: string) => !Array.from(a).some((member) => b.includes(member));
 
 test('satisfied, minimal sets and overlap agree with plain set algebra', () => {
   fc.assert(
@@ -68,10 +70,10 @@ test('satisfied, minimal sets and overlap agree with plain set algebra', () => {
       const minimal = [...firstSets].filter(
         (set) =>
           ![...firstSets].some(
-            (other) => other !== set && [...other].every((member) => set.includes(member)),
+            (other) => other !== set && Array.from(other).every((member) => set.includes(member)),
           ),
       );
-      const found = minimalSets(first).map((set) => [...set].sort().join(''));
+      const found = minimalSets(first).map((set) => Array.from(set).sort().join(''));
       assert.deepEqual(found.sort(), minimal.sort());
 
       const secondSets = satisfyingSets(second);
@@ -125,12 +127,12 @@ test('three of six do not meet three of six, and the answer names two sets', () 
 });
 
 test('more members than can be enumerated is a coded error', () => {
-  const many = atLeast(6, [...'ABCDEFGHIJK']);
+  const many = atLeast(6, Array.from('ABCDEFGHIJK'));
   assert.throws(
     () => minimalSets(many),
     (error) => isCoded(error, 'QUORUM_TOO_MANY_MEMBERS'),
   );
-  assert.equal(minimalSets(atLeast(5, [...'ABCDEFGHIJ'])).length, 252);
+  assert.equal(minimalSets(atLeast(5, Array.from('ABCDEFGHIJ'))).length, 252);
 });
 
 test('a rule that nobody can satisfy, or that names a member twice, is our own mistake', () => {

@@ -5,7 +5,7 @@ import { isCoded } from '@rokka/kernel';
 import { and, atLeast, minimalSets, or, overlaps, satisfied, type QuorumExpression } from './expression.ts';
 import { adopted, joint, standardFormulas, type QuorumFormulas } from './formulas.ts';
 
-const of = (count: number, letters: string) => atLeast(count, [...letters]);
+const of = (count: number, letters: string) => atLeast(count, Array.from(letters));
 const plain = (letters: string): QuorumFormulas => ({ write: of(4, letters), read: of(3, letters) });
 const withFull = (letters: string, full: string): QuorumFormulas => ({
   write: or(of(4, letters), of(3, full)),
@@ -21,7 +21,7 @@ function meets(first: QuorumExpression, second: QuorumExpression): void {
 function misses(first: QuorumExpression, second: QuorumExpression, one: string, other: string): void {
   assert.equal(overlaps(first, second).holds, false);
   assert.ok(satisfied(first, has(one)) && satisfied(second, has(other)));
-  assert.ok(![...one].some(has(other)));
+  assert.ok(!Array.from(one).some(has(other)));
 }
 
 const e1 = plain('ABCDEF');
@@ -102,7 +102,7 @@ describe('a zone away for long, 4 of 6 becomes 3 of 4 (§8)', () => {
 });
 
 describe('full and tail members (§9)', () => {
-  const members = [...'ABCDEF'].map((member) => ({
+  const members = Array.from('ABCDEF').map((member) => ({
     member,
     kind: 'ACE'.includes(member) ? ('full' as const) : ('tail' as const),
   }));
@@ -142,7 +142,7 @@ describe('full and tail members (§9)', () => {
   test('one full and one tail a zone keep AZ+1: any zone and one more may go, and reads go on', () => {
     const zones = ['AB', 'CD', 'EF'];
     for (const zone of zones) {
-      const rest = [...'ABCDEF'].filter((member) => !zone.includes(member));
+      const rest = Array.from('ABCDEF').filter((member) => !zone.includes(member));
       assert.ok(satisfied(formulas.write, (member) => rest.includes(member)));
       for (const extra of rest)
         assert.ok(satisfied(formulas.read, (member) => rest.includes(member) && member !== extra));

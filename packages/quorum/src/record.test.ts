@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { asEpoch, asLsn, asPageNumber, asPgIndex, PAGE_SIZE, SeededRandom } from '@rokka/kernel';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   applyRecord,
   encodeRecord,

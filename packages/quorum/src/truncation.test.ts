@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { asEpoch, asLsn, isCoded } from '@rokka/kernel';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Truncation, type TruncationRange } from './truncation.ts';
 
 const range = (volumeEpoch: number, after: number, through: number): TruncationRange => ({
