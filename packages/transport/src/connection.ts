@@ -25,11 +25,15 @@ export interface Connection {
    * nothing, where the connection has ended or the buffer limit would be exceeded: a slow peer costs bounded memory.
    */
   send(type: number, requestId: number, parts: readonly Uint8Array[]): boolean;
-  /** Ends the connection; `onClose` runs once, later. */
+  /**
+   * Ends the connection; `onClose` runs once, later. What was sent before still leaves, as long as the other side takes
+   * it within a second.
+   */
   close(reason?: CodedError): void;
 }
 
 export interface ConnectionHandler {
+  /** A coded error thrown from here (a message that cannot be read) ends the connection with it; any other is a bug. */
   onFrame(connection: Connection, frame: Frame): void;
   /** Once, when the connection has ended, by either side or by an error. */
   onClose(connection: Connection, reason: CodedError): void;
@@ -44,9 +48,19 @@ export interface Listener extends AsyncDisposable {
 }
 
 export interface Network {
-  /** @throws TRANSPORT_ADDRESS_USED, TRANSPORT_PERMISSION, TRANSPORT_PATH_TOO_LONG */
+  /**
+   * `handler` is called for each connection once its other side has greeted. The listener owns these connections: they
+   * end when it is disposed.
+   *
+   * @throws TRANSPORT_ADDRESS_USED, TRANSPORT_PERMISSION, TRANSPORT_PATH_TOO_LONG, TRANSPORT_LISTEN_FAILED
+   */
   listen(address: string, handler: (connection: Connection) => ConnectionHandler): Promise<Listener>;
-  /** @throws TRANSPORT_UNREACHABLE, KERNEL_DEADLINE */
+  /**
+   * Resolves once the other side has greeted; the caller owns the connection. Frames may reach `handler` before the
+   * caller runs on. Where this throws, `handler` hears nothing.
+   *
+   * @throws TRANSPORT_UNREACHABLE, TRANSPORT_NOT_ROKKA, TRANSPORT_WRONG_VERSION, KERNEL_DEADLINE
+   */
   connect(address: string, handler: ConnectionHandler, options: { timeoutMs: number }): Promise<Connection>;
 }
 

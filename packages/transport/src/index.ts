@@ -3,4 +3,7 @@ export * from './connection.ts';
 export { transportErrors } from './errors.ts';
 export { unixNetwork, type UnixNetworkOptions } from './unix-network.ts';
 export { MemoryNetwork, type MemoryNetworkOptions } from './memory-network.ts';
+export { connectWith } from './late-handler.ts';
 export type { Link } from './memory-connection.ts';
+export { Caller, type Answer, type CallerOptions } from './caller.ts';
+export { Reconnector, type ReconnectorOptions } from './reconnector.ts';

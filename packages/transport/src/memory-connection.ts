@@ -72,10 +72,6 @@ export class MemoryConnection implements Connection {
     return this.#queueBytes;
   }
 
-  get ended(): boolean {
-    return this.#ended;
-  }
-
   /** Ended, and nothing of it is on its way any more. */
   get finished(): boolean {
     return this.#ended && this.#queue.length === 0;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { systemClock, VirtualClock, type CodedError } from '@rokka/kernel';
 import type { ConnectionHandler } from './connection.ts';
 import { MemoryNetwork } from './memory-network.ts';
-import { networkConformance } from './network-conformance.ts';
+import { networkConformance } from './testing/network-conformance.ts';
 
 networkConformance('memory network', async () => ({
   network: new MemoryNetwork({ clock: systemClock }),

@@ -129,29 +129,33 @@ export class MemoryNetwork implements Network {
     const { clock } = this.#links;
     const opened = new Deferred<Connection>();
     const refuse = (why: string) => opened.reject(transportErrors.TRANSPORT_UNREACHABLE([address, why]));
-    // Who listens is asked when the request arrives, and is known here only for the choice of the link.
-    const link = { from: name, to: this.#listeners.get(address)?.name ?? address };
-    const near = new MemoryConnection({
-      peer: address,
-      link,
-      links: this.#links,
-      onOpen: (connection) => {
-        opened.resolve(connection);
-        return handler;
-      },
-      onRefused: (reason) => refuse(reason.message),
-    });
+    let near: MemoryConnection | undefined;
+    let late = false;
     const arrive = () => {
       const listener = this.#listeners.get(address);
+      const link = { from: name, to: listener?.name ?? address };
       if (this.#cut.has(keyOf(link))) return refuse('the link is cut');
       if (!listener) return refuse('nobody listens there');
-      if (!this.#held.has(keyOf(link)) && !near.ended) this.#accept(near, listener);
+      if (late || this.#links.isHeld(link)) return;
+      near = new MemoryConnection({
+        peer: address,
+        link,
+        links: this.#links,
+        onOpen: (connection) => {
+          opened.resolve(connection);
+          return handler;
+        },
+        onRefused: (reason) => refuse(reason.message),
+      });
+      this.#accept(near, listener);
     };
-    clock.after(this.#links.delayMs(link), arrive, { keepAlive: true });
+    const to = this.#listeners.get(address)?.name ?? address;
+    clock.after(this.#links.delayMs({ from: name, to }), arrive, { keepAlive: true });
     try {
       return await deadline(opened.promise, { what: `connecting to ${address}`, ms: timeoutMs, clock });
     } catch (error) {
-      near.close();
+      late = true;
+      near?.close();
       throw error;
     }
   }

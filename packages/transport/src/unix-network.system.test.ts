@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { systemClock } from '@rokka/kernel';
-import { networkConformance } from './network-conformance.ts';
+import { networkConformance } from './testing/network-conformance.ts';
 import { unixNetwork } from './unix-network.ts';
 
 for (const [name, below] of [

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deadline, Deferred, isCoded, type CodedError } from '@rokka/kernel';
-import type { Connection, ConnectionHandler, Network } from './connection.ts';
-import { transportErrors } from './errors.ts';
+import type { Connection, ConnectionHandler, Network } from '../connection.ts';
+import { transportErrors } from '../errors.ts';
 
 export interface NetworkUnderTest {
   network: Network;
@@ -71,8 +71,8 @@ export function networkConformance(
   name: string,
   make: () => Promise<NetworkUnderTest & AsyncDisposable>,
 ): void {
-  const check = (what: string, run: (under: NetworkUnderTest) => Promise<void>) =>
-    test(`${name}: ${what}`, { timeout: 20_000 }, async () => {
+  const check = (what: string, run: (under: NetworkUnderTest) => Promise<void>): void =>
+    void test(`${name}: ${what}`, { timeout: 20_000 }, async () => {
       await using under = await make();
       await run(under);
     });
