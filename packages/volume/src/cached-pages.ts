@@ -16,6 +16,8 @@ import { NotReady, type PageStore, type PageWrite, type Ticket } from './page-st
 import { RecordArena } from './record-arena.ts';
 import { MTR_BYTES_MAX, type RecordSink } from './record-sink.ts';
 
+/** An operation needs all its pages in memory at once, so a cache of less than some MiB serves no filesystem. */
+export const PAGE_CACHE_BYTES_DEFAULT = 256 * 1024 * 1024;
 /** Handed out for pages that were never mapped. */
 const ZEROES = new Uint8Array(PAGE_SIZE);
 /** A record needs a range; an INIT of a page that stays all zeroes has this one. */
@@ -29,6 +31,7 @@ export class CachedPages implements PageStore {
   #refused: { bytes: number; records: number } | undefined;
 
   constructor(sink: RecordSink, options: { sizeBytes: number }) {
+    assert(sink.durable >= sink.applied, 'an empty cache would read past what is not durable yet');
     this.#sink = sink;
     this.#frames = new PageFrames(options);
   }

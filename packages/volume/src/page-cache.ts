@@ -8,12 +8,10 @@
  * no content, so it may overtake a fetch; were the fetch taken in later, it would bring the old content back.
  */
 import { Deferred, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
-import { CachedPages } from './cached-pages.ts';
+import { CachedPages, PAGE_CACHE_BYTES_DEFAULT } from './cached-pages.ts';
 import type { AsyncPageStore, NotReady, PageWrite, Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
 
-/** An operation needs all its pages at once, and there is one page of the log to each that is not durable yet. */
-export const PAGE_CACHE_BYTES_DEFAULT = 256 * 1024 * 1024;
 /** Enough to hide a storage node's latency; more would only queue up there. */
 const FETCHES_MAX = 32;
 

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { asPageNumber, CodedError, deadline, isCoded, PAGE_SIZE, SeededRandom } from '@rokka/kernel';
+import type { Ticket } from './page-store.ts';
+import { SharedPageHost } from './shared-page-host.ts';
+import { MovingSink } from './testing/moving-sink.ts';
+import type { WorkerTask } from './testing/shared-store-worker.ts';
+
+const WORKER = new URL('testing/shared-store-worker.ts', import.meta.url);
+const page = (n: number) => asPageNumber(n);
+
+/** A worker at its task. `said` is its next message; an error in it is an error here. */
+function start(host: SharedPageHost, task: Omit<WorkerTask, 'memory'>) {
+  const worker = new Worker(WORKER, { workerData: { ...task, memory: host.memory } });
+  const said = async <T>() => {
+    const [message] = (await deadline(once(worker, 'message'), { what: task.task, ms: 30_000 })) as [T];
+    return message;
+  };
+  return { said, [Symbol.asyncDispose]: async () => void (await worker.terminate()) };
+}
+
+test('a worker reads what it wrote, and the sink has it all', async () => {
+  for (const [seed, cachePages] of [
+    [1, 8],
+    [2, 20],
+    [3, 100],
+  ]) {
+    const sink = new MovingSink(new SeededRandom(seed), { mappedPages: 32, outstandingMax: 40 });
+    await using host = await SharedPageHost.open(sink);
+    await using worker = start(host, { task: 'random', cachePages, seed, count: 700 });
+    const { applied, pages } = await worker.said<{ applied: Ticket; pages: Uint8Array[] }>();
+    assert.equal(host.ticketNow(), applied);
+    assert.ok(host.durable === applied && sink.durable === applied && sink.applied === applied);
+    assert.ok(sink.mappedPages >= 64);
+    for (const [n, content] of pages.entries())
+      assert.deepEqual(sink.pages.get(page(n)) ?? new Uint8Array(PAGE_SIZE), content, `page ${n}`);
+  }
+});
+
+test('100,000 small mini-transactions arrive, more than once around the ring', async () => {
+  const sink = new MovingSink(new SeededRandom(4), { outstandingMax: 5000, stepMax: 4000 });
+  await using host = await SharedPageHost.open(sink);
+  await using worker = start(host, { task: 'small', cachePages: 16, count: 100_000 });
+  await worker.said();
+  const ticket = host.ticketNow();
+  assert.equal(ticket, 100_000);
+  await deadline(host.whenDurable(ticket), { what: 'durability', ms: 30_000 });
+  assert.equal(sink.mtrs.length, 100_000);
+  assert.ok(sink.mtrs.reduce((sum, mtr) => sum + 8 + mtr.length, 0) > host.memory.ring.byteLength);
+  assert.equal(new DataView(sink.pages.get(page(1))!.buffer).getUint32(100, true), 99_999);
+});
+
+test('a full ring stops the worker until the sink takes more', async () => {
+  const sink = new MovingSink(new SeededRandom(5), { outstandingMax: 100, stepMax: 50, mappedPages: 4096 });
+  sink.held = true;
+  await using host = await SharedPageHost.open(sink);
+  await using worker = start(host, { task: 'bulk', cachePages: 4096, count: 2500 });
+  const fit = 100 + Math.floor(host.memory.ring.byteLength / (8 + 56 + 4 + 4 + PAGE_SIZE));
+  const done = worker.said<{ applied: number }>();
+  while (host.ticketNow() < fit) await new Promise((resolve) => setImmediate(resolve));
+  for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(host.ticketNow() <= fit + 1, `${host.ticketNow()} mini-transactions where ${fit} fit`);
+  assert.equal(host.durable, 0);
+  sink.held = false;
+  assert.equal((await done).applied, 2500);
+  await deadline(host.whenDurable(2500 as Ticket), { what: 'durability', ms: 30_000 });
+  for (let n = 0; n < 2500; n++) assert.equal(sink.pages.get(page(n))?.[PAGE_SIZE - 1], (n % 255) + 1);
+});
+
+test('tickets of the host are kept until the sink is durable', async () => {
+  const sink = new MovingSink(new SeededRandom(6));
+  sink.held = true;
+  await using host = await SharedPageHost.open(sink);
+  await using worker = start(host, { task: 'small', cachePages: 16, count: 10 });
+  await worker.said();
+  const ticket = host.ticketNow();
+  let told = false;
+  const wait = host.whenDurable(ticket).then(() => (told = true));
+  while (sink.applied < 10) await new Promise((resolve) => setImmediate(resolve));
+  sink.advance(9);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(told, false);
+  sink.advance(1);
+  await wait;
+  assert.equal(host.durable, 10);
+});
+
+function sinkOfNumberedPages(seed: number): MovingSink {
+  const sink = new MovingSink(new SeededRandom(seed));
+  for (let n = 0; n < 300; n++) sink.pages.set(page(n), new Uint8Array(PAGE_SIZE).fill(n % 251));
+  return sink;
+}
+
+test('a scan reads ahead, and no page twice', async () => {
+  const sink = sinkOfNumberedPages(7);
+  let reads = 0;
+  let atOnce = 0;
+  const read = sink.read.bind(sink);
+  sink.read = (which) => {
+    reads++;
+    atOnce = Math.max(atOnce, sink.reads.length + 1);
+    return read(which);
+  };
+  await using host = await SharedPageHost.open(sink);
+  await using worker = start(host, { task: 'scan', cachePages: 64, count: 300 });
+  const { firsts } = await worker.said<{ firsts: number[] }>();
+  assert.deepEqual(
+    firsts,
+    Array.from({ length: 300 }, (_, n) => n % 251),
+  );
+  assert.ok(reads >= 300 && reads < 320, `${reads} reads`);
+  assert.ok(atOnce >= 8, `${atOnce} reads at once`);
+});
+
+test('views of several pages stay whole: rather than take one away, the worker waits for durability', async () => {
+  const sink = sinkOfNumberedPages(11);
+  sink.held = true;
+  let reads = 0;
+  const read = sink.read.bind(sink);
+  sink.read = (which) => {
+    reads++;
+    return read(which);
+  };
+  await using host = await SharedPageHost.open(sink);
+  await using worker = start(host, { task: 'views', cachePages: 32, count: 24 });
+  const said = worker.said<{ firsts: number[] }>();
+  while (reads < 9) await new Promise((resolve) => setImmediate(resolve));
+  sink.held = false;
+  assert.deepEqual(
+    (await said).firsts,
+    Array.from({ length: 16 }, (_, n) => n * 7),
+  );
+});
+
+test('when another writer takes over, every call of the worker ends with its code', async () => {
+  const sink = new MovingSink(new SeededRandom(8));
+  sink.held = true;
+  await using host = await SharedPageHost.open(sink);
+  await using worker = start(host, { task: 'ending', cachePages: 16 });
+  await worker.said();
+  while (sink.applied < 1) await new Promise((resolve) => setImmediate(resolve));
+  const said = worker.said();
+  sink.fail(new CodedError('VOLUME_FENCED', 'taken over\nby another'));
+  const codes = ['VOLUME_FENCED', 'VOLUME_FENCED', 'VOLUME_FENCED'];
+  assert.deepEqual(await said, { codes, failure: 'VOLUME_FENCED', message: 'taken over\nby another' });
+  assert.equal((await host.ended).code, 'VOLUME_FENCED');
+  await assert.rejects(host.whenDurable(1 as Ticket), (error) => isCoded(error, 'VOLUME_FENCED'));
+});
+
+test('a page that cannot be read ends one call, not the store', async () => {
+  const sink = new MovingSink(new SeededRandom(9));
+  const read = sink.read.bind(sink);
+  sink.read = async (which) => {
+    if (which === page(7)) throw new CodedError('VOLUME_UNREADABLE', 'page 7');
+    return read(which);
+  };
+  await using host = await SharedPageHost.open(sink);
+  await using worker = start(host, { task: 'unreadable', cachePages: 16 });
+  assert.deepEqual(await worker.said(), { codes: ['VOLUME_UNREADABLE', undefined] });
+  assert.equal(host.failure, undefined);
+});
+
+test('after a kill the next life waits for what was moved, and nothing of the old one follows', async () => {
+  const sink = new MovingSink(new SeededRandom(10), { outstandingMax: 3 });
+  sink.held = true;
+  {
+    await using host = await SharedPageHost.open(sink);
+    await using worker = start(host, { task: 'small', cachePages: 16, count: 10 });
+    await worker.said();
+    while (sink.applied < 3) await new Promise((resolve) => setImmediate(resolve));
+  }
+  let opened = false;
+  const next = SharedPageHost.open(sink).then((host) => ((opened = true), host));
+  sink.advance(2);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(opened, false);
+  sink.advance(1);
+  await using host = await next;
+  await using worker = start(host, { task: 'park', cachePages: 16 });
+  assert.equal(await worker.said(), 'started');
+  assert.ok(sink.applied === 3 && host.ticketNow() === 0);
+});
