@@ -10,6 +10,9 @@ export const volumeErrors = defineErrors({
   VOLUME_UNREADABLE: (page: number, why: string) =>
     `page ${page} cannot be read from any full segment: ${why}`,
   VOLUME_FULL: (pages: number, max: number) => `the volume cannot map ${pages} pages, its limit is ${max}`,
+  VOLUME_SEGMENT_LOST: (node: string, pg: number) =>
+    `node ${node} has lost its segment of protection group ${pg}: it must come back as a new member, it is left out`,
+  VOLUME_NODE_DOWN: (node: string) => `storage node ${node} is not connected`,
   VOLUME_CLOSED: (id: string) => `volume ${id} is closed`,
   VOLUME_INTERRUPTED: (id: string) =>
     `volume ${id} was opened by someone else while it recovered; open it again`,

@@ -117,16 +117,16 @@ test('a scan reads ahead, and no page twice', async () => {
 test('views of several pages stay whole: rather than take one away, the worker waits for durability', async () => {
   const sink = sinkOfNumberedPages(11);
   sink.held = true;
-  let reads = 0;
+  const seen = { reads: 0 };
   const read = sink.read.bind(sink);
   sink.read = (which) => {
-    reads++;
+    seen.reads++;
     return read(which);
   };
   await using host = await SharedPageHost.open(sink);
   await using worker = start(host, { task: 'views', cachePages: 32, count: 24 });
   const said = worker.said<{ firsts: number[] }>();
-  while (reads < 9) await new Promise((resolve) => setImmediate(resolve));
+  while (seen.reads < 9) await new Promise((resolve) => setImmediate(resolve));
   sink.held = false;
   assert.deepEqual(
     (await said).firsts,

@@ -1,0 +1,85 @@
+/** The command line: which command, with which options. Wrong flags and values are coded errors that name the way out. */
+import * as path from 'node:path';
+import { parseArgs } from 'node:util';
+import { rokkaErrors } from './errors.ts';
+
+export const ENGINES = ['auto', 'native', 'pglite'] as const;
+export type EngineChoice = (typeof ENGINES)[number];
+
+export interface Arguments {
+  command: string;
+  dataDirectory: string;
+  port: number;
+  engine: EngineChoice;
+  /** `bin` directory of a PostgreSQL to use instead of the one from npm. */
+  postgres: string | undefined;
+  json: boolean;
+  watch: boolean;
+  cacheMiB: number;
+  help: boolean;
+}
+
+export const HELP = `rokka: a Postgres whose every commit lies on four of six copies in three zones
+
+  rokka up        start everything on this machine, and stay; Ctrl-C stops it
+  rokka status    members, zones, process ids, durable points      [--json] [--watch]
+  rokka stop      stop what "up" started
+  rokka doctor    what this machine lacks, and how to get it
+  rokka help
+
+  --data DIR        where everything is kept           (default .rokka)
+  --port N          TCP port for Postgres clients      (default 5432)
+  --engine E        auto, native or pglite             (default auto)
+  --postgres DIR    bin directory of another PostgreSQL
+  --cache MiB       page cache of the volume           (default 256)
+`;
+
+/** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE */
+export function parseArguments(argv: readonly string[]): Arguments {
+  const { values, positionals } = parse(argv);
+  if (positionals.length > 1) {
+    throw rokkaErrors.ROKKA_BAD_FLAG([`one command at a time, not ${positionals.join(' ')}`]);
+  }
+  const engine = ENGINES.find((name) => name === (values.engine ?? 'auto'));
+  if (!engine) throw rokkaErrors.ROKKA_BAD_VALUE(['engine', String(values.engine), `one of ${ENGINES.join(', ')}`]);
+  return {
+    command: positionals[0] ?? 'help',
+    dataDirectory: path.resolve(values.data ?? process.env['ROKKA_DATA'] ?? '.rokka'),
+    port: wholeNumber('port', values.port ?? '5432', { least: 1, most: 65_535 }),
+    engine,
+    postgres: values.postgres === undefined ? undefined : path.resolve(values.postgres),
+    json: values.json ?? false,
+    watch: values.watch ?? false,
+    cacheMiB: wholeNumber('cache', values.cache ?? '256', { least: 16, most: 1 << 20 }),
+    help: values.help ?? false,
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        data: { type: 'string' },
+        port: { type: 'string' },
+        engine: { type: 'string' },
+        postgres: { type: 'string' },
+        cache: { type: 'string' },
+        json: { type: 'boolean' },
+        watch: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw rokkaErrors.ROKKA_BAD_FLAG([(error as Error).message.split('.')[0] ?? 'bad arguments'], { cause: error });
+  }
+}
+
+function wholeNumber(flag: string, value: string, range: { least: number; most: number }): number {
+  const number = Number(value);
+  if (!/^\d+$/.test(value) || number < range.least || number > range.most) {
+    throw rokkaErrors.ROKKA_BAD_VALUE([flag, value, `a whole number from ${range.least} to ${range.most}`]);
+  }
+  return number;
+}

@@ -1,0 +1,77 @@
+/** One timed run of pgbench against a system. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { BenchSystem } from './system.ts';
+
+const run = promisify(execFile);
+
+export interface PgbenchResult {
+  tps: number;
+  cpuMsPerTransaction: number;
+  shippedBytesPerTransaction: number | undefined;
+  shippedWritesPerTransaction: number | undefined;
+}
+
+export type Script = 'tpcb' | 'simple-update';
+
+function environment(system: BenchSystem): NodeJS.ProcessEnv {
+  return { ...process.env, PGPASSWORD: system.password, PGCONNECT_TIMEOUT: '10' };
+}
+
+function target(system: BenchSystem): string[] {
+  return ['-h', system.host, '-p', String(system.port), '-U', 'postgres', 'postgres'];
+}
+
+export async function pgbenchInitialise(system: BenchSystem, scale: number): Promise<void> {
+  await run('pgbench', ['-i', '-q', '-s', String(scale), ...target(system)], {
+    env: environment(system),
+    timeout: 300_000,
+  });
+}
+
+/** Runs one statement by psql; used for CHECKPOINT before a round, so that all start from the same state. */
+export async function sql(system: BenchSystem, statement: string): Promise<string> {
+  const { stdout } = await run('psql', ['-XAtc', statement, ...target(system)], {
+    env: environment(system),
+    timeout: 120_000,
+  });
+  return stdout.trim();
+}
+
+export async function pgbench(
+  system: BenchSystem,
+  options: { script: Script; clients: number; seconds: number },
+): Promise<PgbenchResult> {
+  const cpuBefore = system.cpuSeconds();
+  const before = await system.counters();
+  const { stdout } = await run(
+    'pgbench',
+    [
+      ...(options.script === 'simple-update' ? ['-N'] : []),
+      '-n',
+      '-M',
+      'prepared',
+      '-c',
+      String(options.clients),
+      '-j',
+      '1',
+      '-T',
+      String(options.seconds),
+      ...target(system),
+    ],
+    { env: environment(system), timeout: (options.seconds + 60) * 1000 },
+  );
+  const after = await system.counters();
+  const cpu = system.cpuSeconds() - cpuBefore;
+  const tps = Number(/tps = ([\d.]+)/.exec(stdout)?.[1]);
+  const transactions = Number(/transactions actually processed: (\d+)/.exec(stdout)?.[1]);
+  if (!(tps > 0) || !(transactions > 0)) throw new Error(`pgbench gave no figure:\n${stdout}`);
+  const per = (pick: 'shippedBytes' | 'shippedWrites') =>
+    before && after ? (after[pick] - before[pick]) / transactions : undefined;
+  return {
+    tps,
+    cpuMsPerTransaction: (cpu * 1000) / transactions,
+    shippedBytesPerTransaction: per('shippedBytes'),
+    shippedWritesPerTransaction: per('shippedWrites'),
+  };
+}

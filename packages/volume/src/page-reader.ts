@@ -1,0 +1,150 @@
+/**
+ * Reads pages from the segments: one full member that is complete enough, a second one when the first is late, others when
+ * it fails (P18 §3.1). No quorum: the writer knows from acks who is complete.
+ *
+ * The answer is the page as of the read point, and the read point stays open until the answer is there, so that no node
+ * folds a newer version over it meanwhile.
+ */
+import {
+  assert,
+  bytesEqual,
+  type Clock,
+  CodedError,
+  Deferred,
+  describeError,
+  type Epoch,
+  isCoded,
+  type Lsn,
+  PAGE_SIZE,
+  type PageNumber,
+  type Random,
+} from '@rokka/kernel';
+import { ReadPoints } from '@rokka/quorum';
+import { decodeReadAnswer, encodeRead, MESSAGE, type ReadAnswer } from '@rokka/storage';
+import { volumeErrors } from './errors.ts';
+import type { Group } from './group.ts';
+import type { NodeLink } from './node-link.ts';
+
+const READ_TIMEOUT_MS = 2_000;
+/** A read keeps trying for so long before it gives up: long enough for nodes to be started again. */
+const PATIENCE_MS = 30_000;
+const RETRY_MS = 20;
+const SAMPLES = 1 << 16;
+
+export interface PageReaderOptions {
+  clock: Clock;
+  random: Random;
+  volumeEpoch: Epoch;
+  /** The link to a member, while it is up. */
+  linkAt(group: Group, place: number): NodeLink | undefined;
+  sclAt(group: Group, place: number): Lsn | undefined;
+  /** Throws where the volume has failed. */
+  demandAlive(): void;
+}
+
+export class PageReader {
+  readonly #options: PageReaderOptions;
+  readonly points = new ReadPoints();
+
+  constructor(options: PageReaderOptions) {
+    this.#options = options;
+  }
+
+  /** @throws VOLUME_UNREADABLE, or what demandAlive throws */
+  async read(
+    group: Group,
+    of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
+  ): Promise<Uint8Array | undefined> {
+    const { clock, demandAlive } = this.#options;
+    const startedMs = clock.nowMs();
+    this.points.open(of.readPoint);
+    try {
+      for (;;) {
+        demandAlive();
+        const answer = await this.#attempt(group, of);
+        if (!(answer instanceof Error)) return answer.content.length === 0 ? undefined : answer.content;
+        if (clock.nowMs() - startedMs > PATIENCE_MS) {
+          throw volumeErrors.VOLUME_UNREADABLE([of.page, describeError(answer)], { cause: answer });
+        }
+        await clock.sleep(RETRY_MS);
+      }
+    } finally {
+      this.points.close(of.readPoint);
+    }
+  }
+
+  /** One choice of members; answers the last error where none of them could serve. */
+  async #attempt(
+    group: Group,
+    of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
+  ): Promise<ReadAnswer | CodedError> {
+    const { linkAt, sclAt, random, clock } = this.#options;
+    const scls = group.members.map((_, place) => (linkAt(group, place) ? sclAt(group, place) : undefined));
+    const sample = random.below(SAMPLES) / SAMPLES;
+    const choice = group.router.choose({ scls, requiredScl: of.requiredScl, sample });
+    if (!choice)
+      return volumeErrors.VOLUME_UNREADABLE([of.page, 'no full segment is connected and complete']);
+    const asked: number[] = [];
+    const outcome = new Deferred<ReadAnswer | CodedError>();
+    let open = 0;
+    const ask = (place: number) => {
+      asked.push(place);
+      open++;
+      void this.#ask(group, place, of).then((answer) => {
+        open--;
+        if (!(answer instanceof CodedError)) return outcome.resolve(answer);
+        // A member that refused: the next one at once; when all have, the last error is the outcome.
+        const next = group.router.second({ scls, requiredScl: of.requiredScl, asked });
+        if (next !== undefined) ask(next);
+        else if (open === 0) outcome.resolve(answer);
+      });
+    };
+    ask(choice.member);
+    if (choice.probe !== undefined) this.#probe(group, choice.probe, of, outcome.promise);
+    const cancelHedge = clock.after(group.router.hedgeDelayMs, () => {
+      const next = group.router.second({ scls, requiredScl: of.requiredScl, asked });
+      if (next !== undefined) ask(next);
+    });
+    return outcome.promise.finally(cancelHedge);
+  }
+
+  /** Asks one more member only to learn its latency; the two answers must agree, for they are of one read point. */
+  #probe(
+    group: Group,
+    place: number,
+    of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
+    other: Promise<ReadAnswer | CodedError>,
+  ): void {
+    void Promise.all([this.#ask(group, place, of), other]).then(([probe, answer]) => {
+      if (probe instanceof CodedError || answer instanceof CodedError) return;
+      assert(
+        probe.pageLsn === answer.pageLsn && bytesEqual(probe.content, answer.content),
+        () =>
+          `two segments differ in page ${of.page} at ${of.readPoint}: ${probe.pageLsn}, ${answer.pageLsn}`,
+      );
+    });
+  }
+
+  async #ask(
+    group: Group,
+    place: number,
+    of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
+  ): Promise<ReadAnswer | CodedError> {
+    const { clock, linkAt, volumeEpoch } = this.#options;
+    const link = linkAt(group, place);
+    if (!link) return volumeErrors.VOLUME_UNREADABLE([of.page, 'member went away']);
+    const startedMs = clock.nowMs();
+    try {
+      const request = encodeRead({ ...group.head(volumeEpoch), ...of });
+      const body = await link.call(MESSAGE.READ, [request], { timeoutMs: READ_TIMEOUT_MS });
+      const answer = decodeReadAnswer(body);
+      assert(answer.content.length === 0 || answer.content.length === PAGE_SIZE, 'a page is whole or absent');
+      group.router.measured(place, clock.nowMs() - startedMs);
+      return answer;
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      group.router.failed(place);
+      return error;
+    }
+  }
+}

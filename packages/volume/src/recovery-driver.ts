@@ -1,0 +1,169 @@
+/**
+ * Carries out what `Recovery` (quorum) asks for: fences, decides once, has the range decided in the registry, fences again
+ * with it, copies what a write quorum lacks. It goes round until the volume may serve; nodes may come, go and stay silent
+ * meanwhile. See docs/decisions/0002 for why the registry hears of the range first.
+ */
+import { assert, type Clock, type Epoch, isCoded, type Lsn, must, type NodeId } from '@rokka/kernel';
+import {
+  readRecordHeader,
+  Recovery,
+  recordLengthAt,
+  type TruncationRange,
+  type VolumeStart,
+} from '@rokka/quorum';
+import { volumeErrors } from './errors.ts';
+import type { Group } from './group.ts';
+import type { NodeLink } from './node-link.ts';
+
+/** How long to wait for news before looking at who is up again. */
+const LOOK_AGAIN_MS = 20;
+/** After a member failed, so that a broken one is not asked in a tight loop. */
+const RETRY_MS = 200;
+const FENCE_TIMEOUT_MS = 3_000;
+
+export interface RecoveryOptions {
+  volumeId: string;
+  volumeEpoch: Epoch;
+  groups: readonly Group[];
+  links: ReadonlyMap<NodeId, NodeLink>;
+  ranges: readonly TruncationRange[];
+  allocationLimit: number;
+  clock: Clock;
+  timeoutMs: number;
+  signal: AbortSignal;
+  /** Makes the range durable in the registry under this epoch. @throws VOLUME_INTERRUPTED */
+  decideRange(range: TruncationRange): Promise<void>;
+  /** Makes a segment that this node has never had, where the registry says so; else throws the node's error. */
+  createMissing(group: Group, link: NodeLink): Promise<void>;
+  onProgress?(text: string): void;
+}
+
+/** @throws VOLUME_NO_QUORUM after `timeoutMs`, VOLUME_FENCED, VOLUME_INTERRUPTED, the quorum package's errors */
+export async function recoverVolume(options: RecoveryOptions): Promise<VolumeStart> {
+  return new Driver(options).run();
+}
+
+class Driver {
+  readonly #options: RecoveryOptions;
+  readonly #recovery: Recovery;
+  readonly #busy = new Map<string, Promise<void>>();
+  readonly #notBeforeMs = new Map<string, number>();
+  /** Members that have answered a fence with the decided range; a repair asks them again. */
+  readonly #clipped = new Set<string>();
+  readonly #fencedOnce = new Set<string>();
+  #fatal: unknown;
+
+  constructor(options: RecoveryOptions) {
+    this.#options = options;
+    this.#recovery = new Recovery({
+      volumeEpoch: options.volumeEpoch,
+      groups: options.groups.map(({ pg, formulas }) => ({ pg, formulas })),
+      allocationLimit: options.allocationLimit,
+      ranges: options.ranges,
+    });
+  }
+
+  async run(): Promise<VolumeStart> {
+    const { clock, timeoutMs, signal, decideRange } = this.#options;
+    const startedMs = clock.nowMs();
+    let rangeDecided = false;
+    while (!this.#recovery.canServe()) {
+      signal.throwIfAborted();
+      if (this.#fatal) throw this.#fatal;
+      const decision = this.#recovery.decision();
+      if (decision && !rangeDecided) {
+        await decideRange(decision.range);
+        rangeDecided = true;
+      }
+      if (clock.nowMs() - startedMs > timeoutMs) throw this.#noQuorum();
+      this.#askEverybody(rangeDecided);
+      await Promise.race([...this.#busy.values(), clock.sleep(LOOK_AGAIN_MS)]);
+    }
+    await Promise.allSettled(this.#busy.values());
+    return this.#recovery.start();
+  }
+
+  #askEverybody(rangeDecided: boolean): void {
+    const { groups, links, clock } = this.#options;
+    const repairs = rangeDecided ? this.#recovery.repairs() : [];
+    for (const group of groups) {
+      for (const { node } of group.members) {
+        const link = links.get(node);
+        const key = `${group.pg}/${node}`;
+        if (!link?.up || this.#busy.has(key) || clock.nowMs() < (this.#notBeforeMs.get(key) ?? 0)) continue;
+        const repair = repairs.find(({ pg, member }) => pg === group.pg && member === node);
+        if (repair) {
+          const sources = repair.sources.map((source) => links.get(source as NodeId));
+          const from = sources.find((source) => source?.up);
+          if (from) this.#start(key, () => this.#copyAndFence(group, { ...repair, from, to: link }));
+        } else if (!(rangeDecided ? this.#clipped : this.#fencedOnce).has(key)) {
+          this.#start(key, () => this.#fence(group, link, { withRange: rangeDecided }));
+        }
+      }
+    }
+  }
+
+  #start(key: string, work: () => Promise<void>): void {
+    const done = work()
+      .catch((error: unknown) => {
+        this.#notBeforeMs.set(key, this.#options.clock.nowMs() + RETRY_MS);
+        this.#clipped.delete(key);
+        // A member may fail and be asked again; what says that this recovery is over, or that the history is split, may not.
+        const passing = isCoded(error) && /^(STORAGE|TRANSPORT|KERNEL|VOLUME_NODE)_/.test(error.code);
+        if (isCoded(error, 'STORAGE_STALE_EPOCH')) this.#fatal = this.#fenced(error);
+        else if (!passing) this.#fatal = error;
+      })
+      .finally(() => this.#busy.delete(key));
+    this.#busy.set(key, done);
+  }
+
+  async #fence(group: Group, link: NodeLink, options: { withRange: boolean }): Promise<void> {
+    const { volumeEpoch, createMissing } = this.#options;
+    const ranges = options.withRange ? must(this.#recovery.decision()).ranges : this.#options.ranges;
+    const fence = () => group.fenceOn(link, volumeEpoch, ranges, { timeoutMs: FENCE_TIMEOUT_MS });
+    const state = await fence().catch(async (error: unknown) => {
+      if (!isCoded(error, 'STORAGE_NO_SEGMENT')) throw error;
+      await createMissing(group, link);
+      return fence();
+    });
+    this.#recovery.answered(group.pg, link.node, state);
+    const key = `${group.pg}/${link.node}`;
+    this.#fencedOnce.add(key);
+    if (options.withRange) this.#clipped.add(key);
+  }
+
+  async #copyAndFence(
+    group: Group,
+    repair: { from: NodeLink; to: NodeLink; after: Lsn; through: Lsn },
+  ): Promise<void> {
+    this.#options.onProgress?.(`copying records to node ${repair.to.node}`);
+    await group.copy({ ...repair, volumeEpoch: this.#options.volumeEpoch, lastLsnIn });
+    // The answer to this fence comes after the node has taken in what was just sent on the same connection.
+    await this.#fence(group, repair.to, { withRange: true });
+  }
+
+  #noQuorum() {
+    const { volumeId, timeoutMs } = this.#options;
+    const [lack] = this.#recovery.waitingFor();
+    assert(lack, 'a recovery that may not serve waits for something');
+    return volumeErrors.VOLUME_NO_QUORUM([volumeId, lack.pg, 6 - lack.members.length, timeoutMs], {
+      detail: { lacks: lack.lacks, members: lack.members },
+    });
+  }
+
+  #fenced(cause: { detail: Readonly<Record<string, unknown>> }) {
+    const newer = Number(cause.detail['volumeEpoch'] ?? 0);
+    return volumeErrors.VOLUME_FENCED([this.#options.volumeId, this.#options.volumeEpoch, newer], { cause });
+  }
+}
+
+function lastLsnIn(records: Uint8Array): Lsn {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  let last = 0 as Lsn;
+  for (let at = 0; at < records.length;) {
+    const length = must(recordLengthAt(view, at), 'a node sent a record that is not one');
+    last = readRecordHeader(view, at).lsn;
+    at += length;
+  }
+  return last;
+}
