@@ -1,0 +1,70 @@
+/**
+ * All metadata in memory, as it is on the volume: the one place where the state of a mounted filesystem lives.
+ * It is changed by transactions (transaction.ts) and by nothing else, but for times that wait to be written.
+ */
+import { type Clock } from '@rokka/kernel';
+import { NotReady, type PageStore, type PageWrite, type Ticket } from '@rokka/volume';
+import { refuse } from './errors.ts';
+import { fileTimeFromMs, type FileTime } from './file-time.ts';
+import type { Inode } from './inode.ts';
+import type { Ino, SlotNumber } from './layout.ts';
+import { PageAllocator } from './page-allocator.ts';
+import type { Superblock } from './superblock.ts';
+
+export class Tree {
+  readonly store: PageStore;
+  readonly #clock: Clock;
+  readonly pages: PageAllocator;
+  readonly inodes = new Map<Ino, Inode>();
+  /** Taken from the end. */
+  readonly freeSlots: SlotNumber[] = [];
+  readonly timesDirty = new Set<Inode>();
+  superblock: Superblock;
+  nextIno: Ino;
+  #now: FileTime = fileTimeFromMs(0);
+  #nowMs = 0;
+
+  constructor(options: { store: PageStore; clock: Clock; superblock: Superblock }) {
+    this.store = options.store;
+    this.#clock = options.clock;
+    this.pages = new PageAllocator(options.store);
+    this.superblock = options.superblock;
+    this.nextIno = options.superblock.inoLimit as Ino;
+  }
+
+  now(): FileTime {
+    const ms = this.#clock.wallMs();
+    if (ms !== this.#nowMs) {
+      this.#nowMs = ms;
+      this.#now = fileTimeFromMs(ms);
+    }
+    return this.#now;
+  }
+
+  /** @throws FsError ESTALE where the inode is gone */
+  inode(ino: Ino): Inode {
+    return this.inodes.get(ino) ?? refuse('ESTALE', `inode ${ino} is gone`);
+  }
+
+  /** The times are in memory now and reach the volume with the inode's next change or its next sync. */
+  deferTimes(inode: Inode): void {
+    if (inode.timesDirty) return;
+    inode.timesDirty = true;
+    this.timesDirty.add(inode);
+  }
+}
+
+/** Applies one mini-transaction, having asked at once for all pages that it lacks. @throws NotReady, nothing changed */
+export function applyWrites(store: PageStore, writes: readonly PageWrite[]): Ticket {
+  let missing: Set<PageWrite['page']> | undefined;
+  for (const { page, init } of writes) {
+    if (init || store.has(page)) continue;
+    missing ??= new Set();
+    missing.add(page);
+  }
+  if (missing) {
+    for (const { page, init } of writes) if (init) missing.delete(page);
+    if (missing.size > 0) throw new NotReady({ pages: [...missing] });
+  }
+  return store.apply(writes);
+}
