@@ -28,8 +28,11 @@ export class Truncation {
   /** No LSN above this is annulled; 0 where none is. */
   readonly top: Lsn;
 
+  readonly #byEpoch: ReadonlyMap<Epoch, TruncationRange>;
+
   private constructor(known: readonly TruncationRange[]) {
     this.known = known;
+    this.#byEpoch = new Map(known.map((range) => [range.volumeEpoch, range]));
     this.inForce = judged(known);
     this.top = this.inForce.at(-1)?.through ?? (0 as Lsn);
   }
@@ -41,16 +44,17 @@ export class Truncation {
 
   /** These ranges and more; the same object where that changes nothing. @throws QUORUM_RANGE_CONFLICT */
   with(ranges: Iterable<TruncationRange>): Truncation {
-    const byEpoch = new Map(this.known.map((range) => [range.volumeEpoch, range]));
-    for (const range of ranges) {
-      const { volumeEpoch, after, through } = range;
-      const known = byEpoch.get(volumeEpoch);
+    const added = new Map<Epoch, TruncationRange>();
+    for (const { volumeEpoch, after, through } of ranges) {
+      const range = { volumeEpoch, after, through };
+      const known = this.#byEpoch.get(volumeEpoch) ?? added.get(volumeEpoch);
       if (known && !sameRange(known, range))
         throw quorumErrors.QUORUM_RANGE_CONFLICT([volumeEpoch, describeRange(known), describeRange(range)]);
-      if (!known) byEpoch.set(volumeEpoch, { volumeEpoch, after, through });
+      if (!known) added.set(volumeEpoch, range);
     }
-    if (byEpoch.size === this.known.length) return this;
-    return new Truncation([...byEpoch.values()].sort((a, b) => a.volumeEpoch - b.volumeEpoch));
+    if (added.size === 0) return this;
+    const known = [...this.known, ...added.values()];
+    return new Truncation(known.sort((a, b) => a.volumeEpoch - b.volumeEpoch));
   }
 
   /**
@@ -66,7 +70,8 @@ export class Truncation {
   }
 
   has(range: TruncationRange): boolean {
-    return this.known.some((known) => sameRange(known, range));
+    const known = this.#byEpoch.get(range.volumeEpoch);
+    return known !== undefined && sameRange(known, range);
   }
 
   /** Whether `lsn` is annulled. */
