@@ -1,1 +1,2 @@
-export {};
+/** Engines on a filesystem: native PostgreSQL and PGlite. */
+export * from './native/index.ts';
