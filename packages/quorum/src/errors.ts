@@ -20,6 +20,8 @@ export const quorumErrors = defineErrors({
     `member ${member} of protection group ${pg} answered at volume epoch ${found}, below ${own}: fence it, then ask again`,
   QUORUM_SPLIT_HISTORY: (pg: number, lsn: number, first: string, second: string) =>
     `protection group ${pg} has two histories at LSN ${lsn}, on ${first} and on ${second}: one of them must be rebuilt`,
+  QUORUM_BAD_TAIL: (member: string, lsn: number, annulled: number) =>
+    `member ${member} lists LSN ${lsn} after ${annulled}, which was annulled, so its tail is no chain: rebuild it`,
   QUORUM_LOST_WRITES: (pg: number, member: string, told: number, vdl: number) =>
     `member ${member} of protection group ${pg} knows LSN ${told} as durable, recovery found only ${vdl}: more copies were lost than the quorum allows`,
 });

@@ -69,7 +69,7 @@ interface Reach {
 /**
  * @param options.allocationLimit the largest that was ever in force, in records
  * @param options.ranges ranges known from elsewhere, such as the registry
- * @throws QUORUM_SPLIT_HISTORY, QUORUM_RANGE_BELOW_DURABLE, QUORUM_RANGE_CONFLICT
+ * @throws QUORUM_SPLIT_HISTORY, QUORUM_BAD_TAIL, QUORUM_RANGE_BELOW_DURABLE, QUORUM_RANGE_CONFLICT
  */
 export function decideRecovery(options: {
   volumeEpoch: Epoch;
@@ -131,6 +131,8 @@ function reachOf(member: Member, answer: SegmentAnswer, truncation: Truncation):
   // What follows an annulled record hangs on it. Up to the start of the range the member has everything.
   const cut = tail.findIndex(({ lsn }) => truncation.covers(lsn));
   const records = cut < 0 ? tail : tail.slice(0, cut);
+  const stray = cut < 0 ? undefined : tail.slice(cut).find(({ lsn }) => !truncation.covers(lsn));
+  if (stray) throw quorumErrors.QUORUM_BAD_TAIL([member, stray.lsn, tail[cut].lsn]);
   const annuls = truncation.covering(cut < 0 ? scl : tail[cut].lsn);
   return { member, vdl, records, completeThrough: annuls ? annuls.after : scl };
 }

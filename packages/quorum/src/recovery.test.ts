@@ -310,6 +310,21 @@ test('two histories under one LSN stop recovery: choosing would destroy one of t
   }
 });
 
+test('a tail that is no chain is refused: a record that follows an annulled one cannot be kept', () => {
+  const one = recovery();
+  const ranges = [range(6, 4, 1004)];
+  tell(one, 'AB', { scl: 1005, vdl: 4, ranges, tail: [[1005, 4]] });
+  tell(one, 'C', {
+    scl: 1005,
+    vdl: 4,
+    tail: [
+      [7, 6],
+      [1005, 4],
+    ],
+  });
+  assert.throws(() => one.decision(), code('QUORUM_BAD_TAIL'));
+});
+
 test('a range over what was told to be durable stops recovery', () => {
   const one = recovery();
   tell(one, 'AB', { scl: 9, vdl: 9 });

@@ -122,7 +122,7 @@ export class Recovery {
   /**
    * What is kept and what is annulled, as soon as every group can be trusted; undefined before.
    *
-   * @throws QUORUM_SPLIT_HISTORY, QUORUM_RANGE_BELOW_DURABLE, QUORUM_RANGE_CONFLICT
+   * @throws QUORUM_SPLIT_HISTORY, QUORUM_BAD_TAIL, QUORUM_RANGE_BELOW_DURABLE, QUORUM_RANGE_CONFLICT
    */
   decision(): RecoveryDecision | undefined {
     if (this.#decision) return this.#decision;

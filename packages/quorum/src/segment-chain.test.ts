@@ -111,6 +111,24 @@ test('a range that would annul what is durable is refused, and changes nothing',
   );
 });
 
+test('a record that waited on a dead branch is passed by, and is no part of the chain', () => {
+  const chain = chainFrom(0);
+  accept(chain, 54, 0);
+  assert.equal(accept(chain, 56, 55), 'held');
+  // Of the next writer, whose truncation (54, 78] this segment has not heard of.
+  for (const [lsn, previous] of [
+    [79, 54],
+    [82, 79],
+    [85, 83],
+  ])
+    accept(chain, lsn, previous);
+  assert.deepEqual(chain.above(asLsn(0)), [54, 79, 82]);
+  assert.deepEqual(chain.above(asLsn(60)), [79, 82]);
+  assert.deepEqual(chain.holes(10), [{ after: 82, through: 83 }]);
+  assert.equal(chain.truncate([range(2, 54, 78)]), false);
+  assert.deepEqual([chain.scl, chain.islandCount], [82, 1]);
+});
+
 test('a VDL above the SCL does not make a dead branch durable', () => {
   const chain = chainFrom(0);
   for (const [lsn, previous] of [

@@ -133,6 +133,21 @@ export class SegmentChain {
     return count === 0 ? this.#floor : (this.#tail.at(count - 1) as Lsn);
   }
 
+  /**
+   * The chain's records above `lsn`, in order; `lsn` must not be below what was settled. What a segment says of itself
+   * (SegmentState.tail) is this and not "all records up to the SCL": one that waited above a hole may belong to a branch
+   * that a truncation, not heard of yet, has cut off, and the chain has gone past it.
+   */
+  above(lsn: Lsn): Lsn[] {
+    assert(
+      lsn >= this.#floor || this.#tail.length === 0,
+      () => `LSN ${lsn} is below the settled ${this.#floor}`,
+    );
+    const lsns: Lsn[] = [];
+    for (let i = this.#tail.countThrough(lsn); i < this.#tail.length; i++) lsns.push(this.#tail.at(i) as Lsn);
+    return lsns;
+  }
+
   /** The holes below the records that wait, lowest first; those above all of them only peers can tell. */
   holes(limit: number): ChainHole[] {
     const holes: ChainHole[] = [];
@@ -140,7 +155,7 @@ export class SegmentChain {
     for (const [previous, lsn] of [...this.#islands].sort((a, b) => a[0] - b[0])) {
       if (previous > end) holes.push({ after: end, through: previous });
       if (holes.length === limit) break;
-      end = lsn;
+      if (lsn > end) end = lsn;
     }
     return holes;
   }

@@ -58,7 +58,7 @@ export class ModelSegment {
       damaged,
       scl: this.chain.scl,
       vdl: this.vdl,
-      tail: this.held().filter(({ lsn }) => lsn > this.vdl),
+      tail: this.chain.above(this.vdl).map((lsn) => must(this.records.get(lsn))),
     };
   }
 
@@ -67,9 +67,5 @@ export class ModelSegment {
     return [...this.records.values()]
       .filter(({ lsn }) => lsn <= this.chain.scl)
       .sort((a, b) => a.lsn - b.lsn);
-  }
-
-  record(lsn: Lsn): ModelRecord {
-    return must(this.records.get(lsn), 'record is not here');
   }
 }
