@@ -15,9 +15,13 @@ export const storageErrors = defineErrors({
   STORAGE_BELOW_READ_WINDOW: (point: number, floor: number) =>
     `read point ${point} is below ${floor}; that version is gone`,
   STORAGE_TAIL_HAS_NO_PAGES: () => `a tail segment holds log only; read from a full segment`,
+  STORAGE_NO_PAGE: (page: number, first: number, count: number) =>
+    `page ${page} is not in this segment, which has ${count} pages from ${first} on`,
   STORAGE_PAGE_UNKNOWN: (page: number) => `page ${page} failed its checksum; it is not served`,
   STORAGE_LOG_DROPPED: (after: number, floor: number) =>
     `records after ${after} were asked for, the log starts after ${floor}`,
+  STORAGE_RANGE_MISSED: (lsn: number, previous: number, scl: number) =>
+    `record ${lsn} follows ${previous}, but this segment's chain goes on to ${scl}: it has missed a truncation range; send a fence with all ranges`,
   STORAGE_BAD_RECORD: (at: number) => `record at byte ${at} of the message is damaged`,
   STORAGE_BAD_MESSAGE: (type: number, why: string) => `message of type ${type}: ${why}`,
   STORAGE_WRONG_CLUSTER: (given: string, own: string) => `caller is of cluster ${given}, this node of ${own}`,
@@ -29,6 +33,13 @@ export const storageErrors = defineErrors({
     `${path} belongs to ${found}, not to ${expected}: point --data at the right directory`,
   STORAGE_LOG_DAMAGED: (path: string, at: number) =>
     `${path} is damaged at byte ${at}, before data that was acknowledged: the node's segments count as unknown until repaired`,
+  STORAGE_DIRECTORY_EMPTIED: (path: string) =>
+    `${path} has an identity but its log is gone: a node that lost its data must come back as a new member, with an empty --data`,
+  STORAGE_SEGMENT_UNKNOWN: (volume: string, pg: number) =>
+    `volume ${volume}, protection group ${pg}: part of the log was lost on this node; what it lacks is unknown until its peers have filled it or it is replaced`,
+  STORAGE_PAGES_DAMAGED: (path: string) =>
+    `${path} does not match its log: which page versions are current is unknown, none is served`,
+  STORAGE_CLOSED: (what: string) => `${what} is closed`,
   STORAGE_DISK_FULL: (path: string) =>
     `no space left on the disk under ${path}: free some; writes wait until then`,
   STORAGE_DISK_FAILED: (path: string, why: string) => `${path}: ${why}`,

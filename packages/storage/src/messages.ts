@@ -5,6 +5,9 @@
  */
 import type { Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from '@rokka/kernel';
 
+/** Version of this table and its codec. Said in HELLO by both sides; a node refuses any other. */
+export const STORAGE_PROTOCOL = 1;
+
 /** Frame types. Answers carry the request's id; SHIP and its ACK have none, they are a stream. */
 export const MESSAGE = {
   HELLO: 1,
@@ -109,6 +112,13 @@ export interface Ship extends SegmentAddress, Epochs {
 export interface Ack extends SegmentAddress, Epochs {
   scl: Lsn;
   coalesced: Lsn;
+}
+
+/** Instead of an ACK: nothing of the ship was taken, or only a prefix. The epochs are the node's own. */
+export interface ShipRefused extends SegmentAddress, Epochs {
+  code: string;
+  message: string;
+  detail: Readonly<Record<string, unknown>>;
 }
 
 export interface Read extends SegmentAddress, Epochs {

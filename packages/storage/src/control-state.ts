@@ -1,0 +1,147 @@
+/**
+ * What a node must remember of each segment beside its records, and the log entries that carry it. Every entry states a
+ * fact that only ever grows (a higher epoch, one more range, a later generation), so replaying them in any order and
+ * more than once gives the same state.
+ */
+import { ByteWriter } from '@rokka/kernel';
+import type { Epoch, Lsn, PageNumber, PgIndex, VolumeId } from '@rokka/kernel';
+import { MessageReader, writeMembers, writeRange, writeRanges } from './message-fields.ts';
+import type { CreateSegment, Epochs, SegmentAddress, SegmentKind, TruncationRange } from './messages.ts';
+
+/** One completed coalescing generation of a full segment, as its COALESCED entry states it. */
+export interface Generation {
+  number: number;
+  /** The pages contain every record of the chain up to here. */
+  lsn: Lsn;
+  /** Pages that have a slot, and the XOR of their entries' checksums: proof that the entry table is the one written. */
+  livePages: number;
+  tableDigest: number;
+}
+
+export const NO_GENERATION: Generation = { number: 0, lsn: 0 as Lsn, livePages: 0, tableDigest: 0 };
+
+/** An SCL that no chain reaches: the segment may have acknowledged anything, so it stays unknown for ever. */
+export const SCL_UNKNOWN = Number.MAX_SAFE_INTEGER as Lsn;
+
+export interface SegmentControl extends SegmentAddress, Epochs {
+  /** Short name within this log. */
+  id: number;
+  kind: SegmentKind;
+  firstPage: PageNumber;
+  pageCount: number;
+  members: CreateSegment['members'];
+  ranges: readonly TruncationRange[];
+  vdl: Lsn;
+  /** The last record that may be missing from the log. */
+  logFloor: Lsn;
+  /** SCL when this was written: a log that gives less on replay has lost something. */
+  acknowledgedScl: Lsn;
+  generation: Generation;
+}
+
+/** Everything that outlives the log files before the one it opens. */
+export interface Manifest {
+  nextSegmentId: number;
+  /** The log once lost entries that nothing later states: segments may have existed here that are now unknown. */
+  incomplete: boolean;
+  segments: SegmentControl[];
+}
+
+export interface EpochEntry extends Epochs {
+  id: number;
+  ranges: readonly TruncationRange[];
+}
+
+export function encodeManifest(manifest: Manifest): Uint8Array {
+  const w = new ByteWriter(1024).u32(manifest.nextSegmentId).u8(manifest.incomplete ? 1 : 0);
+  w.u32(manifest.segments.length);
+  for (const segment of manifest.segments) writeControl(w, segment);
+  return w.finish();
+}
+
+export function decodeManifest(body: Uint8Array): Manifest {
+  const r = new MessageReader(0, body);
+  const nextSegmentId = r.u32();
+  const incomplete = r.u8() !== 0;
+  const segments = Array.from({ length: r.u32() }, () => readControl(r));
+  return { nextSegmentId, incomplete, segments };
+}
+
+export function encodeControl(control: SegmentControl): Uint8Array {
+  return writeControl(new ByteWriter(512), control).finish();
+}
+
+export function decodeControl(body: Uint8Array): SegmentControl {
+  return readControl(new MessageReader(0, body));
+}
+
+export function encodeEpochEntry(entry: EpochEntry): Uint8Array {
+  const w = new ByteWriter(64).u32(entry.id).u32(entry.volumeEpoch).u32(entry.membershipEpoch);
+  return writeRanges(w, entry.ranges).finish();
+}
+
+export function decodeEpochEntry(body: Uint8Array): EpochEntry {
+  const r = new MessageReader(0, body);
+  return { id: r.u32(), volumeEpoch: r.epoch(), membershipEpoch: r.epoch(), ranges: r.ranges() };
+}
+
+export function encodeTruncateEntry(entry: { id: number; range: TruncationRange }): Uint8Array {
+  return writeRange(new ByteWriter(32).u32(entry.id), entry.range).finish();
+}
+
+export function decodeTruncateEntry(body: Uint8Array): { id: number; range: TruncationRange } {
+  const r = new MessageReader(0, body);
+  return { id: r.u32(), range: r.range() };
+}
+
+export function encodeCoalescedEntry(entry: { id: number; generation: Generation }): Uint8Array {
+  return writeGeneration(new ByteWriter(32).u32(entry.id), entry.generation).finish();
+}
+
+export function decodeCoalescedEntry(body: Uint8Array): { id: number; generation: Generation } {
+  const r = new MessageReader(0, body);
+  return { id: r.u32(), generation: readGeneration(r) };
+}
+
+function writeControl(w: ByteWriter, control: SegmentControl): ByteWriter {
+  w.u32(control.id).string(control.volume).u16(control.pg);
+  w.u32(control.volumeEpoch).u32(control.membershipEpoch);
+  w.u8(control.kind === 'full' ? 1 : 2)
+    .u64(control.firstPage)
+    .u64(control.pageCount);
+  writeRanges(writeMembers(w, control.members), control.ranges);
+  w.u64(control.vdl).u64(control.logFloor).u64(control.acknowledgedScl);
+  return writeGeneration(w, control.generation);
+}
+
+function readControl(r: MessageReader): SegmentControl {
+  return {
+    id: r.u32(),
+    volume: r.string() as VolumeId,
+    pg: r.u16() as PgIndex,
+    volumeEpoch: r.epoch(),
+    membershipEpoch: r.epoch(),
+    kind: r.kind(),
+    firstPage: r.count() as PageNumber,
+    pageCount: r.count(),
+    members: r.members(),
+    ranges: r.ranges(),
+    vdl: r.lsn(),
+    logFloor: r.lsn(),
+    acknowledgedScl: r.lsn(),
+    generation: readGeneration(r),
+  };
+}
+
+function writeGeneration(w: ByteWriter, generation: Generation): ByteWriter {
+  return w.u64(generation.number).u64(generation.lsn).u32(generation.livePages).u32(generation.tableDigest);
+}
+
+function readGeneration(r: MessageReader): Generation {
+  return { number: r.count(), lsn: r.lsn(), livePages: r.u32(), tableDigest: r.u32() };
+}
+
+/** The higher of two epochs; a brand survives Math.max only by name. */
+export function laterEpoch(a: Epoch, b: Epoch): Epoch {
+  return a > b ? a : b;
+}

@@ -1,0 +1,196 @@
+/**
+ * The bytes of each message in messages.ts: little-endian, in the order of the interface's fields, the address and the
+ * epochs first. Bodies come from the network, so every decoder ends in a coded error, never in a crash: a value out of
+ * its type's range and bytes left over are STORAGE_BAD_MESSAGE, bytes that end early are KERNEL_SHORT_BYTES.
+ */
+import { ByteWriter, CodedError, PAGE_SIZE, type NodeId, type PageNumber, type Zone } from '@rokka/kernel';
+import * as fields from './message-fields.ts';
+import { MESSAGE } from './messages.ts';
+import type * as m from './messages.ts';
+
+export function encodeHello(hello: m.Hello): Uint8Array {
+  return new ByteWriter(64).u32(hello.protocol).string(hello.cluster).string(hello.node).finish();
+}
+
+export function decodeHello(body: Uint8Array): m.Hello {
+  return decode(MESSAGE.HELLO, body, (r) => ({
+    protocol: r.u32(),
+    cluster: r.string(),
+    node: r.string() as NodeId,
+  }));
+}
+
+export function encodeHelloAnswer(answer: m.HelloAnswer): Uint8Array {
+  return new ByteWriter(64).u32(answer.protocol).string(answer.node).string(answer.zone).finish();
+}
+
+export function decodeHelloAnswer(body: Uint8Array): m.HelloAnswer {
+  return decode(MESSAGE.OK, body, (r) => ({
+    protocol: r.u32(),
+    node: r.string() as NodeId,
+    zone: r.string() as Zone,
+  }));
+}
+
+export function encodeCreateSegment(message: m.CreateSegment): Uint8Array {
+  const w = fields.writeHead(new ByteWriter(512), message);
+  fields.writeKind(w, message.kind).u64(message.firstPage).u64(message.pageCount);
+  return fields.writeMembers(w, message.members).finish();
+}
+
+export function decodeCreateSegment(body: Uint8Array): m.CreateSegment {
+  return decode(MESSAGE.CREATE_SEGMENT, body, (r) => ({
+    ...r.head(),
+    kind: r.kind(),
+    firstPage: r.count() as PageNumber,
+    pageCount: r.count(),
+    members: r.members(),
+  }));
+}
+
+export function encodeFence(message: m.Fence): Uint8Array {
+  return fields.writeRanges(fields.writeHead(new ByteWriter(256), message), message.ranges).finish();
+}
+
+export function decodeFence(body: Uint8Array): m.Fence {
+  return decode(MESSAGE.FENCE, body, (r) => ({ ...r.head(), ranges: r.ranges() }));
+}
+
+export function encodeTruncate(message: m.Truncate): Uint8Array {
+  return fields.writeRange(fields.writeHead(new ByteWriter(128), message), message.range).finish();
+}
+
+export function decodeTruncate(body: Uint8Array): m.Truncate {
+  return decode(MESSAGE.TRUNCATE, body, (r) => ({ ...r.head(), range: r.range() }));
+}
+
+/** All of a ship but its records: they follow as further parts of the frame, so that the writer need not copy them. */
+export function encodeShipHead(message: Omit<m.Ship, 'records'>): Uint8Array {
+  return fields.writeHead(new ByteWriter(128), message)
+    .u64(message.vdl)
+    .u64(message.pgmrpl)
+    .u64(message.logFloor)
+    .finish();
+}
+
+/** `records` is a view into `body`. */
+export function decodeShip(body: Uint8Array): m.Ship {
+  return decode(MESSAGE.SHIP, body, (r) => ({
+    ...r.head(),
+    vdl: r.lsn(),
+    pgmrpl: r.lsn(),
+    logFloor: r.lsn(),
+    records: r.rest(),
+  }));
+}
+
+export function encodeAck(ack: m.Ack): Uint8Array {
+  return fields.writeHead(new ByteWriter(96), ack).u64(ack.scl).u64(ack.coalesced).finish();
+}
+
+export function decodeAck(body: Uint8Array): m.Ack {
+  return decode(MESSAGE.ACK, body, (r) => ({ ...r.head(), scl: r.lsn(), coalesced: r.lsn() }));
+}
+
+export function encodeShipRefused(refused: m.ShipRefused): Uint8Array {
+  return fields.writeFailure(fields.writeHead(new ByteWriter(256), refused), refused).finish();
+}
+
+export function decodeShipRefused(body: Uint8Array): m.ShipRefused {
+  return decode(MESSAGE.SHIP_REFUSED, body, (r) => ({ ...r.head(), ...r.failure() }));
+}
+
+export function encodeRead(message: m.Read): Uint8Array {
+  return fields.writeHead(new ByteWriter(128), message)
+    .u64(message.page)
+    .u64(message.readPoint)
+    .u64(message.requiredScl)
+    .finish();
+}
+
+export function decodeRead(body: Uint8Array): m.Read {
+  return decode(MESSAGE.READ, body, (r) => ({
+    ...r.head(),
+    page: r.count() as PageNumber,
+    readPoint: r.lsn(),
+    requiredScl: r.lsn(),
+  }));
+}
+
+export function encodeReadAnswer(answer: m.ReadAnswer): Uint8Array {
+  return new ByteWriter(16 + answer.content.length).u64(answer.pageLsn).bytes(answer.content).finish();
+}
+
+/** `content` is a view into `body`. */
+export function decodeReadAnswer(body: Uint8Array): m.ReadAnswer {
+  return decode(MESSAGE.OK, body, (r) => {
+    const answer = { pageLsn: r.lsn(), content: r.bytes() };
+    const { length } = answer.content;
+    if (length !== 0 && length !== PAGE_SIZE) throw r.bad(`a page of ${length} bytes`);
+    return answer;
+  });
+}
+
+export function encodeFetch(message: m.Fetch): Uint8Array {
+  return fields.writeHead(new ByteWriter(128), message)
+    .u64(message.after)
+    .u64(message.through)
+    .u32(message.limitBytes)
+    .finish();
+}
+
+export function decodeFetch(body: Uint8Array): m.Fetch {
+  return decode(MESSAGE.FETCH, body, (r) => ({
+    ...r.head(),
+    after: r.lsn(),
+    through: r.lsn(),
+    limitBytes: r.u32(),
+  }));
+}
+
+export function encodePeerState(message: m.PeerState): Uint8Array {
+  return fields.writeHead(new ByteWriter(96), message).finish();
+}
+
+export function decodePeerState(body: Uint8Array): m.PeerState {
+  return decode(MESSAGE.PEER_STATE, body, (r) => r.head());
+}
+
+export function encodeSegmentState(state: m.SegmentState): Uint8Array {
+  const w = fields.writeHead(new ByteWriter(256 + state.tail.length * 2), state);
+  fields.writeKind(w, state.kind).u64(state.scl).u64(state.vdl).u64(state.coalesced).u64(state.logFloor);
+  fields.writeRanges(w, state.ranges);
+  fields.writeTail(w, state.tail);
+  return w.u8(state.damaged ? 1 : 0).finish();
+}
+
+export function decodeSegmentState(body: Uint8Array): m.SegmentState {
+  return decode(MESSAGE.OK, body, (r) => ({
+    ...r.head(),
+    kind: r.kind(),
+    scl: r.lsn(),
+    vdl: r.lsn(),
+    coalesced: r.lsn(),
+    logFloor: r.lsn(),
+    ranges: r.ranges(),
+    tail: r.tail(),
+    damaged: r.u8() !== 0,
+  }));
+}
+
+export function encodeError(error: CodedError): Uint8Array {
+  return fields.writeFailure(new ByteWriter(256), error).finish();
+}
+
+export function decodeError(body: Uint8Array): CodedError {
+  const { code, message, detail } = decode(MESSAGE.ERROR, body, (r) => r.failure());
+  return new CodedError(code, message, detail);
+}
+
+function decode<T>(type: number, body: Uint8Array, read: (reader: fields.MessageReader) => T): T {
+  const reader = new fields.MessageReader(type, body);
+  const value = read(reader);
+  if (reader.left > 0) throw reader.bad(`${reader.left} bytes too many`);
+  return value;
+}
+

@@ -1,0 +1,153 @@
+/**
+ * One connection to the node: decodes what it asks, lets the store do it, and answers when that is durable. A ship is
+ * answered by one cumulative ACK a segment and flush, everything else by OK or ERROR.
+ */
+import { isCoded, type CodedError, type Epoch } from '@rokka/kernel';
+import type { Connection, ConnectionHandler, Frame } from '@rokka/transport';
+import { storageErrors } from './errors.ts';
+import * as codec from './message-codec.ts';
+import { MESSAGE, STORAGE_PROTOCOL, type Ship } from './messages.ts';
+import type { Segment } from './segment.ts';
+import type { SegmentStore } from './store.ts';
+
+export interface SessionHost {
+  readonly store: SegmentStore;
+  /** The answer to STATUS: plain JSON. */
+  status(): unknown;
+  /** A segment took a ship in: it may have found a hole. */
+  shipped(segment: Segment): void;
+  closed(session: NodeSession): void;
+}
+
+const NOTHING = new Uint8Array(0);
+
+export class NodeSession implements ConnectionHandler {
+  readonly connection: Connection;
+  readonly #host: SessionHost;
+  /** Segments that took something in since the last flush. */
+  readonly #toAck = new Set<Segment>();
+  #greeted = false;
+
+  constructor(connection: Connection, host: SessionHost) {
+    this.connection = connection;
+    this.#host = host;
+  }
+
+  onFrame(_connection: Connection, frame: Frame): void {
+    if (frame.type === MESSAGE.SHIP && this.#greeted) return this.#ship(frame.body);
+    const { requestId } = frame;
+    try {
+      this.#request(frame.type, frame.body, requestId);
+    } catch (error) {
+      this.#refuse(requestId, error);
+    }
+  }
+
+  onClose(): void {
+    this.#toAck.clear();
+    this.#host.closed(this);
+  }
+
+  #request(type: number, body: Uint8Array, requestId: number): void {
+    const { store } = this.#host;
+    if (type === MESSAGE.HELLO) return this.#hello(body, requestId);
+    if (!this.#greeted) throw storageErrors.STORAGE_BAD_MESSAGE([type, 'HELLO comes first']);
+    switch (type) {
+      case MESSAGE.CREATE_SEGMENT:
+        return store.createSegment(codec.decodeCreateSegment(body), () => this.#answer(requestId, NOTHING));
+      case MESSAGE.FENCE:
+        return store.fence(codec.decodeFence(body), (segment) => this.#answerState(requestId, segment));
+      case MESSAGE.TRUNCATE:
+        return store.truncate(codec.decodeTruncate(body), () => this.#answer(requestId, NOTHING));
+      case MESSAGE.READ:
+        return this.#answer(requestId, codec.encodeReadAnswer(store.read(codec.decodeRead(body))));
+      case MESSAGE.FETCH:
+        return this.#answer(requestId, store.fetch(codec.decodeFetch(body)));
+      case MESSAGE.PEER_STATE: {
+        const state = store.peerState(codec.decodePeerState(body));
+        return this.#answer(requestId, codec.encodeSegmentState(state));
+      }
+      case MESSAGE.STATUS:
+        return this.#answer(requestId, Buffer.from(JSON.stringify(this.#host.status())));
+      default:
+        throw storageErrors.STORAGE_BAD_MESSAGE([type, 'no such request']);
+    }
+  }
+
+  #hello(body: Uint8Array, requestId: number): void {
+    const { identity } = this.#host.store;
+    const { protocol, cluster, node } = codec.decodeHello(body);
+    if (protocol !== STORAGE_PROTOCOL)
+      throw storageErrors.STORAGE_WRONG_PROTOCOL([protocol, STORAGE_PROTOCOL]);
+    if (cluster !== identity.cluster) throw storageErrors.STORAGE_WRONG_CLUSTER([cluster, identity.cluster]);
+    if (node !== identity.node) throw storageErrors.STORAGE_WRONG_NODE([node, identity.node]);
+    this.#greeted = true;
+    this.#answer(
+      requestId,
+      codec.encodeHelloAnswer({ protocol: STORAGE_PROTOCOL, node, zone: identity.zone }),
+    );
+  }
+
+  #ship(body: Uint8Array): void {
+    const { store } = this.#host;
+    let message: Ship | undefined;
+    try {
+      message = codec.decodeShip(body);
+      this.#owe(store.ship(message));
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      // A ship that cannot even be read ends the connection: the writer's next message would not fare better.
+      if (!message) return this.connection.close(error);
+      const segment = store.segments.find(message);
+      // What was taken before the refusal is kept, and acknowledged like anything else.
+      if (segment && !segment.damaged && message.volumeEpoch === segment.volumeEpoch) this.#owe(segment);
+      this.#refuseShip(message, segment, error);
+    }
+  }
+
+  #owe(segment: Segment): void {
+    this.#host.shipped(segment);
+    if (this.#toAck.size === 0) this.#host.store.whenDurable(() => this.#acknowledge());
+    this.#toAck.add(segment);
+  }
+
+  #acknowledge(): void {
+    for (const { volume, pg, epochs, durableScl, coalesced } of this.#toAck) {
+      const ack = codec.encodeAck({ volume, pg, ...epochs, scl: durableScl, coalesced });
+      // One that does not fit is made up for by the next: they are cumulative.
+      this.connection.send(MESSAGE.ACK, 0, [ack]);
+    }
+    this.#toAck.clear();
+  }
+
+  #refuseShip(message: Ship, segment: Segment | undefined, error: CodedError): void {
+    const none = { volumeEpoch: 0 as Epoch, membershipEpoch: 0 as Epoch };
+    const { code, message: text, detail } = error;
+    const { volume, pg } = message;
+    const refused = { volume, pg, ...(segment?.epochs ?? none), code, message: text, detail };
+    this.connection.send(MESSAGE.SHIP_REFUSED, 0, [codec.encodeShipRefused(refused)]);
+  }
+
+  #answerState(requestId: number, segment: Segment): void {
+    try {
+      const state = this.#host.store.describe(segment, { withTail: true });
+      this.#answer(requestId, codec.encodeSegmentState(state));
+    } catch (error) {
+      this.#refuse(requestId, error);
+    }
+  }
+
+  #answer(requestId: number, body: Uint8Array): void {
+    this.#send(MESSAGE.OK, requestId, body);
+  }
+
+  #refuse(requestId: number, error: unknown): void {
+    if (!isCoded(error)) throw error;
+    this.#send(MESSAGE.ERROR, requestId, codec.encodeError(error));
+  }
+
+  /** Whoever does not take its answers loses the connection: it would wait for one that never comes. */
+  #send(type: number, requestId: number, body: Uint8Array): void {
+    if (!this.connection.send(type, requestId, [body])) this.connection.close();
+  }
+}

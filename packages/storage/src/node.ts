@@ -1,0 +1,125 @@
+/**
+ * The storage node: a store, the connections that talk to it, and gossip with its peers. The composition of one process;
+ * everything it needs from outside is passed in, so that the simulator runs the same node.
+ */
+import {
+  Deferred,
+  type Clock,
+  type CodedError,
+  type Disk,
+  type NodeId,
+  type Random,
+  type Zone,
+} from '@rokka/kernel';
+import type { Listener, Network } from '@rokka/transport';
+import { Gossip } from './gossip.ts';
+import { NodeSession } from './node-session.ts';
+import { describeNode } from './node-status.ts';
+import { SegmentStore, type StoreTuning } from './store.ts';
+
+export interface StorageNodeOptions {
+  disk: Disk;
+  directory: string;
+  network: Network;
+  /** Where to listen. */
+  address: string;
+  cluster: string;
+  zone: Zone;
+  /** Which node the directory must belong to; a new directory gets a new identity where this is not given. */
+  node?: NodeId;
+  clock: Clock;
+  random: Random;
+  /** Between two rounds of gossip; default 1000. */
+  gossipIntervalMs?: number;
+  tuning?: Partial<StoreTuning>;
+}
+
+const GOSSIP_INTERVAL_MS = 1_000;
+
+export class StorageNode implements AsyncDisposable {
+  readonly store: SegmentStore;
+  readonly gossip: Gossip;
+  readonly #listener: Listener;
+  readonly #sessions: Set<NodeSession>;
+  readonly #failed: Deferred<CodedError>;
+  #closed = false;
+
+  private constructor(parts: {
+    store: SegmentStore;
+    gossip: Gossip;
+    listener: Listener;
+    sessions: Set<NodeSession>;
+    failed: Deferred<CodedError>;
+  }) {
+    this.store = parts.store;
+    this.gossip = parts.gossip;
+    this.#listener = parts.listener;
+    this.#sessions = parts.sessions;
+    this.#failed = parts.failed;
+  }
+
+  /**
+   * Listens first, because an address in use is the sign that another process has this directory; reads the log before
+   * the first frame is delivered.
+   * @throws what Network.listen throws, and what SegmentStore throws
+   */
+  static async open(options: StorageNodeOptions): Promise<StorageNode> {
+    const { network, address, clock, random } = options;
+    const sessions = new Set<NodeSession>();
+    const failed = new Deferred<CodedError>();
+    let host: StorageNode | undefined;
+    const listener = await network.listen(address, (connection) => {
+      const session = new NodeSession(connection, {
+        get store() {
+          return (host as StorageNode).store;
+        },
+        status: () => describeNode(host as StorageNode),
+        shipped: (segment) => host?.gossip.shipped(segment),
+        closed: (closed) => sessions.delete(closed),
+      });
+      sessions.add(session);
+      return session;
+    });
+    try {
+      const store = new SegmentStore({
+        ...options,
+        node: options.node,
+        onFailure: (error) => failed.resolve(error),
+      });
+      const intervalMs = options.gossipIntervalMs ?? GOSSIP_INTERVAL_MS;
+      const gossip = new Gossip({ store, network, clock, random, intervalMs });
+      host = new StorageNode({ store, gossip, listener, sessions, failed });
+      return host;
+    } catch (error) {
+      await listener[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get identity() {
+    return this.store.identity;
+  }
+
+  get address(): string {
+    return this.#listener.address;
+  }
+
+  /** Resolves with the reason when the node cannot go on: dispose it and end the process. */
+  get failed(): Promise<CodedError> {
+    return this.#failed.promise;
+  }
+
+  get connectionCount(): number {
+    return this.#sessions.size;
+  }
+
+  /** Stops listening, closes every connection, writes what pends and closes the files. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#listener[Symbol.asyncDispose]();
+    await this.gossip[Symbol.asyncDispose]();
+    for (const { connection } of this.#sessions) connection.close();
+    this.store[Symbol.dispose]();
+  }
+}

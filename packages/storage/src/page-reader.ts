@@ -1,0 +1,59 @@
+/** A page as of a read point: its base on disk and the records above it, in chain order. */
+import { PAGE_SIZE, type Lsn } from '@rokka/kernel';
+import { applyRecord } from '@rokka/quorum';
+import { storageErrors } from './errors.ts';
+import type { LogReader } from './log-reader.ts';
+import type { Read, ReadAnswer } from './messages.ts';
+import type { IndexedRecord } from './record-index.ts';
+import { higher, lower, type Segment } from './segment.ts';
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * @throws STORAGE_TAIL_HAS_NO_PAGES, STORAGE_NO_PAGE, STORAGE_NOT_YET, STORAGE_BELOW_READ_WINDOW, STORAGE_PAGE_UNKNOWN,
+ * STORAGE_LOG_DAMAGED, STORAGE_PAGES_DAMAGED, STORAGE_SEGMENT_UNKNOWN
+ */
+export function readPage(
+  segment: Segment,
+  reader: LogReader,
+  request: Omit<Read, 'volume' | 'pg'>,
+): ReadAnswer {
+  demandReadable(segment, request);
+  const page = request.page - segment.firstPage;
+  // Records of this group at or below the read point are at or below requiredScl, so all of them are on the disk.
+  const readPoint = lower(request.readPoint, segment.durableScl);
+  const everything = segment.recordsOfPage(page, { baseLsn: segment.coalesced, readPoint });
+  const base = everything.fromZero ? undefined : segment.pageFile?.read(page);
+  if (base && !base.content) throw storageErrors.STORAGE_PAGE_UNKNOWN([request.page]);
+  return applyToBase(segment, reader, {
+    base: base?.content,
+    baseLsn: base?.lsn ?? (0 as Lsn),
+    ordinals: everything.ordinals,
+  });
+}
+
+function demandReadable(segment: Segment, request: Pick<Read, 'page' | 'readPoint' | 'requiredScl'>): void {
+  const { page, readPoint, requiredScl } = request;
+  if (segment.kind === 'tail') throw storageErrors.STORAGE_TAIL_HAS_NO_PAGES([]);
+  segment.demandSound();
+  if (page < segment.firstPage || page >= segment.firstPage + segment.pageCount)
+    throw storageErrors.STORAGE_NO_PAGE([page, segment.firstPage, segment.pageCount]);
+  if (requiredScl > segment.durableScl)
+    throw storageErrors.STORAGE_NOT_YET([segment.durableScl, requiredScl]);
+  const floor = higher(segment.pgmrpl, segment.coalesced);
+  if (readPoint < floor) throw storageErrors.STORAGE_BELOW_READ_WINDOW([readPoint, floor]);
+}
+
+function applyToBase(
+  segment: Segment,
+  reader: LogReader,
+  from: { base: Uint8Array | undefined; baseLsn: Lsn; ordinals: readonly number[] },
+): ReadAnswer {
+  const { base, baseLsn, ordinals } = from;
+  if (ordinals.length === 0) return { pageLsn: baseLsn, content: base ?? NOTHING };
+  const content = base ?? new Uint8Array(PAGE_SIZE);
+  const place: IndexedRecord = { lsn: 0 as Lsn, page: 0, file: 0, offset: 0, length: 0, flags: 0 };
+  for (const ordinal of ordinals)
+    applyRecord(reader.record(segment.chain.index.read(ordinal, place)), content);
+  return { pageLsn: place.lsn, content };
+}

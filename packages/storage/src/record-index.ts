@@ -1,0 +1,146 @@
+/**
+ * Where the records of one segment lie in the node's log, in chain order. Kept in columns of typed arrays, 31 bytes a
+ * record and no object: a node holds hundreds of thousands of these.
+ *
+ * A record has an ordinal, counted up from 0 for the life of the process; ordinals stay valid when the front is dropped.
+ * Invariant: LSNs grow strictly with the ordinal.
+ */
+import { assert, type Lsn } from '@rokka/kernel';
+
+/** What the index keeps of a record. Callers pass one object again and again, so that nothing is made per record. */
+export interface IndexedRecord {
+  lsn: Lsn;
+  /** Page of the segment, counted from the segment's first. */
+  page: number;
+  /** Sequence number of the log file, and the record's first byte in it. */
+  file: number;
+  offset: number;
+  length: number;
+  flags: number;
+}
+
+const CHUNK_RECORDS = 4096;
+
+class Chunk {
+  readonly lsn = new Float64Array(CHUNK_RECORDS);
+  readonly page = new Uint32Array(CHUNK_RECORDS);
+  readonly file = new Uint32Array(CHUNK_RECORDS);
+  readonly offset = new Uint32Array(CHUNK_RECORDS);
+  readonly length = new Uint16Array(CHUNK_RECORDS);
+  readonly flags = new Uint8Array(CHUNK_RECORDS);
+  /** Ordinals back to the record before this one for the same page; 0 where there is none that still matters. */
+  readonly back = new Uint32Array(CHUNK_RECORDS);
+}
+
+export class RecordIndex {
+  #chunks: Chunk[] = [];
+  /** Ordinal of the first slot of the first chunk. */
+  #origin = 0;
+  #first = 0;
+  #end = 0;
+
+  /** Ordinal of the first record held; equals `end` where there is none. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** Ordinal that the next record will get. */
+  get end(): number {
+    return this.#end;
+  }
+
+  push(record: IndexedRecord): number {
+    const ordinal = this.#end;
+    assert(ordinal === this.#first || this.lsnAt(ordinal - 1) < record.lsn, 'the index grows by LSN');
+    const slot = (ordinal - this.#origin) % CHUNK_RECORDS;
+    if (ordinal - this.#origin === this.#chunks.length * CHUNK_RECORDS) this.#chunks.push(new Chunk());
+    const chunk = this.#chunk(ordinal);
+    chunk.lsn[slot] = record.lsn;
+    chunk.page[slot] = record.page;
+    chunk.file[slot] = record.file;
+    chunk.offset[slot] = record.offset;
+    chunk.length[slot] = record.length;
+    chunk.flags[slot] = record.flags;
+    chunk.back[slot] = 0;
+    this.#end++;
+    return ordinal;
+  }
+
+  lsnAt(ordinal: number): Lsn {
+    return this.#chunk(ordinal).lsn[(ordinal - this.#origin) % CHUNK_RECORDS] as Lsn;
+  }
+
+  pageAt(ordinal: number): number {
+    return this.#chunk(ordinal).page[(ordinal - this.#origin) % CHUNK_RECORDS];
+  }
+
+  flagsAt(ordinal: number): number {
+    return this.#chunk(ordinal).flags[(ordinal - this.#origin) % CHUNK_RECORDS];
+  }
+
+  lengthAt(ordinal: number): number {
+    return this.#chunk(ordinal).length[(ordinal - this.#origin) % CHUNK_RECORDS];
+  }
+
+  /** Fills `into` with the record at `ordinal`. */
+  read(ordinal: number, into: IndexedRecord): IndexedRecord {
+    const chunk = this.#chunk(ordinal);
+    const slot = (ordinal - this.#origin) % CHUNK_RECORDS;
+    into.lsn = chunk.lsn[slot] as Lsn;
+    into.page = chunk.page[slot];
+    into.file = chunk.file[slot];
+    into.offset = chunk.offset[slot];
+    into.length = chunk.length[slot];
+    into.flags = chunk.flags[slot];
+    return into;
+  }
+
+  /** Remembers which record the page had before this one. */
+  link(ordinal: number, previous: number): void {
+    this.#chunk(ordinal).back[(ordinal - this.#origin) % CHUNK_RECORDS] = ordinal - previous;
+  }
+
+  /** The record before this one for the same page, unless it was dropped or never linked. */
+  previousOfPage(ordinal: number): number | undefined {
+    const back = this.#chunk(ordinal).back[(ordinal - this.#origin) % CHUNK_RECORDS];
+    const previous = ordinal - back;
+    return back === 0 || previous < this.#first ? undefined : previous;
+  }
+
+  /** Ordinal of the first record above `lsn`; `end` where there is none. */
+  firstAbove(lsn: Lsn): number {
+    let low = this.#first;
+    let high = this.#end;
+    while (low < high) {
+      const middle = low + Math.floor((high - low) / 2);
+      if (this.lsnAt(middle) <= lsn) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  has(lsn: Lsn): boolean {
+    const ordinal = this.firstAbove(lsn) - 1;
+    return ordinal >= this.#first && this.lsnAt(ordinal) === lsn;
+  }
+
+  /** Forgets every record at or below `lsn`; memory is given back by whole chunks. */
+  dropThrough(lsn: Lsn): void {
+    this.#first = this.firstAbove(lsn);
+    const chunks = Math.floor((this.#first - this.#origin) / CHUNK_RECORDS);
+    if (chunks === 0) return;
+    this.#chunks.splice(0, chunks);
+    this.#origin += chunks * CHUNK_RECORDS;
+  }
+
+  /** Takes the last record away. */
+  pop(): void {
+    assert(this.#end > this.#first, 'pop from an empty index');
+    this.#end--;
+    if (this.#end - this.#origin === (this.#chunks.length - 1) * CHUNK_RECORDS) this.#chunks.pop();
+  }
+
+  #chunk(ordinal: number): Chunk {
+    return this.#chunks[Math.floor((ordinal - this.#origin) / CHUNK_RECORDS)];
+  }
+}

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Epoch, Lsn } from '@rokka/kernel';
+import { RecordMaker } from './testing/records.ts';
+import { TestStore } from './testing/stores.ts';
+
+test('records are durable, in order, and give pages back', () => {
+  const node = new TestStore();
+  node.create();
+  const maker = new RecordMaker();
+  assert.equal(node.ship(maker.many(100)), 100);
+  for (let page = 0; page < 4; page++) {
+    const expected = maker.page(page);
+    const answer = node.read(page, 100);
+    assert.equal(answer.pageLsn, expected.lsn);
+    assert.deepEqual(answer.content, expected.content);
+  }
+  assert.equal(node.read(40, 100).content.length, 0, 'a page never written');
+});
+
+test('nothing is durable before its flush, and one flush serves all that came in a turn', () => {
+  const node = new TestStore();
+  node.create();
+  const syncs = node.store.log.syncCount;
+  const maker = new RecordMaker();
+  const segment = node.store.ship({ ...shipOf(maker, 3) });
+  node.store.ship({ ...shipOf(maker, 3) });
+  assert.equal(segment.chain.scl, 6);
+  assert.equal(segment.durableScl, 0);
+  node.run();
+  assert.equal(segment.durableScl, 6);
+  assert.equal(node.store.log.syncCount, syncs + 1);
+});
+
+test('after a restart SCL, epochs, ranges and pages are the same', () => {
+  let node = new TestStore();
+  node.create();
+  node.create({ pg: 1 as never, kind: 'tail' });
+  const maker = new RecordMaker();
+  node.ship(maker.many(50), { vdl: 40 as Lsn });
+  const range = { volumeEpoch: 2 as Epoch, after: 45 as Lsn, through: 1000 as Lsn };
+  node.fence({ volumeEpoch: 2 as Epoch });
+  node.wait<void>((done) =>
+    node.store.truncate({ volume: 'volume-1' as never, pg: 0 as never, volumeEpoch: 2 as Epoch, membershipEpoch: 1 as Epoch, range }, done),
+  );
+  maker.truncate({ after: 45, through: 1000, epoch: 2 });
+  assert.equal(node.ship(maker.many(20), { volumeEpoch: 2 as Epoch, vdl: 1010 as Lsn }), 1020);
+  const before = node.fence({ volumeEpoch: 3 as Epoch });
+  for (const crash of [false, true]) {
+    node = node.reopened({ crash });
+    const after = node.fence({ volumeEpoch: 3 as Epoch });
+    assert.deepEqual(after, before);
+    assert.equal(after.scl, 1020);
+    assert.deepEqual(after.ranges, [range]);
+    assert.deepEqual(
+      after.tail.map(({ lsn }) => lsn),
+      Array.from({ length: 10 }, (_, i) => 1011 + i),
+    );
+    for (let page = 0; page < 4; page++)
+      assert.deepEqual(node.read(page, 1020, { volumeEpoch: 3 as Epoch }).content, maker.page(page).content);
+  }
+});
+
+function shipOf(maker: RecordMaker, count: number) {
+  const records = maker.many(count);
+  return {
+    volume: 'volume-1' as never,
+    pg: 0 as never,
+    volumeEpoch: 1 as Epoch,
+    membershipEpoch: 1 as Epoch,
+    vdl: 0 as Lsn,
+    pgmrpl: 0 as Lsn,
+    logFloor: 0 as Lsn,
+    records: Buffer.concat(records.map(({ bytes }) => bytes)),
+  };
+}

@@ -1,0 +1,314 @@
+/**
+ * What a storage node does with its disk, without any network: the segments, their log and their pages. Calls are
+ * synchronous; what must be durable before it is answered takes a continuation, which runs after the flush that covers it.
+ */
+import {
+  assert,
+  type Clock,
+  type CodedError,
+  type Disk,
+  type Lsn,
+  type NodeId,
+  type Random,
+  type Zone,
+} from '@rokka/kernel';
+import { isCoded } from '@rokka/kernel';
+import { Coalescer } from './coalescer.ts';
+import * as control from './control-state.ts';
+import { storageErrors } from './errors.ts';
+import { markReady, openIdentity, type Identity } from './identity.ts';
+import { ingestRecords } from './ingest.ts';
+import { diskError } from './log-files.ts';
+import { ENTRY } from './log-format.ts';
+import { LogReader } from './log-reader.ts';
+import { StorageLog } from './log.ts';
+import type * as m from './messages.ts';
+import { MESSAGE } from './messages.ts';
+import { PageFile } from './page-file.ts';
+import { readPage } from './page-reader.ts';
+import { SegmentReplay, SegmentSet, type LogDamage } from './segment-set.ts';
+import { describeSegment, readRecords } from './segment-reader.ts';
+import { Segment } from './segment.ts';
+
+export interface StoreOptions {
+  disk: Disk;
+  /** Made if it is not there. */
+  directory: string;
+  cluster: string;
+  zone: Zone;
+  /** Where the caller knows which node this must be. */
+  node?: NodeId | undefined;
+  clock: Clock;
+  random: Random;
+  /** The node cannot go on; called once. */
+  onFailure: (error: CodedError) => void;
+  tuning?: Partial<StoreTuning> | undefined;
+}
+
+export interface StoreTuning {
+  /** Size of a log file; default 16 MiB. */
+  logFileBytes: number;
+  /** Most bytes in one write and sync; default 1 MiB. */
+  logBatchBytes: number;
+  /** Log that the pages of one segment may lack before it is coalesced; default 32 MiB. */
+  segmentLogBytes: number;
+  /** The same in records, which bounds what one read has to apply; default 32,768. */
+  segmentRecords: number;
+  /** Size of the log above which the oldest file is made droppable; default 256 MiB. */
+  logBytes: number;
+}
+
+const DEFAULT_TUNING: StoreTuning = {
+  logFileBytes: 16 * 1024 * 1024,
+  logBatchBytes: 1024 * 1024,
+  segmentLogBytes: 32 * 1024 * 1024,
+  segmentRecords: 32_768,
+  logBytes: 256 * 1024 * 1024,
+};
+/** Page numbers within a segment are u32 on disk. */
+const SEGMENT_PAGES_MAX = 2 ** 32 - 1;
+
+export class SegmentStore implements Disposable {
+  readonly identity: Identity;
+  readonly segments = new SegmentSet();
+  readonly log: StorageLog;
+  readonly coalescer: Coalescer;
+  readonly damages: readonly LogDamage[];
+  readonly #options: StoreOptions;
+  readonly #reader: LogReader;
+  /** Segments whose chain is ahead of what is durable. */
+  readonly #unsettled = new Set<Segment>();
+
+  /**
+   * Opens the directory, or makes it.
+   * @throws STORAGE_DIRECTORY_VERSION, STORAGE_DIRECTORY_FOREIGN, STORAGE_DIRECTORY_EMPTIED, STORAGE_DISK_FULL,
+   * STORAGE_DISK_FAILED
+   */
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    const { disk, directory, clock } = options;
+    const tuning = { ...DEFAULT_TUNING, ...options.tuning };
+    const identity = openIdentity(options);
+    this.log = new StorageLog({
+      disk,
+      directory: `${directory}/log`,
+      identity: Buffer.from(identity.log, 'hex'),
+      fileBytes: tuning.logFileBytes,
+      batchBytes: tuning.logBatchBytes,
+      clock,
+      manifest: () => this.segments.manifest(),
+      onRotated: () => this.#rotated(),
+      onStopped: (error) => options.onFailure(error),
+    });
+    this.#reader = new LogReader(this.log);
+    this.coalescer = new Coalescer({
+      log: this.log,
+      reader: this.#reader,
+      clock,
+      segments: () => this.segments.all,
+      segmentOf: (id) => this.segments.byId(id),
+      ...tuning,
+      onFailure: options.onFailure,
+    });
+    try {
+      this.damages = identity.ready ? this.#replay() : (this.log.create(), []);
+      this.identity = identity.ready ? identity : markReady(disk, directory, identity);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw isCoded(error) ? error : diskError(error, directory);
+    }
+  }
+
+  /** `done` runs when everything said to the store so far is on the disk. */
+  whenDurable(done: () => void): void {
+    this.log.whenDurable(done);
+  }
+
+  /** @throws STORAGE_BAD_MESSAGE, STORAGE_SEGMENT_UNKNOWN, and what the log throws */
+  createSegment(message: m.CreateSegment, done: () => void): void {
+    const { volume, pg, kind, pageCount } = message;
+    const known = this.segments.find(message);
+    const bad = (why: string) => storageErrors.STORAGE_BAD_MESSAGE([MESSAGE.CREATE_SEGMENT, why]);
+    if (known && known.kind !== kind)
+      throw bad(`volume ${volume}, protection group ${pg} is ${known.kind} here`);
+    if (pageCount < 1 || pageCount > SEGMENT_PAGES_MAX) throw bad(`${pageCount} pages`);
+    if (known) return this.log.whenDurable(done);
+    // It may have been here and lost what it acknowledged; under this identity it must not come back empty.
+    if (this.segments.incomplete) throw storageErrors.STORAGE_SEGMENT_UNKNOWN([volume, pg]);
+    const zero = 0 as Lsn;
+    const state: control.SegmentControl = {
+      ...message,
+      id: this.segments.nextId,
+      ranges: [],
+      vdl: zero,
+      logFloor: zero,
+      acknowledgedScl: zero,
+      generation: control.NO_GENERATION,
+    };
+    const segment = new Segment(state);
+    try {
+      this.#openPages(segment);
+      this.log.append(ENTRY.CREATE_SEGMENT, control.encodeControl(state));
+    } catch (error) {
+      segment.pageFile?.[Symbol.dispose]();
+      throw diskError(error, this.#options.directory);
+    }
+    this.segments.add(segment);
+    this.log.whenDurable(done);
+  }
+
+  /**
+   * Epoch and ranges are durable when `done` runs: only then may the segment's state be read for the answer.
+   * @throws STORAGE_STALE_EPOCH, STORAGE_STALE_MEMBERSHIP, QUORUM_RANGE_BELOW_DURABLE, and what the log throws
+   */
+  fence(message: m.Fence, done: (segment: Segment) => void): void {
+    const segment = this.segments.get(message);
+    segment.demandFence(message);
+    this.adoptRanges(segment, message.ranges, message);
+    this.log.whenDurable(() => done(segment));
+  }
+
+  /** @throws STORAGE_STALE_EPOCH, STORAGE_UNFENCED, STORAGE_STALE_MEMBERSHIP, QUORUM_RANGE_BELOW_DURABLE … */
+  truncate(message: m.Truncate, done: () => void): void {
+    const segment = this.segments.get(message);
+    segment.demandEpochs('truncation', message);
+    segment.demandEpochs('truncation range', { ...message, volumeEpoch: message.range.volumeEpoch });
+    segment.truncate([message.range]);
+    this.log.append(ENTRY.TRUNCATE, control.encodeTruncateEntry({ id: segment.id, range: message.range }));
+    this.#unsettle(segment);
+    this.log.whenDurable(done);
+  }
+
+  /** Takes ranges, and epochs with them, that were decided in the registry. Durable with the next flush. */
+  adoptRanges(segment: Segment, ranges: readonly m.TruncationRange[], epochs: m.Epochs): void {
+    segment.truncate(ranges);
+    const { volumeEpoch, membershipEpoch } = epochs;
+    this.log.append(
+      ENTRY.EPOCH,
+      control.encodeEpochEntry({ id: segment.id, volumeEpoch, membershipEpoch, ranges }),
+    );
+    segment.adoptEpochs(epochs);
+    this.#unsettle(segment);
+  }
+
+  /** Takes a ship in; it is durable with the next flush. @throws what it is refused for, perhaps after a prefix was taken */
+  ship(message: m.Ship): Segment {
+    const segment = this.segments.get(message);
+    segment.demandEpochs('ship', message);
+    segment.demandSound();
+    segment.learnPoints(message);
+    if (message.records.length > 0) this.ingest(segment, message.records);
+    return segment;
+  }
+
+  /** Records from a peer, or of a ship. Durable with the next flush. Answers how many were new. */
+  ingest(segment: Segment, records: Uint8Array): number {
+    if (this.log.failure) throw this.log.failure;
+    try {
+      return ingestRecords(segment, records, this.log);
+    } finally {
+      this.#unsettle(segment);
+    }
+  }
+
+  /** @throws STORAGE_STALE_EPOCH …, and what readPage throws */
+  read(message: m.Read): m.ReadAnswer {
+    const segment = this.segments.get(message);
+    segment.demandEpochs('read', message);
+    return this.#noting(segment, () => readPage(segment, this.#reader, message));
+  }
+
+  /** @throws STORAGE_STALE_EPOCH …, STORAGE_LOG_DROPPED, STORAGE_LOG_DAMAGED, STORAGE_SEGMENT_UNKNOWN */
+  fetch(message: m.Fetch): Uint8Array {
+    const segment = this.segments.get(message);
+    segment.demandEpochs('fetch', message);
+    segment.demandSound();
+    return this.#noting(segment, () => readRecords(segment, this.#reader, message));
+  }
+
+  /** @throws STORAGE_STALE_EPOCH, STORAGE_UNFENCED, STORAGE_STALE_MEMBERSHIP */
+  peerState(message: m.PeerState): m.SegmentState {
+    const segment = this.segments.get(message);
+    segment.demandEpochs('peer state', message);
+    return this.describe(segment, { withTail: false });
+  }
+
+  /** @throws STORAGE_LOG_DAMAGED */
+  describe(segment: Segment, options: { withTail: boolean }): m.SegmentState {
+    return this.#noting(segment, () => describeSegment(segment, this.#reader, options));
+  }
+
+  /** Writes what pends, where the disk lets it, and lets go of all files. */
+  [Symbol.dispose](): void {
+    this.coalescer.close();
+    if (!this.log.failure && this.segments.count > 0) this.#lastFlush();
+    for (const segment of this.segments.all) segment.pageFile?.[Symbol.dispose]();
+    this.log[Symbol.dispose]();
+  }
+
+  #lastFlush(): void {
+    try {
+      this.log.flush();
+    } catch (error) {
+      // Nothing of it was acknowledged.
+      if (!isCoded(error)) throw error;
+    }
+  }
+
+  #replay(): readonly LogDamage[] {
+    const replay = new SegmentReplay(this.segments, (file, segment, lsn) =>
+      this.log.note(file, segment, lsn),
+    );
+    this.log.open(replay);
+    for (const segment of this.segments.all) {
+      segment.durableScl = segment.chain.scl;
+      this.#openPages(segment);
+    }
+    // The verdict must outlive the damaged file.
+    if (replay.damages.length > 0) this.log.rotate();
+    return replay.damages;
+  }
+
+  #openPages(segment: Segment): void {
+    if (segment.kind === 'tail' || segment.pageFile) return;
+    const { disk, directory } = this.#options;
+    segment.pageFile = new PageFile({
+      disk,
+      directory: `${directory}/pages`,
+      segment: segment.id,
+      pageCount: segment.pageCount,
+      generation: segment.generation,
+    });
+    if (segment.pageFile.damaged)
+      segment.fault ??= storageErrors.STORAGE_PAGES_DAMAGED([segment.pageFile.path]);
+  }
+
+  #unsettle(segment: Segment): void {
+    if (this.#unsettled.size === 0) this.log.whenDurable(() => this.#settle());
+    this.#unsettled.add(segment);
+  }
+
+  #settle(): void {
+    for (const segment of this.#unsettled) {
+      assert(segment.durableScl <= segment.chain.scl, 'an SCL fell without a truncation');
+      segment.durableScl = segment.chain.scl;
+    }
+    this.#unsettled.clear();
+    this.coalescer.consider();
+  }
+
+  #rotated(): void {
+    for (const segment of this.segments.all) segment.floorIsDurable();
+    this.log.dropFiles((id) => this.segments.byId(id)?.manifestFloor ?? (0 as Lsn));
+  }
+
+  /** Damage that is met while reading takes the whole segment out of service: what else is damaged is unknown. */
+  #noting<T>(segment: Segment, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (isCoded(error, 'STORAGE_LOG_DAMAGED')) segment.fault ??= error;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,130 @@
+/** Stores on memory disks for tests, and the messages that they are told. */
+import { MemoryDisk, SeededRandom, VirtualClock, type CodedError } from '@rokka/kernel';
+import type { Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from '@rokka/kernel';
+import type * as m from '../messages.ts';
+import { SegmentStore, type StoreTuning } from '../store.ts';
+import { joined, type MadeRecord } from './records.ts';
+
+export const VOLUME = 'volume-1' as VolumeId;
+export const PAGES = 64;
+
+/** Small enough that a test of a few hundred records meets every boundary. */
+export const SMALL: Partial<StoreTuning> = {
+  logFileBytes: 64 * 1024,
+  logBatchBytes: 16 * 1024,
+  segmentLogBytes: 1 << 30,
+  segmentRecords: 1 << 30,
+  logBytes: 1 << 30,
+};
+
+export class TestStore {
+  readonly disk: MemoryDisk;
+  readonly clock: VirtualClock;
+  readonly store: SegmentStore;
+  readonly failures: CodedError[] = [];
+
+  constructor(options: { disk?: MemoryDisk; clock?: VirtualClock; tuning?: Partial<StoreTuning>; seed?: number } = {}) {
+    this.disk = options.disk ?? new MemoryDisk();
+    this.clock = options.clock ?? new VirtualClock();
+    this.store = new SegmentStore({
+      disk: this.disk,
+      directory: 'node',
+      cluster: 'test',
+      zone: 'a' as Zone,
+      clock: this.clock,
+      random: new SeededRandom(options.seed ?? 1),
+      tuning: { ...SMALL, ...options.tuning },
+      onFailure: (error) => this.failures.push(error),
+    });
+  }
+
+  /** Runs everything that is due within `ms`. */
+  run(ms = 0): void {
+    this.clock.advanceTo(this.clock.nowMs() + ms);
+  }
+
+  /** Calls with a continuation, and runs the flush that it waits for. Answers whether it was called. */
+  wait<T>(call: (done: (value: T) => void) => void): T | undefined {
+    let result: T | undefined;
+    call((value) => (result = value));
+    this.run();
+    return result;
+  }
+
+  create(options: Partial<m.CreateSegment> = {}): void {
+    this.wait<void>((done) => this.store.createSegment(createMessage(options), done));
+  }
+
+  /** Ships, flushes, and answers the durable SCL. */
+  ship(records: readonly MadeRecord[], options: Partial<m.Ship> = {}): number {
+    const segment = this.store.ship(shipMessage(records, options));
+    this.run();
+    return segment.durableScl;
+  }
+
+  fence(options: Partial<m.Fence> = {}): m.SegmentState {
+    let state: m.SegmentState | undefined;
+    this.store.fence({ ...head(options), ranges: options.ranges ?? [] }, (segment) => {
+      state = this.store.describe(segment, { withTail: true });
+    });
+    this.run();
+    return state as m.SegmentState;
+  }
+
+  read(page: number, readPoint: number, options: Partial<m.Read> = {}): m.ReadAnswer {
+    return this.store.read({
+      ...head(options),
+      page: page as PageNumber,
+      readPoint: readPoint as Lsn,
+      requiredScl: options.requiredScl ?? (0 as Lsn),
+    });
+  }
+
+  /** A new process on the disk as it is, or as a crash leaves it. */
+  reopened(options: { crash?: boolean; tuning?: Partial<StoreTuning> } = {}): TestStore {
+    if (options.crash) this.disk.crash();
+    else this.store[Symbol.dispose]();
+    return new TestStore({ disk: this.disk, ...(options.tuning ? { tuning: options.tuning } : {}) });
+  }
+}
+
+export function head(options: Partial<m.SegmentAddress & m.Epochs> = {}): m.SegmentAddress & m.Epochs {
+  return {
+    volume: options.volume ?? VOLUME,
+    pg: options.pg ?? (0 as PgIndex),
+    volumeEpoch: options.volumeEpoch ?? (1 as Epoch),
+    membershipEpoch: options.membershipEpoch ?? (1 as Epoch),
+  };
+}
+
+export function createMessage(options: Partial<m.CreateSegment> = {}): m.CreateSegment {
+  return {
+    ...head(options),
+    kind: options.kind ?? 'full',
+    firstPage: options.firstPage ?? (0 as PageNumber),
+    pageCount: options.pageCount ?? PAGES,
+    members: options.members ?? [
+      { node: 'n' as NodeId, address: 'memory', zone: 'a' as Zone, kind: options.kind ?? 'full' },
+    ],
+  };
+}
+
+export function shipMessage(records: readonly MadeRecord[], options: Partial<m.Ship> = {}): m.Ship {
+  return {
+    ...head(options),
+    vdl: options.vdl ?? (0 as Lsn),
+    pgmrpl: options.pgmrpl ?? (0 as Lsn),
+    logFloor: options.logFloor ?? (0 as Lsn),
+    records: joined(records),
+  };
+}
+
+/** A copy of a disk, as it is in the page cache. */
+export function copyOf(disk: MemoryDisk): MemoryDisk {
+  const copy = new MemoryDisk();
+  for (const [path, { bytes }] of disk.files)
+    copy.files.set(path, { bytes: bytes.slice(), synced: bytes.slice(), unsynced: [] });
+  for (const directory of ['node', 'node/log', 'node/pages']) copy.makeDirectory(directory);
+  return copy;
+}
+
