@@ -13,6 +13,8 @@ export interface Arguments {
   engine: EngineChoice;
   /** `bin` directory of a PostgreSQL to use instead of the one from npm. */
   postgres: string | undefined;
+  /** Settings for PostgreSQL, by name. */
+  settings: Record<string, string>;
   json: boolean;
   watch: boolean;
   cacheMiB: number;
@@ -31,6 +33,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --port N          TCP port for Postgres clients      (default 5432)
   --engine E        auto, native or pglite             (default auto)
   --postgres DIR    bin directory of another PostgreSQL
+  --set NAME=VALUE  a setting for PostgreSQL; may be repeated
   --cache MiB       page cache of the volume           (default 256)
 `;
 
@@ -41,13 +44,15 @@ export function parseArguments(argv: readonly string[]): Arguments {
     throw rokkaErrors.ROKKA_BAD_FLAG([`one command at a time, not ${positionals.join(' ')}`]);
   }
   const engine = ENGINES.find((name) => name === (values.engine ?? 'auto'));
-  if (!engine) throw rokkaErrors.ROKKA_BAD_VALUE(['engine', String(values.engine), `one of ${ENGINES.join(', ')}`]);
+  if (!engine)
+    throw rokkaErrors.ROKKA_BAD_VALUE(['engine', String(values.engine), `one of ${ENGINES.join(', ')}`]);
   return {
     command: positionals[0] ?? 'help',
     dataDirectory: path.resolve(values.data ?? process.env['ROKKA_DATA'] ?? '.rokka'),
     port: wholeNumber('port', values.port ?? '5432', { least: 1, most: 65_535 }),
     engine,
     postgres: values.postgres === undefined ? undefined : path.resolve(values.postgres),
+    settings: Object.fromEntries((values.set ?? []).map(setting)),
     json: values.json ?? false,
     watch: values.watch ?? false,
     cacheMiB: wholeNumber('cache', values.cache ?? '256', { least: 16, most: 1 << 20 }),
@@ -66,14 +71,23 @@ function parse(argv: readonly string[]) {
         engine: { type: 'string' },
         postgres: { type: 'string' },
         cache: { type: 'string' },
+        set: { type: 'string', multiple: true },
         json: { type: 'boolean' },
         watch: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     });
   } catch (error) {
-    throw rokkaErrors.ROKKA_BAD_FLAG([(error as Error).message.split('.')[0] ?? 'bad arguments'], { cause: error });
+    throw rokkaErrors.ROKKA_BAD_FLAG([(error as Error).message.split('.')[0] ?? 'bad arguments'], {
+      cause: error,
+    });
   }
+}
+
+function setting(text: string): [string, string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw rokkaErrors.ROKKA_BAD_VALUE(['set', text, 'NAME=VALUE']);
+  return [text.slice(0, at), text.slice(at + 1)];
 }
 
 function wholeNumber(flag: string, value: string, range: { least: number; most: number }): number {

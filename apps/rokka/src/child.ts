@@ -105,7 +105,10 @@ export class SupervisedChild implements AsyncDisposable {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     if (child.connected) child.send({ kind: 'stop' } satisfies ParentMessage, () => {});
     const cancel = this.#options.clock.after(this.#options.stopTimeoutMs, () => {
-      this.#options.onLog('warn', `${this.name} did not stop within ${this.#options.stopTimeoutMs} ms: killed`);
+      this.#options.onLog(
+        'warn',
+        `${this.name} did not stop within ${this.#options.stopTimeoutMs} ms: killed`,
+      );
       child.kill('SIGKILL');
     });
     await this.#ended.promise.finally(cancel);
@@ -159,7 +162,9 @@ export class SupervisedChild implements AsyncDisposable {
     this.#ended.resolve();
     if (this.#stopping) return;
     const { clock, name, onLog, onFinal } = this.#options;
-    const why = this.#failure ? this.#failure.message : [how, lastLine(this.#stderr)].filter(Boolean).join('; ');
+    const why = this.#failure
+      ? this.#failure.message
+      : [how, lastLine(this.#stderr)].filter(Boolean).join('; ');
     const error = this.#failure
       ? new CodedError(this.#failure.code, this.#failure.message)
       : rokkaErrors.ROKKA_CHILD_FAILED([name, why]);

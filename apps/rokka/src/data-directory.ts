@@ -58,7 +58,8 @@ export class DataDirectory implements Disposable {
 export const dataPaths = {
   registry: (directory: string) => path.join(directory, 'registry.sqlite'),
   node: (directory: string, ordinal: number) => path.join(directory, 'nodes', String(ordinal)),
-  nodeSocket: (directory: string, ordinal: number) => path.join(directory, 'run', `node-${ordinal}.sock`),
+  sockets: (directory: string) => path.join(directory, 'run'),
+  nodeSocketName: (ordinal: number) => `node-${ordinal}.sock`,
   control: (directory: string) => path.join(directory, 'run', 'control.sock'),
   postgresSockets: (directory: string) => path.join(directory, 'run', 'postgres'),
   password: (directory: string) => path.join(directory, 'secrets', 'postgres-password'),

@@ -10,14 +10,18 @@ export const rokkaErrors = defineErrors({
     `${path} has format ${found}, this program reads ${own}; use the program that made it, or another --data`,
   ROKKA_DATA_FOREIGN: (path: string) =>
     `${path} holds files that are not Rokka's; choose an empty directory with --data`,
-  ROKKA_DATA_CORRUPT: (path: string, why: string) => `${path}: ${why}; restore it, or start anew with another --data`,
-  ROKKA_DATA_PERMISSION: (path: string, why: string) => `${path}: ${why}; choose another --data or mend its owner`,
+  ROKKA_DATA_CORRUPT: (path: string, why: string) =>
+    `${path}: ${why}; restore it, or start anew with another --data`,
+  ROKKA_DATA_PERMISSION: (path: string, why: string) =>
+    `${path}: ${why}; choose another --data or mend its owner`,
   ROKKA_DISK_FULL: (path: string) => `no space left on the disk of ${path}; free some and start again`,
   ROKKA_NOT_RUNNING: (path: string) => `nothing runs on ${path}; start it with rokka up --data ${path}`,
   ROKKA_NODE_MISSING: (path: string, node: string) =>
     `${path} is gone, but the cluster knows node ${node} there: its data is lost; the other nodes go on`,
   ROKKA_CHILD_FAILED: (name: string, why: string) => `${name} ended: ${why}`,
   ROKKA_CHILD_LATE: (name: string, ms: number) => `${name} was not ready within ${ms} ms`,
+  ROKKA_STOP_LATE: (pid: number, ms: number) =>
+    `process ${pid} is still there after ${ms} ms; look at rokka.log`,
   ROKKA_NO_NATIVE: (why: string) =>
     `native PostgreSQL cannot run here: ${why}. Use --engine pglite, or mend that (rokka doctor)`,
   ROKKA_ENGINE_FIXED: (own: string, given: string) =>

@@ -5,3 +5,5 @@ export { PageCache } from './page-cache.ts';
 export { SharedPageHost } from './shared-page-host.ts';
 export { SharedPageStore } from './shared-page-store.ts';
 export type { SharedPageMemory } from './shared-control.ts';
+export { Volume, type VolumeOptions, type VolumeStatus } from './volume.ts';
+export { volumeErrors } from './errors.ts';

@@ -1,0 +1,87 @@
+/** `rokka up`: starts everything on this machine, says how to connect, and stays until told to stop. */
+import * as fs from 'node:fs';
+import { Deferred, describeError, systemClock, systemRandom } from '@rokka/kernel';
+import { connectionString, writeClientFiles } from '@rokka/databases';
+import type { Arguments } from '../arguments.ts';
+import { listenForControl } from '../control.ts';
+import { DataDirectory, dataPaths } from '../data-directory.ts';
+import type { Connection } from '../processes/engine.ts';
+import { Supervisor } from '../supervisor.ts';
+import { Terminal } from '../terminal.ts';
+
+export async function up(args: Arguments): Promise<number> {
+  const terminal = new Terminal();
+  const stop = new Deferred<string>();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => stop.resolve(signal));
+  const startedMs = systemClock.nowMs();
+  using data = DataDirectory.open(args.dataDirectory, systemRandom);
+  const log = logFile(data.path);
+  let current: Supervisor | undefined;
+  await using control = await listenForControl(data.path, {
+    status: async () => current?.status(),
+    stop: () => stop.resolve('stop'),
+  });
+  const starting = Supervisor.start({
+    data,
+    args,
+    onProgress: (text) => terminal.progress(`rokka: ${text}`),
+    onLog: (level, text) => {
+      log(level, text);
+      if (level !== 'info') terminal.line(`rokka: ${text}`);
+    },
+  });
+  // A stop during the start ends it as soon as it stands: half a start has nothing to save, but its children must go.
+  const supervisor = await starting;
+  await using running = supervisor;
+  current = supervisor;
+  const tookSeconds = ((systemClock.nowMs() - startedMs) / 1000).toFixed(1);
+  greet(terminal, { args, connection: running.connection, tookSeconds });
+  log('info', `serving on port ${args.port}, cluster ${data.cluster}`);
+  const ended = await Promise.race([stop.promise, running.failed]);
+  if (typeof ended !== 'string') {
+    terminal.line(`rokka: ${describeError(ended)}`);
+    return 1;
+  }
+  terminal.line('rokka: stopping');
+  await running[Symbol.asyncDispose]();
+  await control[Symbol.asyncDispose]();
+  log('info', `stopped by ${ended}`);
+  terminal.line('rokka: stopped; nothing is left running');
+  return 0;
+}
+
+function greet(
+  terminal: Terminal,
+  of: { args: Arguments; connection: Connection; tookSeconds: string },
+): void {
+  const { args, connection } = of;
+  const directory = args.dataDirectory;
+  const password = fs.readFileSync(dataPaths.password(directory), 'utf8').trim();
+  const target = { ...connection, password };
+  const socket = { ...target, host: connection.socketDirectory };
+  const files = writeClientFiles({
+    directory: `${directory}/secrets`,
+    service: 'rokka',
+    targets: [target, socket],
+  });
+  terminal.line(
+    `rokka is up after ${of.tookSeconds} s: six copies in three zones, PostgreSQL on port ${connection.port}`,
+  );
+  terminal.line(`  psql '${connectionString(target)}'`);
+  terminal.line(`  PGSERVICEFILE=${files.serviceFile} psql service=rokka`);
+  terminal.line('  rokka status shows the members, Ctrl-C stops');
+}
+
+/** One line of JSON for each event. */
+function logFile(directory: string): (level: string, text: string) => void {
+  const file = dataPaths.log(directory);
+  return (level, text) => {
+    const line = JSON.stringify({ time: new Date(systemClock.wallMs()).toISOString(), level, text });
+    try {
+      fs.appendFileSync(file, `${line}\n`, { mode: 0o600 });
+    } catch {
+      // A full disk must not end the supervisor; the terminal has the line as well.
+    }
+  };
+}

@@ -1,0 +1,34 @@
+/** What the head needs of an engine, and what it gives to one. */
+import type { Clock, Random } from '@rokka/kernel';
+import type { Volume } from '@rokka/volume';
+
+export interface EngineStart {
+  /** The data directory of the whole cluster. */
+  readonly directory: string;
+  readonly volume: Volume;
+  readonly port: number;
+  readonly cacheBytes: number;
+  readonly postgres?: string;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+  progress(text: string): void;
+  log(level: 'info' | 'warn' | 'error', text: string): void;
+  /** The engine cannot go on: the head ends. */
+  fail(error: unknown): void;
+}
+
+export interface Connection {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly database: string;
+  /** Directory of the unix socket. */
+  readonly socketDirectory: string;
+}
+
+export interface Engine extends AsyncDisposable {
+  readonly connection: Connection;
+  status(): Record<string, unknown>;
+}

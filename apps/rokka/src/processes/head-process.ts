@@ -1,0 +1,90 @@
+/**
+ * The head: the process that holds a database. It writes the volume, keeps the filesystem on it and runs the engine. If any
+ * part of it fails, all of it ends, and the supervisor starts it anew: what was not durable must not go on.
+ */
+import { CodedError, Deferred, systemClock, systemRandom, type NodeId, type VolumeId } from '@rokka/kernel';
+import { openSqliteRegistry } from '@rokka/registry';
+import { unixNetwork } from '@rokka/transport';
+import { Volume } from '@rokka/volume';
+import { dataPaths } from '../data-directory.ts';
+import { runChild, type ParentChannel } from './channel.ts';
+import type { Engine, EngineStart } from './engine.ts';
+import { relativeNetwork } from './relative-network.ts';
+
+export interface HeadProcessOptions {
+  directory: string;
+  cluster: string;
+  volumeId: VolumeId;
+  engine: 'native' | 'pglite';
+  port: number;
+  cacheBytes: number;
+  postgres?: string;
+  settings: Record<string, string>;
+  /** Socket names of the nodes. */
+  addresses: Record<NodeId, string>;
+}
+
+/** Starting again would repeat them, or would take the volume back from whoever took it from us. */
+const FINAL =
+  /^(VOLUME_FENCED|DATABASE_PORT_USED|DATABASE_PORT_DENIED|DATABASE_SETTING_.*|DATABASE_BINARIES_.*|DATABASE_VERSION_MISMATCH|DATABASE_SOCKET_PATH_LONG|FILESYSTEM_VERSION|FILESYSTEM_CORRUPT|REGISTRY_VERSION|REGISTRY_CORRUPT|QUORUM_.*)$/;
+
+const options = JSON.parse(process.argv[2] ?? '{}') as HeadProcessOptions;
+
+await runChild({ isFinal: (code) => FINAL.test(code), work: runHead });
+
+async function runHead(channel: ParentChannel) {
+  const resources = new AsyncDisposableStack();
+  try {
+    const failed = new Deferred<never>();
+    // Whatever fails ends the process at once: nobody may be told of anything that is not durable.
+    failed.promise.catch((error: unknown) => {
+      throw error;
+    });
+    const opening = new AbortController();
+    void channel.stopped.then(() => opening.abort(new CodedError('ROKKA_STOPPED', 'told to stop')));
+    const progress = (text: string) => channel.send({ kind: 'progress', text });
+    const registry = resources.use(
+      await openSqliteRegistry({ path: dataPaths.registry(options.directory), clock: systemClock }),
+    );
+    progress('opening the volume');
+    const volume = resources.use(
+      await Volume.open({
+        volumeId: options.volumeId,
+        cluster: options.cluster,
+        registry,
+        network: relativeNetwork(dataPaths.sockets(options.directory), unixNetwork({ clock: systemClock })),
+        addressOf: (node) => options.addresses[node] as string,
+        clock: systemClock,
+        random: systemRandom,
+        signal: opening.signal,
+        onProgress: progress,
+        onFailed: (error) => failed.reject(error),
+      }),
+    );
+    const start: EngineStart = {
+      ...options,
+      volume,
+      clock: systemClock,
+      random: systemRandom,
+      signal: opening.signal,
+      progress,
+      log: (level, text) => channel.send({ kind: 'log', level, text }),
+      fail: (error) => failed.reject(error),
+    };
+    const engine: Engine = resources.use(await startEngine(start));
+    return {
+      detail: engine.connection,
+      status: () => ({ ...volume.status(), engine: engine.status(), memoryBytes: process.memoryUsage().rss }),
+      [Symbol.asyncDispose]: () => resources.disposeAsync(),
+    };
+  } catch (error) {
+    await resources.disposeAsync();
+    throw error;
+  }
+}
+
+/** Only the engine that is used is loaded: PGlite brings a WebAssembly module along. */
+async function startEngine(start: EngineStart): Promise<Engine> {
+  if (options.engine === 'native') return (await import('./native-engine.ts')).startNativeEngine(start);
+  return (await import('./pglite-engine.ts')).startPgliteEngine(start);
+}

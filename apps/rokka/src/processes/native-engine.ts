@@ -1,0 +1,154 @@
+/**
+ * Native PostgreSQL in the head: page cache, filesystem and mount here, the server confined beside it. If only the server
+ * dies it is started again; if the mount fails, the head fails.
+ */
+import * as fs from 'node:fs';
+import { Deferred, describeError, isCoded } from '@rokka/kernel';
+import { FileSystem, whenReady } from '@rokka/filesystem';
+import { FileSystemHandler, FuseServer } from '@rokka/fuse';
+import { PageCache } from '@rokka/volume';
+import { findAccount, findPostgres, initialise, NativePostgres, stage, type Stage } from '@rokka/databases';
+import { dataPaths } from '../data-directory.ts';
+import type { Engine, EngineStart } from './engine.ts';
+
+const RESTART_PAUSE_MS = 200;
+const RESTART_PAUSE_MS_MAX = 5_000;
+const WELL_AFTER_MS = 30_000;
+
+export async function startNativeEngine(start: EngineStart): Promise<Engine> {
+  const { volume, clock, progress, signal } = start;
+  const resources = new AsyncDisposableStack();
+  try {
+    const cache = new PageCache(volume, { sizeBytes: start.cacheBytes });
+    progress('reading the filesystem');
+    const filesystem = await openFilesystem(cache, start);
+    // After the mount has gone nothing else changes the volume: all of it must be durable before the writer closes.
+    resources.defer(() => cache.whenDurable(filesystem.syncAll()));
+    const binaries = await findPostgres(start.postgres === undefined ? {} : { directory: start.postgres });
+    const place = await stage({
+      binaries,
+      account: findAccount(),
+      runDirectory: dataPaths.postgresSockets(start.directory),
+      needed: [start.directory],
+    });
+    const server = resources.use(
+      await FuseServer.mount({
+        handler: new FileSystemHandler({ filesystem, store: cache }),
+        mountPoint: place.mountPoint,
+        clock,
+        log: (line) => start.log('warn', line),
+      }),
+    );
+    const password = fs.readFileSync(dataPaths.password(start.directory), 'utf8').trim();
+    await initialise({ stage: place, password, clock, onProgress: progress });
+    signal.throwIfAborted();
+    const postgres = resources.use(new SupervisedPostgres(start, place));
+    await postgres.start();
+    void server.ended.then((end) => {
+      if (end.kind === 'failed') start.fail(end.error);
+    });
+    return {
+      connection: {
+        host: '127.0.0.1',
+        port: start.port,
+        user: 'postgres',
+        database: 'postgres',
+        socketDirectory: dataPaths.postgresSockets(start.directory),
+      },
+      status: () => ({
+        kind: 'native',
+        version: binaries.version,
+        postgresPid: postgres.pid,
+        restarts: postgres.restarts,
+        fuse: server.statistics(),
+      }),
+      [Symbol.asyncDispose]: () => resources.disposeAsync(),
+    };
+  } catch (error) {
+    await resources.disposeAsync();
+    throw error;
+  }
+}
+
+async function openFilesystem(cache: PageCache, start: EngineStart): Promise<FileSystem> {
+  const { clock, random, signal } = start;
+  try {
+    return await FileSystem.mountAsync(cache, { clock, signal });
+  } catch (error) {
+    if (!isCoded(error, 'FILESYSTEM_NONE')) throw error;
+  }
+  await whenReady(cache, () => FileSystem.format(cache, { clock, random }), signal);
+  return FileSystem.mountAsync(cache, { clock, signal });
+}
+
+/** The server, started again when it ends by itself. */
+class SupervisedPostgres implements AsyncDisposable {
+  readonly #start: EngineStart;
+  readonly #stage: Stage;
+  readonly #stopping = new Deferred<void>();
+  #server: NativePostgres | undefined;
+  #loop: Promise<void> | undefined;
+  #restarts = 0;
+  #stopped = false;
+
+  constructor(start: EngineStart, place: Stage) {
+    this.#start = start;
+    this.#stage = place;
+  }
+
+  get pid(): number | undefined {
+    return this.#server?.running ? this.#server.pid : undefined;
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  async start(): Promise<void> {
+    this.#server = await this.#launch();
+    this.#loop = this.#watch().catch((error: unknown) => this.#start.fail(error));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    this.#stopping.resolve();
+    await this.#server?.stop('fast');
+    await this.#loop;
+  }
+
+  async #watch(): Promise<void> {
+    const { clock, log } = this.#start;
+    let pauseMs = RESTART_PAUSE_MS;
+    while (!this.#stopped) {
+      const startedMs = clock.nowMs();
+      const exit = await this.#server?.exited;
+      if (this.#stopped) return;
+      log(
+        'warn',
+        `PostgreSQL ended (${exit?.how}): ${exit?.error ? describeError(exit.error) : 'by itself'}; starting it again`,
+      );
+      if (clock.nowMs() - startedMs > WELL_AFTER_MS) pauseMs = RESTART_PAUSE_MS;
+      await Promise.race([clock.sleep(pauseMs), this.#stopping.promise]);
+      pauseMs = Math.min(pauseMs * 2, RESTART_PAUSE_MS_MAX);
+      if (this.#stopped) return;
+      this.#restarts++;
+      this.#server = await this.#launch();
+      // Told to stop while it was starting.
+      if (this.#stopped) await this.#server.stop('fast');
+    }
+  }
+
+  #launch(): Promise<NativePostgres> {
+    const { port, settings, clock, log, progress } = this.#start;
+    return NativePostgres.start({
+      stage: this.#stage,
+      port,
+      settings,
+      clock,
+      onProgress: progress,
+      onLine: (line) => {
+        if (line.level === 'fatal' || line.level === 'panic') log('warn', `PostgreSQL: ${line.message}`);
+      },
+    });
+  }
+}

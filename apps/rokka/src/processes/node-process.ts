@@ -1,0 +1,48 @@
+/** The process of one storage node. Its only argument is NodeProcessOptions as JSON. */
+import { systemClock, systemDisk, systemRandom, type NodeId, type Zone } from '@rokka/kernel';
+import { StorageNode } from '@rokka/storage';
+import { unixNetwork } from '@rokka/transport';
+import { runChild } from './channel.ts';
+import { relativeNetwork } from './relative-network.ts';
+
+export interface NodeProcessOptions {
+  cluster: string;
+  node: NodeId;
+  zone: Zone;
+  directory: string;
+  /** Sockets are named relative to it, so that a data directory may be moved. */
+  socketDirectory: string;
+  address: string;
+}
+
+/** Nothing that a restart would mend. */
+const FINAL = [
+  'STORAGE_DIRECTORY_VERSION',
+  'STORAGE_DIRECTORY_FOREIGN',
+  'STORAGE_DIRECTORY_EMPTIED',
+  'TRANSPORT_PERMISSION',
+];
+
+const options = JSON.parse(process.argv[2] ?? '{}') as NodeProcessOptions;
+
+await runChild({
+  isFinal: (code) => FINAL.includes(code),
+  async work(channel) {
+    const node = await StorageNode.open({
+      disk: systemDisk,
+      directory: options.directory,
+      network: relativeNetwork(options.socketDirectory, unixNetwork({ clock: systemClock })),
+      address: options.address,
+      clock: systemClock,
+      random: systemRandom,
+      cluster: options.cluster,
+      node: options.node,
+      zone: options.zone,
+      log: (line: string) => channel.send({ kind: 'log', level: 'warn', text: line }),
+    });
+    return {
+      status: () => node.status(),
+      [Symbol.asyncDispose]: () => node[Symbol.asyncDispose](),
+    };
+  },
+});

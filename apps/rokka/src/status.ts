@@ -1,0 +1,72 @@
+/** What `status` shows, for people and as JSON. The types are what the supervisor answers on its control socket. */
+import type { VolumeStatus } from '@rokka/volume';
+import type { NodeRecord } from './cluster.ts';
+import { table } from './terminal.ts';
+
+export interface NodeStatus extends NodeRecord {
+  readonly pid?: number;
+  readonly restarts: number;
+  readonly error?: string;
+  readonly detail?: { readonly memoryBytes?: number; readonly logBytes?: number; readonly syncs?: number };
+}
+
+export interface HeadDetail extends VolumeStatus {
+  readonly engine: Readonly<Record<string, unknown>>;
+  readonly memoryBytes: number;
+}
+
+export interface SupervisorStatus {
+  readonly cluster: string;
+  readonly pid: number;
+  readonly engine: 'native' | 'pglite';
+  readonly port: number;
+  readonly nodes: readonly NodeStatus[];
+  readonly head: {
+    readonly pid?: number;
+    readonly restarts: number;
+    readonly ready: boolean;
+    readonly detail?: HeadDetail;
+  };
+}
+
+const MEBIBYTE = 1024 * 1024;
+
+/** A page for a terminal: the six members by zone, then the volume's points. */
+export function describeStatus(status: SupervisorStatus): string {
+  const { head, nodes } = status;
+  const volume = head.detail;
+  const member = (node: string) => volume?.groups[0]?.members.find((one) => one.node === node);
+  const rows = nodes.map((node) => {
+    const { kind = '', scl = '', lagLsn = '', up = false } = member(node.node) ?? {};
+    const memory = node.detail?.memoryBytes;
+    return [
+      node.zone,
+      node.ordinal,
+      kind,
+      node.pid ?? '-',
+      node.pid === undefined ? 'down' : up ? 'up' : 'starting',
+      scl,
+      lagLsn,
+      memory === undefined ? '' : Math.round(memory / MEBIBYTE),
+      node.restarts,
+      node.error ?? '',
+    ];
+  });
+  const lines = [
+    table(['zone', 'node', 'kind', 'pid', 'state', 'SCL', 'lag', 'MiB', 'restarts', ''], rows),
+    '',
+  ];
+  if (!volume) lines.push(`head        ${head.pid === undefined ? 'down' : `process ${head.pid}, starting`}`);
+  else lines.push(...volumeLines(status, volume));
+  return lines.join('\n');
+}
+
+function volumeLines(status: SupervisorStatus, volume: HeadDetail): string[] {
+  const { engine } = volume;
+  return [
+    `head        process ${status.head.pid}, ${Math.round(volume.memoryBytes / MEBIBYTE)} MiB, restarts ${status.head.restarts}`,
+    `engine      ${String(engine['kind'])} ${String(engine['version'] ?? '')}, process ${String(engine['postgresPid'] ?? '-')}, port ${status.port}`,
+    `volume      epoch ${volume.volumeEpoch}, ${volume.groups.length} protection group${volume.groups.length === 1 ? '' : 's'}`,
+    `durable     VDL ${volume.vdl}, VCL ${volume.vcl}, last LSN ${volume.lastLsn}, ${volume.outstandingBytes} bytes on their way`,
+  ];
+}

@@ -1,0 +1,222 @@
+/** Everything that `up` starts: six storage nodes and the head, in that order, and ended in the other. */
+import * as fs from 'node:fs';
+import { type CodedError, Deferred, systemClock, systemRandom, type NodeId } from '@rokka/kernel';
+import { generatePassword, namespaceCommand, probeNativeSupport } from '@rokka/databases';
+import { openSqliteRegistry } from '@rokka/registry';
+import type { Arguments } from './arguments.ts';
+import { SupervisedChild } from './child.ts';
+import { loadCluster, markMade, type Cluster, type NodeRecord } from './cluster.ts';
+import { type DataDirectory, dataPaths } from './data-directory.ts';
+import { rokkaErrors } from './errors.ts';
+import type { Connection } from './processes/engine.ts';
+import type { HeadProcessOptions } from './processes/head-process.ts';
+import type { NodeProcessOptions } from './processes/node-process.ts';
+import type { SupervisorStatus } from './status.ts';
+
+const NODE_READY_MS = 120_000;
+const NODE_STOP_MS = 10_000;
+const HEAD_READY_MS = 600_000;
+const HEAD_STOP_MS = 120_000;
+/** A write quorum: with fewer there is no use in waiting for the head. */
+const NODES_NEEDED = 4;
+
+export interface SupervisorOptions {
+  data: DataDirectory;
+  args: Arguments;
+  onProgress(text: string): void;
+  onLog(level: 'info' | 'warn' | 'error', text: string): void;
+}
+
+export class Supervisor implements AsyncDisposable {
+  readonly cluster: Cluster;
+  readonly #options: SupervisorOptions;
+  readonly #nodes: { record: NodeRecord; child: SupervisedChild; error?: string }[] = [];
+  readonly #head: SupervisedChild;
+  readonly #failed = new Deferred<CodedError>();
+  #connection: Connection | undefined;
+
+  private constructor(options: SupervisorOptions, cluster: Cluster) {
+    this.#options = options;
+    this.cluster = cluster;
+    for (const record of cluster.nodes) this.#nodes.push({ record, child: this.#nodeChild(record) });
+    this.#head = this.#headChild();
+  }
+
+  /** Resolves with the reason if the head ends for good. */
+  get failed(): Promise<CodedError> {
+    return this.#failed.promise;
+  }
+
+  static async start(options: SupervisorOptions): Promise<Supervisor> {
+    const { data } = options;
+    await using registry = await openSqliteRegistry({
+      path: dataPaths.registry(data.path),
+      clock: systemClock,
+    });
+    const cluster = await loadCluster({
+      registry,
+      id: data.cluster,
+      random: systemRandom,
+      clock: systemClock,
+      engine: () => chooseEngine(options),
+    });
+    if (options.args.engine !== 'auto' && options.args.engine !== cluster.database.engine) {
+      throw rokkaErrors.ROKKA_ENGINE_FIXED([cluster.database.engine, options.args.engine]);
+    }
+    makePassword(data.path);
+    const supervisor = new Supervisor(options, cluster);
+    try {
+      await supervisor.#startNodes((record) => markMade(registry, record));
+      options.onProgress('opening the database');
+      await supervisor.#head.start();
+      return supervisor;
+    } catch (error) {
+      await supervisor[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get connection(): Connection {
+    return this.#connection as Connection;
+  }
+
+  async status(): Promise<SupervisorStatus> {
+    const nodes = await Promise.all(
+      this.#nodes.map(async ({ record, child, error }) => ({
+        ...record,
+        pid: child.pid,
+        restarts: child.restarts,
+        error,
+        detail: await child.status(),
+      })),
+    );
+    return {
+      cluster: this.cluster.id,
+      pid: process.pid,
+      engine: this.cluster.database.engine,
+      port: this.#options.args.port,
+      nodes,
+      head: {
+        pid: this.#head.pid,
+        restarts: this.#head.restarts,
+        ready: this.#head.ready,
+        detail: await this.#head.status(),
+      },
+    } as SupervisorStatus;
+  }
+
+  /** The head first: it needs the nodes to make its last writes durable. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#head[Symbol.asyncDispose]();
+    await Promise.all(this.#nodes.map(({ child }) => child[Symbol.asyncDispose]()));
+  }
+
+  async #startNodes(made: (record: NodeRecord) => Promise<void>): Promise<void> {
+    const { onProgress, onLog, data } = this.#options;
+    let ready = 0;
+    const outcomes = await Promise.all(
+      this.#nodes.map(async (node) => {
+        try {
+          const directory = dataPaths.node(data.path, node.record.ordinal);
+          if (node.record.made && !fs.existsSync(directory)) {
+            throw rokkaErrors.ROKKA_NODE_MISSING([directory, node.record.node]);
+          }
+          await node.child.start();
+          onProgress(`storage nodes: ${++ready} of ${this.#nodes.length}`);
+          return undefined;
+        } catch (error) {
+          node.error = error instanceof Error ? error.message : String(error);
+          onLog('error', node.error);
+          return error;
+        }
+      }),
+    );
+    for (const { record, error } of this.#nodes) if (error === undefined) await made(record);
+    if (ready < NODES_NEEDED) throw outcomes.find((error) => error !== undefined);
+  }
+
+  #nodeChild(record: NodeRecord): SupervisedChild {
+    const { data, onLog } = this.#options;
+    const options: NodeProcessOptions = {
+      cluster: this.cluster.id,
+      node: record.node,
+      zone: record.zone,
+      directory: dataPaths.node(data.path, record.ordinal),
+      socketDirectory: dataPaths.sockets(data.path),
+      address: dataPaths.nodeSocketName(record.ordinal),
+    };
+    return new SupervisedChild({
+      name: `storage node ${record.ordinal}`,
+      command: () => ({
+        command: process.execPath,
+        args: [script('node-process.ts'), JSON.stringify(options)],
+      }),
+      clock: systemClock,
+      readyTimeoutMs: NODE_READY_MS,
+      stopTimeoutMs: NODE_STOP_MS,
+      onLog: (level, text) => onLog(level, `storage node ${record.ordinal}: ${text}`),
+      onFinal: (error) => onLog('error', `storage node ${record.ordinal}: ${error.code}: ${error.message}`),
+    });
+  }
+
+  #headChild(): SupervisedChild {
+    const { data, args, onLog, onProgress } = this.#options;
+    const { database, nodes } = this.cluster;
+    const options: HeadProcessOptions = {
+      directory: data.path,
+      cluster: this.cluster.id,
+      volumeId: database.volumeId,
+      engine: database.engine,
+      port: args.port,
+      cacheBytes: args.cacheMiB * 1024 * 1024,
+      settings: args.settings,
+      addresses: Object.fromEntries(
+        nodes.map(({ node, ordinal }) => [node, dataPaths.nodeSocketName(ordinal)]),
+      ) as Record<NodeId, string>,
+      ...(args.postgres === undefined ? {} : { postgres: args.postgres }),
+    };
+    const inner = { command: process.execPath, args: [script('head-process.ts'), JSON.stringify(options)] };
+    return new SupervisedChild({
+      name: 'head',
+      command: () => {
+        const { command, args: wrapped } = database.engine === 'native' ? namespaceCommand(inner) : inner;
+        return { command, args: [...wrapped] };
+      },
+      clock: systemClock,
+      readyTimeoutMs: HEAD_READY_MS,
+      stopTimeoutMs: HEAD_STOP_MS,
+      onProgress,
+      onLog: (level, text) => onLog(level, text),
+      onReady: (detail) => (this.#connection = detail as Connection),
+      onFinal: (error) => this.#failed.resolve(error),
+    });
+  }
+}
+
+function script(name: string): string {
+  return `${import.meta.dirname}/processes/${name}`;
+}
+
+/** Native where it can be, unless told otherwise. @throws ROKKA_NO_NATIVE */
+async function chooseEngine(options: SupervisorOptions): Promise<'native' | 'pglite'> {
+  const { args, onLog } = options;
+  if (args.engine === 'pglite') return 'pglite';
+  const support = await probeNativeSupport();
+  if (support.possible) return 'native';
+  const why = support.reasons.map(({ message }) => message).join('; ');
+  if (args.engine === 'native') throw rokkaErrors.ROKKA_NO_NATIVE([why]);
+  onLog('warn', `native PostgreSQL cannot run here (${why}): using PGlite`);
+  return 'pglite';
+}
+
+/** Made before the database is, and kept: the database is made with it. */
+function makePassword(directory: string): void {
+  const file = dataPaths.password(directory);
+  if (fs.existsSync(file) && fs.statSync(file).size > 0) return;
+  const fresh = `${file}.new`;
+  fs.writeFileSync(fresh, `${generatePassword(systemRandom)}\n`, { mode: 0o600 });
+  const fd = fs.openSync(fresh, 'r');
+  fs.fsyncSync(fd);
+  fs.closeSync(fd);
+  fs.renameSync(fresh, file);
+}
