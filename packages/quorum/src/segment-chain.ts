@@ -139,10 +139,7 @@ export class SegmentChain {
    * that a truncation, not heard of yet, has cut off, and the chain has gone past it.
    */
   above(lsn: Lsn): Lsn[] {
-    assert(
-      lsn >= this.#floor || this.#tail.length === 0,
-      () => `LSN ${lsn} is below the settled ${this.#floor}`,
-    );
+    assert(lsn >= this.#floor, () => `LSN ${lsn} is below the settled ${this.#floor}`);
     const lsns: Lsn[] = [];
     for (let i = this.#tail.countThrough(lsn); i < this.#tail.length; i++) lsns.push(this.#tail.at(i) as Lsn);
     return lsns;
