@@ -26,7 +26,7 @@ export function format(store: PageStore, options: FormatOptions): void {
   const chunk = { page: pageAfter(SUPERBLOCK_PAGE, 1), count: FIRST_CHUNK_PAGES };
   const superblock = encodeSuperblock({
     id,
-    inoLimit: ROOT_INO + INO_BATCH,
+    inoLimit: ROOT_INO + 1,
     createdSeconds: now.seconds,
     chunks: [chunk],
   });
