@@ -1,0 +1,4 @@
+/** The embedded engine: PGlite in a worker, behind a PostgreSQL wire server. */
+export { Engine, type EngineOptions } from './engine.ts';
+export type { EnginePages } from './engine-life.ts';
+export { WireServer, type ListenAddress, type WireServerOptions } from './wire-server.ts';

@@ -1,0 +1,78 @@
+/**
+ * Settings (SET) of the sessions on the one backend. Before a session's turn the backend gets what differs between what it
+ * has and what the session wants; clients of one kind mostly want the same, and then nothing is sent. After a turn that
+ * touched settings they are read back from the backend, so that it alone decides what a SET means.
+ */
+import type { EngineLife } from './engine-life.ts';
+import { runSql, sqlName, sqlString } from './backend-sql.ts';
+import type { BackendState, WireSession } from './wire-session.ts';
+
+export type Settings = ReadonlyMap<string, string>;
+
+/** Not settings of pg_settings, but they go with them: who the session is. */
+const AUTHORIZATION = 'session_authorization';
+const ROLE = 'role';
+/** In the order in which they are set. */
+const IDENTITY: readonly string[] = [AUTHORIZATION, ROLE];
+/** What ends with the transaction, and needs no turn of its own. */
+const READ_BACK =
+  "select name, setting from pg_catalog.pg_settings where source = 'session' and name not like 'transaction\\_%'";
+
+export class SessionSettings {
+  readonly #backend: BackendState;
+  readonly #user: string;
+
+  constructor(options: { backend: BackendState; user: string }) {
+    this.#backend = options.backend;
+    this.#user = options.user;
+  }
+
+  /** Makes the backend's settings those of `wanted`. @throws DATABASE_SQL_FAILED, such as for a role that was dropped */
+  async apply(life: EngineLife, wanted: Settings): Promise<void> {
+    const present = this.#backend.settings;
+    if (present === wanted) return;
+    const sql = switchSql(present, wanted);
+    // One simple query is one transaction: where it fails, the backend keeps what it had.
+    if (sql !== '') await runSql(life, sql);
+    this.#backend.settings = wanted;
+  }
+
+  /** Reads back what the session's turn made of the settings, and gives it what RESET goes back to. */
+  async readBack(life: EngineLife, session: WireSession): Promise<void> {
+    const [identity] = await runSql(life, `select session_user, current_setting('role')`);
+    const [user, role] = identity;
+    const identified = new Map<string, string>();
+    if (user !== null && user !== this.#user) identified.set(AUTHORIZATION, user);
+    if (role !== null && role !== 'none') identified.set(ROLE, role);
+    // As another role some settings are hidden, and would stay behind unseen for the next session.
+    if (identified.size > 0) await runSql(life, 'reset session authorization; reset role');
+    const found = new Map<string, string>();
+    for (const [name, value] of await runSql(life, READ_BACK)) found.set(name ?? '', value ?? '');
+    this.#backend.settings = found;
+    session.settings = new Map([...session.startupSettings, ...found, ...identified]);
+  }
+}
+
+/** Statements that lead from one set of settings to the other; empty where they are the same. */
+export function switchSql(present: Settings, wanted: Settings): string {
+  const dropped = [...present.keys()].filter((name) => !wanted.has(name) && !isIdentity(name));
+  const changed = [...wanted].filter(([name, value]) => !isIdentity(name) && present.get(name) !== value);
+  const sameIdentity = IDENTITY.every((name) => present.get(name) === wanted.get(name));
+  if (sameIdentity && dropped.length + changed.length === 0) return '';
+  const statements: string[] = [];
+  // First back to the superuser: as somebody else we could not change the others.
+  if (IDENTITY.some((name) => present.has(name)))
+    statements.push('reset session authorization', 'reset role');
+  for (const name of dropped) statements.push(`reset ${sqlName(name)}`);
+  for (const name of IDENTITY) {
+    const value = wanted.get(name);
+    if (value !== undefined) changed.push([name, value]);
+  }
+  for (const [name, value] of changed)
+    statements.push(`select pg_catalog.set_config(${sqlString(name)}, ${sqlString(value)}, false)`);
+  return statements.join(';');
+}
+
+function isIdentity(name: string): boolean {
+  return IDENTITY.includes(name);
+}

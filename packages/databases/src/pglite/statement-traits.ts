@@ -1,0 +1,207 @@
+/**
+ * What a statement needs of its session, since all sessions share one backend (docs in embedded-sessions below).
+ *
+ * A session's state in a real server falls into four kinds here:
+ * - Ended with the transaction (SET LOCAL, transaction-level advisory locks, cursors, temporary tables ON COMMIT DROP,
+ *   settings of a function): nothing to do, since a session owns the backend for the length of a transaction.
+ * - Copied on every change of turn (SET, RESET, set_config, SET ROLE, protocol-level prepared statements): `settings`.
+ * - Not copyable, but right as long as nobody else gets a turn (temporary tables, session-level advisory locks,
+ *   SQL-level PREPARE, WITH HOLD cursors, setseed): `pins`. The session keeps the backend until it disconnects or runs
+ *   DISCARD ALL; others wait.
+ * - Impossible or not durable with one backend in a sandbox (LISTEN, CREATE DATABASE, tablespaces, server-side files and
+ *   programs, sequence state without a pin): `refuses`, error 0A000.
+ *
+ * Bodies of functions are looked at when the function is made, as far as they are string constants: what they would leave
+ * behind in the session is refused there. SQL that a function puts together at run time is beyond this.
+ */
+import { sqlStatements, type SqlToken } from './sql-tokens.ts';
+
+/** Why a statement is refused: key of the texts in refusals.ts. */
+export type Refusal =
+  | 'listen'
+  | 'database'
+  | 'tablespace'
+  | 'server_file'
+  | 'sequence_state'
+  | 'lock_in_function'
+  | 'temporary_in_function'
+  | 'strings'
+  | 'statement_count';
+
+export interface StatementTraits {
+  /** Changes settings of the session: they must be read back when its turn ends. */
+  readonly settings: boolean;
+  /** Leaves state in the backend that only this session may see. Names the feature. */
+  readonly pins?: string;
+  readonly refuses?: Refusal;
+  /** Reads currval or lastval: right only while pinned. */
+  readonly sequenceState: boolean;
+  /** The single statement is DEALLOCATE of this name. */
+  readonly deallocates?: string;
+}
+
+const NO_TRAITS: StatementTraits = {
+  settings: false,
+  sequenceState: false,
+};
+
+/** Nothing of the below can hold for a text without one of these words. */
+const INTERESTING =
+  /\b(?:listen|prepare|deallocate|declare|temp|temporary|pg_temp\w*|into|\w*advisory\w*|set|reset|set_config|setseed|discard|currval|lastval|copy|tablespace|database|do|function|procedure)\b/i;
+const SESSION_LOCKS = new Set([
+  'pg_advisory_lock',
+  'pg_advisory_lock_shared',
+  'pg_try_advisory_lock',
+  'pg_try_advisory_lock_shared',
+]);
+const BODY_DEPTH_MAX = 4;
+
+type Mutable = { -readonly [K in keyof StatementTraits]: StatementTraits[K] };
+
+/** The traits of a query's text, all its statements taken together. */
+export function traitsOf(sql: string): StatementTraits {
+  if (!INTERESTING.test(sql)) return NO_TRAITS;
+  const statements = sqlStatements(sql);
+  const traits: Mutable = { ...NO_TRAITS };
+  for (const tokens of statements) addStatement(tokens, traits, 0);
+  const [only] = statements;
+  if (statements.length === 1 && is(only, 0, 'deallocate')) {
+    const name = only[is(only, 1, 'prepare') ? 2 : 1];
+    if (name && !(name.kind === 'word' && name.text === 'all')) traits.deallocates = name.text;
+  }
+  return traits;
+}
+
+function addStatement(tokens: readonly SqlToken[], traits: Mutable, depth: number): void {
+  addByFirstWord(tokens, traits);
+  for (const [index, token] of tokens.entries()) {
+    if (token.kind !== 'word' && token.kind !== 'name') continue;
+    if (token.text === 'set_config') addSetConfig(tokens, traits);
+    else if (token.text === 'setseed') traits.pins ??= 'setseed';
+    else if (token.text === 'currval' || token.text === 'lastval') traits.sequenceState = true;
+    else if (SESSION_LOCKS.has(token.text)) traits.pins ??= 'session-level advisory locks';
+    else if (/^pg_temp(?:_\d+)?$/.test(token.text)) traits.pins ??= 'temporary objects';
+    // In a function's body INTO names a variable, which may well be called temp.
+    else if (depth === 0 && is(tokens, index, 'into') && isTemporary(tokens, index + 1))
+      traits.pins ??= 'temporary tables';
+  }
+  if (depth < BODY_DEPTH_MAX) addBodies(tokens, traits, depth);
+}
+
+function addByFirstWord(tokens: readonly SqlToken[], traits: Mutable): void {
+  const second = tokens[1]?.text;
+  switch (tokens[0].kind === 'word' ? tokens[0].text : '') {
+    case 'listen':
+      traits.refuses ??= 'listen';
+      break;
+    case 'set':
+    case 'reset':
+      addSetting(tokens, traits);
+      break;
+    case 'discard':
+      traits.settings = true;
+      break;
+    case 'prepare':
+      if (second !== 'transaction') traits.pins ??= 'PREPARE';
+      break;
+    case 'declare':
+      if (hasPair(tokens, 'with', 'hold')) traits.pins ??= 'cursors WITH HOLD';
+      break;
+    case 'copy':
+      if (!copiesOverTheWire(tokens)) traits.refuses ??= 'server_file';
+      break;
+    case 'create':
+      addCreate(tokens, traits);
+      break;
+  }
+}
+
+function addSetting(tokens: readonly SqlToken[], traits: Mutable): void {
+  const name = tokens[is(tokens, 1, 'session') || is(tokens, 1, 'local') ? 2 : 1];
+  if (name?.text === 'standard_conforming_strings' && tokens.some((token) => isOff(token)))
+    traits.refuses ??= 'strings';
+  if (name?.text === 'seed') traits.pins ??= 'setseed';
+  if (name?.text !== 'transaction' && name?.text !== 'constraints') traits.settings = true;
+}
+
+function addSetConfig(tokens: readonly SqlToken[], traits: Mutable): void {
+  traits.settings = true;
+  if (tokens.some((token) => token.kind === 'string' && token.text === 'standard_conforming_strings'))
+    traits.refuses ??= 'strings';
+}
+
+function addCreate(tokens: readonly SqlToken[], traits: Mutable): void {
+  if (is(tokens, 1, 'database')) traits.refuses ??= 'database';
+  if (is(tokens, 1, 'tablespace')) traits.refuses ??= 'tablespace';
+  let at = 1;
+  if (is(tokens, at, 'or')) at += 2;
+  if (isTemporary(tokens, at) && !hasPair(tokens, 'commit', 'drop')) traits.pins ??= 'temporary tables';
+}
+
+/** Code in string constants: what DO runs now, and what a function would leave behind later. */
+function addBodies(tokens: readonly SqlToken[], traits: Mutable, depth: number): void {
+  const runsNow = is(tokens, 0, 'do');
+  const makesFunction =
+    is(tokens, 0, 'create') &&
+    tokens.slice(0, 4).some(({ text }) => text === 'function' || text === 'procedure');
+  if (!runsNow && !makesFunction) return;
+  for (const token of tokens) {
+    if (token.kind !== 'string' || !INTERESTING.test(token.text)) continue;
+    const body: Mutable = { ...NO_TRAITS };
+    // The words of procedural languages around a statement (begin, then, loop) would hide its first word.
+    for (const statement of sqlStatements(token.text))
+      for (let from = 0; from < statement.length; from++)
+        if (from === 0 || startsBlock(statement[from - 1]))
+          addStatement(statement.slice(from), body, depth + 1);
+    if (runsNow) Object.assign(traits, merged(traits, body));
+    else if (body.pins?.includes('lock')) traits.refuses ??= 'lock_in_function';
+    else if (body.pins?.startsWith('temporary')) traits.refuses ??= 'temporary_in_function';
+    else if (body.refuses) traits.refuses ??= body.refuses;
+  }
+}
+
+function merged(outer: Mutable, inner: Mutable): Partial<Mutable> {
+  const pins = outer.pins ?? inner.pins;
+  const refuses = outer.refuses ?? inner.refuses;
+  return {
+    settings: outer.settings || inner.settings,
+    sequenceState: outer.sequenceState || inner.sequenceState,
+    ...(pins === undefined ? {} : { pins }),
+    ...(refuses === undefined ? {} : { refuses }),
+  };
+}
+
+function copiesOverTheWire(tokens: readonly SqlToken[]): boolean {
+  let depth = 0;
+  for (const [index, token] of tokens.entries()) {
+    if (token.kind === 'symbol' && token.text === '(') depth++;
+    else if (token.kind === 'symbol' && token.text === ')') depth--;
+    else if (depth === 0 && index > 1 && (is(tokens, index, 'from') || is(tokens, index, 'to'))) {
+      const target = tokens[index + 1];
+      return target?.kind === 'word' && (target.text === 'stdin' || target.text === 'stdout');
+    }
+  }
+  return true;
+}
+
+function startsBlock(token: SqlToken): boolean {
+  return token.kind === 'word' && ['begin', 'then', 'else', 'loop', 'declare'].includes(token.text);
+}
+
+function is(tokens: readonly SqlToken[], index: number, word: string): boolean {
+  const token = tokens[index];
+  return token?.kind === 'word' && token.text === word;
+}
+
+function isTemporary(tokens: readonly SqlToken[], index: number): boolean {
+  const at = is(tokens, index, 'local') || is(tokens, index, 'global') ? index + 1 : index;
+  return is(tokens, at, 'temp') || is(tokens, at, 'temporary');
+}
+
+function hasPair(tokens: readonly SqlToken[], first: string, second: string): boolean {
+  return tokens.some((_token, index) => is(tokens, index, first) && is(tokens, index + 1, second));
+}
+
+function isOff({ text }: SqlToken): boolean {
+  return ['off', 'false', 'no', '0'].includes(text.toLowerCase());
+}

@@ -1,0 +1,452 @@
+/**
+ * Who works on the one backend. A session has it from the first message of a transaction to its end, or for one batch
+ * outside of a transaction; the others wait in the order in which they came. Between the turns stand the proxy's own
+ * affairs: settings, what departed sessions left behind, checkpoints.
+ *
+ * One loop runs the turns one after the other. Everything that arrives meanwhile (input, departures, cancel requests) only
+ * leaves word for it.
+ */
+import { isCoded, kernelErrors, type Clock, type CodedError } from '@rokka/kernel';
+import type { Ticket } from '@rokka/volume';
+import { runSql, type Row } from './backend-sql.ts';
+import type { Engine } from './engine.ts';
+import type { EngineLife } from './engine-life.ts';
+import { SessionSettings } from './session-settings.ts';
+import { TurnTimers, type TurnLimits } from './turn-timers.ts';
+import type { InputQueue } from './wire-input.ts';
+import {
+  errorMessage,
+  FromBackend,
+  FromClient,
+  message,
+  queryMessage,
+  readyMessage,
+  SYNC_MESSAGE,
+  zeroTerminated,
+  type WireError,
+} from './wire-messages.ts';
+import type { Durability } from './wire-output.ts';
+import { BackendState, WireSession } from './wire-session.ts';
+
+/** COPY data that may wait in front of the engine. */
+const COPY_BACKLOG_BYTES = 256 * 1024;
+const JOBS_MAX = 64;
+
+/** A connection, as far as the turns need it. */
+export interface TurnClient {
+  readonly session: WireSession;
+  readonly input: InputQueue;
+  /** Disconnected, or on the way there: what it left in the backend must be cleared away. */
+  readonly gone: boolean;
+  /** More replies wait for the client than it should hold. `whenRelieved` is told when that has ended. */
+  readonly congested: boolean;
+  reply(chunks: readonly Buffer[], ticket: Ticket, durability: Durability): void;
+  /** An answer that the backend had no part in. */
+  answer(bytes: Buffer): void;
+  /** Ends the connection with a FATAL error. */
+  fail(error: WireError): void;
+  /** Input was taken: there is room for more. */
+  onTaken(): void;
+  whenRelieved(run: () => void): void;
+}
+
+type Turn = (life: EngineLife) => Promise<void>;
+
+interface Job {
+  readonly run: Turn;
+  readonly reject: (reason: unknown) => void;
+}
+
+export class Turns {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #backend = new BackendState();
+  readonly #settings: SessionSettings;
+  readonly #timers: TurnTimers<TurnClient>;
+  readonly #alone: boolean;
+  readonly #clients = new Set<TurnClient>();
+  readonly #waiting = new Set<TurnClient>();
+  readonly #departed = new Set<TurnClient>();
+  readonly #jobs: Job[] = [];
+  #owner: TurnClient | undefined;
+  #running: TurnClient | undefined;
+  /** Why the engine is about to be killed over the running batch. */
+  #killReason: string | undefined;
+  #looping = false;
+  #nextSessionId = 1;
+  #lastBatchMs = 0;
+  #batches = 0;
+
+  constructor(options: { engine: Engine; clock: Clock; limits: TurnLimits; alone: boolean }) {
+    this.#engine = options.engine;
+    this.#clock = options.clock;
+    this.#alone = options.alone;
+    this.#settings = new SessionSettings({ backend: this.#backend, user: options.engine.user });
+    this.#timers = new TurnTimers(options.clock, options.limits, {
+      onStatementTimeout: (client) => this.#interrupt(client, 'canceling statement due to statement timeout'),
+      onIdle: (client) => this.#onIdle(client),
+      onWaited: (client) => this.#onWaited(client),
+      onGrace: (client) => this.#kill(client),
+    });
+    this.#engine.onLost = (reason) => this.#onLost(reason);
+  }
+
+  /** A session for a connection that has logged in. */
+  newSession(): WireSession {
+    return new WireSession({ id: this.#nextSessionId++, backend: this.#backend, alone: this.#alone });
+  }
+
+  add(client: TurnClient): void {
+    this.#clients.add(client);
+  }
+
+  /** The client has disconnected. */
+  remove(client: TurnClient): void {
+    if (!this.#clients.delete(client)) return;
+    this.#timers.forget(client);
+    this.#waiting.delete(client);
+    this.#departed.add(client);
+    // Nobody waits for its result any more, but everybody for the backend.
+    if (client === this.#running) {
+      this.#feedCopy(client);
+      this.#interrupt(client, undefined);
+    }
+    this.#kick();
+  }
+
+  /** Input has arrived. */
+  wake(client: TurnClient): void {
+    if (client === this.#running) return this.#feedCopy(client);
+    if (this.#owner && this.#owner !== client) this.#answerEarly(client);
+    if (!client.input.hasBatch) return;
+    if (client !== this.#owner && !this.#waiting.has(client)) {
+      this.#waiting.add(client);
+      this.#timers.startWaiting(client);
+    }
+    this.#kick();
+  }
+
+  /** What a CancelRequest asks for. */
+  cancel(client: TurnClient): void {
+    if (client === this.#running) this.#interrupt(client, undefined);
+    else if (this.#waiting.has(client))
+      this.#turnDown(client, {
+        severity: 'ERROR',
+        sqlState: '57014',
+        message: 'canceling statement due to user request',
+      });
+  }
+
+  /** Runs SQL of our own, as the superuser with default settings, when nobody has the backend. @throws DATABASE_SQL_FAILED */
+  internal(sql: string): Promise<Row[]> {
+    return this.#job(async (life) => {
+      await this.#settings.apply(life, new Map());
+      return runSql(life, sql);
+    });
+  }
+
+  /**
+   * Applies the settings of a start-up packet and reads back what they mean. Answers the names as they were given with
+   * their values. @throws DATABASE_SQL_FAILED
+   */
+  adoptSettings(session: WireSession, wanted: ReadonlyMap<string, string>): Promise<Map<string, string>> {
+    return this.#job(async (life) => {
+      await this.#settings.apply(life, new Map());
+      await this.#settings.apply(life, wanted);
+      const shown = new Map<string, string>();
+      for (const name of wanted.keys()) {
+        const value = await runSql(life, `select current_setting('${name.replaceAll("'", "''")}')`);
+        shown.set(name, value[0][0] ?? '');
+      }
+      await this.#settings.readBack(life, session);
+      session.startupSettings = session.settings;
+      return shown;
+    });
+  }
+
+  /** How long nobody has worked, and how much has been worked: for background duties. */
+  get idleMs(): number {
+    return this.#owner || this.#running ? 0 : this.#clock.nowMs() - this.#lastBatchMs;
+  }
+
+  get batches(): number {
+    return this.#batches;
+  }
+
+  #job<T>(work: (life: EngineLife) => Promise<T>): Promise<T> {
+    if (this.#jobs.length >= JOBS_MAX)
+      return Promise.reject(kernelErrors.KERNEL_QUEUE_FULL(['the queue of jobs for the backend', JOBS_MAX]));
+    return new Promise<T>((resolve, reject) => {
+      this.#jobs.push({ run: (life) => work(life).then(resolve, reject), reject });
+      this.#kick();
+    });
+  }
+
+  #kick(): void {
+    if (!this.#looping) void this.#loop();
+  }
+
+  async #loop(): Promise<void> {
+    this.#looping = true;
+    try {
+      for (let turn = this.#nextTurn(); turn; turn = this.#nextTurn()) {
+        const life = await this.#engine.ready().catch((reason: CodedError) => this.#giveUp(reason));
+        if (!life) return;
+        await turn(life);
+      }
+    } finally {
+      this.#looping = false;
+    }
+  }
+
+  #nextTurn(): Turn | undefined {
+    const owner = this.#owner;
+    if (owner?.gone) return (life) => this.#leave(owner, life);
+    if (owner) return owner.input.hasBatch ? (life) => this.#serve(owner, life) : undefined;
+    for (const client of this.#departed) return (life) => this.#leave(client, life);
+    const job = this.#jobs.shift();
+    if (job) return job.run;
+    for (const client of this.#waiting) return (life) => this.#serve(client, life);
+    return undefined;
+  }
+
+  /** One batch of a client. Never rejects: what fails, fails the client. */
+  async #serve(client: TurnClient, life: EngineLife): Promise<void> {
+    const { session } = client;
+    this.#waiting.delete(client);
+    this.#timers.stop(client);
+    const messages = client.gone ? [] : client.input.takeBatch();
+    if (!client.gone) client.onTaken();
+    if (messages.length === 0) {
+      if (client === this.#owner) this.#timers.startIdle(client);
+    } else {
+      try {
+        const first = this.#owner === undefined;
+        if (first) await this.#settings.apply(life, session.settings);
+        this.#owner = client;
+        await this.#execute(client, life, { messages, first });
+        await this.#settle(client, life);
+      } catch (error) {
+        this.#onTurnFailed(client, error);
+      }
+    }
+    if (!client.gone) this.wake(client);
+  }
+
+  async #execute(
+    client: TurnClient,
+    life: EngineLife,
+    turn: { messages: Buffer[]; first: boolean },
+  ): Promise<void> {
+    const { session } = client;
+    const pinnedBefore = session.pin !== undefined;
+    const batch = session.translate(turn.messages);
+    if (session.pin !== undefined && !pinnedBefore && turn.first) {
+      // Else currval would answer what another session's nextval left.
+      await runSql(life, 'discard sequences');
+      session.ownsSequences = true;
+    }
+    this.#running = client;
+    this.#batches++;
+    session.cancelReason = undefined;
+    this.#timers.startStatement(client, session.settings.get('statement_timeout'));
+    life.onDrain = () => this.#feedCopy(client);
+    try {
+      await life.execute(batch, (bytes, ticket) => this.#onReply(client, life, { bytes, ticket }));
+    } finally {
+      this.#running = undefined;
+      this.#lastBatchMs = this.#clock.nowMs();
+      life.onDrain = undefined;
+      session.copyIn = false;
+      this.#timers.stop(client);
+    }
+  }
+
+  #onReply(client: TurnClient, life: EngineLife, reply: { bytes: Buffer; ticket: Ticket }): void {
+    const chunks = client.session.reply(reply.bytes);
+    if (!client.gone) client.reply(chunks, reply.ticket, life.pages);
+    if (client.session.copyIn) this.#feedCopy(client);
+    if (!client.congested) return;
+    life.pause();
+    client.whenRelieved(() => life.resume());
+  }
+
+  /** After a batch: who has the backend now? */
+  async #settle(client: TurnClient, life: EngineLife): Promise<void> {
+    const { session } = client;
+    if (session.droppedStatements) {
+      session.droppedStatements = false;
+      this.#backend.unnamedOwner = undefined;
+      for (const other of this.#clients) if (other !== client) other.session.forgetLive();
+    }
+    if (session.atRest && session.settingsTouched) {
+      session.settingsTouched = false;
+      await this.#settings.readBack(life, session);
+      // What the read-back took off the backend, or RESET should have gone back to.
+      if (session.pin !== undefined) await this.#settings.apply(life, session.settings);
+    }
+    if (session.atRest && session.pin === undefined) this.#owner = undefined;
+    else this.#timers.startIdle(client);
+  }
+
+  /** Clears away what a departed session left in the backend. */
+  async #leave(client: TurnClient, life: EngineLife): Promise<void> {
+    const { session } = client;
+    this.#departed.delete(client);
+    const batch: Buffer[] = [];
+    // A pipeline without its Sync first comes to its end, then the transaction.
+    if (!session.atRest) batch.push(SYNC_MESSAGE, queryMessage('rollback'));
+    if (session.pin === undefined) batch.push(...session.closeAll());
+    else batch.push(queryMessage('discard all'), queryMessage('select pg_catalog.pg_advisory_unlock_all()'));
+    if (this.#backend.unnamedOwner === session || !session.atRest) this.#backend.unnamedOwner = undefined;
+    try {
+      if (batch.length > 0) await life.execute(Buffer.concat([...batch, SYNC_MESSAGE]), () => {});
+      if (session.pin !== undefined) this.#forgetBackend();
+    } catch {
+      // The engine is gone, and with it what was to be cleared away.
+    }
+    if (this.#owner === client) this.#owner = undefined;
+  }
+
+  /** Where another session has the backend, a lone Parse can be answered without it. */
+  #answerEarly(client: TurnClient): void {
+    while (!this.#waiting.has(client)) {
+      const parse = client.input.peekPrepare();
+      if (!parse || !client.session.prepareLater(parse)) return;
+      client.input.takeBatch();
+      client.onTaken();
+      client.answer(Buffer.concat([message(FromBackend.parseComplete), readyMessage('I')]));
+    }
+  }
+
+  #feedCopy(client: TurnClient): void {
+    const { life } = this.#engine;
+    const { session } = client;
+    if (!life || client !== this.#running) return;
+    if (session.copyIn && client.gone) {
+      session.copyIn = false;
+      life.feed(message(FromClient.copyFail, zeroTerminated('the client disconnected')));
+    }
+    while (session.copyIn && life.backlogBytes < COPY_BACKLOG_BYTES) {
+      const next = client.input.takeCopy();
+      if (!next) break;
+      if (next.ends) session.copyIn = false;
+      life.feed(next.message);
+      client.onTaken();
+    }
+  }
+
+  #interrupt(client: TurnClient, reason: string | undefined): void {
+    if (client !== this.#running) return;
+    client.session.cancelReason = reason;
+    this.#engine.life?.cancel();
+    this.#timers.startGrace(client);
+  }
+
+  /** The running statement has not heard the cancel: it computes without touching anything. */
+  #kill(client: TurnClient): void {
+    if (client !== this.#running) return;
+    this.#killReason = client.session.cancelReason ?? 'canceling statement due to user request';
+    void this.#engine.life?.terminate('a cancelled statement did not stop');
+  }
+
+  #onIdle(client: TurnClient): void {
+    if (client !== this.#owner || client === this.#running || client.input.hasBatch) return;
+    const { pin } = client.session;
+    client.fail(
+      client.session.atRest && pin !== undefined
+        ? {
+            severity: 'FATAL',
+            sqlState: '57P05',
+            message: `terminating connection: it used ${pin}, for which it has the backend alone, and was idle`,
+            hint: 'Run DISCARD ALL as soon as they are no longer needed.',
+          }
+        : {
+            severity: 'FATAL',
+            sqlState: '25P03',
+            message: 'terminating connection due to idle-in-transaction timeout',
+            hint: 'All sessions share one backend: an open transaction stops the others.',
+          },
+    );
+  }
+
+  #onWaited(client: TurnClient): void {
+    if (!this.#waiting.has(client)) return;
+    const holder = this.#owner;
+    const why = holder?.session.pin ?? (holder ? 'an open transaction' : 'a long statement');
+    this.#turnDown(client, {
+      severity: 'ERROR',
+      sqlState: '55P03',
+      message: 'canceling statement: the backend did not become free',
+      detail: `Session ${holder?.session.id ?? 0} has it for ${why}.`,
+    });
+  }
+
+  /** Answers a waiting batch with an error. */
+  #turnDown(client: TurnClient, error: WireError): void {
+    this.#waiting.delete(client);
+    this.#timers.stop(client);
+    const last = client.input.takeBatch().at(-1)?.[0];
+    client.onTaken();
+    client.answer(errorMessage(error));
+    if (last === FromClient.query || last === FromClient.sync) client.answer(readyMessage('I'));
+    else client.fail({ ...error, severity: 'FATAL' });
+    this.wake(client);
+  }
+
+  #onTurnFailed(client: TurnClient, error: unknown): void {
+    if (this.#owner === client) this.#owner = undefined;
+    const killed = this.#killReason;
+    this.#killReason = undefined;
+    if (isCoded(error, 'DATABASE_SQL_FAILED')) {
+      const { sqlState, message } = error.detail as { sqlState: string; message: string };
+      client.fail({ severity: 'FATAL', sqlState, message: `restoring the session's settings: ${message}` });
+    } else if (killed !== undefined)
+      client.fail({
+        severity: 'FATAL',
+        sqlState: '57014',
+        message: killed,
+        detail: 'The statement did not stop by itself, so the engine was restarted under it.',
+      });
+    else client.fail(lostError());
+    if (!isCoded(error)) throw error;
+  }
+
+  /** A life has ended: the backend's session is a new one. */
+  #onLost(_reason: CodedError): void {
+    const owner = this.#owner;
+    this.#forgetBackend();
+    for (const client of this.#clients) {
+      const { session } = client;
+      // Its batch fails by itself, or what it had in the backend is lost.
+      if (client === owner && client !== this.#running) client.fail(lostError());
+      session.pin = undefined;
+      session.ownsSequences = false;
+    }
+    if (owner && owner !== this.#running) this.#owner = undefined;
+    this.#kick();
+  }
+
+  #forgetBackend(): void {
+    this.#backend.unnamedOwner = undefined;
+    this.#backend.settings = new Map();
+    for (const { session } of this.#clients) session.forgetLive();
+  }
+
+  /** There will be no further life. */
+  #giveUp(reason: CodedError): undefined {
+    for (const client of this.#clients)
+      client.fail({ severity: 'FATAL', sqlState: '57P03', message: `${reason.code}: ${reason.message}` });
+    for (const job of this.#jobs.splice(0)) job.reject(reason);
+    return undefined;
+  }
+}
+
+function lostError(): WireError {
+  return {
+    severity: 'FATAL',
+    sqlState: '57P01',
+    message: 'terminating connection because the embedded engine was restarted',
+    detail: 'What was acknowledged is kept. A COMMIT that was not answered may have happened or not.',
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * A client's messages in their order, taken out in batches. A batch ends with a message that the client expects an answer
+ * to (Query, Sync, Flush, FunctionCall), or at a size where waiting for such a message would cost too much memory: the
+ * backend keeps the place in a pipeline that comes in parts.
+ */
+import { FromClient } from './wire-messages.ts';
+
+const BATCH_BYTES_MAX = 512 * 1024;
+const ENDS_BATCH: ReadonlySet<number> = new Set([
+  FromClient.query,
+  FromClient.sync,
+  FromClient.flush,
+  FromClient.functionCall,
+]);
+const COPY: ReadonlySet<number> = new Set([FromClient.copyData, FromClient.copyDone, FromClient.copyFail]);
+
+export class InputQueue {
+  #messages: Buffer[] = [];
+  #head = 0;
+  #bytes = 0;
+  #ends = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get hasBatch(): boolean {
+    return this.#ends > 0 || this.#bytes >= BATCH_BYTES_MAX;
+  }
+
+  /** The Parse message, where the next batch is a Parse and a Sync and nothing else. */
+  peekPrepare(): Buffer | undefined {
+    const [parse, sync] = this.#messages.slice(this.#head, this.#head + 2);
+    return parse?.[0] === FromClient.parse && sync?.[0] === FromClient.sync ? parse : undefined;
+  }
+
+  push(message: Buffer): void {
+    this.#messages.push(message);
+    this.#bytes += message.length;
+    if (ENDS_BATCH.has(message[0])) this.#ends++;
+  }
+
+  /** COPY data outside of a COPY is what is left of one that failed: it is dropped, as a server does. */
+  takeBatch(): Buffer[] {
+    const batch: Buffer[] = [];
+    let bytes = 0;
+    while (this.#head < this.#messages.length && bytes < BATCH_BYTES_MAX) {
+      const message = this.#take();
+      bytes += message.length;
+      if (!COPY.has(message[0])) batch.push(message);
+      if (ENDS_BATCH.has(message[0])) break;
+    }
+    return batch;
+  }
+
+  /** The next message while the backend reads COPY data. `ends` where it expects no more after it. */
+  takeCopy(): { message: Buffer; ends: boolean } | undefined {
+    if (this.#head === this.#messages.length) return undefined;
+    const message = this.#take();
+    return { message, ends: message[0] === FromClient.copyDone || message[0] === FromClient.copyFail };
+  }
+
+  #take(): Buffer {
+    const message = this.#messages[this.#head++];
+    this.#bytes -= message.length;
+    if (ENDS_BATCH.has(message[0])) this.#ends--;
+    if (this.#head > 64 && this.#head * 2 > this.#messages.length) {
+      this.#messages = this.#messages.slice(this.#head);
+      this.#head = 0;
+    }
+    return message;
+  }
+}

@@ -1,0 +1,313 @@
+/**
+ * A client's session as far as the shared backend cannot keep it: prepared statements under names of their own, the one
+ * unnamed statement, settings, and whether the session may give the backend away between transactions.
+ *
+ * Statements are renamed `rokka<session>.<name>`. The Parse message of each is kept, so that a statement which the backend
+ * does not hold (another session's turn replaced the unnamed one, the engine was restarted, the answer was given before the
+ * backend was free) is parsed again, unseen by the client, in front of its next use.
+ */
+import { must } from '@rokka/kernel';
+import { refusalBehind, refusedSql } from './refusals.ts';
+import { traitsOf, type Refusal, type StatementTraits } from './statement-traits.ts';
+import { ReplyScanner } from './wire-framer.ts';
+import {
+  errorFields,
+  errorMessage,
+  FromBackend,
+  FromClient,
+  HEADER_BYTES,
+  message,
+  stringEnd,
+  zeroTerminated,
+  type TransactionStatus,
+} from './wire-messages.ts';
+
+const STATEMENTS_MAX = 4096;
+const COMMAND_COMPLETE = 0x43;
+const WATCHED: ReadonlySet<number> = new Set([
+  FromBackend.parseComplete,
+  FromBackend.ready,
+  FromBackend.copyIn,
+  FromBackend.error,
+  COMMAND_COMPLETE,
+]);
+const STATEMENT_NAME = 0x53; // S
+/** Refusals that hold even for a session that is alone: the engine cannot do it at all. */
+const ALWAYS_REFUSED: ReadonlySet<Refusal> = new Set([
+  'database',
+  'tablespace',
+  'server_file',
+  'strings',
+  'statement_count',
+]);
+
+interface Prepared {
+  readonly parse: Buffer;
+  readonly traits: StatementTraits;
+  /** Whether the backend holds it. */
+  live: boolean;
+}
+
+/** What all sessions share: the backend's own session. */
+export class BackendState {
+  /** Whose unnamed statement the backend holds. */
+  unnamedOwner: WireSession | undefined;
+  /** The settings that the backend has now and that are not its defaults. */
+  settings: ReadonlyMap<string, string> = new Map();
+}
+
+export class WireSession {
+  readonly id: number;
+  /** Settings that are applied in front of the session's turn. */
+  settings: ReadonlyMap<string, string> = new Map();
+  /** Those of them that came with the start-up packet: what RESET goes back to. */
+  startupSettings: ReadonlyMap<string, string> = new Map();
+  status: TransactionStatus = 'I';
+  /** Whether the backend has answered everything and is outside a transaction: it may work for others. */
+  atRest = true;
+  /** The backend waits for COPY data of this session. */
+  copyIn = false;
+  /** Why the session keeps the backend between transactions. */
+  pin: string | undefined;
+  /** Whether the backend's sequence state is this session's alone: it was cleared when the pin began. */
+  ownsSequences = false;
+  settingsTouched = false;
+  /** All statements of all sessions were dropped by this one. */
+  droppedStatements = false;
+  /** What a cancelled statement's error says, where it was not the user who cancelled it. */
+  cancelReason: string | undefined;
+
+  readonly #backend: BackendState;
+  /** The only session that the server admits: nothing has to be kept apart. */
+  readonly #alone: boolean;
+  readonly #statements = new Map<string, Prepared>();
+  #unnamed: Prepared | undefined;
+  /** Statements whose ParseComplete is awaited, in order. */
+  #parses: { statement: Prepared; name: string; hidden: boolean }[] = [];
+  readonly #scanner: ReplyScanner;
+
+  constructor(options: { id: number; backend: BackendState; alone: boolean }) {
+    this.id = options.id;
+    this.#backend = options.backend;
+    this.#alone = options.alone;
+    this.#scanner = new ReplyScanner(WATCHED, (type, reply) => this.#onReply(type, reply));
+  }
+
+  /** The batch as the backend must see it. */
+  translate(batch: readonly Buffer[]): Buffer {
+    this.atRest = false;
+    const out: Buffer[] = [];
+    for (const one of batch) this.#translate(one, out);
+    return out.length === 1 ? out[0] : Buffer.concat(out);
+  }
+
+  /** The backend's reply as the client must see it. */
+  reply(bytes: Buffer): Buffer[] {
+    return this.#scanner.push(bytes);
+  }
+
+  /**
+   * Takes in the statement of a batch that is nothing but this Parse and a Sync, without asking the backend, and answers
+   * true; else changes nothing. If it waited for the backend, a client of one thread that prepares on one connection while
+   * another of its connections is in a transaction would wait for itself for ever. What is wrong with the statement shows
+   * at its first use.
+   */
+  prepareLater(parse: Buffer): boolean {
+    if (!this.atRest) return false;
+    const { name, statement, refusal } = this.#parsed(parse);
+    if (name === '' || refusal || this.#statements.has(name)) return false;
+    this.#statements.set(name, statement);
+    return true;
+  }
+
+  /** The backend holds none of the statements any more: it was restarted, or somebody dropped all of them. */
+  forgetLive(): void {
+    for (const statement of this.#statements.values()) statement.live = false;
+    this.#parses = [];
+    this.#scanner.reset();
+  }
+
+  /** Messages that close what the backend holds for the session. */
+  closeAll(): Buffer[] {
+    const out: Buffer[] = [];
+    for (const [name, statement] of this.#statements)
+      if (statement.live) out.push(message(FromClient.close, Buffer.of(STATEMENT_NAME), this.#renamed(name)));
+    this.#statements.clear();
+    return out;
+  }
+
+  #translate(one: Buffer, out: Buffer[]): void {
+    switch (one[0]) {
+      case FromClient.query:
+        out.push(this.#query(one));
+        break;
+      case FromClient.parse:
+        this.#parse(one, out);
+        break;
+      case FromClient.bind: {
+        const portalEnd = stringEnd(one, HEADER_BYTES);
+        out.push(this.#use(one, portalEnd < 0 ? -1 : portalEnd + 1, true, out));
+        break;
+      }
+      case FromClient.describe:
+      case FromClient.close: {
+        const ofStatement = one[HEADER_BYTES] === STATEMENT_NAME;
+        out.push(ofStatement ? this.#use(one, HEADER_BYTES + 1, false, out) : one);
+        break;
+      }
+      default:
+        out.push(one);
+    }
+  }
+
+  #query(query: Buffer): Buffer {
+    const sql = query.toString('latin1', HEADER_BYTES, Math.max(HEADER_BYTES, query.length - 1));
+    const traits = traitsOf(sql);
+    const refusal = this.#refusal(traits);
+    // A simple query drops the unnamed statement.
+    this.#unnamed = undefined;
+    this.#backend.unnamedOwner = undefined;
+    if (refusal) return message(FromClient.query, zeroTerminated(refusedSql(refusal)));
+    this.#run(traits);
+    if (traits.deallocates !== undefined && this.#statements.delete(traits.deallocates)) {
+      const renamed = `${this.#prefix}${traits.deallocates}`.replaceAll('"', '""');
+      return message(FromClient.query, zeroTerminated(`deallocate "${renamed}"`, 'latin1'));
+    }
+    return query;
+  }
+
+  #parse(parse: Buffer, out: Buffer[]): void {
+    const { name, statement, refusal } = this.#parsed(parse);
+    if (refusal) {
+      const parts = [zeroTerminated(name, 'latin1'), zeroTerminated(refusedSql(refusal)), Buffer.alloc(2)];
+      out.push(message(FromClient.parse, ...parts));
+      return;
+    }
+    if (name === '') {
+      // Gone even where the new one turns out to be wrong.
+      this.#unnamed = undefined;
+      this.#backend.unnamedOwner = undefined;
+    } else {
+      // The backend must know of the old one to refuse the new one.
+      const old = this.#statements.get(name);
+      if (old && !old.live) this.#inject(name, old, out);
+    }
+    this.#parses.push({ statement, name, hidden: false });
+    out.push(statement.parse);
+  }
+
+  #parsed(parse: Buffer): { name: string; statement: Prepared; refusal: Refusal | undefined } {
+    const nameEnd = stringEnd(parse, HEADER_BYTES);
+    const sqlEnd = stringEnd(parse, nameEnd + 1);
+    const malformed = nameEnd < 0 || sqlEnd < 0;
+    const name = malformed ? '' : parse.toString('latin1', HEADER_BYTES, nameEnd);
+    const traits = traitsOf(malformed ? '' : parse.toString('latin1', nameEnd + 1, sqlEnd));
+    const renamed =
+      name === '' ? parse : message(FromClient.parse, this.#renamed(name), parse.subarray(nameEnd + 1));
+    const full = name !== '' && this.#statements.size >= STATEMENTS_MAX;
+    return {
+      name,
+      statement: { parse: renamed, traits, live: false },
+      refusal: full ? 'statement_count' : this.#refusal(traits),
+    };
+  }
+
+  /** A message that names a statement at `nameAt`: with the name changed, and the statement parsed in front of it if need be. */
+  #use(one: Buffer, nameAt: number, runs: boolean, out: Buffer[]): Buffer {
+    const nameEnd = nameAt < 0 ? -1 : stringEnd(one, nameAt);
+    if (nameEnd < 0) return one;
+    const closes = one[0] === FromClient.close;
+    const name = one.toString('latin1', nameAt, nameEnd);
+    const awaited = this.#parses.findLast((parse) => parse.name === name && !parse.hidden)?.statement;
+    const statement = awaited ?? (name === '' ? this.#unnamed : this.#statements.get(name));
+    const held = name === '' ? this.#backend.unnamedOwner === this : statement?.live;
+    if (statement && !awaited && !held && !closes) this.#inject(name, statement, out);
+    if (statement && runs) this.#run(statement.traits);
+    if (closes && name === '') this.#unnamed = undefined;
+    else if (closes) this.#statements.delete(name);
+    if (name === '') return one;
+    return message(
+      one[0],
+      one.subarray(HEADER_BYTES, nameAt),
+      this.#renamed(name),
+      one.subarray(nameEnd + 1),
+    );
+  }
+
+  #inject(name: string, statement: Prepared, out: Buffer[]): void {
+    if (name === '') this.#backend.unnamedOwner = undefined;
+    this.#parses.push({ statement, name, hidden: true });
+    out.push(statement.parse);
+  }
+
+  #refusal(traits: StatementTraits): Refusal | undefined {
+    const { refuses } = traits;
+    if (refuses && (!this.#alone || ALWAYS_REFUSED.has(refuses))) return refuses;
+    if (traits.sequenceState && !this.#alone && !this.ownsSequences) return 'sequence_state';
+    return undefined;
+  }
+
+  #run(traits: StatementTraits): void {
+    if (traits.settings) this.settingsTouched = true;
+    if (traits.pins !== undefined && !this.#alone) this.pin ??= traits.pins;
+  }
+
+  #onReply(type: number, reply: Buffer): Buffer | undefined {
+    switch (type) {
+      case FromBackend.parseComplete: {
+        const done = must(this.#parses.shift(), 'ParseComplete without a Parse');
+        done.statement.live = true;
+        if (done.name !== '') this.#statements.set(done.name, done.statement);
+        else {
+          this.#unnamed = done.statement;
+          this.#backend.unnamedOwner = this;
+        }
+        return done.hidden ? undefined : reply;
+      }
+      case FromBackend.ready:
+        this.status = String.fromCharCode(reply[HEADER_BYTES]) as TransactionStatus;
+        this.atRest = this.status === 'I';
+        this.#parses = [];
+        this.copyIn = false;
+        return reply;
+      case FromBackend.copyIn:
+        this.copyIn = true;
+        return reply;
+      case COMMAND_COMPLETE:
+        this.#onComplete(reply.toString('latin1', HEADER_BYTES, reply.length - 1));
+        return reply;
+      default:
+        return this.#shownError(reply);
+    }
+  }
+
+  #onComplete(tag: string): void {
+    if (tag !== 'DISCARD ALL' && tag !== 'DEALLOCATE ALL') return;
+    this.#statements.clear();
+    this.droppedStatements = true;
+    if (tag !== 'DISCARD ALL') return;
+    this.pin = undefined;
+    this.ownsSequences = false;
+  }
+
+  #shownError(reply: Buffer): Buffer {
+    this.copyIn = false;
+    const refusal = refusalBehind(reply);
+    if (refusal) return refusal;
+    const fields = errorFields(reply);
+    if (fields.get('C') === '57014' && this.cancelReason !== undefined)
+      return errorMessage({ severity: 'ERROR', sqlState: '57014', message: this.cancelReason });
+    const text = fields.get('M') ?? '';
+    if (!text.includes(this.#prefix)) return reply;
+    const body = reply.toString('latin1', HEADER_BYTES).replaceAll(`"${this.#prefix}`, '"');
+    return message(FromBackend.error, Buffer.from(body, 'latin1'));
+  }
+
+  get #prefix(): string {
+    return `rokka${this.id}.`;
+  }
+
+  #renamed(name: string): Buffer {
+    return zeroTerminated(this.#prefix + name, 'latin1');
+  }
+}
