@@ -84,7 +84,7 @@ export interface FuseHandler {
   unlink(parent: number, name: string): void;
   removeDirectory(parent: number, name: string): void;
   rename(from: DirectoryPlace, to: DirectoryPlace, options: { noReplace: boolean; exchange: boolean }): void;
-  /** Once for each OPEN; the file lives until as many `release`s came, linked or not. */
+  /** Once for each opening of a file or directory; it lives until as many `release`s came, linked or not. */
   open(ino: number, options: { truncate: boolean; killSetId: boolean }): void;
   release(ino: number): void;
   /** Fills `into` from `offset` on and says how much there was. Holes read as zeroes. */
@@ -95,8 +95,8 @@ export interface FuseHandler {
     ino: number,
     range: { offset: number; length: number; keepSize: boolean; punchHole: boolean; zeroRange: boolean },
   ): void;
-  /** Entries from the cookie on (0: from the start), "." and ".." among them. */
-  list(ino: number, cookie: number): Iterable<DirectoryEntry>;
+  /** Entries from the cookie on (0: from the start), "." and ".." among them; more than `entriesMax` find no room. */
+  list(ino: number, cookie: number, entriesMax: number): Iterable<DirectoryEntry>;
   statistics(): StatFs;
   /** Resolves when all that was done to `ino` survives a crash; undefined where it does already. */
   sync(ino: number, dataOnly: boolean): Promise<void> | undefined;

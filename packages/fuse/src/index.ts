@@ -1,4 +1,5 @@
 /** Shows a filesystem as a mount, in the Linux kernel's FUSE protocol. */
+export { FileSystemHandler } from './filesystem-handler.ts';
 export { FuseServer, type FuseEnd, type FuseServerOptions } from './server.ts';
 export type { FuseStatistics } from './session.ts';
 export type { ReaderKind } from './channel.ts';

@@ -23,6 +23,8 @@ import {
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
   S_PERMISSIONS,
+  STRUCT_BYTES,
+  SYNC_WITH_METADATA,
   WRITE_KILL_SUIDGID,
 } from './protocol.ts';
 import type { FuseReply } from './reply.ts';
@@ -66,8 +68,8 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
   [OPCODE.SYNCFS, ({ handler }) => handler.syncAll()],
   // close(2) promises nothing about durability, so FLUSH has nothing to do.
   [OPCODE.FLUSH, () => {}],
-  [OPCODE.OPENDIR, (_context, _request, reply) => reply.opened(0)],
-  [OPCODE.RELEASEDIR, () => {}],
+  [OPCODE.OPENDIR, openDirectory],
+  [OPCODE.RELEASEDIR, ({ handler }, request) => handler.release(request.nodeId)],
   [OPCODE.READDIR, (context, request, reply) => list(context, request, reply)],
   [OPCODE.READDIRPLUS, listPlus],
   [OPCODE.FALLOCATE, allocate],
@@ -153,6 +155,12 @@ function open({ handler, openFlags }: OperationContext, request: FuseRequest, re
   reply.opened(openFlags);
 }
 
+/** Counted like a file's opening, so that a directory that is removed meanwhile can still be asked for its attributes. */
+function openDirectory({ handler }: OperationContext, request: FuseRequest, reply: FuseReply): void {
+  handler.open(request.nodeId, { truncate: false, killSetId: false });
+  reply.opened(0);
+}
+
 function create(context: OperationContext, request: FuseRequest, reply: FuseReply): void {
   const flags = request.bodyU32(0);
   const made = context.handler.create(
@@ -187,7 +195,8 @@ function write(
   const killSetId = (request.bodyU32(20) & WRITE_KILL_SUIDGID) !== 0;
   handler.write(request.nodeId, request.bodyU64(8), request.writeData(sizeBytes), killSetId);
   reply.written(sizeBytes);
-  return request.bodyU32(32) & O_DSYNC ? handler.sync(request.nodeId, false) : undefined;
+  const flags = request.bodyU32(32);
+  return flags & O_DSYNC ? handler.sync(request.nodeId, (flags & SYNC_WITH_METADATA) === 0) : undefined;
 }
 
 function sync({ handler }: OperationContext, request: FuseRequest): Promise<void> | undefined {
@@ -196,15 +205,17 @@ function sync({ handler }: OperationContext, request: FuseRequest): Promise<void
 
 function list({ handler }: OperationContext, request: FuseRequest, reply: FuseReply): void {
   const roomBytes = request.bodyU32(16);
-  for (const entry of handler.list(request.nodeId, request.bodyU64(8)))
+  const entriesMax = Math.ceil(roomBytes / STRUCT_BYTES.DIRENT);
+  for (const entry of handler.list(request.nodeId, request.bodyU64(8), entriesMax))
     if (!reply.appendEntry(entry, { roomBytes })) return;
 }
 
 /** Each entry but "." and ".." counts as a lookup (fs/fuse/readdir.c, fuse_direntplus_link). */
 function listPlus({ handler, lookups }: OperationContext, request: FuseRequest, reply: FuseReply): void {
   const roomBytes = request.bodyU32(16);
+  const entriesMax = Math.ceil(roomBytes / (STRUCT_BYTES.ENTRY_OUT + STRUCT_BYTES.DIRENT));
   const given: number[] = [];
-  for (const entry of handler.list(request.nodeId, request.bodyU64(8))) {
+  for (const entry of handler.list(request.nodeId, request.bodyU64(8), entriesMax)) {
     const dots = entry.name === '.' || entry.name === '..';
     const plus = dots ? 'none' : handler.attributes(entry.ino);
     if (!reply.appendEntry(entry, { roomBytes, plus })) break;

@@ -160,15 +160,14 @@ export const STRUCT_BYTES = {
 export const O_EXCL = 0o200;
 export const O_TRUNC = 0o1000;
 export const O_DSYNC = 0o10000;
+/** What O_SYNC has beyond O_DSYNC (__O_SYNC). */
+export const SYNC_WITH_METADATA = 0o4000000;
 
 /** File types in `mode` (include/uapi/linux/stat.h). A directory entry's type is these bits shifted right by 12. */
 export const S_IFMT = 0o170000;
 export const S_IFREG = 0o100000;
 export const S_IFDIR = 0o040000;
 export const S_IFLNK = 0o120000;
-export const S_ISUID = 0o4000;
-export const S_ISGID = 0o2000;
-export const S_IXGRP = 0o010;
 /** Permission, set-ID and sticky bits. */
 export const S_PERMISSIONS = 0o7777;
 
@@ -189,6 +188,7 @@ export const ERRNO = {
   EEXIST: 17,
   EINVAL: 22,
   ENOTTY: 25,
+  ENOSPC: 28,
   ENOSYS: 38,
   EPROTO: 71,
   EOPNOTSUPP: 95,

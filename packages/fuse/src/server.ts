@@ -52,7 +52,8 @@ export class FuseServer implements AsyncDisposable {
 
   /**
    * Mounts and serves. Resolves when kernel and server have agreed, so that the path can be used. From then on this process
-   * must not touch a path under the mount point by a synchronous call: it would wait for itself.
+   * must not touch a path under the mount point by a synchronous call: it would wait for itself. That includes starting a
+   * program that lies there, or with a working directory there (Node waits until the child has become the program).
    *
    * @throws FUSE_NO_DEVICE, FUSE_NOT_PERMITTED, FUSE_NO_MOUNT_POINT, FUSE_ALREADY_MOUNTED, FUSE_NO_MOUNT_PROGRAM,
    *   FUSE_MOUNT_FAILED, FUSE_NO_EPOLL, FUSE_KERNEL_TOO_OLD, KERNEL_DEADLINE
