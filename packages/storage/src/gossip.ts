@@ -26,6 +26,8 @@ const REQUEST_MS = 2_000;
 const SHUN_MS = 1_000;
 /** After a ship that left a hole: what is missing may be on its way from the writer. */
 const HOLE_MS = 20;
+/** How many peers in a row may have nothing for a segment with a hole before it waits for the next round. */
+const MISSES_MAX = 8;
 const FETCH_BYTES = 1024 * 1024;
 const FETCHES_MAX = 256;
 /** Segments that are looked after at the same time. */
@@ -40,6 +42,7 @@ export class Gossip implements AsyncDisposable {
   /** Segments waiting for an exchange, and those that have one. */
   readonly #queue = new Set<Segment>();
   readonly #running = new Map<Segment, Promise<void>>();
+  readonly #misses = new Map<Segment, number>();
   #cancelRound: () => void;
   #cancelHole: (() => void) | undefined;
   #closed = false;
@@ -53,12 +56,7 @@ export class Gossip implements AsyncDisposable {
 
   /** A ship has arrived; if it left a hole, peers are asked soon. */
   shipped(segment: Segment): void {
-    if (segment.chain.heldCount === 0 || this.#cancelHole || this.#closed) return;
-    this.#cancelHole = this.#options.clock.after(HOLE_MS, () => {
-      this.#cancelHole = undefined;
-      for (const one of this.#options.store.segments.all) if (one.chain.heldCount > 0) this.#queue.add(one);
-      this.#run();
-    });
+    if (segment.chain.heldCount > 0) this.#askSoon();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -70,11 +68,23 @@ export class Gossip implements AsyncDisposable {
     await Promise.allSettled(this.#running.values());
   }
 
+  #askSoon(): void {
+    if (this.#cancelHole || this.#closed) return;
+    this.#cancelHole = this.#options.clock.after(HOLE_MS, () => {
+      this.#cancelHole = undefined;
+      for (const segment of this.#options.store.segments.all)
+        if (segment.chain.heldCount > 0 && (this.#misses.get(segment) ?? 0) < MISSES_MAX)
+          this.#queue.add(segment);
+      this.#run();
+    });
+  }
+
   #nextRound(): () => void {
     const { clock, random, intervalMs, store } = this.#options;
     // Spread, so that the six of a group do not ask in step.
     const delayMs = intervalMs / 2 + random.below(Math.max(1, intervalMs));
     return clock.after(delayMs, () => {
+      this.#misses.clear();
       for (const segment of store.segments.all) this.#queue.add(segment);
       this.#run();
       this.#cancelRound = this.#nextRound();
@@ -87,12 +97,24 @@ export class Gossip implements AsyncDisposable {
       if (this.#running.size >= EXCHANGES_MAX) return;
       if (this.#running.has(segment)) continue;
       this.#queue.delete(segment);
+      const before = segment.chain.scl;
       const exchange = this.#exchange(segment).finally(() => {
         this.#running.delete(segment);
-        this.#run();
+        this.#again(segment, segment.chain.scl > before);
       });
       this.#running.set(segment, exchange);
     }
+  }
+
+  /** While every node has holes of its own, no peer can give all: after progress the next is asked at once. */
+  #again(segment: Segment, progressed: boolean): void {
+    if (this.#closed) return;
+    this.#misses.set(segment, progressed ? 0 : (this.#misses.get(segment) ?? 0) + 1);
+    if (segment.chain.heldCount > 0) {
+      if (progressed) this.#queue.add(segment);
+      else this.#askSoon();
+    }
+    this.#run();
   }
 
   /** Asks one peer, and catches up with it. Never rejects: a peer's failure is a reason to ask another one next time. */

@@ -4,6 +4,6 @@ export * from './messages.ts';
 export * from './message-codec.ts';
 export { NodeClient, type NodeClientOptions } from './node-client.ts';
 export { StorageNode, type StorageNodeOptions } from './node.ts';
-export type { NodeStatus } from './node-status.ts';
+export { describeNode, type NodeStatus } from './node-status.ts';
 export { runStorageNode, type RunStorageNodeOptions } from './run-node.ts';
 export type { StoreTuning } from './store.ts';

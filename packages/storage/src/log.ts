@@ -31,6 +31,8 @@ export interface StorageLogOptions {
   onRotated: () => void;
   /** Called once, when the log has stopped for good. */
   onStopped: (error: CodedError) => void;
+  /** The disk is full: nothing is acknowledged until there is space. Called once for each time. */
+  onStalled: (error: CodedError) => void;
 }
 
 const RETRY_MS = 200;
@@ -57,6 +59,7 @@ export class StorageLog implements Disposable {
   #flushSoon = false;
   #failure: CodedError | undefined;
   #final = false;
+  #stalled = false;
   #retryAtMs = -Infinity;
   /** Highest LSN of each segment in each file: a file goes when all of them are at or below the floors. */
   readonly #contents = new Map<number, Map<number, Lsn>>();
@@ -295,6 +298,7 @@ export class StorageLog implements Disposable {
     } catch (error) {
       // Nothing is lost and nothing pends: whoever wanted to append is refused, and the next who tries may succeed.
       if (!this.#final) this.#failure = undefined;
+      if (isCoded(error, 'STORAGE_DISK_FULL')) this.#stall(error);
       this.#retryAtMs = clock.nowMs() + RETRY_MS;
       throw error;
     }
@@ -327,12 +331,19 @@ export class StorageLog implements Disposable {
     } catch (error) {
       const failure = diskError(error, file.path);
       if (written || failure.code !== 'STORAGE_DISK_FULL') throw this.#stop(failure);
+      this.#stall(failure);
       this.#failure = failure;
       this.#options.clock.after(RETRY_MS, () => this.#tryFlush());
       throw failure;
     }
+    this.#stalled = false;
     this.syncCount++;
     this.bytesWritten += bytes.length;
+  }
+
+  #stall(error: CodedError): void {
+    if (!this.#stalled) this.#options.onStalled(error);
+    this.#stalled = true;
   }
 
   #stop(cause: CodedError): CodedError {

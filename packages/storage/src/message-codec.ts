@@ -66,7 +66,8 @@ export function decodeTruncate(body: Uint8Array): m.Truncate {
 
 /** All of a ship but its records: they follow as further parts of the frame, so that the writer need not copy them. */
 export function encodeShipHead(message: Omit<m.Ship, 'records'>): Uint8Array {
-  return fields.writeHead(new ByteWriter(128), message)
+  return fields
+    .writeHead(new ByteWriter(128), message)
     .u64(message.vdl)
     .u64(message.pgmrpl)
     .u64(message.logFloor)
@@ -101,7 +102,8 @@ export function decodeShipRefused(body: Uint8Array): m.ShipRefused {
 }
 
 export function encodeRead(message: m.Read): Uint8Array {
-  return fields.writeHead(new ByteWriter(128), message)
+  return fields
+    .writeHead(new ByteWriter(128), message)
     .u64(message.page)
     .u64(message.readPoint)
     .u64(message.requiredScl)
@@ -132,7 +134,8 @@ export function decodeReadAnswer(body: Uint8Array): m.ReadAnswer {
 }
 
 export function encodeFetch(message: m.Fetch): Uint8Array {
-  return fields.writeHead(new ByteWriter(128), message)
+  return fields
+    .writeHead(new ByteWriter(128), message)
     .u64(message.after)
     .u64(message.through)
     .u32(message.limitBytes)
@@ -193,4 +196,3 @@ function decode<T>(type: number, body: Uint8Array, read: (reader: fields.Message
   if (reader.left > 0) throw reader.bad(`${reader.left} bytes too many`);
   return value;
 }
-

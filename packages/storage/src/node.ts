@@ -14,7 +14,7 @@ import {
 import type { Listener, Network } from '@rokka/transport';
 import { Gossip } from './gossip.ts';
 import { NodeSession } from './node-session.ts';
-import { describeNode } from './node-status.ts';
+import { describeNode, type NodeStatus } from './node-status.ts';
 import { SegmentStore, type StoreTuning } from './store.ts';
 
 export interface StorageNodeOptions {
@@ -32,6 +32,8 @@ export interface StorageNodeOptions {
   /** Between two rounds of gossip; default 1000. */
   gossipIntervalMs?: number;
   tuning?: Partial<StoreTuning>;
+  /** Takes lines for people: damage found, a full disk, the reason for stopping. */
+  log?: (line: string) => void;
 }
 
 const GOSSIP_INTERVAL_MS = 1_000;
@@ -73,7 +75,7 @@ export class StorageNode implements AsyncDisposable {
         get store() {
           return (host as StorageNode).store;
         },
-        status: () => describeNode(host as StorageNode),
+        status: () => host?.status(),
         shipped: (segment) => host?.gossip.shipped(segment),
         closed: (closed) => sessions.delete(closed),
       });
@@ -98,6 +100,11 @@ export class StorageNode implements AsyncDisposable {
 
   get identity() {
     return this.store.identity;
+  }
+
+  /** What STATUS answers. */
+  status(): NodeStatus {
+    return describeNode(this);
   }
 
   get address(): string {

@@ -41,7 +41,16 @@ test('after a restart SCL, epochs, ranges and pages are the same', () => {
   const range = { volumeEpoch: 2 as Epoch, after: 45 as Lsn, through: 1000 as Lsn };
   node.fence({ volumeEpoch: 2 as Epoch });
   node.wait<void>((done) =>
-    node.store.truncate({ volume: 'volume-1' as never, pg: 0 as never, volumeEpoch: 2 as Epoch, membershipEpoch: 1 as Epoch, range }, done),
+    node.store.truncate(
+      {
+        volume: 'volume-1' as never,
+        pg: 0 as never,
+        volumeEpoch: 2 as Epoch,
+        membershipEpoch: 1 as Epoch,
+        range,
+      },
+      done,
+    ),
   );
   maker.truncate({ after: 45, through: 1000, epoch: 2 });
   assert.equal(node.ship(maker.many(20), { volumeEpoch: 2 as Epoch, vdl: 1010 as Lsn }), 1020);

@@ -12,7 +12,7 @@ import {
   type Random,
   type Zone,
 } from '@rokka/kernel';
-import { isCoded } from '@rokka/kernel';
+import { describeError, isCoded } from '@rokka/kernel';
 import { Coalescer } from './coalescer.ts';
 import * as control from './control-state.ts';
 import { storageErrors } from './errors.ts';
@@ -42,6 +42,8 @@ export interface StoreOptions {
   random: Random;
   /** The node cannot go on; called once. */
   onFailure: (error: CodedError) => void;
+  /** Takes lines for people. */
+  log?: ((line: string) => void) | undefined;
   tuning?: Partial<StoreTuning> | undefined;
 }
 
@@ -98,7 +100,8 @@ export class SegmentStore implements Disposable {
       clock,
       manifest: () => this.segments.manifest(),
       onRotated: () => this.#rotated(),
-      onStopped: (error) => options.onFailure(error),
+      onStopped: (error) => this.#fail(error),
+      onStalled: (error) => this.#say(error),
     });
     this.#reader = new LogReader(this.log);
     this.coalescer = new Coalescer({
@@ -108,7 +111,7 @@ export class SegmentStore implements Disposable {
       segments: () => this.segments.all,
       segmentOf: (id) => this.segments.byId(id),
       ...tuning,
-      onFailure: options.onFailure,
+      onFailure: (error) => this.#fail(error),
     });
     try {
       this.damages = identity.ready ? this.#replay() : (this.log.create(), []);
@@ -264,6 +267,8 @@ export class SegmentStore implements Disposable {
       segment.durableScl = segment.chain.scl;
       this.#openPages(segment);
     }
+    for (const { file, offset } of replay.damages)
+      this.#say(storageErrors.STORAGE_LOG_DAMAGED([this.log.path(file), offset]));
     // The verdict must outlive the damaged file.
     if (replay.damages.length > 0) this.log.rotate();
     return replay.damages;
@@ -279,8 +284,9 @@ export class SegmentStore implements Disposable {
       pageCount: segment.pageCount,
       generation: segment.generation,
     });
-    if (segment.pageFile.damaged)
-      segment.fault ??= storageErrors.STORAGE_PAGES_DAMAGED([segment.pageFile.path]);
+    if (!segment.pageFile.damaged) return;
+    segment.fault ??= storageErrors.STORAGE_PAGES_DAMAGED([segment.pageFile.path]);
+    this.#say(segment.fault);
   }
 
   #unsettle(segment: Segment): void {
@@ -297,6 +303,15 @@ export class SegmentStore implements Disposable {
     this.coalescer.consider();
   }
 
+  #fail(error: CodedError): void {
+    this.#say(error);
+    this.#options.onFailure(error);
+  }
+
+  #say(error: CodedError): void {
+    this.#options.log?.(describeError(error));
+  }
+
   #rotated(): void {
     for (const segment of this.segments.all) segment.floorIsDurable();
     this.log.dropFiles((id) => this.segments.byId(id)?.manifestFloor ?? (0 as Lsn));
@@ -307,7 +322,10 @@ export class SegmentStore implements Disposable {
     try {
       return work();
     } catch (error) {
-      if (isCoded(error, 'STORAGE_LOG_DAMAGED')) segment.fault ??= error;
+      if (isCoded(error, 'STORAGE_LOG_DAMAGED') && !segment.fault) {
+        segment.fault = error;
+        this.#say(error);
+      }
       throw error;
     }
   }

@@ -30,7 +30,13 @@ export class RecordMaker {
   }
 
   make(draft: RecordDraft): MadeRecord {
-    const { page, offset = 0, content = new Uint8Array([this.lastLsn & 0xff]), init = false, cpl = true } = draft;
+    const {
+      page,
+      offset = 0,
+      content = new Uint8Array([this.lastLsn & 0xff]),
+      init = false,
+      cpl = true,
+    } = draft;
     const image = new Uint8Array(PAGE_SIZE);
     image.set(content, offset);
     const buffer = new Uint8Array(RECORD_BYTES_MAX);
@@ -62,9 +68,9 @@ export class RecordMaker {
   /** `count` records for pages below `pages`, each with its own bytes. */
   many(count: number, options: { pages?: number; bytes?: number } = {}): MadeRecord[] {
     const { pages = 4, bytes = 16 } = options;
-    return Array.from({ length: count }, (_, i) =>
+    return Array.from({ length: count }, () =>
       this.make({
-        page: (this.lastLsn * 7 + i) % pages,
+        page: (Math.imul(this.lastLsn, 0x9e3779b1) >>> 16) % pages,
         offset: (this.lastLsn * 13) % (PAGE_SIZE - bytes),
         content: new Uint8Array(bytes).fill((this.lastLsn + 1) & 0xff),
       }),

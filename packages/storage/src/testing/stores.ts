@@ -23,7 +23,9 @@ export class TestStore {
   readonly store: SegmentStore;
   readonly failures: CodedError[] = [];
 
-  constructor(options: { disk?: MemoryDisk; clock?: VirtualClock; tuning?: Partial<StoreTuning>; seed?: number } = {}) {
+  constructor(
+    options: { disk?: MemoryDisk; clock?: VirtualClock; tuning?: Partial<StoreTuning>; seed?: number } = {},
+  ) {
     this.disk = options.disk ?? new MemoryDisk();
     this.clock = options.clock ?? new VirtualClock();
     this.store = new SegmentStore({
@@ -127,4 +129,3 @@ export function copyOf(disk: MemoryDisk): MemoryDisk {
   for (const directory of ['node', 'node/log', 'node/pages']) copy.makeDirectory(directory);
   return copy;
 }
-

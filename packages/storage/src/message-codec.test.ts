@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  CodedError,
+  type Epoch,
+  type Lsn,
+  type NodeId,
+  type PageNumber,
+  type PgIndex,
+  type Zone,
+} from '@rokka/kernel';
+import * as fc from 'fast-check';
+import * as codec from './message-codec.ts';
+import type * as m from './messages.ts';
+import { VOLUME } from './testing/stores.ts';
+
+const head = { volume: VOLUME, pg: 3 as PgIndex, volumeEpoch: 7 as Epoch, membershipEpoch: 2 as Epoch };
+const range = { volumeEpoch: 6 as Epoch, after: 10 as Lsn, through: (2 ** 52) as Lsn };
+const lsn = (value: number) => value as Lsn;
+
+test('every message survives its codec', () => {
+  const hello = { protocol: 1, cluster: 'c', node: 'n' as NodeId };
+  assert.deepEqual(codec.decodeHello(codec.encodeHello(hello)), hello);
+  const helloAnswer = { protocol: 1, node: 'n' as NodeId, zone: 'a' as Zone };
+  assert.deepEqual(codec.decodeHelloAnswer(codec.encodeHelloAnswer(helloAnswer)), helloAnswer);
+  const create: m.CreateSegment = {
+    ...head,
+    kind: 'tail',
+    firstPage: 1_310_720 as PageNumber,
+    pageCount: 1_310_720,
+    members: [{ node: 'n' as NodeId, address: '/run/ünïx', zone: 'b' as Zone, kind: 'full' }],
+  };
+  assert.deepEqual(codec.decodeCreateSegment(codec.encodeCreateSegment(create)), create);
+  const fence = { ...head, ranges: [range, { ...range, volumeEpoch: 7 as Epoch }] };
+  assert.deepEqual(codec.decodeFence(codec.encodeFence(fence)), fence);
+  assert.deepEqual(codec.decodeTruncate(codec.encodeTruncate({ ...head, range })), { ...head, range });
+  const ship = { ...head, vdl: lsn(4), pgmrpl: lsn(3), logFloor: lsn(2) };
+  const records = new Uint8Array([1, 2, 3]);
+  const shipped = codec.decodeShip(Buffer.concat([codec.encodeShipHead(ship), records]));
+  assert.deepEqual({ ...shipped, records: new Uint8Array(shipped.records) }, { ...ship, records });
+  const ack = { ...head, scl: lsn(9), coalesced: lsn(8) };
+  assert.deepEqual(codec.decodeAck(codec.encodeAck(ack)), ack);
+  const refused = { ...head, code: 'X', message: 'why', detail: { volumeEpoch: 8 } };
+  assert.deepEqual(codec.decodeShipRefused(codec.encodeShipRefused(refused)), refused);
+  const read = { ...head, page: 5 as PageNumber, readPoint: lsn(6), requiredScl: lsn(5) };
+  assert.deepEqual(codec.decodeRead(codec.encodeRead(read)), read);
+  const fetch = { ...head, after: lsn(1), through: lsn(2), limitBytes: 3 };
+  assert.deepEqual(codec.decodeFetch(codec.encodeFetch(fetch)), fetch);
+  assert.deepEqual(codec.decodePeerState(codec.encodePeerState(head)), head);
+  for (const length of [0, 8192]) {
+    const answer = { pageLsn: lsn(6), content: new Uint8Array(length).fill(7) };
+    assert.deepEqual(codec.decodeReadAnswer(codec.encodeReadAnswer(answer)), answer);
+  }
+  const error = codec.decodeError(codec.encodeError(new CodedError('CODE', 'text', { a: [1] })));
+  assert.deepEqual([error.code, error.message, error.detail], ['CODE', 'text', { a: [1] }]);
+});
+
+test('a state survives its codec, and a dense tail costs a byte a record', () => {
+  const state = (tail: m.SegmentState['tail']): m.SegmentState => ({
+    ...head,
+    kind: 'full',
+    scl: lsn(100),
+    vdl: lsn(90),
+    coalesced: lsn(80),
+    logFloor: lsn(70),
+    ranges: [range],
+    tail,
+    damaged: true,
+  });
+  const records = fc.array(
+    fc.record({
+      step: fc.integer({ min: 1, max: 3 }),
+      back: fc.integer({ min: 1, max: 3 }),
+      cpl: fc.boolean(),
+    }),
+  );
+  fc.assert(
+    fc.property(records, (steps) => {
+      let at = 90;
+      const tail = steps.map(({ step, back, cpl }) => {
+        at += step;
+        return { lsn: lsn(at), previousVolumeLsn: lsn(at - back), cpl };
+      });
+      assert.deepEqual(codec.decodeSegmentState(codec.encodeSegmentState(state(tail))), state(tail));
+    }),
+  );
+  const dense = Array.from({ length: 1000 }, (_, i) => ({
+    lsn: lsn(91 + i),
+    previousVolumeLsn: lsn(90 + i),
+    cpl: i % 2 === 0,
+  }));
+  assert.ok(codec.encodeSegmentState(state(dense)).length < 1200);
+});
+
+test('random bytes end in a coded error or in a message, never otherwise', () => {
+  const decoders = Object.entries(codec).filter(([name]) => name.startsWith('decode'));
+  assert.ok(decoders.length >= 14);
+  const hostile = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }),
+    // A whole head, so that the fields behind it are reached.
+    fc.uint8Array({ maxLength: 200 }).map((rest) => Buffer.concat([codec.encodePeerState(head), rest])),
+  );
+  fc.assert(
+    fc.property(hostile, (bytes) => {
+      for (const [name, decode] of decoders) {
+        try {
+          (decode as (body: Uint8Array) => unknown)(bytes);
+        } catch (error) {
+          assert.ok(error instanceof CodedError, `${name}: ${String(error)}`);
+        }
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
