@@ -79,6 +79,7 @@ export class SupervisedChild implements AsyncDisposable {
   /** Starts it; resolves at its first "ready". @throws ROKKA_CHILD_FAILED, ROKKA_CHILD_LATE, or the child's own error */
   async start(): Promise<void> {
     assert(!this.#child, 'started twice');
+    if (this.#stopping) throw rokkaErrors.ROKKA_STOPPED([this.#options.name]);
     this.#spawn();
     const { clock, readyTimeoutMs, name } = this.#options;
     const cancel = clock.after(readyTimeoutMs, () =>
@@ -101,6 +102,7 @@ export class SupervisedChild implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     this.#cancelPause();
+    this.#firstReady.reject(rokkaErrors.ROKKA_STOPPED([this.#options.name]));
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     if (child.connected) child.send({ kind: 'stop' } satisfies ParentMessage, () => {});

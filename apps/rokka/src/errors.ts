@@ -20,6 +20,7 @@ export const rokkaErrors = defineErrors({
     `${path} is gone, but the cluster knows node ${node} there: its data is lost; the other nodes go on`,
   ROKKA_CHILD_FAILED: (name: string, why: string) => `${name} ended: ${why}`,
   ROKKA_CHILD_LATE: (name: string, ms: number) => `${name} was not ready within ${ms} ms`,
+  ROKKA_STOPPED: (name: string) => `${name} was told to stop before it was ready`,
   ROKKA_STOP_LATE: (pid: number, ms: number) =>
     `process ${pid} is still there after ${ms} ms; look at rokka.log`,
   ROKKA_NO_NATIVE: (why: string) =>

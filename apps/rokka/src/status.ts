@@ -1,4 +1,5 @@
 /** What `status` shows, for people and as JSON. The types are what the supervisor answers on its control socket. */
+import type { NodeStatus as StorageNodeStatus } from '@rokka/storage';
 import type { VolumeStatus } from '@rokka/volume';
 import type { NodeRecord } from './cluster.ts';
 import { table } from './terminal.ts';
@@ -7,7 +8,7 @@ export interface NodeStatus extends NodeRecord {
   readonly pid?: number;
   readonly restarts: number;
   readonly error?: string;
-  readonly detail?: { readonly memoryBytes?: number; readonly logBytes?: number; readonly syncs?: number };
+  readonly detail?: StorageNodeStatus;
 }
 
 export interface HeadDetail extends VolumeStatus {
@@ -38,7 +39,7 @@ export function describeStatus(status: SupervisorStatus): string {
   const member = (node: string) => volume?.groups[0]?.members.find((one) => one.node === node);
   const rows = nodes.map((node) => {
     const { kind = '', scl = '', lagLsn = '', up = false } = member(node.node) ?? {};
-    const memory = node.detail?.memoryBytes;
+    const memory = node.detail?.memory.residentBytes;
     return [
       node.zone,
       node.ordinal,

@@ -47,7 +47,8 @@ export class Supervisor implements AsyncDisposable {
     return this.#failed.promise;
   }
 
-  static async start(options: SupervisorOptions): Promise<Supervisor> {
+  /** Reads the cluster, or makes it. Starts nothing yet. @throws ROKKA_ENGINE_FIXED, ROKKA_NO_NATIVE */
+  static async create(options: SupervisorOptions): Promise<Supervisor> {
     const { data } = options;
     await using registry = await openSqliteRegistry({
       path: dataPaths.registry(data.path),
@@ -64,16 +65,14 @@ export class Supervisor implements AsyncDisposable {
       throw rokkaErrors.ROKKA_ENGINE_FIXED([cluster.database.engine, options.args.engine]);
     }
     makePassword(data.path);
-    const supervisor = new Supervisor(options, cluster);
-    try {
-      await supervisor.#startNodes((record) => markMade(registry, record));
-      options.onProgress('opening the database');
-      await supervisor.#head.start();
-      return supervisor;
-    } catch (error) {
-      await supervisor[Symbol.asyncDispose]();
-      throw error;
-    }
+    return new Supervisor(options, cluster);
+  }
+
+  /** Resolves when clients may connect. Disposing it meanwhile ends the start. @throws ROKKA_STOPPED, a child's error */
+  async start(): Promise<void> {
+    await this.#startNodes();
+    this.#options.onProgress('opening the database');
+    await this.#head.start();
   }
 
   get connection(): Connection {
@@ -111,7 +110,7 @@ export class Supervisor implements AsyncDisposable {
     await Promise.all(this.#nodes.map(({ child }) => child[Symbol.asyncDispose]()));
   }
 
-  async #startNodes(made: (record: NodeRecord) => Promise<void>): Promise<void> {
+  async #startNodes(): Promise<void> {
     const { onProgress, onLog, data } = this.#options;
     let ready = 0;
     const outcomes = await Promise.all(
@@ -131,7 +130,11 @@ export class Supervisor implements AsyncDisposable {
         }
       }),
     );
-    for (const { record, error } of this.#nodes) if (error === undefined) await made(record);
+    await using registry = await openSqliteRegistry({
+      path: dataPaths.registry(data.path),
+      clock: systemClock,
+    });
+    for (const { record, error } of this.#nodes) if (error === undefined) await markMade(registry, record);
     if (ready < NODES_NEEDED) throw outcomes.find((error) => error !== undefined);
   }
 

@@ -1,6 +1,6 @@
 /** `rokka up`: starts everything on this machine, says how to connect, and stays until told to stop. */
 import * as fs from 'node:fs';
-import { Deferred, describeError, systemClock, systemRandom } from '@rokka/kernel';
+import { Deferred, systemClock, systemRandom } from '@rokka/kernel';
 import { connectionString, writeClientFiles } from '@rokka/databases';
 import type { Arguments } from '../arguments.ts';
 import { listenForControl } from '../control.ts';
@@ -17,12 +17,7 @@ export async function up(args: Arguments): Promise<number> {
   const startedMs = systemClock.nowMs();
   using data = DataDirectory.open(args.dataDirectory, systemRandom);
   const log = logFile(data.path);
-  let current: Supervisor | undefined;
-  await using control = await listenForControl(data.path, {
-    status: async () => current?.status(),
-    stop: () => stop.resolve('stop'),
-  });
-  const starting = Supervisor.start({
+  await using supervisor = await Supervisor.create({
     data,
     args,
     onProgress: (text) => terminal.progress(`rokka: ${text}`),
@@ -31,20 +26,23 @@ export async function up(args: Arguments): Promise<number> {
       if (level !== 'info') terminal.line(`rokka: ${text}`);
     },
   });
-  // A stop during the start ends it as soon as it stands: half a start has nothing to save, but its children must go.
-  const supervisor = await starting;
-  await using running = supervisor;
-  current = supervisor;
-  const tookSeconds = ((systemClock.nowMs() - startedMs) / 1000).toFixed(1);
-  greet(terminal, { args, connection: running.connection, tookSeconds });
-  log('info', `serving on port ${args.port}, cluster ${data.cluster}`);
-  const ended = await Promise.race([stop.promise, running.failed]);
-  if (typeof ended !== 'string') {
-    terminal.line(`rokka: ${describeError(ended)}`);
-    return 1;
+  await using control = await listenForControl(data.path, {
+    status: () => supervisor.status(),
+    stop: () => stop.resolve('stop'),
+  });
+  const started = supervisor.start();
+  // When a stop wins, the start ends in an error that nobody waits for.
+  started.catch(() => {});
+  let ended = await Promise.race([started, stop.promise, supervisor.failed]);
+  if (ended === undefined) {
+    const tookSeconds = ((systemClock.nowMs() - startedMs) / 1000).toFixed(1);
+    greet(terminal, { args, connection: supervisor.connection, tookSeconds });
+    log('info', `serving on port ${args.port}, cluster ${data.cluster}`);
+    ended = await Promise.race([stop.promise, supervisor.failed]);
   }
+  if (typeof ended !== 'string') throw ended;
   terminal.line('rokka: stopping');
-  await running[Symbol.asyncDispose]();
+  await supervisor[Symbol.asyncDispose]();
   await control[Symbol.asyncDispose]();
   log('info', `stopped by ${ended}`);
   terminal.line('rokka: stopped; nothing is left running');

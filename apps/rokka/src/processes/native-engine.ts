@@ -7,7 +7,14 @@ import { Deferred, describeError, isCoded } from '@rokka/kernel';
 import { FileSystem, whenReady } from '@rokka/filesystem';
 import { FileSystemHandler, FuseServer } from '@rokka/fuse';
 import { PageCache } from '@rokka/volume';
-import { findAccount, findPostgres, initialise, NativePostgres, stage, type Stage } from '@rokka/databases';
+import {
+  findAccount,
+  findPostgres,
+  initialisePostgres,
+  NativePostgres,
+  stagePostgres,
+  type PostgresStage,
+} from '@rokka/databases';
 import { dataPaths } from '../data-directory.ts';
 import type { Engine, EngineStart } from './engine.ts';
 
@@ -25,7 +32,7 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
     // After the mount has gone nothing else changes the volume: all of it must be durable before the writer closes.
     resources.defer(() => cache.whenDurable(filesystem.syncAll()));
     const binaries = await findPostgres(start.postgres === undefined ? {} : { directory: start.postgres });
-    const place = await stage({
+    const place = await stagePostgres({
       binaries,
       account: findAccount(),
       runDirectory: dataPaths.postgresSockets(start.directory),
@@ -40,7 +47,7 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
       }),
     );
     const password = fs.readFileSync(dataPaths.password(start.directory), 'utf8').trim();
-    await initialise({ stage: place, password, clock, onProgress: progress });
+    await initialisePostgres({ stage: place, password, clock, onProgress: progress });
     signal.throwIfAborted();
     const postgres = resources.use(new SupervisedPostgres(start, place));
     await postgres.start();
@@ -84,14 +91,14 @@ async function openFilesystem(cache: PageCache, start: EngineStart): Promise<Fil
 /** The server, started again when it ends by itself. */
 class SupervisedPostgres implements AsyncDisposable {
   readonly #start: EngineStart;
-  readonly #stage: Stage;
+  readonly #stage: PostgresStage;
   readonly #stopping = new Deferred<void>();
   #server: NativePostgres | undefined;
   #loop: Promise<void> | undefined;
   #restarts = 0;
   #stopped = false;
 
-  constructor(start: EngineStart, place: Stage) {
+  constructor(start: EngineStart, place: PostgresStage) {
     this.#start = start;
     this.#stage = place;
   }

@@ -1,6 +1,6 @@
 /** The process of one storage node. Its only argument is NodeProcessOptions as JSON. */
 import { systemClock, systemDisk, systemRandom, type NodeId, type Zone } from '@rokka/kernel';
-import { StorageNode } from '@rokka/storage';
+import { describeNode, StorageNode } from '@rokka/storage';
 import { unixNetwork } from '@rokka/transport';
 import { runChild } from './channel.ts';
 import { relativeNetwork } from './relative-network.ts';
@@ -27,7 +27,7 @@ const options = JSON.parse(process.argv[2] ?? '{}') as NodeProcessOptions;
 
 await runChild({
   isFinal: (code) => FINAL.includes(code),
-  async work(channel) {
+  async work() {
     const node = await StorageNode.open({
       disk: systemDisk,
       directory: options.directory,
@@ -38,10 +38,13 @@ await runChild({
       cluster: options.cluster,
       node: options.node,
       zone: options.zone,
-      log: (line: string) => channel.send({ kind: 'log', level: 'warn', text: line }),
+    });
+    // A node that cannot go on ends its process; the supervisor decides about another one.
+    void node.failed.then((error) => {
+      throw error;
     });
     return {
-      status: () => node.status(),
+      status: () => describeNode(node),
       [Symbol.asyncDispose]: () => node[Symbol.asyncDispose](),
     };
   },
