@@ -6,6 +6,7 @@ import { checkFilesystem } from './checker.ts';
 import type { FileSystem } from './filesystem.ts';
 import { ROOT_INO, type Ino } from './layout.ts';
 import {
+  assertBytes,
   contentOf,
   errno,
   makeFile,
@@ -66,7 +67,7 @@ void test('what is missing is asked for at once, and nothing has changed until t
   write();
   await store.prepare(new NotReady({ pages }));
   const expected = pageOf(1, 10).fill(7, PAGE_SIZE + 1, 4 * PAGE_SIZE + 1);
-  assert.deepEqual(contentOf(fs, ino), expected);
+  assertBytes(contentOf(fs, ino), expected);
 });
 
 void test('a page that is written whole need not be read first', () => {
@@ -75,7 +76,7 @@ void test('a page that is written whole need not be read first', () => {
   store.evict(pagesOf(fs, ino));
   fs.write(ino, 0, pageOf(2));
   assert.equal(store.history.at(-1)?.[0].init, true);
-  assert.deepEqual(contentOf(fs, ino), pageOf(2));
+  assertBytes(contentOf(fs, ino), pageOf(2));
 });
 
 void test('pages that are used again never show what they held', () => {
@@ -89,7 +90,7 @@ void test('pages that are used again never show what they held', () => {
   for (let block = 0; block < 8; block++) fs.write(ino, block * PAGE_SIZE + 10, Uint8Array.of(1));
   const expected = new Uint8Array(7 * PAGE_SIZE + 11);
   for (let block = 0; block < 8; block++) expected[block * PAGE_SIZE + 10] = 1;
-  assert.deepEqual(contentOf(fs, ino), expected);
+  assertBytes(contentOf(fs, ino), expected);
 });
 
 void test('one MiB is one mini-transaction and one extent', () => {
@@ -112,7 +113,7 @@ void test('holes read as zeroes and cost nothing; bytes beyond a shortened end d
   expected.fill(9, 0, 100);
   expected[10 * PAGE_SIZE] = 5;
   for (const each of [fs, remount(scratch)]) {
-    assert.deepEqual(contentOf(each, ino), expected);
+    assertBytes(contentOf(each, ino), expected);
     assert.equal(each.attributes(ino).allocatedBytes, 2 * PAGE_SIZE);
   }
   assert.equal(fs.read(ino, 10 * PAGE_SIZE + 1, new Uint8Array(5)), 0);
@@ -148,7 +149,7 @@ void test('a file in hundreds of pieces survives mounts and every shrinking', ()
     model.fill(0, at * PAGE_SIZE, at * PAGE_SIZE + 5000);
     fs.setAttributes(ino, { sizeBytes: end * PAGE_SIZE });
     fs = remount(scratch);
-    assert.deepEqual(Buffer.compare(contentOf(fs, ino), model.subarray(0, end * PAGE_SIZE)), 0);
+    assertBytes(contentOf(fs, ino), model.subarray(0, end * PAGE_SIZE));
     assert.deepEqual(checkFilesystem(store).problems, []);
   }
   fs.unlink(ROOT_INO, 'f');
@@ -177,10 +178,10 @@ void test('fallocate: zeroes are zeroes, holes give their pages back, and the le
   fs.allocate(ino, { offset: 100, length: 2 * PAGE_SIZE, keepSize: true, punchHole: true });
   assert.equal(fs.statistics().blocksFree, blocksFree + 1);
   const expected = pageOf(1, 4).fill(0, 100, 100 + 2 * PAGE_SIZE);
-  assert.deepEqual(contentOf(fs, ino), expected);
+  assertBytes(contentOf(fs, ino), expected);
   fs.allocate(ino, { offset: 3 * PAGE_SIZE, length: PAGE_SIZE, keepSize: true, zeroRange: true });
   expected.fill(0, 3 * PAGE_SIZE);
-  assert.deepEqual(contentOf(fs, ino), expected);
+  assertBytes(contentOf(fs, ino), expected);
   assert.equal(fs.attributes(ino).allocatedBytes, 3 * PAGE_SIZE);
   fs.allocate(ino, { offset: 4 * PAGE_SIZE, length: PAGE_SIZE, keepSize: true });
   assert.equal(fs.attributes(ino).sizeBytes, 4 * PAGE_SIZE);
@@ -201,7 +202,7 @@ void test('the volume grows when it must, before anything changes', async () => 
   assert.deepEqual({ ...fs.attributes(ino), free: fs.statistics().blocksFree }, before);
   await store.prepare(missing);
   write();
-  assert.deepEqual(contentOf(fs, ino), pageOf(1, 20));
+  assertBytes(contentOf(fs, ino), pageOf(1, 20));
 });
 
 void test('a set limit gives ENOSPC, and removing a file is always possible', () => {

@@ -3,7 +3,7 @@ import type { Clock, Random } from '@rokka/kernel';
 import type { PageStore, PageWrite } from '@rokka/volume';
 import { filesystemErrors } from './errors.ts';
 import { fileTimeFromMs } from './file-time.ts';
-import { FIRST_CHUNK_PAGES, INO_BATCH, pageAfter, ROOT_INO, SLOT_BYTES, SUPERBLOCK_PAGE } from './layout.ts';
+import { FIRST_CHUNK_PAGES, pageAfter, ROOT_INO, SLOT_BYTES, SUPERBLOCK_PAGE } from './layout.ts';
 import { PERMISSIONS, S_IFDIR } from './mode.ts';
 import type { NewInode } from './namespace.ts';
 import { encodeInode } from './slot.ts';

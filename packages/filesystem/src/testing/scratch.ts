@@ -1,5 +1,6 @@
 /** An empty filesystem on a store in memory, for tests. */
-import { PAGE_SIZE, SeededRandom, VirtualClock } from '@rokka/kernel';
+import assert from 'node:assert/strict';
+import { bytesEqual, PAGE_SIZE, SeededRandom, VirtualClock } from '@rokka/kernel';
 import { MemoryPageStore } from '@rokka/volume';
 import { FsError } from '../errors.ts';
 import { FileSystem } from '../filesystem.ts';
@@ -42,6 +43,17 @@ export function contentOf(fs: FileSystem, ino: Ino): Uint8Array {
   const bytes = new Uint8Array(fs.attributes(ino).sizeBytes).fill(0xee);
   fs.read(ino, 0, bytes);
   return bytes;
+}
+
+/** Compares contents. assert.deepEqual would make a difference of every byte, which takes gigabytes for a few MiB. */
+export function assertBytes(actual: Uint8Array, expected: Uint8Array): void {
+  if (bytesEqual(actual, expected)) return;
+  const length = Math.min(actual.length, expected.length);
+  let at = 0;
+  while (at < length && actual[at] === expected[at]) at += 1;
+  assert.fail(
+    `byte ${at} is ${actual[at]}, not ${expected[at]}; ${actual.length} bytes, expected ${expected.length}`,
+  );
 }
 
 export function pageOf(fill: number, pages = 1): Uint8Array {
