@@ -60,7 +60,7 @@ export async function findPostgres(
   return { source: directory === undefined ? 'npm' : 'directory', ...place, version, major };
 }
 
-/** Makes in `into` the links that the npm package lacks; into goes on LD_LIBRARY_PATH. */
+/** Makes in `into` the links that the npm package lacks. */
 export function makeLibraryLinks(options: {
   links: readonly LibraryLink[];
   into: string;
@@ -68,6 +68,11 @@ export function makeLibraryLinks(options: {
 }): void {
   for (const { name, target } of options.links)
     fs.symlinkSync(path.join(options.libraryDirectory, target), path.join(options.into, name));
+}
+
+/** For LD_LIBRARY_PATH. A library looks for others beside the link by which it was found, so their directory is named too. */
+export function libraryPath(options: { links: string; libraryDirectory: string }): string {
+  return `${options.links}:${options.libraryDirectory}`;
 }
 
 function npmDirectory(): string {
@@ -113,7 +118,8 @@ async function readVersion(options: {
         into: links,
         libraryDirectory: path.join(options.root, 'lib'),
       });
-    const env = links ? { ...process.env, LD_LIBRARY_PATH: links } : process.env;
+    const library = links && libraryPath({ links, libraryDirectory: path.join(options.root ?? '', 'lib') });
+    const env = library ? { ...process.env, LD_LIBRARY_PATH: library } : process.env;
     const result = await runCommand(
       { command: program, args: ['--version'] },
       { timeoutMs: options.timeoutMs, env },

@@ -45,6 +45,8 @@ export interface Confined {
 const HANDSHAKE =
   'read -r pid rest </proc/self/stat && echo "ready $pid" && read -r go && exec "$@" </dev/null';
 const READY = /^ready (\d+)$/;
+/** A program that ends by a signal makes unshare end by the same one; for SIGKILL that of util-linux 2.38 fails, like this. */
+const KILLED = /^unshare: sigprocmask unblock failed/;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** How the program is wrapped; it starts after a line on its standard input. */
@@ -76,12 +78,14 @@ export async function spawnConfined(options: ConfinedOptions): Promise<Confined>
   const ready = new Deferred<number>();
   const words: string[] = [];
   let started = false;
+  let killed = false;
   child.once('error', (cause: NodeJS.ErrnoException) => {
     const { code = '' } = cause;
     ready.reject(code === 'ENOENT' ? databaseErrors.DATABASE_TOOL_MISSING([command], { cause }) : cause);
   });
   child.once('close', (status, signal) => {
-    exited.resolve({ status: status ?? undefined, signal: signal ?? undefined });
+    if (killed) exited.resolve({ status: undefined, signal: 'SIGKILL' });
+    else exited.resolve({ status: status ?? undefined, signal: signal ?? undefined });
     ready.reject(databaseErrors.DATABASE_CONFINEMENT_DENIED([words.join('; ') || `${status ?? signal}`]));
   });
   child.stdin.on('error', () => {});
@@ -90,7 +94,8 @@ export async function spawnConfined(options: ConfinedOptions): Promise<Confined>
     else if (READY.test(line)) ready.resolve(Number(READY.exec(line)?.[1]));
   });
   readLines(child.stderr, (line) => {
-    if (started) options.onError?.(line);
+    if (KILLED.test(line)) killed = true;
+    else if (started) options.onError?.(line);
     else if (words.length < 10) words.push(line);
   });
   try {

@@ -13,7 +13,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { databaseErrors } from '../errors.ts';
 import { fileOwner, type Account } from './account.ts';
-import { makeLibraryLinks, type PostgresBinaries } from './binaries.ts';
+import { libraryPath, makeLibraryLinks, type PostgresBinaries } from './binaries.ts';
 import { runCommand } from './command.ts';
 import { mountBase } from './mount-base.ts';
 import { requirePrivateNamespace } from './namespace.ts';
@@ -68,12 +68,13 @@ export async function stagePostgres(options: StagePostgresOptions): Promise<Post
   for (const name of ['', 'pg', 'data', 'run', 'etc', 'links']) fs.mkdirSync(at(name), { mode: 0o755 });
   await mount(['--bind', runDirectory, at('run')], { timeoutMs });
   if (binaries.root !== undefined) await mount(['--bind', binaries.root, at('pg')], { timeoutMs });
-  makeLibraryLinks({ links: binaries.missingLinks, into: at('links'), libraryDirectory: at('pg/lib') });
+  const library = { links: at('links'), libraryDirectory: at('pg/lib') };
+  makeLibraryLinks({ ...library, links: binaries.missingLinks, into: at('links') });
   return {
     account,
     major: binaries.major,
     binDirectory: binaries.root === undefined ? binaries.binDirectory : at('pg/bin'),
-    environment: binaries.missingLinks.length > 0 ? { LD_LIBRARY_PATH: at('links') } : {},
+    environment: binaries.missingLinks.length > 0 ? { LD_LIBRARY_PATH: libraryPath(library) } : {},
     mountPoint: at('data'),
     dataDirectory: at('data/pgdata'),
     socketDirectory: at('run'),

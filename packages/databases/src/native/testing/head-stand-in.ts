@@ -23,7 +23,8 @@ export interface StandInOptions {
 }
 
 export type StandInEvent =
-  | { event: 'step' | 'log'; text: string }
+  | { event: 'step'; text: string }
+  | { event: 'log'; text: string }
   | { event: 'staged'; uid: number; how: string }
   | { event: 'ready'; pid: number; created: boolean }
   | { event: 'exited'; how: string; code?: string; message?: string }
@@ -65,6 +66,7 @@ async function main(options: StandInOptions): Promise<void> {
     if (word === 'start') postgres = await start();
     if (word === 'quit') break;
   }
+  process.stdin.destroy();
   await postgres.stop();
 }
 

@@ -87,7 +87,7 @@ export class StandIn implements AsyncDisposable {
     const untilMs = systemClock.nowMs() + TIMEOUT_MS;
     for (;;) {
       while (this.#seen < this.#events.length) {
-        const event = this.#events[this.#seen++]!;
+        const event = this.#events[this.#seen++];
         if (matches(event)) return event;
       }
       if (!this.#running) throw new Error(`the head ended; last: ${JSON.stringify(this.#events.at(-1))}`);
@@ -155,6 +155,15 @@ export async function vanished({ mountNamespace }: Footprint, timeoutMs = 10_000
     const left = inNamespace(mountNamespace);
     if (left.length === 0) return;
     if (systemClock.nowMs() > untilMs) throw new Error(`left behind: ${left.map(commandOf).join('; ')}`);
+    await systemClock.sleep(20);
+  }
+}
+
+/** A zombie is gone as well: it waits only for its new parent to look. */
+export async function vanishedPid(pid: number, timeoutMs = 10_000): Promise<void> {
+  const untilMs = systemClock.nowMs() + timeoutMs;
+  while (/^State:\t[^ZX]/m.test(readOr(() => fs.readFileSync(`/proc/${pid}/status`, 'latin1')))) {
+    if (systemClock.nowMs() > untilMs) throw new Error(`left behind: ${commandOf(pid)}`);
     await systemClock.sleep(20);
   }
 }
