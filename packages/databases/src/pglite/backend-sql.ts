@@ -32,10 +32,7 @@ export function sqlString(value: string): string {
   return doubled.includes('\\') ? ` E'${doubled.replaceAll('\\', '\\\\')}'` : `'${doubled}'`;
 }
 
-/** A name as SQL wants it; the parts of a setting's name are quoted one by one. */
+/** A name as SQL wants it. */
 export function sqlName(name: string): string {
-  return name
-    .split('.')
-    .map((part) => `"${part.replaceAll('"', '""')}"`)
-    .join('.');
+  return `"${name.replaceAll('"', '""')}"`;
 }

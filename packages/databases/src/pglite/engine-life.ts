@@ -185,6 +185,7 @@ export class EngineLife {
   #onMessage(said: EngineMessage): void {
     if (said === 0) {
       this.#push();
+      if (this.#unsentBytes === 0) this.#onDrain?.();
       this.#drain();
     } else if (said.kind === 'progress') this.#onProgress(said.step);
     else if (said.kind === 'log') this.#onLog(said.line);
@@ -214,7 +215,6 @@ export class EngineLife {
       }
       this.#unsent.shift();
     }
-    if (this.#unsentBytes === 0) this.#onDrain?.();
   }
 
   #drain(): void {

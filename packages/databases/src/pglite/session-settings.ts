@@ -47,9 +47,18 @@ export class SessionSettings {
     // As another role some settings are hidden, and would stay behind unseen for the next session.
     if (identified.size > 0) await runSql(life, 'reset session authorization; reset role');
     const found = new Map<string, string>();
-    for (const [name, value] of await runSql(life, READ_BACK)) found.set(name ?? '', value ?? '');
+    for (const [name, value] of await runSql(life, this.#readBackSql()))
+      if (name !== null && value !== null) found.set(name, value);
     this.#backend.settings = found;
     session.settings = new Map([...session.startupSettings, ...found, ...identified]);
+  }
+
+  #readBackSql(): string {
+    const custom = [...this.#backend.customSettings].map((name) => {
+      const string = sqlString(name);
+      return `union all select ${string}, nullif(current_setting(${string}, true), '')`;
+    });
+    return [READ_BACK, ...custom].join(' ');
   }
 }
 
@@ -63,7 +72,7 @@ export function switchSql(present: Settings, wanted: Settings): string {
   // First back to the superuser: as somebody else we could not change the others.
   if (IDENTITY.some((name) => present.has(name)))
     statements.push('reset session authorization', 'reset role');
-  for (const name of dropped) statements.push(`reset ${sqlName(name)}`);
+  for (const name of dropped) statements.push(`reset ${settingName(name)}`);
   for (const name of IDENTITY) {
     const value = wanted.get(name);
     if (value !== undefined) changed.push([name, value]);
@@ -71,6 +80,11 @@ export function switchSql(present: Settings, wanted: Settings): string {
   for (const [name, value] of changed)
     statements.push(`select pg_catalog.set_config(${sqlString(name)}, ${sqlString(value)}, false)`);
   return statements.join(';');
+}
+
+/** The parts of a setting's name are quoted one by one. */
+function settingName(name: string): string {
+  return name.split('.').map(sqlName).join('.');
 }
 
 function isIdentity(name: string): boolean {

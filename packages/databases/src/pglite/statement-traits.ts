@@ -31,6 +31,8 @@ export type Refusal =
 export interface StatementTraits {
   /** Changes settings of the session: they must be read back when its turn ends. */
   readonly settings: boolean;
+  /** Names of the settings among them that pg_settings does not show. */
+  readonly customSettings: readonly string[];
   /** Leaves state in the backend that only this session may see. Names the feature. */
   readonly pins?: string;
   readonly refuses?: Refusal;
@@ -42,6 +44,7 @@ export interface StatementTraits {
 
 const NO_TRAITS: StatementTraits = {
   settings: false,
+  customSettings: [],
   sequenceState: false,
 };
 
@@ -76,7 +79,7 @@ function addStatement(tokens: readonly SqlToken[], traits: Mutable, depth: numbe
   addByFirstWord(tokens, traits);
   for (const [index, token] of tokens.entries()) {
     if (token.kind !== 'word' && token.kind !== 'name') continue;
-    if (token.text === 'set_config') addSetConfig(tokens, traits);
+    if (token.text === 'set_config') addSetConfig(tokens, index, traits);
     else if (token.text === 'setseed') traits.pins ??= 'setseed';
     else if (token.text === 'currval' || token.text === 'lastval') traits.sequenceState = true;
     else if (SESSION_LOCKS.has(token.text)) traits.pins ??= 'session-level advisory locks';
@@ -117,17 +120,28 @@ function addByFirstWord(tokens: readonly SqlToken[], traits: Mutable): void {
 }
 
 function addSetting(tokens: readonly SqlToken[], traits: Mutable): void {
-  const name = tokens[is(tokens, 1, 'session') || is(tokens, 1, 'local') ? 2 : 1];
+  const at = is(tokens, 1, 'session') || is(tokens, 1, 'local') ? 2 : 1;
+  const name = tokens[at];
+  if (name && tokens[at + 1]?.text === '.') addCustom(`${name.text}.${tokens[at + 2]?.text ?? ''}`, traits);
   if (name?.text === 'standard_conforming_strings' && tokens.some((token) => isOff(token)))
     traits.refuses ??= 'strings';
   if (name?.text === 'seed') traits.pins ??= 'setseed';
   if (name?.text !== 'transaction' && name?.text !== 'constraints') traits.settings = true;
 }
 
-function addSetConfig(tokens: readonly SqlToken[], traits: Mutable): void {
+/** set_config(name, value, is_local) at `index`. A name that is not written out cannot be followed. */
+function addSetConfig(tokens: readonly SqlToken[], index: number, traits: Mutable): void {
   traits.settings = true;
-  if (tokens.some((token) => token.kind === 'string' && token.text === 'standard_conforming_strings'))
-    traits.refuses ??= 'strings';
+  const name = tokens[index + 2];
+  if (name?.kind === 'string') addCustom(name.text.toLowerCase(), traits);
+  else if (!tokens.some((_token, at) => is(tokens, at, 'true')))
+    traits.pins ??= 'set_config with a computed name';
+  if (name?.text === 'standard_conforming_strings') traits.refuses ??= 'strings';
+}
+
+/** Settings of no module have a dot in their name, and pg_settings does not show them. */
+function addCustom(name: string, traits: Mutable): void {
+  if (name.includes('.')) traits.customSettings = [...traits.customSettings, name];
 }
 
 function addCreate(tokens: readonly SqlToken[], traits: Mutable): void {
@@ -165,6 +179,7 @@ function merged(outer: Mutable, inner: Mutable): Partial<Mutable> {
   const refuses = outer.refuses ?? inner.refuses;
   return {
     settings: outer.settings || inner.settings,
+    customSettings: [...outer.customSettings, ...inner.customSettings],
     sequenceState: outer.sequenceState || inner.sequenceState,
     ...(pins === undefined ? {} : { pins }),
     ...(refuses === undefined ? {} : { refuses }),

@@ -264,8 +264,9 @@ export class Turns {
 
   #onReply(client: TurnClient, life: EngineLife, reply: { bytes: Buffer; ticket: Ticket }): void {
     const chunks = client.session.reply(reply.bytes);
-    if (!client.gone) client.reply(chunks, reply.ticket, life.pages);
     if (client.session.copyIn) this.#feedCopy(client);
+    if (client.gone) return;
+    client.reply(chunks, reply.ticket, life.pages);
     if (!client.congested) return;
     life.pause();
     client.whenRelieved(() => life.resume());

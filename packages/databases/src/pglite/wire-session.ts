@@ -23,6 +23,7 @@ import {
 } from './wire-messages.ts';
 
 const STATEMENTS_MAX = 4096;
+const CUSTOM_SETTINGS_MAX = 256;
 const COMMAND_COMPLETE = 0x43;
 const WATCHED: ReadonlySet<number> = new Set([
   FromBackend.parseComplete,
@@ -54,6 +55,8 @@ export class BackendState {
   unnamedOwner: WireSession | undefined;
   /** The settings that the backend has now and that are not its defaults. */
   settings: ReadonlyMap<string, string> = new Map();
+  /** Names of settings that any session has ever made up, such as `app.tenant`: they have to be asked for one by one. */
+  readonly customSettings = new Set<string>();
 }
 
 export class WireSession {
@@ -249,6 +252,9 @@ export class WireSession {
 
   #run(traits: StatementTraits): void {
     if (traits.settings) this.settingsTouched = true;
+    for (const name of traits.customSettings)
+      if (this.#backend.customSettings.size < CUSTOM_SETTINGS_MAX) this.#backend.customSettings.add(name);
+      else if (!this.#backend.customSettings.has(name)) this.pin ??= 'too many custom settings';
     if (traits.pins !== undefined && !this.#alone) this.pin ??= traits.pins;
   }
 

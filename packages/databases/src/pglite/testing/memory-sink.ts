@@ -23,6 +23,14 @@ export class MemorySink implements AsyncRecordSink {
     this.#delayMs = options.delayMs ?? 0;
   }
 
+  /** A sink of its own with the same durable pages: a database that was made once serves many tests. */
+  clone(): MemorySink {
+    const copy = new MemorySink({ delayMs: this.#delayMs });
+    copy.mappedPages = this.mappedPages;
+    for (const [page, content] of this.#pages) copy.#pages.set(page, content.slice());
+    return copy;
+  }
+
   get applied(): Ticket {
     return this.#applied as Ticket;
   }
