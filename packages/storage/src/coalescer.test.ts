@@ -154,14 +154,20 @@ test('space runs out at any write of coalescing, comes back, and the generation 
 });
 
 test('thresholds start it: by records, and by what pins the oldest file', () => {
-  const byRecords = new TestStore({ tuning: { segmentRecords: 50 } });
+  const byRecords = new TestStore({ tuning: { pageRecords: 20 } });
   byRecords.create();
   const maker = new RecordMaker();
-  byRecords.ship(maker.many(60), { vdl: 60 as Lsn, pgmrpl: 60 as Lsn });
-  byRecords.ship([], { vdl: 60 as Lsn, pgmrpl: 60 as Lsn });
-  byRecords.ship(maker.many(1), { vdl: 60 as Lsn, pgmrpl: 60 as Lsn });
+  const points = { vdl: 60 as Lsn, pgmrpl: 60 as Lsn };
+  byRecords.ship(maker.many(60, { pages: 4 }), points);
+  byRecords.run(100);
+  assert.equal(byRecords.fence().coalesced, 0, 'no page lacks more than twenty');
+  byRecords.ship(maker.many(40, { pages: 1 }), points);
   byRecords.run(100);
   assert.equal(byRecords.fence().coalesced, 60);
+  assert.ok(
+    byRecords.store.segments.get(head()).deepestPage >= 40,
+    'what is above the read point is still lacking',
+  );
 
   const pinned = new TestStore({ tuning: { logBytes: 3 * 64 * 1024 } });
   pinned.create();

@@ -5,15 +5,14 @@
  * Works in slices at the end of a turn, each a few milliseconds at most, one segment at a time. A generation that has begun
  * is carried through: where the disk is full, its step is repeated until there is space.
  */
-import { assert, isCoded, PAGE_SIZE, type Clock, type CodedError, type Lsn } from '@rokka/kernel';
-import { applyRecord, FLAG_INIT } from '@rokka/quorum';
+import { assert, isCoded, type Clock, type CodedError, type Lsn } from '@rokka/kernel';
 import { encodeCoalescedEntry } from './control-state.ts';
 import { diskError } from './log-files.ts';
 import { ENTRY } from './log-format.ts';
 import type { LogReader } from './log-reader.ts';
 import type { StorageLog } from './log.ts';
-import type { NewPage, PageGeneration } from './page-file.ts';
-import type { IndexedRecord } from './record-index.ts';
+import type { PageGeneration } from './page-file.ts';
+import { buildPage } from './page-reader.ts';
 import { lower, type Segment } from './segment.ts';
 
 export interface CoalescerOptions {
@@ -22,9 +21,9 @@ export interface CoalescerOptions {
   clock: Clock;
   segments: () => Iterable<Segment>;
   segmentOf: (id: number) => Segment | undefined;
-  /** Coalesce a segment when its pages lack more log than this, or more records. */
+  /** Coalesce a segment when its pages lack more log than this, or one of them more records than this. */
   segmentLogBytes: number;
-  segmentRecords: number;
+  pageRecords: number;
   /** Coalesce whatever pins the oldest log file when the log is larger than this. */
   logBytes: number;
   /** A disk error that is no full disk: the node cannot go on. */
@@ -32,25 +31,32 @@ export interface CoalescerOptions {
 }
 
 const SLICE_MS = 1;
-const SLICE_RECORDS = 128;
-const GENERATION_PAGES = 256;
+/** While the backlog is twice what it should be, keeping up comes before latency. */
+const HURRIED_SLICE_MS = 4;
+/** Steps of each kind in a slice; the clock is looked at between them. */
+const SLICE_RECORDS = 4_096;
+const SLICE_PAGES = 128;
+/** Pages of a generation: the more records a page gets at a time, the fewer writes. Some 100 bytes of memory each. */
+const GENERATION_PAGES = 65_536;
 const RETRY_MS = 500;
 
-/** The generation being made. */
+/** The generation being made: first its extent, then page after page, then the files are synced. */
 interface Work {
   segment: Segment;
   /** Generations follow each other until the pages contain everything up to here. */
   goal: Lsn;
-  /** The next record to apply. */
+  /** The next record that may still belong to this generation. */
   ordinal: number;
+  /** Its last record. */
   lsn: Lsn;
-  pages: Map<number, NewPage>;
+  pages: Set<number>;
+  /** Pages left to make; undefined until the extent is known. */
+  rest: Iterator<number> | undefined;
   staged: PageGeneration | undefined;
 }
 
 export class Coalescer {
   readonly #options: CoalescerOptions;
-  readonly #place: IndexedRecord = { lsn: 0 as Lsn, page: 0, file: 0, offset: 0, length: 0, flags: 0 };
   #work: Work | undefined;
   #scheduled = false;
   #closed = false;
@@ -81,10 +87,9 @@ export class Coalescer {
   }
 
   #choose(): Segment | undefined {
-    const { segmentLogBytes, segmentRecords, log, logBytes, segments, segmentOf } = this.#options;
+    const { segmentLogBytes, pageRecords, log, logBytes, segments, segmentOf } = this.#options;
     for (const segment of segments()) {
-      const records = segment.chain.index.end - segment.chain.index.firstAbove(segment.coalesced);
-      if (segment.uncoalescedBytes <= segmentLogBytes && records <= segmentRecords) continue;
+      if (segment.uncoalescedBytes <= segmentLogBytes && segment.deepestPage <= pageRecords) continue;
       if (this.#ready(segment)) return segment;
     }
     if (log.sizeBytes <= logBytes) return undefined;
@@ -108,7 +113,8 @@ export class Coalescer {
 
   #begin(segment: Segment, goal: Lsn): void {
     const ordinal = segment.chain.index.firstAbove(segment.coalesced);
-    this.#work = { segment, goal, ordinal, lsn: segment.coalesced, pages: new Map(), staged: undefined };
+    const lsn = segment.coalesced;
+    this.#work = { segment, goal, ordinal, lsn, pages: new Set(), rest: undefined, staged: undefined };
   }
 
   #schedule(): void {
@@ -124,57 +130,59 @@ export class Coalescer {
     const work = this.#work;
     if (!work || this.#closed) return;
     try {
-      // Once staged, a generation's number stands in the table: it is carried through even then.
+      // Once its number may stand in the table, a generation is carried through even then.
       if (work.segment.damaged && !work.staged) return this.#abandon();
-      if (!work.staged && this.#apply(work)) {
-        const { segment, pages, lsn } = work;
-        work.staged = segment.pageFile?.stage([...pages.values()], lsn, segment.generation.number + 1);
-      } else if (work.staged?.step()) {
-        return this.#commit(work, work.staged);
-      }
+      if (!work.rest) this.#measure(work);
+      else if (this.#makePages(work, work.rest) && this.#staged(work).finish()) return this.#commit(work);
     } catch (error) {
       return this.#failed(work, error);
     }
     this.#schedule();
   }
 
-  /** Applies a slice of records. Answers whether the generation is gathered. */
-  #apply(work: Work): boolean {
-    const { clock } = this.#options;
+  /** Finds how far the generation goes. */
+  #measure(work: Work): void {
     const { index } = work.segment.chain;
-    const untilMs = clock.nowMs() + SLICE_MS;
     for (let count = 0; count < SLICE_RECORDS; count++) {
-      if (work.ordinal >= index.end || index.lsnAt(work.ordinal) > work.goal) return true;
-      const page = index.pageAt(work.ordinal);
-      if (work.pages.size === GENERATION_PAGES && !work.pages.has(page)) return true;
-      this.#applyOne(work, page);
-      work.ordinal++;
-      if (clock.nowMs() >= untilMs) break;
+      const page = work.ordinal < index.end ? index.pageAt(work.ordinal) : 0;
+      const over = work.ordinal >= index.end || index.lsnAt(work.ordinal) > work.goal;
+      if (over || (work.pages.size === GENERATION_PAGES && !work.pages.has(page))) {
+        work.rest = [...work.pages].sort((a, b) => a - b).values();
+        return;
+      }
+      work.pages.add(page);
+      work.lsn = index.lsnAt(work.ordinal++);
+    }
+  }
+
+  /** Makes some pages. Answers whether all are made. */
+  #makePages(work: Work, rest: Iterator<number>): boolean {
+    const { clock, reader, segmentLogBytes } = this.#options;
+    const hurried = work.segment.uncoalescedBytes > 2 * segmentLogBytes;
+    const untilMs = clock.nowMs() + (hurried ? HURRIED_SLICE_MS : SLICE_MS);
+    for (let count = 0; count < SLICE_PAGES; count++) {
+      if (work.staged?.full) work.staged.write();
+      const { value: page, done } = rest.next() as IteratorResult<number, undefined>;
+      if (done) return true;
+      const { lsn, content } = buildPage(work.segment, reader, { page, readPoint: work.lsn });
+      this.#staged(work).add({ page, lsn, content });
+      if (clock.nowMs() >= untilMs) return false;
     }
     return false;
   }
 
-  #applyOne(work: Work, page: number): void {
-    const place = work.segment.chain.index.read(work.ordinal, this.#place);
-    const init = (place.flags & FLAG_INIT) !== 0;
-    let target = work.pages.get(page);
-    if (!target) {
-      const base = init ? undefined : work.segment.pageFile?.read(page);
-      target = { page, lsn: place.lsn, content: base ? base.content : new Uint8Array(PAGE_SIZE) };
-      work.pages.set(page, target);
-    }
-    // A lost base stays lost, whatever comes on top, until a record that starts the page anew.
-    if (init) target.content ??= new Uint8Array(PAGE_SIZE);
-    if (target.content) applyRecord(this.#options.reader.record(place), target.content);
-    target.lsn = place.lsn;
-    work.lsn = place.lsn;
+  #staged(work: Work): PageGeneration {
+    const { pageFile, generation } = work.segment;
+    assert(pageFile, 'only full segments are coalesced');
+    return (work.staged ??= pageFile.begin(generation.number + 1));
   }
 
   /** Both page files are synced: say so in the log, and count on it when that is durable. */
-  #commit(work: Work, staged: PageGeneration): void {
+  #commit(work: Work): void {
     const { log } = this.#options;
     const { segment } = work;
-    const { generation } = staged;
+    const staged = this.#staged(work);
+    const generation = staged.describe(work.lsn);
     log.append(ENTRY.COALESCED, encodeCoalescedEntry({ id: segment.id, generation }));
     log.whenDurable(() => {
       assert(generation.lsn <= segment.vdl, 'pages hold a record that may still be truncated');

@@ -26,6 +26,8 @@ export class NodeSession implements ConnectionHandler {
   readonly #host: SessionHost;
   /** Segments that took something in since the last flush. */
   readonly #toAck = new Set<Segment>();
+  /** Segments whose writer is at the other end. */
+  readonly #written = new Set<Segment>();
   #greeted = false;
 
   constructor(connection: Connection, host: SessionHost) {
@@ -43,8 +45,14 @@ export class NodeSession implements ConnectionHandler {
     }
   }
 
+  /** The writer hears of every advance: what came by gossip may be the record that its commits wait for. */
+  advanced(segment: Segment): void {
+    if (this.#written.has(segment) && !this.#toAck.has(segment)) this.#sendAck(segment);
+  }
+
   onClose(): void {
     this.#toAck.clear();
+    this.#written.clear();
     this.#host.closed(this);
   }
 
@@ -109,15 +117,18 @@ export class NodeSession implements ConnectionHandler {
     this.#host.shipped(segment);
     if (this.#toAck.size === 0) this.#host.store.whenDurable(() => this.#acknowledge());
     this.#toAck.add(segment);
+    this.#written.add(segment);
   }
 
   #acknowledge(): void {
-    for (const { volume, pg, epochs, durableScl, coalesced } of this.#toAck) {
-      const ack = codec.encodeAck({ volume, pg, ...epochs, scl: durableScl, coalesced });
-      // One that does not fit is made up for by the next: they are cumulative.
-      this.connection.send(MESSAGE.ACK, 0, [ack]);
-    }
+    for (const segment of this.#toAck) this.#sendAck(segment);
     this.#toAck.clear();
+  }
+
+  #sendAck({ volume, pg, epochs, durableScl, coalesced }: Segment): void {
+    const ack = codec.encodeAck({ volume, pg, ...epochs, scl: durableScl, coalesced });
+    // One that does not fit is made up for by the next: they are cumulative.
+    this.connection.send(MESSAGE.ACK, 0, [ack]);
   }
 
   #refuseShip(message: Ship, segment: Segment | undefined, error: CodedError): void {

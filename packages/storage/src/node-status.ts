@@ -25,9 +25,14 @@ export function describeNode(node: StorageNode) {
     },
     gossip: { exchanges: gossip.exchangeCount, fetchedRecords: gossip.fetchedRecords },
     generations: store.coalescer.generationCount,
-    memory: { residentBytes: process.memoryUsage.rss(), heapBytes: process.memoryUsage().heapUsed },
+    memory: describeMemory(),
     segments: [...store.segments.all].map(describe),
   };
+}
+
+function describeMemory() {
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return { residentBytes: rss, heapBytes: heapUsed, externalBytes: external };
 }
 
 function describe(segment: Segment) {

@@ -87,6 +87,9 @@ export class StorageNode implements AsyncDisposable {
         ...options,
         node: options.node,
         onFailure: (error) => failed.resolve(error),
+        onAdvance: (segment) => {
+          for (const session of sessions) session.advanced(segment);
+        },
       });
       const intervalMs = options.gossipIntervalMs ?? GOSSIP_INTERVAL_MS;
       const gossip = new Gossip({ store, network, clock, random, intervalMs });

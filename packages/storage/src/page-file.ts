@@ -7,8 +7,9 @@
  *
  * A page whose checksum fails is lost: it is never served, and never taken as a base for newer records.
  */
-import { assert, crc32, PAGE_SIZE, type Disk, type DiskFile, type Lsn } from '@rokka/kernel';
+import { assert, crc32, describeError, PAGE_SIZE, type Disk, type DiskFile, type Lsn } from '@rokka/kernel';
 import type { Generation } from './control-state.ts';
+import { storageErrors } from './errors.ts';
 import { KIND_LOST, KIND_PAGE, loadSlotMap, readSlotEntry, SLOT_ENTRY_BYTES } from './page-table.ts';
 import { writeSlotEntry, SlotMap } from './page-table.ts';
 
@@ -34,8 +35,13 @@ export interface NewPage {
   content: Uint8Array | undefined;
 }
 
-interface PlacedPage extends NewPage {
+interface PlacedPage {
+  page: number;
   slot: number;
+  lsn: Lsn;
+  kind: number;
+  dataChecksum: number;
+  /** Of the entry. */
   checksum: number;
 }
 
@@ -86,14 +92,9 @@ export class PageFile implements Disposable {
   }
 
   /** Begins a generation. One at a time; it is carried through or the process ends. */
-  stage(pages: readonly NewPage[], lsn: Lsn, number: number): PageGeneration {
+  begin(number: number): PageGeneration {
     assert(!this.damaged, 'pages are never added to a damaged file');
-    const slots = pages.map(() => this.#map.take()).sort((a, b) => a - b);
-    return new PageGeneration(
-      { pages: this.#pages, table: this.#table, map: this.#map },
-      pages.map((page, i) => ({ ...page, slot: slots[i], checksum: 0 })),
-      { number, lsn, livePages: 0, tableDigest: 0 },
-    );
+    return new PageGeneration({ pages: this.#pages, table: this.#table, map: this.#map }, number);
   }
 
   [Symbol.dispose](): void {
@@ -107,96 +108,132 @@ export class PageFile implements Disposable {
   }
 }
 
-/** Pages of a run of neighbouring slots that one write takes. */
+/** Pages that are gathered for one write where their slots lie side by side. */
 const PAGES_PER_WRITE = 32;
+/** A sync stops the node for as long as the disk needs for what was written since the last one, so that is kept small. */
+const PAGES_PER_SYNC = 128;
+const ENTRIES_PER_STEP = 512;
 
-/** A generation on its way to the disk, in steps that can be repeated where the disk is full. */
+/**
+ * A generation on its way to the disk: pages are added one by one and not kept. Every method does a bounded piece of work,
+ * and can be called again where the disk was full.
+ */
 export class PageGeneration {
+  readonly number: number;
   readonly #files: { pages: DiskFile; table: DiskFile; map: SlotMap };
-  readonly #pages: PlacedPage[];
-  readonly #generation: Generation;
-  #written = 0;
-  #step: 'pages' | 'sync' | 'table' | 'done' = 'pages';
+  readonly #placed: PlacedPage[] = [];
+  #contents: Uint8Array[] = [];
+  #unsynced = 0;
+  #entriesWritten = 0;
+  #synced = false;
 
-  constructor(
-    files: { pages: DiskFile; table: DiskFile; map: SlotMap },
-    pages: PlacedPage[],
-    generation: Generation,
-  ) {
+  constructor(files: { pages: DiskFile; table: DiskFile; map: SlotMap }, number: number) {
     this.#files = files;
-    this.#pages = pages;
-    this.#generation = generation;
+    this.number = number;
   }
 
-  /** Does a bounded piece of work. Answers true when both files are synced: then, and not before, the log may say so. */
-  step(): boolean {
-    switch (this.#step) {
-      case 'pages':
-        this.#writePages();
-        if (this.#written === this.#pages.length) this.#step = 'sync';
-        break;
-      case 'sync':
-        this.#files.pages.sync();
-        this.#step = 'table';
-        break;
-      case 'table':
-        this.#writeTable();
-        this.#step = 'done';
-        break;
-      case 'done':
-        break;
+  /** Whether `write` must be called before the next page is added. */
+  get full(): boolean {
+    return this.#contents.length >= PAGES_PER_WRITE;
+  }
+
+  add(page: NewPage): void {
+    assert(!this.full, 'pages are written before more are added');
+    const { content } = page;
+    this.#placed.push({
+      page: page.page,
+      slot: this.#files.map.take(),
+      lsn: page.lsn,
+      kind: content ? KIND_PAGE : KIND_LOST,
+      dataChecksum: content ? crc32(content) : 0,
+      checksum: 0,
+    });
+    this.#contents.push(content ?? EMPTY_PAGE);
+  }
+
+  /** Writes what was gathered, and syncs now and then. */
+  write(): void {
+    const first = this.#placed.length - this.#contents.length;
+    for (let from = 0; from < this.#contents.length;) {
+      const { slot } = this.#placed[first + from];
+      let to = from + 1;
+      while (to < this.#contents.length && this.#placed[first + to].slot === slot + to - from) to++;
+      this.#files.pages.write(this.#contents.slice(from, to), slot * PAGE_SIZE);
+      from = to;
     }
-    return this.#step === 'done';
+    this.#unsynced += this.#contents.length;
+    this.#contents = [];
+    if (this.#unsynced >= PAGES_PER_SYNC) this.#syncPages();
+  }
+
+  /** The next step after the last page. Answers true when both files are synced: then, and not before, the log may say so. */
+  finish(): boolean {
+    if (this.#contents.length > 0) this.write();
+    else if (this.#unsynced > 0) this.#syncPages();
+    else if (this.#entriesWritten < this.#placed.length) this.#writeEntries();
+    else if (!this.#synced) this.#syncTable();
+    return this.#synced;
   }
 
   /** What the log's entry says: the table as it will be with this generation. */
-  get generation(): Generation {
+  describe(lsn: Lsn): Generation {
     const { map } = this.#files;
     let { livePages, digest } = map;
-    for (const { page, checksum } of this.#pages) {
+    for (const { page, checksum } of this.#placed) {
       const replaced = map.checksum(page);
       if (replaced === undefined) livePages++;
       digest = (digest ^ checksum ^ (replaced ?? 0)) >>> 0;
     }
-    return { ...this.#generation, livePages, tableDigest: digest };
+    return { number: this.number, lsn, livePages, tableDigest: digest };
   }
 
   /** The log's entry is durable. */
   complete(): void {
-    assert(this.#step === 'done', 'a generation counts when it is on disk');
-    for (const { page, slot, checksum } of this.#pages) this.#files.map.set(page, slot, checksum);
+    assert(this.#synced, 'a generation counts when it is on disk');
+    for (const { page, slot, checksum } of this.#placed) this.#files.map.set(page, slot, checksum);
+    // Lowest first again: neighbours go in one write.
     this.#files.map.free.sort((a, b) => b - a);
   }
 
-  /** Writes the next few pages; those that lie side by side go in one write. */
-  #writePages(): void {
-    const parts: Uint8Array[] = [];
-    const first = this.#written;
-    for (let i = first; i < this.#pages.length && parts.length < PAGES_PER_WRITE; i++) {
-      if (this.#pages[i].slot !== this.#pages[first].slot + parts.length) break;
-      parts.push(this.#pages[i].content ?? EMPTY_PAGE);
-    }
-    if (parts.length > 0) this.#files.pages.write(parts, this.#pages[first].slot * PAGE_SIZE);
-    this.#written += parts.length;
+  #syncPages(): void {
+    syncOrStop(this.#files.pages);
+    this.#unsynced = 0;
   }
 
-  #writeTable(): void {
-    const bytes = new Uint8Array(this.#pages.length * SLOT_ENTRY_BYTES);
+  #syncTable(): void {
+    syncOrStop(this.#files.table);
+    this.#synced = true;
+  }
+
+  #writeEntries(): void {
+    const first = this.#entriesWritten;
+    const count = Math.min(ENTRIES_PER_STEP, this.#placed.length - first);
+    const bytes = new Uint8Array(count * SLOT_ENTRY_BYTES);
     const view = new DataView(bytes.buffer);
-    for (const [i, placed] of this.#pages.entries()) {
-      const { page, lsn, content, slot } = placed;
-      const at = i * SLOT_ENTRY_BYTES;
-      placed.checksum = writeSlotEntry(view, at, {
-        page,
-        kind: content ? KIND_PAGE : KIND_LOST,
-        lsn,
-        generation: this.#generation.number,
-        dataChecksum: content ? crc32(content) : 0,
-      });
-      this.#files.table.write([bytes.subarray(at, at + SLOT_ENTRY_BYTES)], slot * SLOT_ENTRY_BYTES);
+    for (let i = 0; i < count; i++) {
+      const placed = this.#placed[first + i];
+      placed.checksum = writeSlotEntry(view, i * SLOT_ENTRY_BYTES, { ...placed, generation: this.number });
     }
-    this.#files.table.sync();
+    for (let from = 0; from < count;) {
+      const { slot } = this.#placed[first + from];
+      let to = from + 1;
+      while (to < count && this.#placed[first + to].slot === slot + to - from) to++;
+      const run = bytes.subarray(from * SLOT_ENTRY_BYTES, to * SLOT_ENTRY_BYTES);
+      this.#files.table.write([run], slot * SLOT_ENTRY_BYTES);
+      from = to;
+    }
+    this.#entriesWritten += count;
   }
 }
 
 const EMPTY_PAGE = new Uint8Array(PAGE_SIZE);
+
+/** After a failed sync nobody knows what is on the disk, a full one included: this is never tried again. */
+function syncOrStop(file: DiskFile): void {
+  try {
+    file.sync();
+  } catch (cause) {
+    const why = `sync failed (${describeError(cause)}); what the disk holds is unknown. Check it, then start the node again`;
+    throw storageErrors.STORAGE_DISK_FAILED([file.path, why], { cause });
+  }
+}

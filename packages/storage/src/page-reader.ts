@@ -19,17 +19,35 @@ export function readPage(
   request: Omit<Read, 'volume' | 'pg'>,
 ): ReadAnswer {
   demandReadable(segment, request);
-  const page = request.page - segment.firstPage;
   // Records of this group at or below the read point are at or below requiredScl, so all of them are on the disk.
   const readPoint = lower(request.readPoint, segment.durableScl);
-  const everything = segment.recordsOfPage(page, { baseLsn: segment.coalesced, readPoint });
-  const base = everything.fromZero ? undefined : segment.pageFile?.read(page);
-  if (base && !base.content) throw storageErrors.STORAGE_PAGE_UNKNOWN([request.page]);
-  return applyToBase(segment, reader, {
-    base: base?.content,
-    baseLsn: base?.lsn ?? (0 as Lsn),
-    ordinals: everything.ordinals,
-  });
+  const { lsn, content } = buildPage(segment, reader, { page: request.page - segment.firstPage, readPoint });
+  if (!content) throw storageErrors.STORAGE_PAGE_UNKNOWN([request.page]);
+  return { pageLsn: lsn, content };
+}
+
+/**
+ * A page of the segment, counted from its first, as of `readPoint`. No content where its base was lost: what comes on top of
+ * that stays lost too, until a record that starts the page anew. Empty content for a page never written.
+ * @throws STORAGE_LOG_DAMAGED
+ */
+export function buildPage(
+  segment: Segment,
+  reader: LogReader,
+  request: { page: number; readPoint: Lsn },
+): { lsn: Lsn; content: Uint8Array | undefined } {
+  const { index } = segment.chain;
+  const { page, readPoint } = request;
+  const { ordinals, fromZero } = segment.recordsOfPage(page, { baseLsn: segment.coalesced, readPoint });
+  const base = fromZero ? undefined : segment.pageFile?.read(page);
+  const last = ordinals.at(-1);
+  const lsn = last === undefined ? (base?.lsn ?? (0 as Lsn)) : index.lsnAt(last);
+  if (base && !base.content) return { lsn, content: undefined };
+  if (last === undefined) return { lsn, content: base?.content ?? NOTHING };
+  const content = base?.content ?? new Uint8Array(PAGE_SIZE);
+  const place: IndexedRecord = { lsn: 0 as Lsn, page: 0, file: 0, offset: 0, length: 0, flags: 0 };
+  for (const ordinal of ordinals) applyRecord(reader.record(index.read(ordinal, place)), content);
+  return { lsn, content };
 }
 
 function demandReadable(segment: Segment, request: Pick<Read, 'page' | 'readPoint' | 'requiredScl'>): void {
@@ -42,18 +60,4 @@ function demandReadable(segment: Segment, request: Pick<Read, 'page' | 'readPoin
     throw storageErrors.STORAGE_NOT_YET([segment.durableScl, requiredScl]);
   const floor = higher(segment.pgmrpl, segment.coalesced);
   if (readPoint < floor) throw storageErrors.STORAGE_BELOW_READ_WINDOW([readPoint, floor]);
-}
-
-function applyToBase(
-  segment: Segment,
-  reader: LogReader,
-  from: { base: Uint8Array | undefined; baseLsn: Lsn; ordinals: readonly number[] },
-): ReadAnswer {
-  const { base, baseLsn, ordinals } = from;
-  if (ordinals.length === 0) return { pageLsn: baseLsn, content: base ?? NOTHING };
-  const content = base ?? new Uint8Array(PAGE_SIZE);
-  const place: IndexedRecord = { lsn: 0 as Lsn, page: 0, file: 0, offset: 0, length: 0, flags: 0 };
-  for (const ordinal of ordinals)
-    applyRecord(reader.record(segment.chain.index.read(ordinal, place)), content);
-  return { pageLsn: place.lsn, content };
 }

@@ -1,5 +1,5 @@
 /**
- * Where the records of one segment lie in the node's log, in chain order. Kept in columns of typed arrays, 31 bytes a
+ * Where the records of one segment lie in the node's log, in chain order. Kept in columns of typed arrays, 33 bytes a
  * record and no object: a node holds hundreds of thousands of these.
  *
  * A record has an ordinal, counted up from 0 for the life of the process; ordinals stay valid when the front is dropped.
@@ -20,6 +20,7 @@ export interface IndexedRecord {
 }
 
 const CHUNK_RECORDS = 4096;
+const DEPTH_MAX = 0xffff;
 
 class Chunk {
   readonly lsn = new Float64Array(CHUNK_RECORDS);
@@ -30,6 +31,8 @@ class Chunk {
   readonly flags = new Uint8Array(CHUNK_RECORDS);
   /** Ordinals back to the record before this one for the same page; 0 where there is none that still matters. */
   readonly back = new Uint32Array(CHUNK_RECORDS);
+  /** Records of this page, up to this one, that a read has to apply. */
+  readonly depth = new Uint16Array(CHUNK_RECORDS);
 }
 
 export class RecordIndex {
@@ -95,9 +98,13 @@ export class RecordIndex {
     return into;
   }
 
-  /** Remembers which record the page had before this one. */
-  link(ordinal: number, previous: number): void {
-    this.#chunk(ordinal).back[(ordinal - this.#origin) % CHUNK_RECORDS] = ordinal - previous;
+  /** Remembers which record the page had before this one. Answers how many records a read has to apply now. */
+  link(ordinal: number, previous: number | undefined, options: { restart: boolean }): number {
+    const chunk = this.#chunk(ordinal);
+    const slot = (ordinal - this.#origin) % CHUNK_RECORDS;
+    chunk.back[slot] = previous === undefined ? 0 : ordinal - previous;
+    const below = previous === undefined || options.restart ? 0 : this.#depthAt(previous);
+    return (chunk.depth[slot] = Math.min(DEPTH_MAX, below + 1));
   }
 
   /** The record before this one for the same page, unless it was dropped or never linked. */
@@ -138,6 +145,10 @@ export class RecordIndex {
     assert(this.#end > this.#first, 'pop from an empty index');
     this.#end--;
     if (this.#end - this.#origin === (this.#chunks.length - 1) * CHUNK_RECORDS) this.#chunks.pop();
+  }
+
+  #depthAt(ordinal: number): number {
+    return this.#chunk(ordinal).depth[(ordinal - this.#origin) % CHUNK_RECORDS];
   }
 
   #chunk(ordinal: number): Chunk {

@@ -51,6 +51,7 @@ export class Segment implements ChainWatcher {
   /** Ordinal of the last record of each page that the pages on disk lack. */
   readonly #lastOfPage = new Map<number, number>();
   #uncoalescedBytes = 0;
+  #deepestPage = 0;
   #manifestFloor: Lsn;
 
   constructor(control: SegmentControl) {
@@ -88,13 +89,14 @@ export class Segment implements ChainWatcher {
     return this.kind === 'full' ? this.generation.lsn : this.durableScl;
   }
 
-  /** Bytes and records of log that the pages do not contain; 0 for tails. */
+  /** Bytes of log that the pages do not contain; 0 for tails. */
   get uncoalescedBytes(): number {
     return this.#uncoalescedBytes;
   }
 
-  get uncoalescedPages(): number {
-    return this.#lastOfPage.size;
+  /** Records that a read of the most changed page has to apply, or had to before a truncation. */
+  get deepestPage(): number {
+    return this.#deepestPage;
   }
 
   get damaged(): boolean {
@@ -165,10 +167,7 @@ export class Segment implements ChainWatcher {
   added(ordinal: number): void {
     const { index } = this.chain;
     if (this.kind === 'tail' || index.lsnAt(ordinal) <= this.generation.lsn) return;
-    const page = index.pageAt(ordinal);
-    const previous = this.#lastOfPage.get(page);
-    if (previous !== undefined) index.link(ordinal, previous);
-    this.#lastOfPage.set(page, ordinal);
+    this.#link(ordinal);
     this.#uncoalescedBytes += index.lengthAt(ordinal);
   }
 
@@ -208,12 +207,21 @@ export class Segment implements ChainWatcher {
   completeGeneration(generation: Generation): void {
     const { index } = this.chain;
     const end = index.firstAbove(generation.lsn);
-    for (let at = index.firstAbove(this.generation.lsn); at < end; at++) {
+    for (let at = index.firstAbove(this.generation.lsn); at < end; at++)
       this.#uncoalescedBytes -= index.lengthAt(at);
-      const page = index.pageAt(at);
-      if ((this.#lastOfPage.get(page) ?? 0) <= at) this.#lastOfPage.delete(page);
-    }
     this.generation = generation;
+    this.#lastOfPage.clear();
+    this.#deepestPage = 0;
+    for (let at = end; at < index.end; at++) this.#link(at);
+  }
+
+  #link(ordinal: number): void {
+    const { index } = this.chain;
+    const page = index.pageAt(ordinal);
+    const restart = (index.flagsAt(ordinal) & FLAG_INIT) !== 0;
+    const depth = index.link(ordinal, this.#lastOfPage.get(page), { restart });
+    this.#lastOfPage.set(page, ordinal);
+    if (depth > this.#deepestPage) this.#deepestPage = depth;
   }
 
   /** For a manifest about to be written. What it says of the floor counts once it is durable (`floorIsDurable`). */

@@ -42,6 +42,8 @@ export interface StoreOptions {
   random: Random;
   /** The node cannot go on; called once. */
   onFailure: (error: CodedError) => void;
+  /** A segment's durable SCL has advanced, whoever brought the records. */
+  onAdvance?: (segment: Segment) => void;
   /** Takes lines for people. */
   log?: ((line: string) => void) | undefined;
   tuning?: Partial<StoreTuning> | undefined;
@@ -54,9 +56,9 @@ export interface StoreTuning {
   logBatchBytes: number;
   /** Log that the pages of one segment may lack before it is coalesced; default 32 MiB. */
   segmentLogBytes: number;
-  /** The same in records, which bounds what one read has to apply; default 32,768. */
-  segmentRecords: number;
-  /** Size of the log above which the oldest file is made droppable; default 256 MiB. */
+  /** Records that one page may lack before its segment is coalesced: bounds what a read has to apply; default 4,096. */
+  pageRecords: number;
+  /** Size of the log above which the oldest file is made droppable; default 128 MiB. */
   logBytes: number;
 }
 
@@ -64,8 +66,8 @@ const DEFAULT_TUNING: StoreTuning = {
   logFileBytes: 16 * 1024 * 1024,
   logBatchBytes: 1024 * 1024,
   segmentLogBytes: 32 * 1024 * 1024,
-  segmentRecords: 32_768,
-  logBytes: 256 * 1024 * 1024,
+  pageRecords: 4_096,
+  logBytes: 128 * 1024 * 1024,
 };
 /** Page numbers within a segment are u32 on disk. */
 const SEGMENT_PAGES_MAX = 2 ** 32 - 1;
@@ -122,9 +124,15 @@ export class SegmentStore implements Disposable {
     }
   }
 
-  /** `done` runs when everything said to the store so far is on the disk. */
+  /**
+   * `done` runs when everything said to the store so far is on the disk, and after the SCLs say so: whoever asked before
+   * the last record of a batch came would otherwise answer with an SCL that is behind what the batch has made durable.
+   */
   whenDurable(done: () => void): void {
-    this.log.whenDurable(done);
+    this.log.whenDurable(() => {
+      this.#settle();
+      done();
+    });
   }
 
   /** @throws STORAGE_BAD_MESSAGE, STORAGE_SEGMENT_UNKNOWN, and what the log throws */
@@ -135,7 +143,7 @@ export class SegmentStore implements Disposable {
     if (known && known.kind !== kind)
       throw bad(`volume ${volume}, protection group ${pg} is ${known.kind} here`);
     if (pageCount < 1 || pageCount > SEGMENT_PAGES_MAX) throw bad(`${pageCount} pages`);
-    if (known) return this.log.whenDurable(done);
+    if (known) return this.whenDurable(done);
     // It may have been here and lost what it acknowledged; under this identity it must not come back empty.
     if (this.segments.incomplete) throw storageErrors.STORAGE_SEGMENT_UNKNOWN([volume, pg]);
     const zero = 0 as Lsn;
@@ -157,7 +165,7 @@ export class SegmentStore implements Disposable {
       throw diskError(error, this.#options.directory);
     }
     this.segments.add(segment);
-    this.log.whenDurable(done);
+    this.whenDurable(done);
   }
 
   /**
@@ -168,7 +176,7 @@ export class SegmentStore implements Disposable {
     const segment = this.segments.get(message);
     segment.demandFence(message);
     this.adoptRanges(segment, message.ranges, message);
-    this.log.whenDurable(() => done(segment));
+    this.whenDurable(() => done(segment));
   }
 
   /** @throws STORAGE_STALE_EPOCH, STORAGE_UNFENCED, STORAGE_STALE_MEMBERSHIP, QUORUM_RANGE_BELOW_DURABLE … */
@@ -179,7 +187,7 @@ export class SegmentStore implements Disposable {
     segment.truncate([message.range]);
     this.log.append(ENTRY.TRUNCATE, control.encodeTruncateEntry({ id: segment.id, range: message.range }));
     this.#unsettle(segment);
-    this.log.whenDurable(done);
+    this.whenDurable(done);
   }
 
   /** Takes ranges, and epochs with them, that were decided in the registry. Durable with the next flush. */
@@ -295,11 +303,15 @@ export class SegmentStore implements Disposable {
   }
 
   #settle(): void {
-    for (const segment of this.#unsettled) {
-      assert(segment.durableScl <= segment.chain.scl, 'an SCL fell without a truncation');
-      segment.durableScl = segment.chain.scl;
-    }
+    if (this.#unsettled.size === 0) return;
+    const settled = [...this.#unsettled];
     this.#unsettled.clear();
+    for (const segment of settled) {
+      assert(segment.durableScl <= segment.chain.scl, 'an SCL fell without a truncation');
+      if (segment.durableScl === segment.chain.scl) continue;
+      segment.durableScl = segment.chain.scl;
+      this.#options.onAdvance?.(segment);
+    }
     this.coalescer.consider();
   }
 

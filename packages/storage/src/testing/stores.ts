@@ -13,7 +13,7 @@ export const SMALL: Partial<StoreTuning> = {
   logFileBytes: 64 * 1024,
   logBatchBytes: 16 * 1024,
   segmentLogBytes: 1 << 30,
-  segmentRecords: 1 << 30,
+  pageRecords: 1 << 30,
   logBytes: 1 << 30,
 };
 
