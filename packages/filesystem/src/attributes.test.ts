@@ -37,6 +37,10 @@ void test('syncAll writes all times that wait, in one mini-transaction', () => {
   assert.equal(fs.syncAll(), before + 1);
   const next = remount(scratch);
   for (const ino of inos) assert.deepEqual(next.attributes(ino).mtime, fs.attributes(ino).mtime);
+  clock.advanceTo(4000);
+  fs.write(inos[0], 0, pageOf(3));
+  assert.equal(fs.syncAll(), before + 3, 'the write, and its times');
+  assert.deepEqual(remount(scratch).attributes(inos[0]).mtime, fs.attributes(inos[0]).mtime);
 });
 
 void test('times are set to the nanosecond, before 1970 too, and survive', () => {

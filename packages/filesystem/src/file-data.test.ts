@@ -152,8 +152,17 @@ void test('a file in hundreds of pieces survives mounts and every shrinking', ()
     assertBytes(contentOf(fs, ino), model.subarray(0, end * PAGE_SIZE));
     assert.deepEqual(checkFilesystem(store).problems, []);
   }
-  fs.unlink(ROOT_INO, 'f');
-  assert.equal(checkFilesystem(store).pagesUsed, 8);
+});
+
+void test('a removed file gives back its pages and all its slots', () => {
+  const { fs, store } = makeScratch();
+  for (let round = 0; round < 40; round++) {
+    const ino = makeFile(fs, 'f');
+    for (let block = 0; block < 200; block += 2) fs.write(ino, block * PAGE_SIZE, Uint8Array.of(1));
+    fs.unlink(ROOT_INO, 'f');
+    const { problems, pagesUsed } = checkFilesystem(store);
+    assert.deepEqual([problems, pagesUsed], [[], 8], `round ${round}`);
+  }
 });
 
 void test('a reserved range of 1 GiB reads as zeroes and is one small mini-transaction', () => {

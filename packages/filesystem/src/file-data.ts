@@ -12,7 +12,7 @@ import type { Inode } from './inode.ts';
 import { FILE_BYTES_MAX, pageAfter } from './layout.ts';
 import { withoutSetId } from './mode.ts';
 import { transact, type Transaction } from './transaction.ts';
-import { applyWrites, type Tree } from './tree.ts';
+import type { Tree } from './tree.ts';
 
 const ZEROES = new Uint8Array(PAGE_SIZE);
 
@@ -75,7 +75,7 @@ export function writeFile(
 
   if (end <= record.sizeBytes && mode === record.mode && segments.every(({ written }) => written)) {
     // The common case, a page of a database written again: no metadata changes but times, and those can wait.
-    inode.dataTicket = applyWrites(tree.store, pageWrites(tree.store, segments, data));
+    inode.dataTicket = tree.store.apply(pageWrites(tree.store, segments, data));
     inode.ticket = inode.dataTicket;
     record.mtime = record.ctime = tree.now();
     tree.deferTimes(inode);

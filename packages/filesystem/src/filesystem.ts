@@ -15,7 +15,7 @@ import { refuse } from './errors.ts';
 import { allocateRange, readFile, writeFile, type AllocateRange } from './file-data.ts';
 import { format, type FormatOptions } from './format.ts';
 import type { Inode } from './inode.ts';
-import { NAME_BYTES_MAX, SLOTS_PER_PAGE, type Ino } from './layout.ts';
+import { NAME_BYTES_MAX, SLOTS_PER_PAGE, WRITE_BYTES_MAX, type Ino } from './layout.ts';
 import { Mount } from './mount.ts';
 import { kindOf, S_IFMT, type FileKind } from './mode.ts';
 import {
@@ -59,6 +59,8 @@ export interface MountOptions {
 }
 
 const LIST_LIMIT = 512;
+/** Inodes whose times go into one mini-transaction, which has a longest length. */
+const SYNC_INODES = 1024;
 
 export class FileSystem {
   readonly #tree: Tree;
@@ -212,12 +214,13 @@ export class FileSystem {
   }
 
   /**
-   * Writes all of `bytes`, which are copied, in one mini-transaction whatever their length. Answers their count.
+   * Writes all of `bytes`, which are copied, in one mini-transaction; at most WRITE_BYTES_MAX. Answers their count.
    * Set-user-id and set-group-id are taken away unless `keepSetId`, which is for callers with CAP_FSETID.
    * @throws FsError EISDIR, EINVAL, EFBIG, ENOSPC
    */
   write(ino: Ino, offset: number, bytes: Uint8Array, options: { keepSetId?: boolean } = {}): number {
     const inode = this.#file(ino);
+    assert(bytes.length <= WRITE_BYTES_MAX, () => `${bytes.length} bytes in one write`);
     if (offset < 0) refuse('EINVAL', `offset ${offset}`);
     writeFile(this.#tree, inode, { offset, bytes, keepSetId: options.keepSetId ?? false });
     return bytes.length;
@@ -271,16 +274,20 @@ export class FileSystem {
   /** Writes what was kept back of this inode (its times; nothing with `dataOnly`). Answers what to wait for. */
   sync(ino: Ino, options: { dataOnly?: boolean } = {}): Ticket {
     const inode = this.#tree.inode(ino);
-    if (!options.dataOnly && inode.timesDirty) transact(this.#tree, (change) => change.edit(inode));
+    if (!options.dataOnly && this.#tree.timesDirty.has(inode))
+      transact(this.#tree, (change) => change.edit(inode));
     return this.ticketOf(ino, options);
   }
 
-  /** Writes all that was kept back: what syncfs and unmount wait for. */
+  /**
+   * Writes all that was kept back: what syncfs and unmount wait for. The times of one inode do not depend on those of
+   * another, so many of them are several mini-transactions; after NotReady the next call goes on with the rest.
+   */
   syncAll(): Ticket {
     const { timesDirty, store } = this.#tree;
-    if (timesDirty.size > 0) {
+    while (timesDirty.size > 0) {
       transact(this.#tree, (change) => {
-        for (const inode of timesDirty) change.edit(inode);
+        for (const inode of [...timesDirty].slice(0, SYNC_INODES)) change.edit(inode);
       });
     }
     return store.applied;

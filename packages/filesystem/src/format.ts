@@ -8,7 +8,6 @@ import { PERMISSIONS, S_IFDIR } from './mode.ts';
 import type { NewInode } from './namespace.ts';
 import { encodeInode } from './slot.ts';
 import { encodePageHeader, encodeSuperblock, isBlank } from './superblock.ts';
-import { applyWrites } from './tree.ts';
 
 export interface FormatOptions {
   readonly clock: Clock;
@@ -51,5 +50,5 @@ export function format(store: PageStore, options: FormatOptions): void {
     writes.push({ page, offset: 0, bytes: encodePageHeader(id, page), init: true });
   }
   writes.push({ page: chunk.page, offset: SLOT_BYTES, bytes: root });
-  applyWrites(store, writes);
+  store.apply(writes);
 }

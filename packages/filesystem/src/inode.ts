@@ -34,8 +34,6 @@ export class Inode {
   /** Of a directory other than the root. */
   parent: Inode | undefined;
   openCount = 0;
-  /** The record's times are newer than those on the volume. */
-  timesDirty = false;
   /** The last change, and the last one without which the content could not be read back. */
   ticket = 0 as Ticket;
   dataTicket = 0 as Ticket;

@@ -35,6 +35,8 @@ export const INLINE_TARGET_BYTES = SLOT_BYTES - INODE_HEADER_BYTES;
 export const NAME_BYTES_MAX = 255;
 export const TARGET_BYTES_MAX = 4095;
 export const FILE_BYTES_MAX = 2 ** 47;
+/** A write is one mini-transaction, and the volume bounds those; FUSE sends at most 1 MiB. */
+export const WRITE_BYTES_MAX = 3 * 2 ** 20;
 export const LINKS_MAX = 2 ** 31 - 1;
 /** The top bit of an extent's count says that the pages were never written. */
 export const EXTENT_PAGES_MAX = 2 ** 31 - 1;

@@ -27,7 +27,7 @@ import {
 } from './layout.ts';
 import { encodeEntry, encodeExtents, encodeInode, SLOT_FREE, type InodeRecord } from './slot.ts';
 import { encodePageHeader, encodeSuperblock, type Superblock } from './superblock.ts';
-import { applyWrites, type Tree } from './tree.ts';
+import type { Tree } from './tree.ts';
 
 const FREE_SLOT = Uint8Array.of(SLOT_FREE);
 
@@ -176,7 +176,7 @@ export class Transaction {
   commit(): void {
     const writes = this.#encode();
     if (writes.length === 0) return;
-    const ticket = applyWrites(this.#tree.store, writes);
+    const ticket = this.#tree.store.apply(writes);
     this.#adopt(ticket);
   }
 
@@ -213,7 +213,6 @@ export class Transaction {
     const tree = this.#tree;
     for (const [inode, draft] of this.#drafts) {
       inode.record = draft;
-      inode.timesDirty = false;
       tree.timesDirty.delete(inode);
       inode.ticket = ticket;
       if (this.#essential.has(inode)) inode.dataTicket = ticket;

@@ -3,7 +3,7 @@
  * It is changed by transactions (transaction.ts) and by nothing else, but for times that wait to be written.
  */
 import { type Clock } from '@rokka/kernel';
-import { NotReady, type PageStore, type PageWrite, type Ticket } from '@rokka/volume';
+import type { PageStore } from '@rokka/volume';
 import { refuse } from './errors.ts';
 import { fileTimeFromMs, type FileTime } from './file-time.ts';
 import type { Inode } from './inode.ts';
@@ -18,6 +18,7 @@ export class Tree {
   readonly inodes = new Map<Ino, Inode>();
   /** Taken from the end. */
   readonly freeSlots: SlotNumber[] = [];
+  /** Inodes whose times in memory are newer than those on the volume. */
   readonly timesDirty = new Set<Inode>();
   superblock: Superblock;
   nextIno: Ino;
@@ -48,23 +49,6 @@ export class Tree {
 
   /** The times are in memory now and reach the volume with the inode's next change or its next sync. */
   deferTimes(inode: Inode): void {
-    if (inode.timesDirty) return;
-    inode.timesDirty = true;
     this.timesDirty.add(inode);
   }
-}
-
-/** Applies one mini-transaction, having asked at once for all pages that it lacks. @throws NotReady, nothing changed */
-export function applyWrites(store: PageStore, writes: readonly PageWrite[]): Ticket {
-  let missing: Set<PageWrite['page']> | undefined;
-  for (const { page, init } of writes) {
-    if (init || store.has(page)) continue;
-    missing ??= new Set();
-    missing.add(page);
-  }
-  if (missing) {
-    for (const { page, init } of writes) if (init) missing.delete(page);
-    if (missing.size > 0) throw new NotReady({ pages: [...missing] });
-  }
-  return store.apply(writes);
 }
