@@ -63,6 +63,8 @@ export interface VolumeStatus {
     pg: number;
     pgcl: number;
     members: {
+      fenced: boolean;
+      bufferedBytes: number;
       node: string;
       zone: string;
       kind: string;
@@ -134,7 +136,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   }
 
   get applied(): Ticket {
-    return Math.max(this.#allocator.last, this.#tracker.vdl) as number as Ticket;
+    return this.#tracker.lastLsn as number as Ticket;
   }
 
   get durable(): Ticket {
@@ -203,7 +205,19 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
           const scl = this.#tracker.scl(group.pg, place);
           const link = this.#links.get(node);
           const lagLsn = scl === undefined ? undefined : Math.max(0, this.#tracker.lastLsnOf(group.pg) - scl);
-          return { node, zone, kind, up: link?.up ?? false, scl, lagLsn, error: link?.lastError?.code };
+          const fenced = group.isFenced(node);
+          const bufferedBytes = link?.bufferedBytes ?? 0;
+          return {
+            fenced,
+            bufferedBytes,
+            node,
+            zone,
+            kind,
+            up: link?.up ?? false,
+            scl,
+            lagLsn,
+            error: link?.lastError?.code,
+          };
         }),
       })),
     };
@@ -436,7 +450,9 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#cancelHeartbeat = this.#options.clock.after(HEARTBEAT_MS, () => {
       if (this.#failure) return;
       for (const group of this.#groups) {
-        if (group.shippedVdl === this.#durable()) continue;
+        // With something outstanding the heartbeat also asks again for acks, which are cumulative.
+        const waiting = this.#tracker.pgcl(group.pg) < this.#tracker.lastLsnOf(group.pg);
+        if (group.shippedVdl === this.#durable() && !waiting) continue;
         const head = group.shipHead(this.#state.record.volumeEpoch, this.#points(group));
         for (const { node } of group.members) {
           if (group.isFenced(node)) this.#links.get(node)?.send(MESSAGE.SHIP, [head]);
