@@ -35,12 +35,21 @@ class Server implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const settings = { ...this.#options.settings, port: String(this.port), unix_socket_directories: '', listen_addresses: '127.0.0.1' };
+    const settings = {
+      ...this.#options.settings,
+      port: String(this.port),
+      unix_socket_directories: '',
+      listen_addresses: '127.0.0.1',
+    };
     const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    const child = spawn(path.join(this.#options.binaries, 'postgres'), ['-D', this.#options.directory, ...args], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      ...identity(),
-    });
+    const child = spawn(
+      path.join(this.#options.binaries, 'postgres'),
+      ['-D', this.#options.directory, ...args],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        ...identity(),
+      },
+    );
     this.#child = child;
     let log = '';
     child.stderr?.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));
@@ -86,7 +95,19 @@ function initialise(binaries: string, directory: string): void {
   if (process.getuid?.() === 0) chownSync(passwordFile, NOBODY, NOBODY);
   execFileSync(
     path.join(binaries, 'initdb'),
-    ['-D', directory, '-U', 'postgres', '--pwfile', passwordFile, '-A', 'scram-sha-256', '-E', 'UTF8', '--no-locale'],
+    [
+      '-D',
+      directory,
+      '-U',
+      'postgres',
+      '--pwfile',
+      passwordFile,
+      '-A',
+      'scram-sha-256',
+      '-E',
+      'UTF8',
+      '--no-locale',
+    ],
     { stdio: 'pipe', ...identity() },
   );
   rmSync(passwordFile);
@@ -113,7 +134,10 @@ export async function sixStandbys(options: {
 }): Promise<BenchSystem> {
   const data = path.join(options.directory, 'primary');
   initialise(options.binaries, data);
-  writeFileSync(path.join(data, 'pg_hba.conf'), 'host all all 127.0.0.1/32 scram-sha-256\nhost replication all 127.0.0.1/32 scram-sha-256\n');
+  writeFileSync(
+    path.join(data, 'pg_hba.conf'),
+    'host all all 127.0.0.1/32 scram-sha-256\nhost replication all 127.0.0.1/32 scram-sha-256\n',
+  );
   const names = [1, 2, 3, 4, 5, 6].map((index) => `s${index}`);
   const copies = names.map((name) => path.join(options.directory, name));
   // A cold copy stands in for pg_basebackup, which the npm binaries lack.
@@ -127,7 +151,11 @@ export async function sixStandbys(options: {
     {
       ...options,
       directory: data,
-      settings: { ...options.settings, max_wal_senders: '10', synchronous_standby_names: `ANY 4 (${names.join(',')})` },
+      settings: {
+        ...options.settings,
+        max_wal_senders: '10',
+        synchronous_standby_names: `ANY 4 (${names.join(',')})`,
+      },
     },
     await freePort(),
   );
@@ -137,7 +165,7 @@ export async function sixStandbys(options: {
     const standby = new Server(
       {
         binaries: options.binaries,
-        directory: copies[index] as string,
+        directory: copies[index],
         settings: {
           ...options.settings,
           primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres password=${PASSWORD} application_name=${name}`,

@@ -19,7 +19,9 @@ export function met(row: Row): boolean | undefined {
 export function printJson(rows: readonly Row[]): void {
   for (const row of rows) {
     const { row: name, value, unit, goal, skipped } = row;
-    process.stdout.write(`${JSON.stringify({ row: name, value: value ?? null, unit, goal: goal ?? null, met: met(row) ?? null, ...(skipped ? { skipped } : {}) })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ row: name, value: value ?? null, unit, goal: goal ?? null, met: met(row) ?? null, ...(skipped ? { skipped } : {}) })}\n`,
+    );
   }
 }
 
@@ -41,5 +43,7 @@ function round(value: number): string {
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? Number.NaN) : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? Number.NaN)
+    : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
 }

@@ -22,8 +22,20 @@ export async function rokka(options: {
 }): Promise<BenchSystem> {
   const data = path.join(options.directory, `rokka-${options.engine}`);
   const common = ['--data', data];
-  const settings = Object.entries(options.settings ?? {}).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
-  const args = [MAIN, 'up', ...common, '--port', String(options.port), '--engine', options.engine, ...settings];
+  const settings = Object.entries(options.settings ?? {}).flatMap(([name, value]) => [
+    '--set',
+    `${name}=${value}`,
+  ]);
+  const args = [
+    MAIN,
+    'up',
+    ...common,
+    '--port',
+    String(options.port),
+    '--engine',
+    options.engine,
+    ...settings,
+  ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const keep = (chunk: Buffer) => (output = (output + chunk.toString()).slice(-8000));
@@ -31,11 +43,14 @@ export async function rokka(options: {
   child.stderr.on('data', keep);
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const status = async (): Promise<Status> => {
-    const { stdout } = await run(process.execPath, [MAIN, 'status', ...common, '--json'], { timeout: 10_000 });
+    const { stdout } = await run(process.execPath, [MAIN, 'status', ...common, '--json'], {
+      timeout: 10_000,
+    });
     return JSON.parse(stdout) as Status;
   };
   for (let waitedMs = 0; !/postgres(ql)?:\/\//.test(output); waitedMs += 100) {
-    if (child.exitCode !== null || waitedMs > 90_000) throw new Error(`rokka up did not get ready:\n${output}`);
+    if (child.exitCode !== null || waitedMs > 90_000)
+      throw new Error(`rokka up did not get ready:\n${output}`);
     await sleep(100);
   }
   return {

@@ -34,7 +34,10 @@ export function treeCpuSeconds(roots: readonly number[]): number {
     }
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const parent = Number(fields[1]);
-    ticks.set(Number(name), [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0));
+    ticks.set(
+      Number(name),
+      [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0),
+    );
     children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
   }
   const seen = new Set<number>();

@@ -28,10 +28,10 @@ const root = path.resolve(import.meta.dirname, '..');
 const sources = globSync(['packages/*/src/**/*.ts', 'apps/*/src/**/*.ts'], { cwd: root }).sort();
 const text = (file: string) => readFileSync(path.join(root, file), 'utf8');
 const isTest = (file: string) => /\.(test|fuzz|bench)\.ts$/.test(file) || file.includes('/testing/');
-const packageOf = (file: string) => file.split('/')[1] as string;
+const packageOf = (file: string) => file.split('/')[1];
 
 function importsOf(file: string): string[] {
-  return [...text(file).matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] as string);
+  return [...text(file).matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]);
 }
 
 test('there is something to look at', () => {
@@ -51,9 +51,10 @@ test('imports go down only, and through the front door of a package', () => {
       }
       const match = /^@rokka\/([^/]+)(\/.*)?$/.exec(name);
       if (!match) continue;
-      const to = match[1] as string;
+      const to = match[1];
       if (match[2]) wrong.push(`${file}: ${name} reaches behind the package's index`);
-      if (LAYERS.indexOf(to) <= LAYERS.indexOf(from)) wrong.push(`${file}: ${name} is an import that goes up`);
+      if (LAYERS.indexOf(to) <= LAYERS.indexOf(from))
+        wrong.push(`${file}: ${name} is an import that goes up`);
       const manifest = JSON.parse(text(`${file.split('/').slice(0, 2).join('/')}/package.json`)) as {
         dependencies?: Record<string, string>;
       };
@@ -92,7 +93,9 @@ test('clocks, timers and random numbers come from the kernel', () => {
 });
 
 test('every source file opens with its purpose', () => {
-  const wrong = sources.filter((file) => !isTest(file) && !/^(#!.*\n)?(\/\*\*|\/\/|import|export)/.test(text(file)));
+  const wrong = sources.filter(
+    (file) => !isTest(file) && !/^(#!.*\n)?(\/\*\*|\/\/|import|export)/.test(text(file)),
+  );
   assert.deepEqual(wrong, []);
 });
 
@@ -102,7 +105,7 @@ test('links in the pages lead somewhere', () => {
   const wrong: string[] = [];
   for (const page of pages) {
     for (const match of text(page).matchAll(/\]\(([^)#\s]+)(#[^)]*)?\)/g)) {
-      const target = match[1] as string;
+      const target = match[1];
       if (/^[a-z]+:/.test(target)) continue;
       if (!existsSync(path.join(root, path.dirname(page), target))) wrong.push(`${page}: ${target}`);
     }
@@ -112,6 +115,8 @@ test('links in the pages lead somewhere', () => {
 
 test('no path of a private machine stands in the tree', () => {
   const files = [...sources, ...globSync(['*.md', 'docs/**/*.md', 'scripts/*', '.ci/*'], { cwd: root })];
-  const wrong = files.filter((file) => file !== 'scripts/tidy.test.ts' && /(^|[^.\w])\/(work|farm)\//m.test(text(file)));
+  const wrong = files.filter(
+    (file) => file !== 'scripts/tidy.test.ts' && /(^|[^.\w])\/(work|farm)\//m.test(text(file)),
+  );
   assert.deepEqual(wrong, []);
 });

@@ -2,6 +2,7 @@
 import type { NodeStatus as StorageNodeStatus } from '@rokka/storage';
 import type { VolumeStatus } from '@rokka/volume';
 import type { NodeRecord } from './cluster.ts';
+import type { EngineStatus } from './processes/engine.ts';
 import { table } from './terminal.ts';
 
 export interface NodeStatus extends NodeRecord {
@@ -12,7 +13,7 @@ export interface NodeStatus extends NodeRecord {
 }
 
 export interface HeadDetail extends VolumeStatus {
-  readonly engine: Readonly<Record<string, unknown>>;
+  readonly engine: EngineStatus;
   readonly memoryBytes: number;
 }
 
@@ -66,7 +67,7 @@ function volumeLines(status: SupervisorStatus, volume: HeadDetail): string[] {
   const { engine } = volume;
   return [
     `head        process ${status.head.pid}, ${Math.round(volume.memoryBytes / MEBIBYTE)} MiB, restarts ${status.head.restarts}`,
-    `engine      ${String(engine['kind'])} ${String(engine['version'] ?? '')}, process ${String(engine['postgresPid'] ?? '-')}, port ${status.port}`,
+    `engine      ${engine.kind} ${engine.version ?? ''}, process ${engine.postgresPid ?? '-'}, port ${status.port}`,
     `volume      epoch ${volume.volumeEpoch}, ${volume.groups.length} protection group${volume.groups.length === 1 ? '' : 's'}`,
     `durable     VDL ${volume.vdl}, VCL ${volume.vcl}, last LSN ${volume.lastLsn}, ${volume.outstandingBytes} bytes on their way`,
   ];

@@ -37,8 +37,8 @@ export async function runChild(options: {
     const failed: ChildMessage = { kind: 'failed', code, message, final: options.isFinal(code) };
     if (!isCoded(error) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     const end = () => process.exit(1);
-    if (!process.connected || !process.send) return end();
-    process.send(failed, undefined, {}, end);
+    if (process.connected && process.send) process.send(failed, undefined, {}, end);
+    else end();
   };
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);

@@ -28,7 +28,17 @@ export interface Connection {
   readonly socketDirectory: string;
 }
 
+export interface EngineStatus {
+  readonly kind: 'native' | 'pglite';
+  readonly version?: string;
+  readonly postgresPid?: number;
+  /** How often the engine was started again by its head. */
+  readonly restarts: number;
+  /** Counters of the engine's own, for people who look closer. */
+  readonly details: unknown;
+}
+
 export interface Engine extends AsyncDisposable {
   readonly connection: Connection;
-  status(): Record<string, unknown>;
+  status(): EngineStatus;
 }

@@ -53,7 +53,7 @@ async function runHead(channel: ParentChannel) {
         cluster: options.cluster,
         registry,
         network: relativeNetwork(dataPaths.sockets(options.directory), unixNetwork({ clock: systemClock })),
-        addressOf: (node) => options.addresses[node] as string,
+        addressOf: (node) => options.addresses[node],
         clock: systemClock,
         random: systemRandom,
         signal: opening.signal,

@@ -65,9 +65,9 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
       status: () => ({
         kind: 'native',
         version: binaries.version,
-        postgresPid: postgres.pid,
+        ...(postgres.pid === undefined ? {} : { postgresPid: postgres.pid }),
         restarts: postgres.restarts,
-        fuse: server.statistics(),
+        details: { fuse: server.statistics() },
       }),
       [Symbol.asyncDispose]: () => resources.disposeAsync(),
     };
