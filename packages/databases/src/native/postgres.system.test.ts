@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { describe, test } from 'node:test';
 import { Client, type QueryResult, type QueryResultRow } from 'pg';
-import { connectionString } from './connection.ts';
+import { runCommand } from './command.ts';
+import { connectionString, writeClientFiles } from './connection.ts';
 import { mountPrivilege } from './namespace.ts';
 import type { StandInOptions } from './testing/head-stand-in.ts';
 import { commandOf, footprint, StandIn, TestDirectory, vanished, vanishedPid } from './testing/stand-in.ts';
@@ -45,6 +46,13 @@ async function query<Row extends QueryResultRow>(
     await client.end();
   }
 }
+
+/** Mounts of the machine that have to do with the test; others may mount meanwhile. */
+const ourMounts = (directory: TestDirectory) =>
+  fs
+    .readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('/mnt/rokka') || line.includes(directory.path));
 
 const failure = async (head: StandIn) => {
   const event = await head.next('failed');
@@ -201,18 +209,36 @@ describe('as root', { skip: SKIP.root }, () => {
     assert.deepEqual(await query(options, 'select 1 as one'), [{ one: 1 }]);
   });
 
-  test(
-    'psql by the client files, a password with every kind of character',
-    { timeout: TIMEOUT_MS },
-    async () => {
-      using directory = new TestDirectory();
-      const options = { ...(await directory.options()), password: `a'b"c\\d:e %f$\`ü`, database: `o'"d d` };
-      await using head = StandIn.start(options);
-      await head.next('ready');
-      assert.deepEqual(await query(options, 'select current_database() as db'), [{ db: `o'"d d` }]);
-      assert.deepEqual(await query(options, 'select 1 as one', options.runDirectory), [{ one: 1 }]);
-    },
-  );
+  test('names and passwords with every kind of character', { timeout: TIMEOUT_MS }, async () => {
+    using directory = new TestDirectory();
+    const options = { ...(await directory.options()), password: `a'b"c\\d:e %f$\`ü`, database: `o'"d d` };
+    await using head = StandIn.start(options);
+    await head.next('ready');
+    assert.deepEqual(await query(options, 'select current_database() as db'), [{ db: `o'"d d` }]);
+    assert.deepEqual(await query(options, 'select 1 as one', options.runDirectory), [{ one: 1 }]);
+  });
+
+  const psql = spawnSync('psql', ['--version']).status === 0;
+  test('psql asks for no password', { timeout: TIMEOUT_MS, skip: !psql && 'no psql here' }, async () => {
+    using directory = new TestDirectory();
+    const options = { ...(await directory.options()), password: 'a:b\\c d' };
+    await using head = StandIn.start(options);
+    await head.next('ready');
+    const { port, password, database } = options;
+    for (const host of ['127.0.0.1', options.runDirectory]) {
+      const target = { host, port, user: 'postgres', password, database };
+      const files = writeClientFiles({
+        directory: `${directory.path}/client`,
+        service: 'r',
+        targets: [target],
+      });
+      const asked = await runCommand(
+        { command: 'psql', args: ['--no-password', '-Atc', 'select current_database()', 'service=r'] },
+        { timeoutMs: 20_000, env: { PATH: process.env['PATH'], PGSERVICEFILE: files.serviceFile } },
+      );
+      assert.deepEqual([asked.status, asked.stdout, asked.words], [0, 'app\n', '']);
+    }
+  });
 
   test(
     'a distribution’s PostgreSQL',
@@ -237,22 +263,50 @@ describe('as root', { skip: SKIP.root }, () => {
   );
 });
 
+const noDevice = !fs.existsSync('/dev/fuse') && 'no /dev/fuse here';
 for (const as of ['root', 'user'] as const) {
+  test(`on our own filesystem (${as})`, { skip: SKIP[as] || noDevice, timeout: TIMEOUT_MS }, async () => {
+    using directory = new TestDirectory();
+    const options = { ...(await directory.options(as)), dataDirectory: undefined };
+    await using head = StandIn.start(options, as);
+    const { pid } = await head.next('ready');
+    await query(
+      options,
+      'create table t as select n, repeat(md5(n::text), 20) as text from generate_series(1, 5000) as n',
+    );
+    process.kill(pid, 'SIGKILL');
+    assert.equal((await head.next('exited')).code, 'DATABASE_POSTGRES_LOST');
+    head.tell('start');
+    await head.next('ready');
+    await query(options, 'create extension amcheck; checkpoint');
+    const found = 'select count(*)::int as n from verify_heapam($$t$$)';
+    assert.deepEqual(await query(options, found), [{ n: 0 }]);
+    assert.deepEqual(await query(options, 'select count(*)::int as n from t'), [{ n: 5000 }]);
+    const before = footprint(head.pid);
+    const busy = query(options, 'insert into t select n from generate_series(1, 10000000) as n').catch(
+      (error: unknown) => error,
+    );
+    head.signal('SIGKILL');
+    await vanished(before);
+    assert.ok((await busy) instanceof Error);
+    assert.deepEqual(ourMounts(directory), []);
+  });
+
   test(`kill -9 of the head leaves nothing (${as})`, { skip: SKIP[as], timeout: TIMEOUT_MS }, async () => {
     using directory = new TestDirectory();
     const options = await directory.options(as);
-    const mounts = fs.readFileSync('/proc/self/mounts', 'utf8');
     {
       await using head = StandIn.start(options, as);
       const { pid } = await head.next('ready');
       await query(options, 'create table t (n int); insert into t values (42)');
       const before = footprint(head.pid);
       assert.ok(before.members.includes(pid) && before.members.length > 5);
+      assert.deepEqual(ourMounts(directory), [], 'not even while it runs');
       head.signal('SIGKILL');
       await vanished(before);
       await vanishedPid(pid);
     }
-    assert.equal(fs.readFileSync('/proc/self/mounts', 'utf8'), mounts);
+    assert.deepEqual(ourMounts(directory), []);
     await using again = StandIn.start(options, as);
     assert.equal((await again.next('ready')).created, false);
     for (const host of ['127.0.0.1', options.runDirectory])

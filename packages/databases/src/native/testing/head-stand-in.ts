@@ -1,9 +1,13 @@
 /**
- * A head without a volume, for tests: it stages PostgreSQL on an ordinary directory in its private namespace, says on standard
- * output what happens, one JSON object a line, and takes commands on standard input, one word a line.
+ * A head without a volume, for tests: it stages PostgreSQL in its private namespace, on an ordinary directory or on our own
+ * filesystem over pages in its memory, says on standard output what happens, one JSON object a line, and takes commands
+ * on standard input, one word a line.
  */
 import * as readline from 'node:readline';
-import { describeError, isCoded } from '@rokka/kernel';
+import { FileSystem } from '@rokka/filesystem';
+import { FileSystemHandler, FuseServer } from '@rokka/fuse';
+import { describeError, isCoded, systemClock, systemRandom } from '@rokka/kernel';
+import { MemoryPageStore } from '@rokka/volume';
 import { findAccount } from '../account.ts';
 import { findPostgres } from '../binaries.ts';
 import { runCommand } from '../command.ts';
@@ -12,8 +16,8 @@ import { NativePostgres } from '../postgres.ts';
 import { stagePostgres } from '../stage.ts';
 
 export interface StandInOptions {
-  /** What takes the volume's place; kept between heads. */
-  dataDirectory: string;
+  /** What takes the volume's place, and is kept between heads; undefined for a FUSE mount over pages in memory. */
+  dataDirectory?: string | undefined;
   runDirectory: string;
   port: number;
   password: string;
@@ -37,9 +41,7 @@ async function main(options: StandInOptions): Promise<void> {
   const binaries = await findPostgres(directory === undefined ? {} : { directory });
   const account = findAccount();
   const place = await stagePostgres({ binaries, account, runDirectory: options.runDirectory });
-  const bind = { command: 'mount', args: ['--bind', options.dataDirectory, place.mountPoint] };
-  const { status, words } = await runCommand(bind, { timeoutMs: BIND_TIMEOUT_MS });
-  if (status !== 0) throw new Error(words);
+  await mountData(options.dataDirectory, place.mountPoint);
   say({ event: 'staged', uid: account.uid, how: account.how });
   const { created } = await initialisePostgres({
     stage: place,
@@ -68,6 +70,20 @@ async function main(options: StandInOptions): Promise<void> {
   }
   process.stdin.destroy();
   await postgres.stop();
+}
+
+async function mountData(directory: string | undefined, mountPoint: string): Promise<void> {
+  if (directory === undefined) {
+    const store = new MemoryPageStore({ pagesMax: 1 << 20 });
+    FileSystem.format(store, { clock: systemClock, random: systemRandom });
+    const filesystem = FileSystem.mount(store, { clock: systemClock });
+    const handler = new FileSystemHandler({ filesystem, store });
+    await FuseServer.mount({ handler, mountPoint, clock: systemClock, log: () => {} });
+    return;
+  }
+  const bind = { command: 'mount', args: ['--bind', directory, mountPoint] };
+  const { status, words } = await runCommand(bind, { timeoutMs: BIND_TIMEOUT_MS });
+  if (status !== 0) throw new Error(words);
 }
 
 function say(event: StandInEvent): void {

@@ -11,6 +11,7 @@ import type { StandInEvent, StandInOptions } from './head-stand-in.ts';
 
 /** 65534, which every system has. */
 const NOBODY = 65_534;
+const BECOME_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
 const TIMEOUT_MS = 60_000;
 
 export type Named<Name extends StandInEvent['event']> = Extract<StandInEvent, { event: Name }>;
@@ -38,8 +39,8 @@ export class StandIn implements AsyncDisposable {
       { privilege: as },
     );
     const words = [inner.command, ...inner.args];
-    const change = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
-    const [command = '', ...args] = as === 'user' ? [...change, ...words] : words;
+    const device = options.dataDirectory === undefined ? openDevice(options.runDirectory) : [];
+    const [command = '', ...args] = as === 'user' ? [...device, ...BECOME_NOBODY, ...words] : words;
     return new StandIn(spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], cwd: '/' }));
   }
 
@@ -102,6 +103,12 @@ export class StandIn implements AsyncDisposable {
   }
 }
 
+/** Puts a /dev/fuse that everybody may open in the place of the machine's, for the command that follows and for it only. */
+function openDevice(directory: string): string[] {
+  const script = 'mknod "$0" c 10 229 && chmod 666 "$0" && mount --bind "$0" /dev/fuse && exec "$@"';
+  return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, path.join(directory, 'fuse')];
+}
+
 /** A directory for one test, gone at its end. Everybody may enter: the server has another account than the test. */
 export class TestDirectory implements Disposable {
   readonly path = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-native-'));
@@ -111,7 +118,7 @@ export class TestDirectory implements Disposable {
   }
 
   /** Options with a data directory that is this test's own, given to nobody where he is to run it. */
-  async options(as: 'root' | 'user' = 'root'): Promise<StandInOptions> {
+  async options(as: 'root' | 'user' = 'root'): Promise<StandInOptions & { dataDirectory: string }> {
     const made = ['data', 'run'].map((name) => path.join(this.path, name));
     for (const directory of made) {
       fs.mkdirSync(directory, { recursive: true });
