@@ -4,9 +4,9 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, chownSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import * as path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './free-port.ts';
 import type { BenchSystem } from './system.ts';
 import { treeCpuSeconds } from './system.ts';
 
@@ -77,14 +77,6 @@ function identity(): { uid?: number; gid?: number } {
 function own(directory: string): void {
   chmodSync(directory, 0o700);
   if (process.getuid?.() === 0) chownSync(directory, NOBODY, NOBODY);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function initialise(binaries: string, directory: string): void {
