@@ -151,6 +151,7 @@ test('rotation drops what the floors allow, and a restart needs none of it', () 
   }
   assert.ok(node.store.log.fileCount <= 3, `${node.store.log.fileCount} files`);
   assert.ok(bytesOf(node.disk, 'node/log/spare'), 'a spare is ready');
+  assert.ok(node.disk.list('node/log').length <= 4, 'dropped files are gone');
   const again = node.reopened({ crash: true });
   const state = again.fence();
   assert.equal(state.scl, 4000);
@@ -160,6 +161,39 @@ test('rotation drops what the floors allow, and a restart needs none of it', () 
   assert.throws(() => fetch(0), { code: 'STORAGE_LOG_DROPPED' });
   const expected = maker.made.filter(({ lsn }) => lsn > state.logFloor).map(({ bytes }) => bytes);
   assert.deepEqual(new Uint8Array(fetch(state.logFloor)), new Uint8Array(Buffer.concat(expected)));
+});
+
+test('many files that become droppable at once are gone, but for one spare', () => {
+  const node = new TestStore();
+  node.create({ kind: 'tail' });
+  const maker = new RecordMaker();
+  while (maker.lastLsn < 4000) node.ship(maker.many(20, { bytes: 100 }), { vdl: maker.lastLsn });
+  assert.ok(node.store.log.fileCount > 5);
+  node.ship([], { vdl: 4000 as Lsn, logFloor: 4000 as Lsn });
+  node.store.log.rotate();
+  node.run(100);
+  assert.deepEqual(node.disk.list('node/log').length, 2);
+  assert.equal(node.reopened({ crash: true }).fence().scl, 4000);
+});
+
+test('what a recycled file still holds is never taken for new', () => {
+  const node = new TestStore();
+  node.create({ kind: 'tail' });
+  const maker = new RecordMaker();
+  while (maker.lastLsn < 4000) {
+    const records = maker.many(20, { bytes: 100 });
+    node.ship(records, { vdl: maker.lastLsn, logFloor: Math.max(0, maker.lastLsn - 100) as Lsn });
+    node.run(20);
+  }
+  const state = node.fence();
+  // The power fails when the spare, once a log file with a manifest, has its new name and nothing else is new.
+  const newest = node.disk.list('node/log').findLast((name) => name.endsWith('.log'));
+  const next = String(Number(newest?.slice(0, -4)) + 1).padStart(12, '0');
+  assert.notEqual(lastNonZero(bytesOf(node.disk, 'node/log/spare')), 0, 'the spare was used before');
+  node.disk.rename('node/log/spare', `node/log/${next}.log`);
+  const again = node.reopened({ crash: true });
+  assert.deepEqual(again.fence(), state);
+  assert.deepEqual(again.store.damages, []);
 });
 
 test('a full disk stops the acknowledgements and nothing else, and passes', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Epoch, Lsn } from '@rokka/kernel';
 import { RecordMaker } from './testing/records.ts';
-import { TestStore } from './testing/stores.ts';
+import { head, TestStore } from './testing/stores.ts';
 
 test('records are durable, in order, and give pages back', () => {
   const node = new TestStore();
@@ -68,6 +68,22 @@ test('after a restart SCL, epochs, ranges and pages are the same', () => {
     for (let page = 0; page < 4; page++)
       assert.deepEqual(node.read(page, 1020, { volumeEpoch: 3 as Epoch }).content, maker.page(page).content);
   }
+});
+
+test('a record that waits above a hole and is annulled is forgotten, though the one before it is kept', () => {
+  const node = new TestStore();
+  node.create();
+  const maker = new RecordMaker();
+  const records = maker.many(12);
+  node.ship([...records.slice(0, 9), ...records.slice(10)]);
+  assert.equal(node.store.segments.get(head()).chain.heldCount, 2);
+  const volumeEpoch = 2 as Epoch;
+  const ranges = [{ volumeEpoch, after: 10 as Lsn, through: 100 as Lsn }];
+  assert.equal(node.fence({ volumeEpoch, ranges }).scl, 9);
+  assert.equal(node.ship([records[9]], { volumeEpoch }), 10);
+  maker.truncate({ after: 10, through: 100, epoch: 2 });
+  assert.equal(node.ship(maker.many(2), { volumeEpoch }), 102);
+  assert.equal(node.reopened({ crash: true }).fence({ volumeEpoch }).scl, 102);
 });
 
 function shipOf(maker: RecordMaker, count: number) {
