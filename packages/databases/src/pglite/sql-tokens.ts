@@ -96,13 +96,21 @@ function commentEnd(sql: string, from: number): number {
 
 /** Just past the closing quote of the quoted text that opens at `from`. A doubled quote does not close it. */
 function quotedEnd(sql: string, from: number, quote: string, backslashes: boolean): number {
+  if (!backslashes) return plainQuotedEnd(sql, from, quote);
   for (let at = from + 1; at < sql.length; at++) {
-    if (backslashes && sql[at] === '\\') at++;
+    if (sql[at] === '\\') at++;
     else if (sql[at] === quote) {
       if (sql[at + 1] !== quote) return at + 1;
       at++;
     }
   }
+  return sql.length;
+}
+
+/** The same without backslashes, for values of megabytes. */
+function plainQuotedEnd(sql: string, from: number, quote: string): number {
+  for (let at = sql.indexOf(quote, from + 1); at >= 0; at = sql.indexOf(quote, at + 2))
+    if (sql[at + 1] !== quote) return at + 1;
   return sql.length;
 }
 

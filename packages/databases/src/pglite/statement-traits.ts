@@ -85,8 +85,7 @@ function addStatement(tokens: readonly SqlToken[], traits: Mutable, depth: numbe
     else if (SESSION_LOCKS.has(token.text)) traits.pins ??= 'session-level advisory locks';
     else if (/^pg_temp(?:_\d+)?$/.test(token.text)) traits.pins ??= 'temporary objects';
     // In a function's body INTO names a variable, which may well be called temp.
-    else if (depth === 0 && is(tokens, index, 'into') && isTemporary(tokens, index + 1))
-      traits.pins ??= 'temporary tables';
+    else if (depth === 0 && intoTemporary(tokens, index)) traits.pins ??= 'temporary tables';
   }
   if (depth < BODY_DEPTH_MAX) addBodies(tokens, traits, depth);
 }
@@ -211,6 +210,12 @@ function is(tokens: readonly SqlToken[], index: number, word: string): boolean {
 function isTemporary(tokens: readonly SqlToken[], index: number): boolean {
   const at = is(tokens, index, 'local') || is(tokens, index, 'global') ? index + 1 : index;
   return is(tokens, at, 'temp') || is(tokens, at, 'temporary');
+}
+
+/** SELECT ... INTO TEMP t, but not INSERT INTO temp, where it is a table's name. */
+function intoTemporary(tokens: readonly SqlToken[], index: number): boolean {
+  const inserts = is(tokens, index - 1, 'insert') || is(tokens, index - 1, 'merge');
+  return is(tokens, index, 'into') && !inserts && isTemporary(tokens, index + 1);
 }
 
 function hasPair(tokens: readonly SqlToken[], first: string, second: string): boolean {

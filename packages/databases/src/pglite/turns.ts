@@ -297,12 +297,13 @@ export class Turns {
     const batch: Buffer[] = [];
     // A pipeline without its Sync first comes to its end, then the transaction.
     if (!session.atRest) batch.push(SYNC_MESSAGE, queryMessage('rollback'));
-    if (session.pin === undefined) batch.push(...session.closeAll());
+    const keptAlone = session.pin !== undefined || this.#alone;
+    if (!keptAlone) batch.push(...session.closeAll());
     else batch.push(queryMessage('discard all'), queryMessage('select pg_catalog.pg_advisory_unlock_all()'));
     if (this.#backend.unnamedOwner === session || !session.atRest) this.#backend.unnamedOwner = undefined;
     try {
       if (batch.length > 0) await life.execute(Buffer.concat([...batch, SYNC_MESSAGE]), () => {});
-      if (session.pin !== undefined) this.#forgetBackend();
+      if (keptAlone) this.#forgetBackend();
     } catch {
       // The engine is gone, and with it what was to be cleared away.
     }

@@ -152,6 +152,8 @@ export class WireServer implements ConnectionHost, AsyncDisposable {
     connection: WireConnection,
     settings: Map<string, string>,
   ): Promise<{ session: WireSession; bytes: Buffer }> {
+    const { failure } = this.#engine;
+    if (failure) throw failure;
     if (this.#closed || this.#sessions.size >= this.#connectionsMax)
       throw databaseErrors.DATABASE_SQL_FAILED(['53300', 'sorry, too many clients already'], {
         detail: { sqlState: '53300', message: 'sorry, too many clients already' },

@@ -24,8 +24,8 @@ export class MemorySink implements AsyncRecordSink {
   }
 
   /** A sink of its own with the same durable pages: a database that was made once serves many tests. */
-  clone(): MemorySink {
-    const copy = new MemorySink({ delayMs: this.#delayMs });
+  clone(options: { delayMs?: number } = {}): MemorySink {
+    const copy = new MemorySink({ delayMs: options.delayMs ?? this.#delayMs });
     copy.mappedPages = this.mappedPages;
     for (const [page, content] of this.#pages) copy.#pages.set(page, content.slice());
     return copy;

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  FromBackend,
+  FromClient,
+  message,
+  queryMessage,
+  readyMessage,
+  SYNC_MESSAGE,
+  zeroTerminated,
+} from './wire-messages.ts';
+import { BackendState, WireSession } from './wire-session.ts';
+
+const parse = (name: string, sql: string) =>
+  message(FromClient.parse, zeroTerminated(name), zeroTerminated(sql), Buffer.alloc(2));
+const bind = (name: string) =>
+  message(FromClient.bind, zeroTerminated(''), zeroTerminated(name), Buffer.alloc(6));
+const describe = (name: string) => message(FromClient.describe, Buffer.from('S'), zeroTerminated(name));
+const close = (name: string) => message(FromClient.close, Buffer.from('S'), zeroTerminated(name));
+const PARSED = message(FromBackend.parseComplete);
+const READY = readyMessage('I');
+
+function sessions() {
+  const backend = new BackendState();
+  return [1, 2].map((id) => new WireSession({ id, backend, alone: false }));
+}
+
+/** What the backend is sent, as types with statement names. */
+function sent(batch: Buffer): string[] {
+  const out: string[] = [];
+  for (let at = 0; at < batch.length; at += 1 + batch.readUInt32BE(at + 1)) {
+    const type = String.fromCharCode(batch[at]);
+    const from = type === 'B' || type === 'D' || type === 'C' ? at + 6 : at + 5;
+    out.push(type === 'S' ? type : `${type} ${batch.toString('latin1', from, batch.indexOf(0, from))}`);
+  }
+  return out;
+}
+
+test('named statements get names of their own, unnamed ones none', () => {
+  const [a, b] = sessions();
+  assert.deepEqual(sent(a.translate([parse('x', 'select 1'), bind('x'), describe('x'), SYNC_MESSAGE])), [
+    'P rokka1.x',
+    'B rokka1.x',
+    'D rokka1.x',
+    'S',
+  ]);
+  assert.deepEqual(sent(b.translate([parse('x', 'select 2'), SYNC_MESSAGE])), ['P rokka2.x', 'S']);
+  assert.deepEqual(sent(b.translate([parse('', 'select 2'), bind(''), SYNC_MESSAGE])), ['P ', 'B ', 'S']);
+});
+
+test('an unnamed statement that another session replaced is parsed again, unseen', () => {
+  const [a, b] = sessions();
+  a.translate([parse('', 'select 1'), SYNC_MESSAGE]);
+  assert.deepEqual(Buffer.concat(a.reply(Buffer.concat([PARSED, READY]))), Buffer.concat([PARSED, READY]));
+  assert.deepEqual(sent(a.translate([bind(''), SYNC_MESSAGE])), ['B ', 'S']);
+  a.reply(READY);
+  b.translate([parse('', 'select 2'), SYNC_MESSAGE]);
+  b.reply(Buffer.concat([PARSED, READY]));
+  assert.deepEqual(sent(a.translate([bind(''), SYNC_MESSAGE])), ['P ', 'B ', 'S']);
+  assert.deepEqual(Buffer.concat(a.reply(Buffer.concat([PARSED, READY]))), READY);
+  // A simple query drops it for good.
+  a.translate([queryMessage('select 1')]);
+  a.reply(READY);
+  assert.deepEqual(sent(a.translate([bind(''), SYNC_MESSAGE])), ['B ', 'S']);
+});
+
+test('after a restart named statements are parsed again at their next use, and only then', () => {
+  const [a] = sessions();
+  a.translate([parse('x', 'select 1'), parse('y', 'select 2'), SYNC_MESSAGE]);
+  a.reply(Buffer.concat([PARSED, PARSED, READY]));
+  a.forgetLive();
+  assert.deepEqual(sent(a.translate([bind('x'), SYNC_MESSAGE])), ['P rokka1.x', 'B rokka1.x', 'S']);
+  a.reply(Buffer.concat([PARSED, READY]));
+  assert.deepEqual(sent(a.translate([bind('x'), SYNC_MESSAGE])), ['B rokka1.x', 'S']);
+  a.reply(READY);
+  assert.deepEqual(sent(a.translate([close('y'), bind('y'), SYNC_MESSAGE])), [
+    'C rokka1.y',
+    'B rokka1.y',
+    'S',
+  ]);
+});
+
+test('a statement prepared while the backend was taken is parsed at its first use', () => {
+  const [a] = sessions();
+  assert.equal(a.prepareLater(parse('x', 'select 1')), true);
+  assert.equal(a.prepareLater(parse('x', 'select 2')), false);
+  assert.equal(a.prepareLater(parse('', 'select 1')), false);
+  assert.equal(a.prepareLater(parse('l', 'listen y')), false);
+  assert.deepEqual(sent(a.translate([bind('x'), SYNC_MESSAGE])), ['P rokka1.x', 'B rokka1.x', 'S']);
+  // The backend finds it wrong: it stays to be parsed, and fails again.
+  a.reply(Buffer.concat([message(FromBackend.error, Buffer.from('C42P01\0\0')), READY]));
+  assert.deepEqual(sent(a.translate([bind('x'), SYNC_MESSAGE])), ['P rokka1.x', 'B rokka1.x', 'S']);
+});
+
+test('a refused statement fails in the backend, and the client sees why', () => {
+  const [a] = sessions();
+  const batch = a.translate([parse('', 'listen x'), SYNC_MESSAGE]).toString('latin1');
+  const marker = /"rokka refuses: listen"/.exec(batch)?.[0] ?? '';
+  assert.ok(marker);
+  const error = message(
+    FromBackend.error,
+    Buffer.from(`SERROR\0C42601\0Msyntax error at or near "${marker}"\0\0`),
+  );
+  const shown = Buffer.concat(a.reply(Buffer.concat([error, READY]))).toString('latin1');
+  assert.match(shown, /C0A000\0MLISTEN is not available/);
+});
+
+test('at rest, in a transaction, in an open pipeline', () => {
+  const [a] = sessions();
+  a.translate([queryMessage('begin')]);
+  assert.equal(a.atRest, false);
+  a.reply(readyMessage('T'));
+  assert.deepEqual([a.atRest, a.status], [false, 'T']);
+  a.translate([queryMessage('commit')]);
+  a.reply(READY);
+  assert.equal(a.atRest, true);
+  a.translate([parse('', 'select 1'), message(FromClient.flush)]);
+  a.reply(PARSED);
+  assert.equal(a.atRest, false);
+});
+
+test('malformed messages reach the backend as they are', () => {
+  const [a] = sessions();
+  const broken = [message(FromClient.bind, Buffer.from('x')), message(FromClient.parse, Buffer.from('y'))];
+  assert.deepEqual(a.translate(broken), Buffer.concat(broken));
+});
