@@ -25,6 +25,8 @@ export interface InitialisePostgresOptions {
   /** What is being done, in a few words. */
   readonly onProgress?: (step: string) => void;
   readonly timeoutMs?: number;
+  /** Gives it up; the next call begins anew. */
+  readonly signal?: AbortSignal;
   readonly clock?: Clock;
 }
 
@@ -50,7 +52,7 @@ export async function initialisePostgres(options: InitialisePostgresOptions): Pr
   const passwordFile = path.join(stage.configurationDirectory, 'password');
   const statement = createDatabase(options.database ?? 'postgres');
   requireText('the password', options.password);
-  const limits = { stage, clock, deadlineMs: clock.nowMs() + timeoutMs };
+  const limits = { stage, clock, deadlineMs: clock.nowMs() + timeoutMs, signal: options.signal };
   await runScript({
     ...limits,
     asHead: true,
@@ -150,8 +152,10 @@ async function runScript(options: {
   onProgress?: ((step: string) => void) | undefined;
   clock: Clock;
   deadlineMs: number;
+  signal: AbortSignal | undefined;
 }): Promise<string | undefined> {
-  const { stage, clock } = options;
+  const { stage, clock, signal } = options;
+  signal?.throwIfAborted();
   const said: LogLine[] = [];
   let found: string | undefined;
   const program: ConfinedOptions['program'] = {
@@ -173,14 +177,19 @@ async function runScript(options: {
       if (said.length > LINES_KEPT) said.shift();
     },
   });
+  const giveUp = () => shell.kill('SIGKILL');
+  signal?.addEventListener('abort', giveUp, { once: true });
   try {
+    signal?.throwIfAborted();
     const ms = Math.max(0, options.deadlineMs - clock.nowMs());
     const exit = await deadline(shell.exited, { what: 'creating the database', ms, clock });
     if (exit.status === 0) return found;
+    signal?.throwIfAborted();
     throw explainFailure(said, (why) =>
       databaseErrors.DATABASE_INITDB_FAILED([`${describeExit(exit)}: ${why}`]),
     );
   } finally {
+    signal?.removeEventListener('abort', giveUp);
     shell.kill('SIGKILL');
   }
 }

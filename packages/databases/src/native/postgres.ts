@@ -40,6 +40,8 @@ export interface NativePostgresOptions {
   readonly onProgress?: (text: string) => void;
   /** A start may take long while it recovers; it fails when nothing was heard of it for so long. */
   readonly quietTimeoutMs?: number;
+  /** Gives a start up; what was started is stopped. */
+  readonly signal?: AbortSignal;
   readonly stopTimeoutsMs?: Partial<Readonly<Record<StopMode, number>>>;
   readonly clock?: Clock;
 }
@@ -130,9 +132,10 @@ export class NativePostgres implements AsyncDisposable {
     });
     const postgres = new NativePostgres(options, server, lastLines);
     try {
-      await postgres.#waitUntilAccepting(context, options.quietTimeoutMs ?? QUIET_TIMEOUT_MS, () => heardMs);
+      await postgres.#waitUntilAccepting(context, options, () => heardMs);
     } catch (error) {
-      await postgres.stop('immediate');
+      // One that cannot even be killed hangs in the mount, and ends with the head; the reason of all is the first error.
+      await postgres.stop('immediate').catch(() => {});
       throw error;
     } finally {
       starting = false;
@@ -169,7 +172,12 @@ export class NativePostgres implements AsyncDisposable {
     await this.stop();
   }
 
-  async #waitUntilAccepting(context: SettingsContext, quietMs: number, heardMs: () => number): Promise<void> {
+  async #waitUntilAccepting(
+    context: SettingsContext,
+    options: NativePostgresOptions,
+    heardMs: () => number,
+  ): Promise<void> {
+    const { quietTimeoutMs: quietMs = QUIET_TIMEOUT_MS, signal } = options;
     const clock = this.#clock;
     const path = socketPath(context.socketDirectory, context.port);
     for (let pauseMs = POLL_MS; ; pauseMs = Math.min(POLL_MS_MAX, pauseMs * 1.5)) {
@@ -177,7 +185,7 @@ export class NativePostgres implements AsyncDisposable {
       if ((await probeReadiness({ path, timeoutMs: PROBE_TIMEOUT_MS, clock })) === 'accepting') return;
       if (clock.nowMs() - heardMs() > quietMs)
         throw databaseErrors.DATABASE_START_SLOW(['PostgreSQL, of which nothing was heard,', quietMs]);
-      await Promise.race([clock.sleep(pauseMs), this.exited]);
+      await Promise.race([clock.sleep(pauseMs, signal), this.exited]);
     }
   }
 

@@ -25,6 +25,8 @@ export interface SettingsContext {
 }
 
 const MIB = 2 ** 20;
+const SHARED_BUFFERS_MIB_MIN = 16;
+const SHARED_BUFFERS_MIB_MAX = 8192;
 
 /** What must not be otherwise. */
 export function ownedSettings(context: SettingsContext): Setting[] {
@@ -82,6 +84,11 @@ export function chosenSettings(context: SettingsContext): Setting[] {
     ),
     choose('shared_buffers', `${sharedBuffersMib(memoryBytes)}MB`, 'a quarter of the memory'),
     choose(
+      'recovery_init_sync_method',
+      'syncfs',
+      'a restart need not sync every file: on the volume one durable write makes all before it durable',
+    ),
+    choose(
       'max_wal_size',
       '1GB',
       'without full pages this is a long time between checkpoints; recovery reads it back in seconds',
@@ -92,10 +99,10 @@ export function chosenSettings(context: SettingsContext): Setting[] {
   return major >= 15 ? [...settings, progress] : settings;
 }
 
-/** Between the default of PostgreSQL and what more has seldom helped; a machine with little memory gets an eighth at least. */
+/** A quarter of the memory, at most as much as has been seen to help: the rest is for sessions, and for the volume's cache. */
 export function sharedBuffersMib(memoryBytes: number): number {
-  const [least, most] = [Math.min(128, Math.floor(memoryBytes / MIB / 8)), 8192];
-  return Math.max(16, Math.min(most, Math.max(least, Math.floor(memoryBytes / MIB / 4))));
+  const quarterMib = Math.floor(memoryBytes / MIB / 4);
+  return Math.max(SHARED_BUFFERS_MIB_MIN, Math.min(SHARED_BUFFERS_MIB_MAX, quarterMib));
 }
 
 /**
