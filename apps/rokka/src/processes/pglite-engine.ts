@@ -1,10 +1,41 @@
-/** PGlite in the head: the engine in a worker thread, its pages over shared memory, the wire proxy here. */
-import { CodedError } from '@rokka/kernel';
+/** PGlite in the head: the engine in a worker thread, its pages over shared memory, the wire server here. */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { EmbeddedDatabase } from '@rokka/databases';
+import { dataPaths } from '../data-directory.ts';
 import type { Engine, EngineStart } from './engine.ts';
 
-export async function startPgliteEngine(_start: EngineStart): Promise<Engine> {
-  throw new CodedError(
-    'ROKKA_NO_PGLITE',
-    'the pglite engine is not built into this version; use --engine native',
-  );
+export async function startPgliteEngine(start: EngineStart): Promise<Engine> {
+  const { volume, clock, random, port, directory } = start;
+  const password = fs.readFileSync(dataPaths.password(directory), 'utf8').trim();
+  const socketDirectory = dataPaths.postgresSockets(directory);
+  const database = await EmbeddedDatabase.open({
+    sink: volume,
+    password,
+    clock,
+    random,
+    pageCacheBytes: start.cacheBytes,
+    settings: start.settings,
+    onProgress: (step) => start.progress(step),
+    onLog: (line) => start.log('info', line),
+    onGarbage: (error) => start.log('info', error.message),
+  });
+  try {
+    await database.listen({ host: '127.0.0.1', port });
+    await database.listen({ path: path.join(socketDirectory, `.s.PGSQL.${port}`) });
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+  return {
+    connection: {
+      host: '127.0.0.1',
+      port,
+      user: database.engine.user,
+      database: database.engine.database,
+      socketDirectory,
+    },
+    status: () => ({ kind: 'pglite', postgresPid: process.pid, restarts: 0, details: {} }),
+    [Symbol.asyncDispose]: () => database.close(),
+  };
 }
