@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import * as fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { suite, test } from 'node:test';
+import { after, suite, test } from 'node:test';
 import { checkFilesystem, FileSystem } from '@rokka/filesystem';
 import { systemClock } from '@rokka/kernel';
 import { MemoryPageStore } from '@rokka/volume';
-import { cannotMount, Mounted, run, temporaryDirectory } from './testing/mounted.ts';
+import { cannotMount, cleanUp, leftMounted, Mounted, run, temporaryDirectory } from './testing/mounted.ts';
 
 const DIFFERENTIAL = fileURLToPath(new URL('testing/differential.ts', import.meta.url));
 const STEPS = 1500;
@@ -22,6 +21,8 @@ const MUST_HAPPEN = [
 ];
 
 suite('the mount does what the system’s own filesystem does', { skip: cannotMount }, () => {
+  after(() => assert.deepEqual(leftMounted(), []));
+
   for (const [seed, cache] of [
     [1, 'direct'],
     [2, 'direct'],
@@ -30,7 +31,7 @@ suite('the mount does what the system’s own filesystem does', { skip: cannotMo
     test(`seed ${seed}, cache ${cache}`, { timeout: 120_000 }, async (t) => {
       await using mounted = await Mounted.make({ cache });
       const reference = temporaryDirectory();
-      t.after(() => fs.rmSync(reference, { recursive: true, force: true }));
+      t.after(() => cleanUp(reference));
       const args = [DIFFERENTIAL, mounted.directory, reference, String(seed), String(STEPS)];
       const { status, stdout, stderr } = await run(process.execPath, args);
       assert.equal(status, 0, stderr);
@@ -45,7 +46,7 @@ suite('the mount does what the system’s own filesystem does', { skip: cannotMo
   test('and after a crash at any point it is a sound filesystem', { timeout: 120_000 }, async (t) => {
     await using mounted = await Mounted.make();
     const reference = temporaryDirectory();
-    t.after(() => fs.rmSync(reference, { recursive: true, force: true }));
+    t.after(() => cleanUp(reference));
     const { status, stderr } = await run(process.execPath, [
       DIFFERENTIAL,
       mounted.directory,

@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, suite, test } from 'node:test';
-import { Deferred } from '@rokka/kernel';
+import { Deferred, systemClock } from '@rokka/kernel';
+import { NotReady } from '@rokka/volume';
 import type { FileSystemHandler } from './filesystem-handler.ts';
 import type { FuseHandler } from './handler.ts';
-import { MOUNT_TYPE } from './mount.ts';
-import { readMountTable } from './mount-table.ts';
-import { cannotMount, Mounted, python, run, sh, shell } from './testing/mounted.ts';
+import {
+  cannotMount,
+  isMounted,
+  leftMounted,
+  Mounted,
+  python,
+  run,
+  sh,
+  shell,
+  until,
+} from './testing/mounted.ts';
 
 const LIMIT = { timeout: 60_000 };
 
@@ -39,12 +48,7 @@ const hasPython = (await run('python3', ['-c', '1']).catch(() => undefined))?.st
 const needsPython = hasPython ? {} : { skip: 'needs python3' };
 
 suite('a server', { skip: cannotMount }, () => {
-  after(() => {
-    const left = readMountTable().filter(
-      ({ type, mountPoint }) => type === MOUNT_TYPE && mountPoint.includes('rokka-fuse-'),
-    );
-    assert.deepEqual(left, []);
-  });
+  after(() => assert.deepEqual(leftMounted(), []));
 
   for (const cache of ['direct', 'kernel'] as const) {
     test(`gets one request for each aligned write (cache: ${cache})`, LIMIT, async () => {
@@ -75,12 +79,12 @@ suite('a server', { skip: cannotMount }, () => {
 
   test('answers fsync, and writes under O_DSYNC, only when they are durable', LIMIT, async () => {
     const durable = new Deferred<void>();
-    let waits = 0;
+    const waits: number[] = [];
     await using mounted = await Mounted.make({
       wrap: (handler) =>
         overlay(handler, {
-          sync: () => {
-            waits++;
+          sync: (ino) => {
+            waits.push(ino);
             return durable.promise;
           },
         }),
@@ -91,7 +95,7 @@ suite('a server', { skip: cannotMount }, () => {
       ended.push(how);
     });
     // Another program goes through the same server meanwhile, and sees what was written.
-    while (waits < 4) await sh('stat -c %s f* > /dev/null 2>&1 || :', mounted.directory);
+    await until(() => waits.length === 4, 'four syncs');
     assert.equal(await sh('stat -c %s f*', mounted.directory), '8192\n'.repeat(4));
     assert.deepEqual(ended, []);
     durable.resolve();
@@ -148,7 +152,7 @@ suite('a server', { skip: cannotMount }, () => {
     });
     const { directory, server } = mounted;
     const program = shell('exec 3> f; echo x >&3; sync f; echo y >&3', directory);
-    while (server.statistics().requests['FSYNC'] !== 1) await run('true', []);
+    await until(() => server.statistics().requests['FSYNC'] === 1, 'FSYNC');
     lost.reject(new Error('another writer opened the volume'));
     const { status, stderr } = await program;
     assert.notEqual(status, 0);
@@ -156,12 +160,41 @@ suite('a server', { skip: cannotMount }, () => {
     const end = await server.ended;
     assert.equal(end.kind, 'failed');
     assert.match(mounted.log.join('\n'), /the mount fails.*another writer/);
-    await server[Symbol.asyncDispose]();
-    assert.equal(
-      readMountTable().some(({ mountPoint }) => mountPoint === directory),
-      false,
-    );
+    await until(() => !isMounted(directory), 'the end of the mount');
   });
+
+  for (const reader of ['epoll', 'pool'] as const) {
+    test(`takes no more requests while too much waits (${reader})`, LIMIT, async () => {
+      const room = new Deferred<void>();
+      let full = true;
+      await using mounted = await Mounted.make({
+        reader,
+        wrap: (handler) =>
+          overlay(handler, {
+            write(...args) {
+              if (full) throw new NotReady({ room: true });
+              handler.write(...args);
+            },
+            readyAfter: (error) =>
+              error instanceof NotReady && error.room ? room.promise : handler.readyAfter(error),
+          }),
+      });
+      const { directory, server } = mounted;
+      const writers =
+        'for i in $(seq 80); do head -c 1048576 /dev/zero | dd of=f$i bs=1M iflag=fullblock 2>/dev/null & done; wait';
+      const program = sh(writers, directory);
+      // 64 MiB may wait; `pool` has as many reads again on the way as it has threads.
+      await until(() => server.statistics().waiting >= 64, 'waiting writes');
+      await systemClock.sleep(200);
+      const { waiting } = server.statistics();
+      assert.ok(waiting <= 66, `${waiting} waiting`);
+      full = false;
+      room.resolve();
+      await program;
+      assert.equal(await sh('cat f* | wc -c', directory), `${80 * 1_048_576}\n`);
+      assert.deepEqual(mounted.log, []);
+    });
+  }
 
   test('survives a program that is killed in the middle of its requests', LIMIT, async () => {
     await using mounted = await Mounted.make();
@@ -182,8 +215,8 @@ suite('a server', { skip: cannotMount }, () => {
     await sh('mkdir d; for i in $(seq 200); do echo x > d/$i; done; ls -l d > /dev/null', directory);
     assert.ok(server.statistics().inodesHeld >= 200);
     await sh('rm -r d', directory);
-    // Forgets come after the answers; the next program comes after them.
-    while (server.statistics().inodesHeld > 10) await run('true', []);
+    // The kernel forgets after it has answered rm.
+    await until(() => server.statistics().inodesHeld < 10, 'forgets');
     assert.ok(filesystem.statistics().blocksFree >= free - 100);
   });
 });

@@ -44,7 +44,7 @@ export interface FuseStatistics {
 const WAITING_REQUESTS_MAX = 4096;
 const WAITING_BYTES_MAX = 64 * IO_BYTES_MAX;
 /** Attempts of one request after which the store's word on what is ready is no longer believed. */
-const ATTEMPTS_MAX = 100_000;
+const ATTEMPTS_MAX = 10_000;
 const NO_REPLY: ReadonlySet<number> = new Set([
   OPCODE.FORGET,
   OPCODE.BATCH_FORGET,

@@ -12,6 +12,8 @@ import { deadline, systemClock, systemRandom } from '@rokka/kernel';
 import { MemoryPageStore } from '@rokka/volume';
 import { FileSystemHandler } from '../filesystem-handler.ts';
 import type { FuseHandler } from '../handler.ts';
+import { unmount } from '../mount.ts';
+import { readMountTable } from '../mount-table.ts';
 import { FuseServer, type FuseServerOptions } from '../server.ts';
 
 /** Why no mount can be made here, or false. Give it to a suite's `skip`. */
@@ -32,6 +34,7 @@ export interface RunResult {
 }
 
 const RUN_MS = 60_000;
+const UNTIL_MS = 20_000;
 
 /**
  * Runs a program to its end. It cannot be started with a working directory in the mount: the child changes there before it
@@ -80,6 +83,15 @@ export function shell(
 ): Promise<RunResult> {
   const args = ['-euc', `cd "$0"; ${script}`, directory];
   return run('sh', args, onSpawn ? { onSpawn } : {});
+}
+
+/** Returns when `condition` holds. */
+export async function until(condition: () => boolean, what: string): Promise<void> {
+  const startMs = systemClock.nowMs();
+  while (!condition()) {
+    if (systemClock.nowMs() - startMs > UNTIL_MS) throw new Error(`waited in vain for ${what}`);
+    await systemClock.sleep(5);
+  }
 }
 
 /** A Python script of this directory that must succeed. */
@@ -142,6 +154,22 @@ export class Mounted implements AsyncDisposable {
   }
 }
 
+const made: string[] = [];
+
 export function temporaryDirectory(): string {
-  return fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-fuse-'));
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-fuse-'));
+  made.push(directory);
+  return directory;
+}
+
+export const isMounted = (directory: string): boolean =>
+  readMountTable().some(({ mountPoint }) => mountPoint === directory);
+
+/** What these tests have mounted and left so. */
+export const leftMounted = (): string[] => made.filter(isMounted);
+
+/** Ends what a test that failed may have left at a temporary directory. */
+export async function cleanUp(directory: string): Promise<void> {
+  if (isMounted(directory)) await unmount(directory, { how: 'abort', timeoutMs: 5000, clock: systemClock });
+  fs.rmSync(directory, { recursive: true, force: true });
 }
