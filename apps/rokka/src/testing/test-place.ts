@@ -1,0 +1,128 @@
+/** A place for one cluster under test: a data directory, a free port, and the proof at the end that nothing stays of it. */
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import * as net from 'node:net';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { systemClock } from '@rokka/kernel';
+
+/** Children of a supervisor that was killed need a moment to see it. */
+const GONE_MS = 10_000;
+const LOOK_AGAIN_MS = 50;
+
+export class TestPlace implements AsyncDisposable {
+  readonly path: string;
+  readonly port: number;
+  /** A new one for `rokka up`, unless the test puts something there. */
+  data: string;
+  /** Mount namespaces of heads: whatever lives in one belongs to us, though its command line may not say so. */
+  readonly #namespaces = new Set<string>();
+
+  private constructor(directory: string, port: number) {
+    this.path = directory;
+    this.data = path.join(directory, 'data');
+    this.port = port;
+  }
+
+  static async make(): Promise<TestPlace> {
+    return new TestPlace(fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-app-')), await freePort());
+  }
+
+  /** Remembers where a process lives, so that its companions are found later. */
+  follow(pid: number): void {
+    this.#namespaces.add(namespaceOf(pid));
+    this.#namespaces.delete(namespaceOf(process.pid));
+    this.#namespaces.delete('');
+  }
+
+  /** Waits for the processes to be gone: none names the place, none lives in a head's namespace; and no mount, no socket. */
+  async assertNothingRuns(): Promise<void> {
+    const untilMs = systemClock.nowMs() + GONE_MS;
+    while (this.processes().length > 0 && systemClock.nowMs() < untilMs) {
+      await systemClock.sleep(LOOK_AGAIN_MS);
+    }
+    assert.deepEqual(this.processes(), [], 'no process is left');
+    const mounts = fs.readFileSync('/proc/mounts', 'utf8').split('\n');
+    assert.deepEqual(
+      mounts.filter((line) => line.includes(this.path)),
+      [],
+      'no mount is left',
+    );
+    await assert.rejects(connect(this.port), 'nobody listens on the port');
+  }
+
+  /** What an orderly stop takes away as well. */
+  assertNoSockets(): void {
+    const run = path.join(this.data, 'run');
+    const left = fs.existsSync(run) ? fs.readdirSync(run, { recursive: true }) : [];
+    assert.deepEqual(
+      left.filter((name) => name !== 'postgres'),
+      [],
+      'no socket is left',
+    );
+  }
+
+  processes(): string[] {
+    return fs
+      .readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+      .filter((pid) => this.#isOurs(Number(pid)))
+      .map((pid) => `${pid} ${commandLine(Number(pid))}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.assertNothingRuns();
+    } finally {
+      for (const line of this.processes()) kill(Number(line.split(' ')[0]));
+      fs.rmSync(this.path, { recursive: true, force: true });
+    }
+  }
+
+  #isOurs(pid: number): boolean {
+    return commandLine(pid).includes(this.path) || this.#namespaces.has(namespaceOf(pid));
+  }
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await new Promise((done) => server.once('listening', done));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+/** Sends SIGKILL; that the process has ended already is fine. */
+export function kill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function connect(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.once('error', reject);
+    socket.once('connect', () => (socket.destroy(), resolve()));
+  });
+}
+
+/** Empty for a zombie and for a process that has ended meanwhile. */
+function commandLine(pid: number): string {
+  return read(() => fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '));
+}
+
+function namespaceOf(pid: number): string {
+  return read(() => fs.readlinkSync(`/proc/${pid}/ns/mnt`));
+}
+
+function read(look: () => string): string {
+  try {
+    return look();
+  } catch {
+    return '';
+  }
+}
