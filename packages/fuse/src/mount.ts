@@ -16,7 +16,8 @@ import { runProgram } from './run-program.ts';
 /** The filesystem type that mount tables show. */
 export const MOUNT_TYPE = 'fuse.rokka';
 
-interface Limits {
+/** What bounds a wait for a program. */
+export interface Limits {
   readonly timeoutMs: number;
   readonly clock: Clock;
 }

@@ -2,11 +2,12 @@
  * A filesystem at a mount point, for as long as it can keep its word: ties mount, device and session together and owns all
  * three. When the session fails, the mount is aborted and taken away; it is never resumed (session.ts says why).
  */
+import * as fs from 'node:fs';
 import { deadline, Deferred, describeError, type Clock } from '@rokka/kernel';
 import { Channel, type ReaderKind } from './channel.ts';
 import { fuseErrors } from './errors.ts';
 import type { FuseHandler } from './handler.ts';
-import { mount, unmount, type Mounted } from './mount.ts';
+import { mount, unmount, type Limits, type Mounted } from './mount.ts';
 import { FuseSession, type FuseStatistics } from './session.ts';
 
 export interface FuseServerOptions {
@@ -38,7 +39,7 @@ export type FuseEnd = { readonly kind: 'unmounted' } | { readonly kind: 'failed'
 
 export class FuseServer implements AsyncDisposable {
   readonly #options: FuseServerOptions;
-  readonly #limits: { timeoutMs: number; clock: Clock };
+  readonly #limits: Limits;
   readonly #mountPoint: string;
   readonly #channel: Channel;
   readonly #session: FuseSession;
@@ -66,7 +67,7 @@ export class FuseServer implements AsyncDisposable {
       source: options.source ?? 'rokka',
       device: options.device ?? '/dev/fuse',
     });
-    const server = new FuseServer(options, limits, mounted);
+    const server = await FuseServer.#begin(options, limits, mounted);
     try {
       await deadline(server.#session.begun, { what: 'FUSE INIT', ms: limits.timeoutMs, clock: limits.clock });
       return server;
@@ -76,11 +77,18 @@ export class FuseServer implements AsyncDisposable {
     }
   }
 
-  private constructor(
-    options: FuseServerOptions,
-    limits: { timeoutMs: number; clock: Clock },
-    mounted: Mounted,
-  ) {
+  /** A mount whose device cannot be read must not stay. */
+  static async #begin(options: FuseServerOptions, limits: Limits, mounted: Mounted): Promise<FuseServer> {
+    try {
+      return new FuseServer(options, limits, mounted);
+    } catch (error) {
+      fs.closeSync(mounted.fd);
+      await unmount(mounted.mountPoint, { ...limits, how: 'lazy' });
+      throw error;
+    }
+  }
+
+  private constructor(options: FuseServerOptions, limits: Limits, mounted: Mounted) {
     this.#options = options;
     this.#limits = limits;
     this.#mountPoint = mounted.mountPoint;
@@ -143,8 +151,20 @@ export class FuseServer implements AsyncDisposable {
     this.#channel.close();
     await this.#within('closing the device', this.#deviceClosed.promise);
     if (this.#failed) return;
-    const durable = this.#options.handler.syncAll();
-    if (durable) await this.#within('making the last writes durable', durable);
+    await this.#within('making the last writes durable', this.#makeDurable());
+  }
+
+  async #makeDurable(): Promise<void> {
+    const { handler } = this.#options;
+    for (;;) {
+      try {
+        return await handler.syncAll();
+      } catch (error) {
+        const ready = handler.readyAfter(error);
+        if (!ready) throw error;
+        await ready;
+      }
+    }
   }
 
   #onFailure(error: unknown): void {

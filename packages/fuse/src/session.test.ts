@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import { AssertionError, Deferred, isCoded } from '@rokka/kernel';
 import { ERRNO, IO_BYTES_MAX, O_DSYNC, OPCODE } from './protocol.ts';
 import { readBody, SessionBench, text, u32, u64, writeBody } from './testing/requests.ts';
-import { NotYet } from './testing/tiny-handler.ts';
+import { NotYet, Refusal } from './testing/tiny-handler.ts';
 
 const turn = () => new Promise<void>((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
 const INIT_BODY = u32(7, 45, 131_072, 0x7fffffff, 0xffff, ...new Array<number>(11).fill(0));
@@ -195,7 +195,32 @@ suite('failing stops', () => {
     assert.equal(bench.sent.length, before + 3);
   });
 
-  test('so does a page that cannot be had', async () => {
+  test('even where the error is one that a caller could be told', async () => {
+    const bench = new SessionBench();
+    bench.handler.durable = Promise.reject(new Refusal(ERRNO.ENOSPC));
+    bench.request(OPCODE.FSYNC, { body: FSYNC_BODY });
+    await turn();
+    assert.deepEqual(
+      bench.sent.map(({ errno }) => errno),
+      [ERRNO.EIO],
+    );
+    assert.equal(bench.told.length, 1);
+  });
+
+  test('a page that cannot be mapped is one caller’s error', async () => {
+    const bench = new SessionBench();
+    const ready = waitOnce(bench, 'lookup');
+    bench.request(OPCODE.LOOKUP, { body: text('a') });
+    ready.reject(new Refusal(ERRNO.ENOSPC));
+    await turn();
+    assert.deepEqual(
+      bench.sent.map(({ errno }) => errno),
+      [ERRNO.ENOSPC],
+    );
+    assert.deepEqual(bench.told, []);
+  });
+
+  test('a page that cannot be had fails everything, too', async () => {
     const bench = new SessionBench();
     const ready = waitOnce(bench, 'lookup');
     bench.request(OPCODE.LOOKUP, { body: text('a') });

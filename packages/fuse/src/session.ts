@@ -52,12 +52,6 @@ const NO_REPLY: ReadonlySet<number> = new Set([
   OPCODE.NOTIFY_REPLY,
 ]);
 
-interface Work {
-  readonly operation: Operation;
-  readonly request: FuseRequest;
-  readonly attempts: number;
-}
-
 export class FuseSession {
   readonly #options: FuseSessionOptions;
   readonly #context: OperationContext;
@@ -103,7 +97,7 @@ export class FuseSession {
       else if (opcode === OPCODE.BATCH_FORGET) this.#forgetAll(request);
       else {
         const operation = OPERATIONS.get(opcode);
-        if (operation) this.#run({ operation, request, attempts: 1 });
+        if (operation) this.#run(operation, request, 1);
         else this.#refuse(request, ERRNO.ENOSYS);
       }
     } catch (error) {
@@ -120,15 +114,14 @@ export class FuseSession {
     this.#options.onFailure(error);
   }
 
-  #run(work: Work): void {
-    const { request } = work;
+  #run(operation: Operation, request: FuseRequest, attempt: number): void {
     const reply = this.#reply.begin(request);
     let durable;
     try {
-      durable = work.operation(this.#context, request, reply);
+      durable = operation(this.#context, request, reply);
     } catch (error) {
       const ready = this.#context.handler.readyAfter(error);
-      if (ready) this.#runAfter(ready, work);
+      if (ready) this.#runAfter(ready, operation, request, attempt + 1);
       else this.#answerError(error, () => this.#refuse(request, this.#errnoOf(error)));
       return;
     }
@@ -136,27 +129,41 @@ export class FuseSession {
     else if (reply.length > 0) this.#options.send(reply.bytes, reply.length);
   }
 
-  #runAfter(ready: Promise<void>, { operation, request, attempts }: Work): void {
-    assert(
-      attempts < ATTEMPTS_MAX,
-      () => `${opcodeName(request.opcode)} is not ready after ${attempts} attempts`,
-    );
+  #runAfter(ready: Promise<void>, operation: Operation, request: FuseRequest, attempt: number): void {
+    const { opcode } = request;
+    assert(attempt < ATTEMPTS_MAX, () => `${opcodeName(opcode)} is not ready after ${attempt} attempts`);
     // The kernel's next request lands in the same buffer; what was copied once needs no second copy.
     const own = request === this.#request ? request.copy() : request;
     const header = this.#reply.begin(own).copy();
     const waiting = this.#waiting.enter({ reply: header, heldBytes: own.length });
-    this.#when(ready, waiting, () => this.#run({ operation, request: own, attempts: attempts + 1 }));
+    this.#when(ready, waiting, {
+      onReady: () => this.#run(operation, own, attempt),
+      onLost: (error) => this.#answerError(error, () => this.#refuse(own, this.#errnoOf(error))),
+    });
   }
 
-  /** The reply as it is now is sent when `durable` resolves; until then its buffer serves other requests. */
+  /**
+   * The reply as it is now is sent when `durable` resolves; until then its buffer serves other requests. A wait for durability
+   * that fails is never one caller's error alone: a second fsync must not succeed over what the first has lost.
+   */
   #answerAfter(durable: Promise<void>, reply: FuseReply): void {
     const bytes = reply.copy();
     const waiting = this.#waiting.enter({ reply: bytes, heldBytes: bytes.length });
-    this.#when(durable, waiting, () => this.#options.send(bytes, bytes.length));
+    this.#when(durable, waiting, {
+      onReady: () => this.#options.send(bytes, bytes.length),
+      onLost: (error) => {
+        this.#options.send(bytes, turnIntoError(bytes, ERRNO.EIO));
+        this.fail(error);
+      },
+    });
   }
 
-  #when(promise: Promise<void>, waiting: WaitingRequest, then: () => void): void {
-    const guarded = (action: () => void) => {
+  #when(
+    promise: Promise<void>,
+    waiting: WaitingRequest,
+    next: { onReady: () => void; onLost: (error: unknown) => void },
+  ): void {
+    const leaveAnd = (action: () => void) => {
       if (!this.#waiting.leave(waiting)) return;
       try {
         action();
@@ -165,14 +172,8 @@ export class FuseSession {
       }
     };
     promise.then(
-      () => guarded(then),
-      (error: unknown) =>
-        guarded(() =>
-          this.#answerError(error, () => {
-            if (waiting.reply)
-              this.#options.send(waiting.reply, turnIntoError(waiting.reply, this.#errnoOf(error)));
-          }),
-        ),
+      () => leaveAnd(next.onReady),
+      (error: unknown) => leaveAnd(() => next.onLost(error)),
     );
   }
 
@@ -233,7 +234,10 @@ export class FuseSession {
       const ready = handler.readyAfter(error);
       if (!ready) throw error;
       const waiting = this.#waiting.enter({ reply: undefined, heldBytes: 0 });
-      this.#when(ready, waiting, () => this.#tellForgotten(ino));
+      this.#when(ready, waiting, {
+        onReady: () => this.#tellForgotten(ino),
+        onLost: (error) => this.fail(error),
+      });
     }
   }
 }
