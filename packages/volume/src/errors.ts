@@ -13,6 +13,8 @@ export const volumeErrors = defineErrors({
   VOLUME_SEGMENT_LOST: (node: string, pg: number) =>
     `node ${node} has lost its segment of protection group ${pg}: it must come back as a new member, it is left out`,
   VOLUME_NODE_DOWN: (node: string) => `storage node ${node} is not connected`,
+  VOLUME_NODE_SILENT: (node: string, ms: number) =>
+    `storage node ${node} takes what it is sent and has answered nothing for ${ms} ms`,
   VOLUME_CLOSED: (id: string) => `volume ${id} is closed`,
   VOLUME_INTERRUPTED: (id: string) =>
     `volume ${id} was opened by someone else while it recovered; open it again`,

@@ -1,13 +1,5 @@
 /** One protection group as the writer holds it, and what it says to the group's six nodes. */
-import {
-  must,
-  type Epoch,
-  type Lsn,
-  type NodeId,
-  type PageNumber,
-  type PgIndex,
-  type VolumeId,
-} from '@rokka/kernel';
+import { must, type Epoch, type Lsn, type NodeId, type PgIndex, type VolumeId } from '@rokka/kernel';
 import { ReadRouter, type QuorumFormulas, type TruncationRange } from '@rokka/quorum';
 import {
   decodeSegmentState,
@@ -44,8 +36,10 @@ export class Group {
   readonly #coalesced: Lsn[];
   /** Members whose segment this writer has fenced since their link came up. */
   readonly #fenced = new Set<NodeId>();
-  /** The points of the last ship, so that a heartbeat is sent only when there is news. */
-  shippedVdl = 0 as Lsn;
+  /** Why a node that is up does not take part, for people. */
+  readonly unfencedReasons = new Map<NodeId, string>();
+  /** The VDL that all fenced members were told last, so that a heartbeat is sent only when there is news. */
+  announcedVdl = 0 as Lsn;
 
   constructor(options: {
     volume: VolumeId;
@@ -147,10 +141,6 @@ export class Group {
 
   head(volumeEpoch: Epoch): { volume: VolumeId; pg: PgIndex; volumeEpoch: Epoch; membershipEpoch: Epoch } {
     return this.#head(volumeEpoch);
-  }
-
-  firstPage(): PageNumber {
-    return firstPageOf(this.pg, this.#pagesPerGroup);
   }
 
   #head(volumeEpoch: Epoch) {

@@ -38,6 +38,8 @@ export interface NodeLinkEvents {
   onDown(link: NodeLink, reason: CodedError): void;
   onAck(link: NodeLink, ack: Ack): void;
   onRefused(link: NodeLink, refused: ShipRefused): void;
+  /** The send buffer has emptied. */
+  onDrain(link: NodeLink): void;
 }
 
 export class NodeLink implements AsyncDisposable {
@@ -47,6 +49,8 @@ export class NodeLink implements AsyncDisposable {
   readonly #reconnector: Reconnector;
   #caller: Caller | undefined;
   #up = false;
+  /** When the first message was sent that nothing has been heard since. */
+  #unansweredSinceMs: number | undefined;
   #lastError: CodedError | undefined;
 
   constructor(options: NodeLinkOptions) {
@@ -102,7 +106,16 @@ export class NodeLink implements AsyncDisposable {
 
   /** Sends a message that has no answer of its own. False where it cannot be taken: the node fills the hole by gossip. */
   send(type: number, parts: readonly Uint8Array[]): boolean {
-    return this.#caller?.connection.send(type, 0, parts) ?? false;
+    const sent = this.#caller?.connection.send(type, 0, parts) ?? false;
+    if (sent) this.#unansweredSinceMs ??= this.#options.clock.nowMs();
+    return sent;
+  }
+
+  /** A node that takes everything and says nothing is as good as gone; so is one whose other end vanished. */
+  closeWhenSilent(silenceMs: number): void {
+    if (this.#unansweredSinceMs === undefined) return;
+    if (this.#options.clock.nowMs() - this.#unansweredSinceMs < silenceMs) return;
+    this.#caller?.connection.close(volumeErrors.VOLUME_NODE_SILENT([this.node, silenceMs]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -117,11 +130,14 @@ export class NodeLink implements AsyncDisposable {
       isAnswer: (type) => type === MESSAGE.OK || type === MESSAGE.ERROR,
       rest: {
         onFrame: (_connection, frame) => {
+          this.#unansweredSinceMs = undefined;
           if (frame.type === MESSAGE.ACK) events.onAck(this, decodeAck(frame.body));
           else if (frame.type === MESSAGE.SHIP_REFUSED) events.onRefused(this, decodeShipRefused(frame.body));
         },
+        onDrain: () => events.onDrain(this),
         onClose: (_connection, reason) => {
           this.#caller = undefined;
+          this.#unansweredSinceMs = undefined;
           this.#lastError = reason;
           if (!this.#up) return;
           this.#up = false;

@@ -29,34 +29,34 @@ export class Outbox {
   }
 
   /** What the next ship takes: up to `limitBytes` of records, at least one run. Marks it as shipped. */
-  takeUnshipped(limitBytes: number): Uint8Array[] {
-    const parts: Uint8Array[] = [];
+  takeUnshipped(limitBytes: number): SealedRun[] {
+    const runs: SealedRun[] = [];
     let bytes = 0;
     while (this.#unshipped < this.#runs.length) {
       const run = this.#runs[this.#unshipped];
-      if (parts.length > 0 && bytes + run.bytes.length > limitBytes) break;
-      parts.push(run.bytes);
+      if (runs.length > 0 && bytes + run.bytes.length > limitBytes) break;
+      runs.push(run);
       bytes += run.bytes.length;
       this.#unshipped++;
     }
-    return parts;
+    return runs;
   }
 
-  /** Everything shipped above `scl`, in pieces of about `limitBytes`: for a member that came back. */
-  *shippedAbove(scl: Lsn, limitBytes: number): Generator<Uint8Array[]> {
-    let parts: Uint8Array[] = [];
+  /** Everything shipped above `scl`, in pieces of about `limitBytes`: for a member that came back or was behind. */
+  *shippedAbove(scl: Lsn, limitBytes: number): Generator<SealedRun[]> {
+    let runs: SealedRun[] = [];
     let bytes = 0;
     for (const run of this.#runs.slice(0, this.#unshipped)) {
       if (run.lastLsn <= scl) continue;
-      if (parts.length > 0 && bytes + run.bytes.length > limitBytes) {
-        yield parts;
-        parts = [];
+      if (runs.length > 0 && bytes + run.bytes.length > limitBytes) {
+        yield runs;
+        runs = [];
         bytes = 0;
       }
-      parts.push(run.bytes);
+      runs.push(run);
       bytes += run.bytes.length;
     }
-    if (parts.length > 0) yield parts;
+    if (runs.length > 0) yield runs;
   }
 
   /** The group is durable up to `pgcl`: forget what it covers. @returns the bytes freed */

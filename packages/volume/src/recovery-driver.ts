@@ -11,6 +11,7 @@ import {
   type TruncationRange,
   type VolumeStart,
 } from '@rokka/quorum';
+import type { SegmentState } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
@@ -20,6 +21,7 @@ const LOOK_AGAIN_MS = 20;
 /** After a member failed, so that a broken one is not asked in a tight loop. */
 const RETRY_MS = 200;
 const FENCE_TIMEOUT_MS = 3_000;
+const PASSING = /^(STORAGE|TRANSPORT|KERNEL|VOLUME_NODE|VOLUME_SEGMENT)_/;
 
 export interface RecoveryOptions {
   volumeId: string;
@@ -33,8 +35,12 @@ export interface RecoveryOptions {
   signal: AbortSignal;
   /** Makes the range durable in the registry under this epoch. @throws VOLUME_INTERRUPTED */
   decideRange(range: TruncationRange): Promise<void>;
-  /** Makes a segment that this node has never had, where the registry says so; else throws the node's error. */
-  createMissing(group: Group, link: NodeLink): Promise<void>;
+  /** Fences a member with `ranges`, making a segment that the registry says was never made. */
+  fence(
+    group: Group,
+    link: NodeLink,
+    options: { ranges: readonly TruncationRange[]; timeoutMs: number },
+  ): Promise<SegmentState>;
   onProgress?(text: string): void;
 }
 
@@ -51,6 +57,7 @@ class Driver {
   /** Members that have answered a fence with the decided range; a repair asks them again. */
   readonly #clipped = new Set<string>();
   readonly #fencedOnce = new Set<string>();
+  #copies = 0;
   #fatal: unknown;
 
   constructor(options: RecoveryOptions) {
@@ -79,7 +86,7 @@ class Driver {
       this.#askEverybody(rangeDecided);
       await Promise.race([...this.#busy.values(), clock.sleep(LOOK_AGAIN_MS)]);
     }
-    await Promise.allSettled(this.#busy.values());
+    // Whoever is still asked is not waited for: a silent node must not hold the volume up. Its answer changes nothing.
     return this.#recovery.start();
   }
 
@@ -94,7 +101,9 @@ class Driver {
         const repair = repairs.find(({ pg, member }) => pg === group.pg && member === node);
         if (repair) {
           const sources = repair.sources.map((source) => links.get(source as NodeId));
-          const from = sources.find((source) => source?.up);
+          const able = sources.filter((source) => source?.up === true);
+          // Each time another one: a source may refuse what the next one gives.
+          const from = able[this.#copies++ % Math.max(1, able.length)];
           if (from) this.#start(key, () => this.#copyAndFence(group, { ...repair, from, to: link }));
         } else if (!(rangeDecided ? this.#clipped : this.#fencedOnce).has(key)) {
           this.#start(key, () => this.#fence(group, link, { withRange: rangeDecided }));
@@ -106,10 +115,11 @@ class Driver {
   #start(key: string, work: () => Promise<void>): void {
     const done = work()
       .catch((error: unknown) => {
-        this.#notBeforeMs.set(key, this.#options.clock.nowMs() + RETRY_MS);
+        this.#rest(key);
         this.#clipped.delete(key);
-        // A member may fail and be asked again; what says that this recovery is over, or that the history is split, may not.
-        const passing = isCoded(error) && /^(STORAGE|TRANSPORT|KERNEL|VOLUME_NODE)_/.test(error.code);
+        // A member may fail and be asked again, and one that lost its segment is only one member less; what says that this
+        // recovery is over, or that the history is split, may not.
+        const passing = isCoded(error) && PASSING.test(error.code);
         if (isCoded(error, 'STORAGE_STALE_EPOCH')) this.#fatal = this.#fenced(error);
         else if (!passing) this.#fatal = error;
       })
@@ -118,18 +128,18 @@ class Driver {
   }
 
   async #fence(group: Group, link: NodeLink, options: { withRange: boolean }): Promise<void> {
-    const { volumeEpoch, createMissing } = this.#options;
     const ranges = options.withRange ? must(this.#recovery.decision()).ranges : this.#options.ranges;
-    const fence = () => group.fenceOn(link, volumeEpoch, ranges, { timeoutMs: FENCE_TIMEOUT_MS });
-    const state = await fence().catch(async (error: unknown) => {
-      if (!isCoded(error, 'STORAGE_NO_SEGMENT')) throw error;
-      await createMissing(group, link);
-      return fence();
-    });
+    const state = await this.#options.fence(group, link, { ranges, timeoutMs: FENCE_TIMEOUT_MS });
     this.#recovery.answered(group.pg, link.node, state);
     const key = `${group.pg}/${link.node}`;
+    // A damaged one may be filled by its peers, so it is asked again, after a while.
+    if (state.damaged) return this.#rest(key);
     this.#fencedOnce.add(key);
     if (options.withRange) this.#clipped.add(key);
+  }
+
+  #rest(key: string): void {
+    this.#notBeforeMs.set(key, this.#options.clock.nowMs() + RETRY_MS);
   }
 
   async #copyAndFence(

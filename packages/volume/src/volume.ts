@@ -9,29 +9,32 @@
  *   reached a write quorum are kept here and sent again.
  * - A volume that has failed stays failed: its owner must end, so that nothing goes on with writes that may be lost.
  */
-import { assert, must, type Clock, type CodedError, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
+import { must, type Clock, type CodedError, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
 import type { PageNumber, PgIndex, Random, VolumeId } from '@rokka/kernel';
 import { LsnAllocator, ProgressTracker, type VolumeStart } from '@rokka/quorum';
 import type { Registry } from '@rokka/registry';
-import { MESSAGE, type Ack, type ShipRefused } from '@rokka/storage';
+import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import type { Network } from '@rokka/transport';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
-import { placeMembers, type PlacedMember } from './geometry.ts';
-import { Group, SHIP_BYTES_MAX } from './group.ts';
+import { Fencer, fenceSegment } from './fencing.ts';
+import { placeMembers } from './geometry.ts';
+import { Group, type GroupPoints } from './group.ts';
+import { makeSegments } from './growth.ts';
 import { NodeLink, type NodeLinkEvents } from './node-link.ts';
 import { PageReader } from './page-reader.ts';
 import type { Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
 import { recoverVolume } from './recovery-driver.ts';
 import { Sealer } from './sealer.ts';
+import { Shipper } from './shipping.ts';
 import { VolumeState, type GroupRecord } from './volume-state.ts';
+import { describeGroup, type VolumeStatus } from './volume-status.ts';
 
 /** Undurable bytes at which writers wait. Holds the memory of a writer whose nodes are slow. */
 const OUTSTANDING_BYTES_MAX = 32 * 1024 * 1024;
-/** Nodes learn of progress with the next ship; where none follows, so much later. */
-const HEARTBEAT_MS = 250;
-const GROW_TIMEOUT_MS = 30_000;
+/** Records likewise. Far below what recovery allows for: a node must be able to list them in one answer. */
+const OUTSTANDING_RECORDS_MAX = 262_144;
 const RECOVER_TIMEOUT_MS = 600_000;
 
 export interface VolumeOptions {
@@ -51,31 +54,6 @@ export interface VolumeOptions {
   onFailed?(error: CodedError): void;
 }
 
-export interface VolumeStatus {
-  volumeId: string;
-  volumeEpoch: number;
-  vcl: number;
-  vdl: number;
-  lastLsn: number;
-  outstandingBytes: number;
-  shipped: { shippedBytes: number; shippedWrites: number };
-  groups: {
-    pg: number;
-    pgcl: number;
-    members: {
-      fenced: boolean;
-      bufferedBytes: number;
-      node: string;
-      zone: string;
-      kind: string;
-      up: boolean;
-      scl: number | undefined;
-      lagLsn: number | undefined;
-      error: string | undefined;
-    }[];
-  }[];
-}
-
 export class Volume implements AsyncRecordSink, AsyncDisposable {
   readonly #options: VolumeOptions;
   readonly #state: VolumeState;
@@ -87,17 +65,23 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   #tracker!: ProgressTracker;
   #allocator!: LsnAllocator;
   #sealer!: Sealer;
+  #shipper!: Shipper;
+  readonly #fencer: Fencer;
   #serving = false;
   #failure: CodedError | undefined;
-  #flushSoon = false;
   #growing: Promise<void> | undefined;
-  #cancelHeartbeat = () => {};
-  #shippedBytes = 0;
-  #shippedWrites = 0;
 
   private constructor(options: VolumeOptions, state: VolumeState) {
     this.#options = options;
     this.#state = state;
+    this.#fencer = new Fencer({
+      clock: options.clock,
+      state,
+      addressOf: options.addressOf,
+      isServing: () => this.#serving,
+      onFenced: (group, link, answer) => this.#onFenced(group, link, answer),
+      onTakenOver: (error) => this.#takenOver(error),
+    });
     this.#reader = new PageReader({
       clock: options.clock,
       random: options.random,
@@ -156,7 +140,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
         this.#tracker.allocated(run.pg, lsn, lsn === lastLsn);
       must(this.#groups[run.pg]).outbox.add(run);
     }
-    this.#flushLater();
+    this.#shipper.flushLater();
     return lastLsn as Ticket;
   }
 
@@ -190,6 +174,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   status(): VolumeStatus {
     const { volumeId, volumeEpoch } = this.#state.record;
+    const { shippedBytes, shippedWrites } = this.#shipper;
     return {
       volumeId,
       volumeEpoch,
@@ -197,36 +182,14 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       vdl: this.#tracker.vdl,
       lastLsn: this.applied,
       outstandingBytes: this.#allocator.outstandingBytes,
-      shipped: { shippedBytes: this.#shippedBytes, shippedWrites: this.#shippedWrites },
-      groups: this.#groups.map((group) => ({
-        pg: group.pg,
-        pgcl: this.#tracker.pgcl(group.pg),
-        members: group.members.map(({ node, zone, kind }, place) => {
-          const scl = this.#tracker.scl(group.pg, place);
-          const link = this.#links.get(node);
-          const lagLsn = scl === undefined ? undefined : Math.max(0, this.#tracker.lastLsnOf(group.pg) - scl);
-          const fenced = group.isFenced(node);
-          const bufferedBytes = link?.bufferedBytes ?? 0;
-          return {
-            fenced,
-            bufferedBytes,
-            node,
-            zone,
-            kind,
-            up: link?.up ?? false,
-            scl,
-            lagLsn,
-            error: link?.lastError?.code,
-          };
-        }),
-      })),
+      shipped: { shippedBytes, shippedWrites },
+      groups: this.#groups.map((group) => describeGroup(group, this.#links, this.#tracker)),
     };
   }
 
   /** Stops writing. What is not durable yet may be lost: wait for `whenDurable(applied)` first. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#fail(volumeErrors.VOLUME_CLOSED([this.#options.volumeId]), { quiet: true });
-    this.#cancelHeartbeat();
     await Promise.all([...this.#links.values()].map((link) => link[Symbol.asyncDispose]()));
   }
 
@@ -235,6 +198,8 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     for (const { node } of record.nodes) this.#links.set(node, this.#link(node));
     for (const group of record.groups) this.#groups.push(this.#group(group));
     const start = record.groups.length === 0 ? this.#firstStart() : await this.#recover();
+    // A node that takes part in nothing yet may have said meanwhile that another writer came.
+    this.#demandAlive();
     this.#tracker = new ProgressTracker({
       vdl: start.vdl,
       nextLsn: start.nextLsn,
@@ -247,7 +212,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#allocator = new LsnAllocator({
       nextLsn: start.nextLsn,
       outstandingBytesMax: this.#options.outstandingBytesMax ?? OUTSTANDING_BYTES_MAX,
-      allocationLimit: record.lsnAllocationLimitMax,
+      allocationLimit: Math.min(record.lsnAllocationLimitMax, OUTSTANDING_RECORDS_MAX),
     });
     this.#sealer = new Sealer({
       volumeEpoch: record.volumeEpoch,
@@ -255,9 +220,16 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       lastVolumeLsn: start.vdl,
       lastPgLsn: start.groups.map(({ lastLsn }) => lastLsn),
     });
+    this.#shipper = new Shipper({
+      clock: this.#options.clock,
+      volumeEpoch: record.volumeEpoch,
+      groups: this.#groups,
+      links: this.#links,
+      pointsOf: (group) => this.#points(group),
+      hasNews: (group) => this.#hasNews(group),
+    });
     this.#serving = true;
-    for (const link of this.#links.values()) if (link.up) void this.#fenceAll(link);
-    this.#heartbeat();
+    for (const link of this.#links.values()) this.#fenceAll(link);
     if (this.#groups.length === 0) await this.grow(1);
   }
 
@@ -268,7 +240,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   #recover(): Promise<VolumeStart> {
     const { record } = this.#state;
-    const { clock, recoverTimeoutMs, signal, onProgress } = this.#options;
+    const { clock, recoverTimeoutMs, signal, onProgress, addressOf } = this.#options;
     return recoverVolume({
       volumeId: record.volumeId,
       volumeEpoch: record.volumeEpoch,
@@ -280,7 +252,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       timeoutMs: recoverTimeoutMs ?? RECOVER_TIMEOUT_MS,
       signal: signal ?? new AbortController().signal,
       decideRange: (range) => this.#state.addRange(range),
-      createMissing: (group, link) => this.#createMissing(group, link),
+      fence: (group, link, how) => fenceSegment(group, link, { state: this.#state, addressOf, ...how }),
       ...(onProgress ? { onProgress } : {}),
     });
   }
@@ -288,9 +260,13 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   #link(node: NodeId): NodeLink {
     const { addressOf, cluster, network, clock, random } = this.#options;
     const events: NodeLinkEvents = {
-      onUp: (link) => void (this.#serving && this.#fenceAll(link)),
+      onUp: (link) => this.#fenceAll(link),
       onDown: (link) => {
         for (const group of this.#groups) group.markFenced(link.node, false);
+        if (this.#serving) this.#shipper.forget(link.node);
+      },
+      onDrain: (link) => {
+        if (this.#serving) this.#shipper.drained(link);
       },
       onAck: (link, ack) => this.#onAck(link, ack),
       onRefused: (link, refused) => this.#onRefused(link, refused),
@@ -308,158 +284,67 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     return { pg: group.pg, members, write: group.formulas.write };
   }
 
-  /** A node has come (back): fence each of its segments, learn where it stands, send it what may be nowhere else. */
-  async #fenceAll(link: NodeLink): Promise<void> {
-    await Promise.all(this.#groups.map((group) => this.#fenceOne(group, link)));
+  #fenceAll(link: NodeLink): void {
+    for (const group of this.#groups) this.#fencer.fence(group, link);
   }
 
-  async #fenceOne(group: Group, link: NodeLink): Promise<void> {
+  /** A member obeys (again): learn where it stands, send it what may be nowhere else. */
+  #onFenced(group: Group, link: NodeLink, answer: SegmentState): void {
     const place = group.placeOf(link.node);
-    if (place < 0 || group.isFenced(link.node)) return;
-    const { volumeEpoch } = this.#state.record;
-    try {
-      const fence = () => group.fenceOn(link, volumeEpoch, this.#state.record.truncationRanges);
-      const state = await fence().catch(async (error: unknown) => {
-        if (!isCoded(error, 'STORAGE_NO_SEGMENT')) throw error;
-        await this.#createMissing(group, link);
-        return fence();
-      });
-      // A damaged segment is unknown: what it would answer must not count, whatever it says.
-      if (state.damaged || !this.#serving || !link.up) return;
-      group.markFenced(link.node, true);
-      group.coalescedTo(place, state.coalesced);
-      for (const records of group.outbox.shippedAbove(state.scl, SHIP_BYTES_MAX))
-        this.#shipTo(group, link, records);
-      this.#progress(group, place, state.scl);
-    } catch (error) {
-      if (isCoded(error, 'STORAGE_STALE_EPOCH')) this.#fencedBy(error);
-      else if (!isCoded(error)) throw error;
-      // Anything else ends with the connection, and is tried again with the next one.
-      else if (link.up)
-        this.#options.clock.after(HEARTBEAT_MS, () => void (link.up && this.#fenceOne(group, link)));
-    }
-  }
-
-  async #createMissing(group: Group, link: NodeLink): Promise<void> {
-    const record = must(this.#state.record.groups[group.pg]);
-    // A node that is not on the list has had its segment: an empty one in its place would be a lie (amnesia).
-    if (!record.missing.includes(link.node)) {
-      throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
-    }
-    await group.createOn(link, this.#state.record.volumeEpoch, this.#options.addressOf);
-    await this.#state.madeMissing(group.pg, link.node);
+    group.coalescedTo(place, answer.coalesced);
+    this.#shipper.catchUp(group, link, answer.scl);
+    this.#progress(group, place, answer.scl);
   }
 
   /** Maps one more protection group: its segments first, at a write quorum; then the registry; only then may LSNs go there. */
   async #addGroup(): Promise<void> {
     const { record } = this.#state;
     const pg = this.#groups.length as PgIndex;
-    const members: PlacedMember[] = placeMembers(record.nodes, pg, record);
-    const group = this.#group({
-      pg,
-      membershipEpoch: 1 as GroupRecord['membershipEpoch'],
-      members,
-      missing: [],
-    });
-    const made = await this.#makeSegments(group);
-    const missing = members.map(({ node }) => node).filter((node) => !made.has(node));
-    await this.#state.addGroup({
-      pg,
-      membershipEpoch: 1 as GroupRecord['membershipEpoch'],
-      members,
-      missing,
-    });
-    this.#groups.push(group);
-    this.#sealer.addGroup();
-    const scls = new Map([...made].map((node) => [node as string, 0 as Lsn]));
-    this.#tracker.setGroup({ ...this.#tracked(group), lastLsn: 0 as Lsn, scls });
-    for (const link of this.#links.values()) if (link.up) void this.#fenceOne(group, link);
+    const membershipEpoch = 1 as GroupRecord['membershipEpoch'];
+    const members = placeMembers(record.nodes, pg, record);
+    const group = this.#group({ pg, membershipEpoch, members, missing: [] });
+    try {
+      const made = await this.#makeSegments(group);
+      const missing = members.map(({ node }) => node).filter((node) => !made.has(node));
+      await this.#state.addGroup({ pg, membershipEpoch, members, missing });
+      this.#demandAlive();
+      this.#groups.push(group);
+      this.#sealer.addGroup();
+      const scls = new Map([...made].map((node) => [node as string, 0 as Lsn]));
+      this.#tracker.setGroup({ ...this.#tracked(group), lastLsn: 0 as Lsn, scls });
+    } catch (error) {
+      const over = isCoded(error, 'STORAGE_STALE_EPOCH') || isCoded(error, 'VOLUME_INTERRUPTED');
+      throw over ? this.#takenOver(error) : error;
+    }
+    for (const link of this.#links.values()) this.#fencer.fence(group, link);
   }
 
-  async #makeSegments(group: Group): Promise<Set<NodeId>> {
-    const { clock, volumeId, addressOf } = this.#options;
-    const { volumeEpoch, truncationRanges } = this.#state.record;
-    const made = new Set<NodeId>();
-    const startedMs = clock.nowMs();
-    for (;;) {
-      this.#demandAlive();
-      const links = group.members.map(({ node }) => must(this.#links.get(node)));
-      const make = async (link: NodeLink) => {
+  #makeSegments(group: Group): Promise<ReadonlySet<NodeId>> {
+    const { clock, addressOf } = this.#options;
+    const { volumeId, volumeEpoch, truncationRanges } = this.#state.record;
+    return makeSegments(group, {
+      clock,
+      volumeId,
+      links: this.#links,
+      make: async (link) => {
         await group.createOn(link, volumeEpoch, addressOf);
         await group.fenceOn(link, volumeEpoch, truncationRanges);
-        made.add(link.node);
-      };
-      const outcomes = await Promise.allSettled(
-        links.filter((link) => link.up && !made.has(link.node)).map(make),
-      );
-      const stale = outcomes.find(
-        (one) => one.status === 'rejected' && isCoded(one.reason, 'STORAGE_STALE_EPOCH'),
-      );
-      if (stale?.status === 'rejected') this.#fencedBy(stale.reason as CodedError);
-      // All six if they are there; a write quorum is enough where some have stayed away for a while.
-      const waitedMs = clock.nowMs() - startedMs;
-      if (made.size === 6 || (made.size >= 4 && waitedMs > 1_000)) return made;
-      if (waitedMs > GROW_TIMEOUT_MS) {
-        throw volumeErrors.VOLUME_NO_QUORUM([volumeId, group.pg, made.size, GROW_TIMEOUT_MS]);
-      }
-      await clock.sleep(20);
-    }
-  }
-
-  #flushLater(): void {
-    if (this.#flushSoon) return;
-    this.#flushSoon = true;
-    this.#options.clock.soon(() => {
-      this.#flushSoon = false;
-      if (this.#failure) return;
-      for (const group of this.#groups) while (group.outbox.hasUnshipped) this.#ship(group);
+      },
+      demandAlive: () => this.#demandAlive(),
     });
   }
 
-  #ship(group: Group): void {
-    const records = group.outbox.takeUnshipped(SHIP_BYTES_MAX);
-    const head = group.shipHead(this.#state.record.volumeEpoch, this.#points(group));
-    const parts = [head, ...records];
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-    for (const { node } of group.members) {
-      const link = this.#links.get(node);
-      if (!link?.up || !group.isFenced(node) || !link.send(MESSAGE.SHIP, parts)) continue;
-      this.#shippedBytes += bytes;
-      this.#shippedWrites++;
-    }
-  }
-
-  #shipTo(group: Group, link: NodeLink, records: readonly Uint8Array[]): void {
-    group.ship(link, this.#state.record.volumeEpoch, this.#points(group), records);
-  }
-
-  #points(group: Group): { vdl: Lsn; pgmrpl: Lsn; logFloor: Lsn } {
+  #points(group: Group): GroupPoints {
     const vdl = this.#durable();
-    group.shippedVdl = vdl;
-    return {
-      vdl,
-      pgmrpl: this.#reader.points.pgmrpl(vdl),
-      logFloor: Math.min(
-        vdl,
-        group.logFloor((place) => this.#tracker.scl(group.pg, place)),
-      ) as Lsn,
-    };
+    const logFloor = group.logFloor((place) => this.#tracker.scl(group.pg, place));
+    const pgmrpl = this.#reader.points.pgmrpl(vdl);
+    return { vdl, pgmrpl, logFloor: Math.min(vdl, logFloor) as Lsn };
   }
 
-  #heartbeat(): void {
-    this.#cancelHeartbeat = this.#options.clock.after(HEARTBEAT_MS, () => {
-      if (this.#failure) return;
-      for (const group of this.#groups) {
-        // With something outstanding the heartbeat also asks again for acks, which are cumulative.
-        const waiting = this.#tracker.pgcl(group.pg) < this.#tracker.lastLsnOf(group.pg);
-        if (group.shippedVdl === this.#durable() && !waiting) continue;
-        const head = group.shipHead(this.#state.record.volumeEpoch, this.#points(group));
-        for (const { node } of group.members) {
-          if (group.isFenced(node)) this.#links.get(node)?.send(MESSAGE.SHIP, [head]);
-        }
-      }
-      this.#heartbeat();
-    });
+  #hasNews(group: Group): boolean {
+    const { pg, announcedVdl } = group;
+    const waiting = this.#tracker.pgcl(pg) < this.#tracker.lastLsnOf(pg);
+    return waiting || announcedVdl < this.#tracker.lastLsnAtOrBelow(pg, this.#durable());
   }
 
   #onAck(link: NodeLink, ack: Ack): void {
@@ -482,15 +367,14 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   }
 
   #onRefused(link: NodeLink, refused: ShipRefused): void {
-    if (refused.code === 'STORAGE_STALE_EPOCH') {
-      this.#fail(this.#fencedError(Number(refused.volumeEpoch)));
-      return;
-    }
-    // The node has not heard of this writer or of a range: fence it again, which tells it both.
+    if (refused.volume !== this.#state.record.volumeId) return;
+    if (refused.code === 'STORAGE_STALE_EPOCH') return this.#fail(this.#fencedError(refused.volumeEpoch));
+    // The node has not heard of this writer or of a range, or could not take it: fence it again, which tells it both.
     const group = this.#groups[refused.pg];
     if (!group) return;
     group.markFenced(link.node, false);
-    this.#options.clock.after(HEARTBEAT_MS, () => void (link.up && this.#fenceOne(group, link)));
+    group.unfencedReasons.set(link.node, refused.code);
+    this.#fencer.fenceLater(group, link);
   }
 
   #upLink(group: Group, place: number): NodeLink | undefined {
@@ -503,20 +387,22 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     return this.#tracker.vdl;
   }
 
-  #fencedBy(error: CodedError): never {
-    const fenced = this.#fencedError(Number(error.detail['volumeEpoch'] ?? 0));
-    this.#fail(fenced);
-    throw fenced;
+  /** @returns the error that everybody gets from here on */
+  #takenOver(cause: CodedError): CodedError {
+    this.#fail(this.#fencedError(Number(cause.detail['volumeEpoch'] ?? 0), cause));
+    return must(this.#failure);
   }
 
-  #fencedError(newer: number): CodedError {
+  #fencedError(newer: number, cause?: CodedError): CodedError {
     const { volumeId, volumeEpoch } = this.#state.record;
-    return volumeErrors.VOLUME_FENCED([volumeId, volumeEpoch, newer]);
+    // Where the registry told us, the other writer's epoch is unknown; it is at least the next one.
+    return volumeErrors.VOLUME_FENCED([volumeId, volumeEpoch, newer || volumeEpoch + 1], { cause });
   }
 
   #fail(error: CodedError, options: { quiet?: boolean } = {}): void {
     if (this.#failure) return;
     this.#failure = error;
+    if (this.#serving) this.#shipper.stop();
     this.#serving = false;
     this.#durability.fail(error);
     this.#room.fail(error);
@@ -524,7 +410,6 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   }
 
   #demandAlive(): void {
-    assert(!this.#failure || this.#failure instanceof Error);
     if (this.#failure) throw this.#failure;
   }
 }

@@ -1,0 +1,111 @@
+/**
+ * Fences members of protection groups for the writer of this volume epoch, and makes the segments that the registry says
+ * were never made.
+ *
+ * Invariant: a node leaves the registry's list of missing segments before anything that it says counts. Were it the
+ * other way round, a segment lost later would be taken for one that never was, and come back empty: amnesia (aurora.md
+ * trap 13).
+ */
+import { isCoded, must, type Clock, type CodedError, type NodeId } from '@rokka/kernel';
+import type { TruncationRange } from '@rokka/quorum';
+import type { SegmentState } from '@rokka/storage';
+import { volumeErrors } from './errors.ts';
+import type { Group } from './group.ts';
+import type { NodeLink } from './node-link.ts';
+import type { VolumeState } from './volume-state.ts';
+
+/** After a member refused, failed or said that it is damaged. Gossip heals what can be healed meanwhile. */
+const RETRY_MS = 250;
+
+/**
+ * Fences the segment on a node, with `ranges`, and reads its state in the same step.
+ * @throws the node's own errors, VOLUME_SEGMENT_LOST, VOLUME_INTERRUPTED, what NodeLink.call throws
+ */
+export async function fenceSegment(
+  group: Group,
+  link: NodeLink,
+  options: {
+    state: VolumeState;
+    addressOf: (node: NodeId) => string;
+    ranges: readonly TruncationRange[];
+    timeoutMs?: number;
+  },
+): Promise<SegmentState> {
+  const { state, addressOf, ranges, timeoutMs } = options;
+  const { volumeEpoch } = state.record;
+  const isMissing = () => must(state.record.groups[group.pg]).missing.includes(link.node);
+  const fence = () => group.fenceOn(link, volumeEpoch, ranges, timeoutMs === undefined ? {} : { timeoutMs });
+  try {
+    const answer = await fence();
+    if (!isMissing()) return answer;
+  } catch (error) {
+    if (!isCoded(error, 'STORAGE_NO_SEGMENT')) throw error;
+    // A node that is not on the list has had its segment: an empty one in its place would be a lie.
+    if (!isMissing()) throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg], { cause: error });
+    await group.createOn(link, volumeEpoch, addressOf);
+  }
+  await state.madeMissing(group.pg, link.node);
+  return fence();
+}
+
+export interface FencerOptions {
+  clock: Clock;
+  state: VolumeState;
+  addressOf(node: NodeId): string;
+  /** Whether fencing still has a purpose. */
+  isServing(): boolean;
+  /** The segment obeys this writer. */
+  onFenced(group: Group, link: NodeLink, answer: SegmentState): void;
+  /** Another writer has the volume: STORAGE_STALE_EPOCH or VOLUME_INTERRUPTED. */
+  onTakenOver(error: CodedError): void;
+}
+
+/** Keeps the members of a serving volume fenced: each of them when its node comes, and again until it obeys. */
+export class Fencer {
+  readonly #options: FencerOptions;
+  /** One fence at a time for a member: a node that refuses many ships is not asked as many times. */
+  readonly #busy = new Set<string>();
+
+  constructor(options: FencerOptions) {
+    this.#options = options;
+  }
+
+  fence(group: Group, link: NodeLink): void {
+    const key = `${group.pg}/${link.node}`;
+    const { isServing } = this.#options;
+    if (!isServing() || !link.up || group.isFenced(link.node) || this.#busy.has(key)) return;
+    if (group.placeOf(link.node) < 0) return;
+    this.#busy.add(key);
+    void this.#attempt(group, link).then((fenced) => {
+      this.#busy.delete(key);
+      if (!fenced) this.fenceLater(group, link);
+    });
+  }
+
+  fenceLater(group: Group, link: NodeLink): void {
+    if (this.#options.isServing() && link.up)
+      this.#options.clock.after(RETRY_MS, () => this.fence(group, link));
+  }
+
+  /** Answers whether the member obeys now. */
+  async #attempt(group: Group, link: NodeLink): Promise<boolean> {
+    const { state, addressOf, isServing, onFenced, onTakenOver } = this.#options;
+    try {
+      const ranges = state.record.truncationRanges;
+      const answer = await fenceSegment(group, link, { state, addressOf, ranges });
+      // A damaged segment is unknown: what it says must not count. Peers may fill it, so it is asked again.
+      group.unfencedReasons.set(link.node, answer.damaged ? 'damaged' : '');
+      if (answer.damaged || !isServing() || !link.up) return false;
+      group.markFenced(link.node, true);
+      onFenced(group, link, answer);
+      return true;
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      group.markFenced(link.node, false);
+      group.unfencedReasons.set(link.node, error.code);
+      const takenOver = isCoded(error, 'STORAGE_STALE_EPOCH') || isCoded(error, 'VOLUME_INTERRUPTED');
+      if (takenOver && isServing()) onTakenOver(error);
+      return false;
+    }
+  }
+}

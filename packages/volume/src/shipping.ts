@@ -1,0 +1,151 @@
+/**
+ * Takes records to the members: what has been appended by the end of a turn of the event loop leaves then, to all six,
+ * without a timer; what is appended while a node syncs goes into its next batch (P18 §2.2).
+ *
+ * Invariant: a record that has not reached a write quorum gets to every member that is there and obeys, sooner or later.
+ * A member whose send buffer was full is `behind`: it is sent nothing out of order, and catches up from the outbox as its
+ * buffer empties. Were the record merely skipped, one burst larger than all six buffers would leave it nowhere, and
+ * every commit after it would wait for ever. What the outbox has let go of is at a write quorum; gossip brings it.
+ */
+import { assert, must, type Clock, type Epoch, type Lsn, type NodeId } from '@rokka/kernel';
+import { MESSAGE } from '@rokka/storage';
+import { SHIP_BYTES_MAX, type Group, type GroupPoints } from './group.ts';
+import type { NodeLink } from './node-link.ts';
+
+/** Nodes learn of progress with the next ship; where none follows, so much later. */
+const HEARTBEAT_MS = 250;
+/** Groups that nobody writes to hear of the volume's progress less often; their log is dropped all the same. */
+const IDLE_HEARTBEATS = 8;
+/** Every ship is answered after the node's next sync. One that answers nothing for so long counts as gone (trap 26). */
+const SILENCE_MS = 10_000;
+
+export interface ShipperOptions {
+  clock: Clock;
+  volumeEpoch: Epoch;
+  groups: readonly Group[];
+  links: ReadonlyMap<NodeId, NodeLink>;
+  pointsOf(group: Group): GroupPoints;
+  /** Whether some record of the group is not at a write quorum yet, or is durable and not known to be by the members. */
+  hasNews(group: Group): boolean;
+}
+
+export class Shipper {
+  readonly #options: ShipperOptions;
+  /** For each node the groups in which it is behind, and the last LSN that it was sent. */
+  readonly #behind = new Map<NodeId, Map<Group, Lsn>>();
+  #flushSoon = false;
+  #stopped = false;
+  #heartbeats = 0;
+  #cancelHeartbeat = () => {};
+  shippedBytes = 0;
+  shippedWrites = 0;
+
+  constructor(options: ShipperOptions) {
+    this.#options = options;
+    this.#heartbeat();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelHeartbeat();
+  }
+
+  flushLater(): void {
+    if (this.#flushSoon) return;
+    this.#flushSoon = true;
+    this.#options.clock.soon(() => {
+      this.#flushSoon = false;
+      if (this.#stopped) return;
+      for (const group of this.#options.groups) while (group.outbox.hasUnshipped) this.#ship(group);
+    });
+  }
+
+  /** The member has everything up to `scl` and may lack the rest: a fence has just said so. */
+  catchUp(group: Group, link: NodeLink, scl: Lsn): void {
+    this.#markBehind(group, link.node, scl);
+    // The points first, and even where no record follows: coalescing on a node that comes back waits for them.
+    link.send(MESSAGE.SHIP, [this.#headFor(group)]);
+    this.#resume(group, link);
+  }
+
+  /** The node's send buffer is empty. */
+  drained(link: NodeLink): void {
+    for (const group of this.#behind.get(link.node)?.keys() ?? []) this.#resume(group, link);
+  }
+
+  /** The connection is gone; the next one begins with fences. */
+  forget(node: NodeId): void {
+    this.#behind.delete(node);
+  }
+
+  #ship(group: Group): void {
+    const runs = group.outbox.takeUnshipped(SHIP_BYTES_MAX);
+    const parts = [this.#announce(group), ...runs.map(({ bytes }) => bytes)];
+    const before = (must(runs[0]).firstLsn - 1) as Lsn;
+    for (const { node } of group.members) {
+      const link = this.#options.links.get(node);
+      if (!link?.up || !group.isFenced(node) || this.#behind.get(node)?.has(group)) continue;
+      if (!this.#send(link, parts)) this.#markBehind(group, node, before);
+    }
+  }
+
+  /** Sends what the member was not sent yet, as much as its buffer takes. */
+  #resume(group: Group, link: NodeLink): void {
+    const groups = must(this.#behind.get(link.node));
+    const sentThrough = must(groups.get(group));
+    for (const runs of group.outbox.shippedAbove(sentThrough, SHIP_BYTES_MAX)) {
+      if (!this.#send(link, [this.#headFor(group), ...runs.map(({ bytes }) => bytes)])) return;
+      groups.set(group, must(runs.at(-1)).lastLsn);
+    }
+    groups.delete(group);
+    if (groups.size === 0) this.#behind.delete(link.node);
+  }
+
+  #send(link: NodeLink, parts: readonly Uint8Array[]): boolean {
+    if (!link.send(MESSAGE.SHIP, parts)) return false;
+    this.shippedBytes += parts.reduce((sum, part) => sum + part.length, 0);
+    this.shippedWrites++;
+    return true;
+  }
+
+  #markBehind(group: Group, node: NodeId, sentThrough: Lsn): void {
+    const groups = this.#behind.get(node) ?? new Map<Group, Lsn>();
+    this.#behind.set(node, groups.set(group, sentThrough));
+  }
+
+  #headFor(group: Group): Uint8Array {
+    return group.shipHead(this.#options.volumeEpoch, this.#options.pointsOf(group));
+  }
+
+  #heartbeat(): void {
+    this.#cancelHeartbeat = this.#options.clock.after(HEARTBEAT_MS, () => {
+      assert(!this.#stopped, 'a heartbeat after the end');
+      this.#heartbeats++;
+      for (const link of this.#options.links.values()) {
+        link.closeWhenSilent(SILENCE_MS);
+        // A buffer that was empty when a frame did not fit reports no drain.
+        if (this.#behind.has(link.node) && link.bufferedBytes === 0) this.drained(link);
+      }
+      for (const group of this.#options.groups) this.#tell(group);
+      this.#heartbeat();
+    });
+  }
+
+  /** With something outstanding this also asks again for acks, which are cumulative. */
+  #tell(group: Group): void {
+    const { hasNews, pointsOf, links } = this.#options;
+    if (!hasNews(group)) {
+      const idle = group.announcedVdl === pointsOf(group).vdl;
+      if (idle || this.#heartbeats % IDLE_HEARTBEATS !== 0) return;
+    }
+    const head = [this.#announce(group)];
+    for (const { node } of group.members) if (group.isFenced(node)) links.get(node)?.send(MESSAGE.SHIP, head);
+  }
+
+  /** What is told to all members from here on. */
+  #announce(group: Group): Uint8Array {
+    const points = this.#options.pointsOf(group);
+    group.announcedVdl = points.vdl;
+    return group.shipHead(this.#options.volumeEpoch, points);
+  }
+}

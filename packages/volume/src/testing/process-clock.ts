@@ -1,0 +1,62 @@
+/** The clock of one process among several on a common clock, so that a test can pause it or end it. */
+import type { Clock } from '@rokka/kernel';
+
+export class ProcessClock implements Clock {
+  readonly #clock: Clock;
+  #ended = false;
+  #paused = false;
+  #due: (() => void)[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  wallMs(): number {
+    return this.#clock.wallMs();
+  }
+
+  nowMs(): number {
+    return this.#clock.nowMs();
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const timer = { cancelled: false };
+    const fire = () => {
+      if (this.#ended || timer.cancelled) return;
+      if (this.#paused) this.#due.push(fire);
+      else run();
+    };
+    const cancel = this.#clock.after(delayMs, fire);
+    return () => {
+      timer.cancelled = true;
+      cancel();
+    };
+  }
+
+  soon(run: () => void): void {
+    this.after(0, run);
+  }
+
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason as Error);
+      const cancel = this.after(delayMs, resolve);
+      signal?.addEventListener('abort', () => (cancel(), reject(signal.reason as Error)), { once: true });
+    });
+  }
+
+  /** The process was killed: none of its timers fires any more. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /** What fell due meanwhile runs now, late and all at once, as after a SIGCONT. */
+  resume(): void {
+    this.#paused = false;
+    for (const fire of this.#due.splice(0)) fire();
+  }
+}
