@@ -33,6 +33,14 @@ export interface CoalescerOptions {
 const SLICE_MS = 1;
 /** While the backlog is twice what it should be, keeping up comes before latency. */
 const HURRIED_SLICE_MS = 4;
+/**
+ * After a slice the node leaves the processor alone for so many times as long as the slice took: commits share it with
+ * this work, and they come first (P17 §3.3). In a hurry it waits less, far behind not at all.
+ */
+const REST_FACTOR = 4;
+const HURRIED_REST_FACTOR = 1;
+const REST_MS_MAX = 50;
+const FAR_BEHIND = 4;
 /** Steps of each kind in a slice; the clock is looked at between them. */
 const SLICE_RECORDS = 4_096;
 const SLICE_PAGES = 128;
@@ -117,27 +125,42 @@ export class Coalescer {
     this.#work = { segment, goal, ordinal, lsn, pages: new Set(), rest: undefined, staged: undefined };
   }
 
-  #schedule(): void {
+  /** The next slice: at the end of this turn, or when the node has rested from one that took `tookMs`. */
+  #schedule(tookMs = 0): void {
     if (this.#scheduled || this.#closed) return;
     this.#scheduled = true;
-    this.#options.clock.soon(() => {
+    const run = () => {
       this.#scheduled = false;
-      this.#slice();
-    });
+      const startedMs = this.#options.clock.nowMs();
+      if (this.#slice()) this.#schedule(this.#options.clock.nowMs() - startedMs);
+    };
+    const restMs = Math.min(REST_MS_MAX, tookMs * this.#restFactor());
+    if (restMs < 1) this.#options.clock.soon(run);
+    else this.#options.clock.after(restMs, run, { keepAlive: true });
   }
 
-  #slice(): void {
+  #restFactor(): number {
+    const behind = (this.#work?.segment.uncoalescedBytes ?? 0) / this.#options.segmentLogBytes;
+    if (behind > FAR_BEHIND) return 0;
+    return behind > 2 ? HURRIED_REST_FACTOR : REST_FACTOR;
+  }
+
+  /** Does one slice of the work. Answers whether the next one may follow by itself. */
+  #slice(): boolean {
     const work = this.#work;
-    if (!work || this.#closed) return;
+    if (!work || this.#closed) return false;
     try {
       // Once its number may stand in the table, a generation is carried through even then.
-      if (work.segment.damaged && !work.staged) return this.#abandon();
-      if (!work.rest) this.#measure(work);
-      else if (this.#makePages(work, work.rest) && this.#staged(work).finish()) return this.#commit(work);
+      if (work.segment.damaged && !work.staged) this.#abandon();
+      else if (!work.rest) {
+        this.#measure(work);
+        return true;
+      } else if (!this.#makePages(work, work.rest) || !this.#staged(work).finish()) return true;
+      else this.#commit(work);
     } catch (error) {
-      return this.#failed(work, error);
+      this.#failed(work, error);
     }
-    this.#schedule();
+    return false;
   }
 
   /** Finds how far the generation goes. */
