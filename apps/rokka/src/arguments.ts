@@ -43,12 +43,15 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (positionals.length > 1) {
     throw rokkaErrors.ROKKA_BAD_FLAG([`one command at a time, not ${positionals.join(' ')}`]);
   }
+  const data = values.data ?? process.env['ROKKA_DATA'] ?? '.rokka';
+  // An empty variable in a script would otherwise mean the directory where one happens to be.
+  if (data === '') throw rokkaErrors.ROKKA_BAD_VALUE(['data', "''", 'the path of a directory']);
   const engine = ENGINES.find((name) => name === (values.engine ?? 'auto'));
   if (!engine)
     throw rokkaErrors.ROKKA_BAD_VALUE(['engine', String(values.engine), `one of ${ENGINES.join(', ')}`]);
   return {
     command: positionals[0] ?? 'help',
-    dataDirectory: path.resolve(values.data ?? process.env['ROKKA_DATA'] ?? '.rokka'),
+    dataDirectory: path.resolve(data),
     port: wholeNumber('port', values.port ?? '5432', { least: 1, most: 65_535 }),
     engine,
     postgres: values.postgres === undefined ? undefined : path.resolve(values.postgres),

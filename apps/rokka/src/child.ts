@@ -1,6 +1,8 @@
 /**
  * One supervised child process: started, watched, started again with a growing pause when it ends by itself, stopped
  * within a deadline. It talks over Node's own channel; when the supervisor dies the channel closes, and the child ends.
+ * It has a session of its own: Ctrl-C and a hang-up in the terminal reach the supervisor alone, which knows the order of
+ * ending.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { assert, type Clock, CodedError, Deferred } from '@rokka/kernel';
@@ -11,9 +13,14 @@ export type ChildMessage =
   | { kind: 'ready'; detail?: unknown }
   | { kind: 'progress'; text: string }
   | { kind: 'log'; level: 'info' | 'warn' | 'error'; text: string }
-  /** The child is about to end. `final`: starting it again would be wrong or useless. */
-  | { kind: 'failed'; code: string; message: string; final: boolean }
+  | { kind: 'failed'; code: string; message: string; final: Finality }
   | { kind: 'status'; id: number; status: unknown };
+
+/**
+ * The child is about to end. Starting it again would be wrong or useless: `always`; as long as it was never ready, because
+ * then a person waits for the answer: `at-first`; `never`.
+ */
+export type Finality = 'never' | 'at-first' | 'always';
 
 /** What a child is told. */
 export type ParentMessage = { kind: 'stop' } | { kind: 'status'; id: number };
@@ -38,6 +45,8 @@ const PAUSE_MS_MAX = 5_000;
 const WELL_AFTER_MS = 30_000;
 const STATUS_TIMEOUT_MS = 2_000;
 const STDERR_BYTES_KEPT = 4_000;
+/** What the child said last arrives after its end, unless a process of its own holds the stream. */
+const LAST_WORDS_MS = 1_000;
 
 export class SupervisedChild implements AsyncDisposable {
   readonly #options: ChildOptions;
@@ -49,7 +58,9 @@ export class SupervisedChild implements AsyncDisposable {
   #ready = false;
   #firstReady = new Deferred<void>();
   #ended = new Deferred<void>();
-  #failure: { code: string; message: string; final: boolean } | undefined;
+  #wasReady = false;
+  #killed = false;
+  #failure: { code: string; message: string; final: Finality } | undefined;
   #stderr = '';
   #cancelPause = () => {};
   readonly #questions = new Map<number, Deferred<unknown>>();
@@ -65,7 +76,7 @@ export class SupervisedChild implements AsyncDisposable {
 
   /** Undefined while it is not running. */
   get pid(): number | undefined {
-    return this.#child?.exitCode === null ? this.#child.pid : undefined;
+    return isAlive(this.#child) ? this.#child.pid : undefined;
   }
 
   get restarts(): number {
@@ -104,7 +115,7 @@ export class SupervisedChild implements AsyncDisposable {
     this.#cancelPause();
     this.#firstReady.reject(rokkaErrors.ROKKA_STOPPED([this.#options.name]));
     const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (!child) return;
     if (child.connected) child.send({ kind: 'stop' } satisfies ParentMessage, () => {});
     const cancel = this.#options.clock.after(this.#options.stopTimeoutMs, () => {
       this.#options.onLog(
@@ -116,6 +127,14 @@ export class SupervisedChild implements AsyncDisposable {
     await this.#ended.promise.finally(cancel);
   }
 
+  /** Ends it without asking. Dispose it as well. */
+  kill(): void {
+    this.#stopping = true;
+    this.#killed = true;
+    this.#cancelPause();
+    this.#child?.kill('SIGKILL');
+  }
+
   #spawn(): void {
     const { command, args, env } = this.#options.command();
     this.#ended = new Deferred<void>();
@@ -123,22 +142,30 @@ export class SupervisedChild implements AsyncDisposable {
     this.#stderr = '';
     this.#startedMs = this.#options.clock.nowMs();
     const child = spawn(command, args, {
-      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, ...env },
+      detached: true,
     });
     this.#child = child;
     child.stderr?.on('data', (bytes: Buffer) => {
       this.#stderr = (this.#stderr + bytes.toString()).slice(-STDERR_BYTES_KEPT);
     });
     child.on('message', (message) => this.#onMessage(message as ChildMessage));
-    child.on('error', (error) => this.#onEnd(`cannot be started: ${error.message}`));
-    child.on('exit', (code, signal) => this.#onEnd(signal ? `killed by ${signal}` : `exit status ${code}`));
+    child.on('error', (error) => {
+      if (child.pid === undefined) this.#onEnd(child, `cannot be started: ${error.message}`);
+    });
+    child.on('exit', (code, signal) => {
+      const how = signal ? `killed by ${signal}` : `exit status ${code}`;
+      const cancel = this.#options.clock.after(LAST_WORDS_MS, () => this.#onEnd(child, how));
+      child.once('close', () => (cancel(), this.#onEnd(child, how)));
+    });
   }
 
   #onMessage(message: ChildMessage): void {
     switch (message.kind) {
       case 'ready':
         this.#ready = true;
+        this.#wasReady = true;
         this.#firstReady.resolve();
         this.#options.onReady?.(message.detail);
         break;
@@ -157,20 +184,26 @@ export class SupervisedChild implements AsyncDisposable {
     }
   }
 
-  #onEnd(how: string): void {
-    if (!this.#child) return;
+  #onEnd(child: ChildProcess, how: string): void {
+    if (this.#child !== child) return;
     this.#child = undefined;
     this.#ready = false;
-    this.#ended.resolve();
-    if (this.#stopping) return;
+    for (const question of this.#questions.values()) question.resolve(undefined);
     const { clock, name, onLog, onFinal } = this.#options;
     const why = this.#failure
       ? this.#failure.message
       : [how, lastLine(this.#stderr)].filter(Boolean).join('; ');
+    // For whoever looks for the reason of a mistake of ours: the log has all of it, people get one line.
+    if (this.#stderr) onLog('info', `${name} said: ${this.#stderr}`);
+    if (this.#stopping && !this.#killed && how !== 'exit status 0')
+      onLog('warn', `${name} did not stop in good order: ${why}`);
+    this.#ended.resolve();
+    if (this.#stopping) return;
     const error = this.#failure
       ? new CodedError(this.#failure.code, this.#failure.message)
       : rokkaErrors.ROKKA_CHILD_FAILED([name, why]);
-    if (this.#failure?.final) {
+    const final = this.#failure?.final ?? 'never';
+    if (final === 'always' || (final === 'at-first' && !this.#wasReady)) {
       this.#firstReady.reject(error);
       onFinal?.(error);
       return;
@@ -187,6 +220,10 @@ export class SupervisedChild implements AsyncDisposable {
     );
     this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_MS_MAX);
   }
+}
+
+function isAlive(child: ChildProcess | undefined): child is ChildProcess {
+  return child !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
 function lastLine(text: string): string {

@@ -1,7 +1,7 @@
 /** How `status` and `stop` talk to a running `up`: one request and one answer over a socket in the data directory. */
-import { CodedError, isCoded, systemClock } from '@rokka/kernel';
+import { isCoded, systemClock } from '@rokka/kernel';
 import { Caller, type Listener, unixNetwork } from '@rokka/transport';
-import { dataPaths } from './data-directory.ts';
+import { dataPaths, holderOf, isHeld } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 
 export const CONTROL = { STATUS: 1, STOP: 2, OK: 100, ERROR: 101 } as const;
@@ -33,7 +33,7 @@ export function listenForControl(directory: string, handlers: ControlHandlers): 
   }));
 }
 
-/** @throws ROKKA_NOT_RUNNING */
+/** @throws ROKKA_NOT_RUNNING, ROKKA_STARTING, ROKKA_CONTROL_FAILED */
 export async function askControl<T>(directory: string, type: number): Promise<T> {
   let caller: Caller;
   try {
@@ -43,13 +43,15 @@ export async function askControl<T>(directory: string, type: number): Promise<T>
     });
   } catch (error) {
     if (!isCoded(error, 'TRANSPORT_UNREACHABLE')) throw error;
-    throw rokkaErrors.ROKKA_NOT_RUNNING([directory], { cause: error });
+    const { ROKKA_STARTING, ROKKA_NOT_RUNNING } = rokkaErrors;
+    if (isHeld(directory)) throw ROKKA_STARTING([directory, holderOf(directory)], { cause: error });
+    throw ROKKA_NOT_RUNNING([directory], { cause: error });
   }
   try {
     const answer = await caller.call(type, [], { timeoutMs: TIMEOUT_MS });
     const value = JSON.parse(Buffer.from(answer.body).toString()) as T;
     if (answer.type === CONTROL.ERROR) {
-      throw new CodedError('ROKKA_CONTROL', (value as { message: string }).message);
+      throw rokkaErrors.ROKKA_CONTROL_FAILED([directory, (value as { message: string }).message]);
     }
     return value;
   } finally {

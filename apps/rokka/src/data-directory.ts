@@ -11,10 +11,12 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { type Random } from '@rokka/kernel';
+import { isCoded, type Random } from '@rokka/kernel';
 import { rokkaErrors } from './errors.ts';
 
 export const DATA_FORMAT = 1;
+/** What a start that was killed early may leave: the identity is made under the lock, before anything else. */
+const EARLY_FILES = /^(lock\.sqlite|rokka\.json\.new)/;
 
 export class DataDirectory implements Disposable {
   readonly path: string;
@@ -34,17 +36,22 @@ export class DataDirectory implements Disposable {
   static open(directory: string, random: Random): DataDirectory {
     return translated(directory, () => {
       fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-      const known = readIdentity(directory);
-      if (!known && fs.readdirSync(directory).some((name) => !name.startsWith('lock.sqlite'))) {
-        throw rokkaErrors.ROKKA_DATA_FOREIGN([directory]);
-      }
+      // Looked at twice: before, so that nothing is put into a stranger's directory; and under the lock, where it holds.
+      if (readIdentity(directory) === undefined) requireEmpty(directory);
       const lock = takeLock(directory);
-      for (const part of ['nodes', 'secrets', 'run', 'run/postgres']) {
-        fs.mkdirSync(path.join(directory, part), { recursive: true, mode: 0o700 });
+      try {
+        const known = readIdentity(directory);
+        if (known === undefined) requireEmpty(directory);
+        const cluster = known ?? writeIdentity(directory, random.hex(16));
+        for (const part of ['run', 'nodes', 'secrets', 'run/postgres']) {
+          fs.mkdirSync(path.join(directory, part), { recursive: true, mode: 0o700 });
+        }
+        fs.writeFileSync(path.join(directory, 'run', 'holder'), String(process.pid), { mode: 0o600 });
+        return new DataDirectory(directory, cluster, lock);
+      } catch (error) {
+        lock.close();
+        throw error;
       }
-      const cluster = known ?? writeIdentity(directory, random.hex(16));
-      fs.writeFileSync(path.join(directory, 'run', 'holder'), String(process.pid));
-      return new DataDirectory(directory, cluster, lock);
     });
   }
 
@@ -69,15 +76,18 @@ export const dataPaths = {
 /** The cluster id, or undefined where there is no data directory yet. */
 export function readIdentity(directory: string): string | undefined {
   const file = path.join(directory, 'rokka.json');
-  if (!fs.existsSync(file)) return undefined;
+  const text = translated(file, () => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined));
+  if (text === undefined) return undefined;
   let parsed: { format?: unknown; cluster?: unknown };
   try {
-    parsed = JSON.parse(fs.readFileSync(file, 'utf8')) as typeof parsed;
+    // Spread, because `null` is JSON as well.
+    parsed = { ...(JSON.parse(text) as typeof parsed | null) };
   } catch (error) {
     throw rokkaErrors.ROKKA_DATA_CORRUPT([file, 'not JSON'], { cause: error });
   }
+  if (parsed.format === undefined) throw rokkaErrors.ROKKA_DATA_CORRUPT([file, 'no format']);
   if (parsed.format !== DATA_FORMAT) {
-    throw rokkaErrors.ROKKA_DATA_VERSION([directory, String(parsed.format), DATA_FORMAT]);
+    throw rokkaErrors.ROKKA_DATA_VERSION([directory, JSON.stringify(parsed.format), DATA_FORMAT]);
   }
   if (typeof parsed.cluster !== 'string') throw rokkaErrors.ROKKA_DATA_CORRUPT([file, 'no cluster id']);
   return parsed.cluster;
@@ -85,27 +95,60 @@ export function readIdentity(directory: string): string | undefined {
 
 function writeIdentity(directory: string, cluster: string): string {
   const file = path.join(directory, 'rokka.json');
-  const fd = fs.openSync(`${file}.new`, 'w', 0o600);
-  fs.writeSync(fd, `${JSON.stringify({ format: DATA_FORMAT, cluster })}\n`);
-  fs.fsyncSync(fd);
-  fs.closeSync(fd);
-  fs.renameSync(`${file}.new`, file);
+  writeDurably(file, `${JSON.stringify({ format: DATA_FORMAT, cluster })}\n`);
   return cluster;
 }
 
-function takeLock(directory: string): DatabaseSync {
-  const lock = new DatabaseSync(path.join(directory, 'lock.sqlite'));
+/** Whole or not at all, for its owner only, and on the disk when it returns. */
+export function writeDurably(file: string, text: string): void {
+  fs.writeFileSync(`${file}.new`, text, { mode: 0o600, flush: true });
+  fs.renameSync(`${file}.new`, file);
+  const directory = fs.openSync(path.dirname(file), 'r');
   try {
-    lock.exec('PRAGMA journal_mode = DELETE; PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
+    fs.fsyncSync(directory);
+  } finally {
+    fs.closeSync(directory);
+  }
+}
+
+function requireEmpty(directory: string): void {
+  if (fs.readdirSync(directory).every((name) => EARLY_FILES.test(name))) return;
+  // Another start may have been faster: then the identity is there by now.
+  if (readIdentity(directory) === undefined) throw rokkaErrors.ROKKA_DATA_FOREIGN([directory]);
+}
+
+function takeLock(directory: string): DatabaseSync {
+  const file = path.join(directory, 'lock.sqlite');
+  const lock = new DatabaseSync(file);
+  try {
+    // Patient enough for whoever only looks whether it is held.
+    lock.exec('PRAGMA busy_timeout = 200; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
     lock.close();
-    if (!/locked|busy/i.test(String(error))) throw error;
+    if (sqliteCode(error) !== SQLITE.BUSY) throw error;
     throw rokkaErrors.ROKKA_DATA_HELD([directory, holderOf(directory)], { cause: error });
   }
 }
 
-function holderOf(directory: string): number {
+/** Whether a supervisor works on it. Its lock tells, never a process id: those come back, and zombies keep theirs. */
+export function isHeld(directory: string): boolean {
+  const file = path.join(directory, 'lock.sqlite');
+  if (!fs.existsSync(file)) return false;
+  let lock: DatabaseSync | undefined;
+  try {
+    lock = new DatabaseSync(file, { readOnly: true, timeout: 0 });
+    lock.prepare('SELECT count(*) FROM sqlite_schema').get();
+    return false;
+  } catch (error) {
+    return sqliteCode(error) === SQLITE.BUSY;
+  } finally {
+    lock?.close();
+  }
+}
+
+/** The process that holds the directory, or last did; 0 where nobody is known. */
+export function holderOf(directory: string): number {
   try {
     return Number(fs.readFileSync(path.join(directory, 'run', 'holder'), 'utf8'));
   } catch {
@@ -113,15 +156,33 @@ function holderOf(directory: string): number {
   }
 }
 
-function translated<T>(directory: string, run: () => T): T {
+/** Primary result codes (sqlite.org/rescode.html). */
+const SQLITE = { BUSY: 5, CORRUPT: 11, FULL: 13, NOTADB: 26 } as const;
+
+/** Undefined for what is no error of SQLite. */
+function sqliteCode(error: unknown): number | undefined {
+  const { errcode } = error as { errcode?: unknown };
+  return typeof errcode === 'number' ? errcode & 0xff : undefined;
+}
+
+/** The system's words become ours, which name the way out. */
+export function translated<T>(directory: string, run: () => T): T {
   try {
     return run();
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST'].includes(code)) {
-      throw rokkaErrors.ROKKA_DATA_PERMISSION([directory, code], { cause: error });
+  } catch (cause) {
+    if (isCoded(cause)) throw cause;
+    const sqlite = sqliteCode(cause);
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOSPC' || code === 'EDQUOT' || sqlite === SQLITE.FULL) {
+      throw rokkaErrors.ROKKA_DISK_FULL([directory], { cause });
     }
-    if (code === 'ENOSPC') throw rokkaErrors.ROKKA_DISK_FULL([directory], { cause: error });
-    throw error;
+    if (sqlite === SQLITE.NOTADB || sqlite === SQLITE.CORRUPT) {
+      throw rokkaErrors.ROKKA_DATA_CORRUPT([`${directory}/lock.sqlite`, message], { cause });
+    }
+    if (sqlite !== undefined) throw rokkaErrors.ROKKA_DATA_PERMISSION([directory, message], { cause });
+    if (code?.startsWith('E') && !code.startsWith('ERR_')) {
+      throw rokkaErrors.ROKKA_DATA_PERMISSION([directory, code], { cause });
+    }
+    throw cause;
   }
 }

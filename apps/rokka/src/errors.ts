@@ -5,7 +5,7 @@ export const rokkaErrors = defineErrors({
   ROKKA_BAD_FLAG: (why: string) => `${why}; rokka help lists the flags`,
   ROKKA_BAD_VALUE: (flag: string, value: string, want: string) => `--${flag} ${value}: ${want}`,
   ROKKA_DATA_HELD: (path: string, pid: number) =>
-    `${path} is held by process ${pid}; stop it (rokka stop --data ${path}) or choose another --data`,
+    `${path} is held by ${pid > 0 ? `process ${pid}` : 'another process'}; stop it (rokka stop --data ${path}) or choose another --data`,
   ROKKA_DATA_VERSION: (path: string, found: string, own: number) =>
     `${path} has format ${found}, this program reads ${own}; use the program that made it, or another --data`,
   ROKKA_DATA_FOREIGN: (path: string) =>
@@ -16,6 +16,10 @@ export const rokkaErrors = defineErrors({
     `${path}: ${why}; choose another --data or mend its owner`,
   ROKKA_DISK_FULL: (path: string) => `no space left on the disk of ${path}; free some and start again`,
   ROKKA_NOT_RUNNING: (path: string) => `nothing runs on ${path}; start it with rokka up --data ${path}`,
+  ROKKA_STARTING: (path: string, pid: number) =>
+    `process ${pid} is just starting or ending on ${path}; ask again in a moment`,
+  ROKKA_CONTROL_FAILED: (path: string, why: string) =>
+    `what runs on ${path} did not answer: ${why}; look at ${path}/rokka.log`,
   ROKKA_NODE_MISSING: (path: string, node: string) =>
     `${path} is gone, but the cluster knows node ${node} there: its data is lost; the other nodes go on`,
   ROKKA_CHILD_FAILED: (name: string, why: string) => `${name} ended: ${why}`,
@@ -25,6 +29,9 @@ export const rokkaErrors = defineErrors({
     `process ${pid} is still there after ${ms} ms; look at rokka.log`,
   ROKKA_NO_NATIVE: (why: string) =>
     `native PostgreSQL cannot run here: ${why}. Use --engine pglite, or mend that (rokka doctor)`,
+  ROKKA_STOPPED_HARD: () =>
+    `stopped at once, by a second signal; what was acknowledged is kept, the next start recovers`,
+  ROKKA_UNEXPECTED: (why: string) => `${why}; this is a mistake of ours (ROKKA_DEBUG=1 shows where)`,
   ROKKA_ENGINE_FIXED: (own: string, given: string) =>
     `this database was made with the engine ${own}; --engine ${given} cannot change it. Leave the flag out`,
 });

@@ -8,30 +8,47 @@ import { stop } from './commands/stop.ts';
 import { up } from './commands/up.ts';
 import { rokkaErrors } from './errors.ts';
 
-const COMMANDS: Record<string, (args: Arguments) => Promise<number>> = {
-  up,
-  status,
-  stop,
-  doctor,
-  help: async () => {
-    process.stdout.write(HELP);
-    return 0;
-  },
-};
+const COMMANDS = new Map<string, (args: Arguments) => Promise<number>>([
+  ['up', up],
+  ['status', status],
+  ['stop', stop],
+  ['doctor', doctor],
+  ['help', help],
+]);
+const MISUSES = ['ROKKA_UNKNOWN_COMMAND', 'ROKKA_BAD_FLAG', 'ROKKA_BAD_VALUE'];
 
 /** @returns the exit status: 0 done, 1 failed, 2 wrong arguments */
 async function main(): Promise<number> {
   try {
     const args = parseArguments(process.argv.slice(2));
-    const command = COMMANDS[args.help ? 'help' : args.command];
+    const command = COMMANDS.get(args.help ? 'help' : args.command);
     if (!command) throw rokkaErrors.ROKKA_UNKNOWN_COMMAND([args.command]);
     return await command(args);
   } catch (error) {
-    process.stderr.write(`rokka: ${describeError(error)}\n`);
-    if (!isCoded(error) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-    const misused = ['ROKKA_UNKNOWN_COMMAND', 'ROKKA_BAD_FLAG', 'ROKKA_BAD_VALUE'];
-    return isCoded(error) && misused.includes(error.code) ? 2 : 1;
+    return complain(error);
   }
 }
 
+/** One line with a code, whatever it is. @returns the exit status */
+function complain(error: unknown): number {
+  const coded = isCoded(error) ? error : rokkaErrors.ROKKA_UNEXPECTED([describeError(error)]);
+  process.stderr.write(`rokka: ${describeError(coded).replaceAll(/\s*\n\s*/g, '; ')}\n`);
+  if (process.env['ROKKA_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  return MISUSES.includes(coded.code) ? 2 : 1;
+}
+
+async function help(): Promise<number> {
+  process.stdout.write(HELP);
+  return 0;
+}
+
+// Nobody reads any more (`rokka status | head`): no reason to fail, and for `up` none to end.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+const unexpected = (error: unknown) => process.exit(complain(error));
+process.on('uncaughtException', unexpected);
+process.on('unhandledRejection', unexpected);
 process.exitCode = await main();

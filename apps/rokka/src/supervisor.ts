@@ -6,7 +6,7 @@ import { openSqliteRegistry } from '@rokka/registry';
 import type { Arguments } from './arguments.ts';
 import { SupervisedChild } from './child.ts';
 import { loadCluster, markMade, type Cluster, type NodeRecord } from './cluster.ts';
-import { type DataDirectory, dataPaths } from './data-directory.ts';
+import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
@@ -19,6 +19,8 @@ const HEAD_READY_MS = 600_000;
 const HEAD_STOP_MS = 120_000;
 /** A write quorum: with fewer there is no use in waiting for the head. */
 const NODES_NEEDED = 4;
+/** With a write quorum ready, the rest gets so long before the database opens without it. */
+const STRAGGLERS_MS = 10_000;
 
 export interface SupervisorOptions {
   data: DataDirectory;
@@ -27,18 +29,27 @@ export interface SupervisorOptions {
   onLog(level: 'info' | 'warn' | 'error', text: string): void;
 }
 
+interface SupervisedNode {
+  record: NodeRecord;
+  readonly child: SupervisedChild;
+  /** Why it is down for good, or was not ready in time. */
+  error?: string;
+}
+
 export class Supervisor implements AsyncDisposable {
   readonly cluster: Cluster;
   readonly #options: SupervisorOptions;
-  readonly #nodes: { record: NodeRecord; child: SupervisedChild; error?: string }[] = [];
+  readonly #nodes: SupervisedNode[] = [];
   readonly #head: SupervisedChild;
   readonly #failed = new Deferred<CodedError>();
   #connection: Connection | undefined;
+  #started: Promise<void> | undefined;
+  #stopping = false;
 
   private constructor(options: SupervisorOptions, cluster: Cluster) {
     this.#options = options;
     this.cluster = cluster;
-    for (const record of cluster.nodes) this.#nodes.push({ record, child: this.#nodeChild(record) });
+    for (const record of cluster.nodes) this.#nodes.push(this.#supervisedNode(record));
     this.#head = this.#headChild();
   }
 
@@ -69,10 +80,9 @@ export class Supervisor implements AsyncDisposable {
   }
 
   /** Resolves when clients may connect. Disposing it meanwhile ends the start. @throws ROKKA_STOPPED, a child's error */
-  async start(): Promise<void> {
-    await this.#startNodes();
-    this.#options.onProgress('opening the database');
-    await this.#head.start();
+  start(): Promise<void> {
+    this.#started = this.#start();
+    return this.#started;
   }
 
   get connection(): Connection {
@@ -80,15 +90,16 @@ export class Supervisor implements AsyncDisposable {
   }
 
   async status(): Promise<SupervisorStatus> {
-    const nodes = await Promise.all(
-      this.#nodes.map(async ({ record, child, error }) => ({
+    const [detail, ...nodes] = await Promise.all([
+      this.#head.status(),
+      ...this.#nodes.map(async ({ record, child, error }) => ({
         ...record,
         pid: child.pid,
         restarts: child.restarts,
         error,
         detail: await child.status(),
       })),
-    );
+    ]);
     return {
       cluster: this.cluster.id,
       pid: process.pid,
@@ -99,47 +110,85 @@ export class Supervisor implements AsyncDisposable {
         pid: this.#head.pid,
         restarts: this.#head.restarts,
         ready: this.#head.ready,
-        detail: await this.#head.status(),
+        detail,
       },
     } as SupervisorStatus;
   }
 
   /** The head first: it needs the nodes to make its last writes durable. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true;
+    if (this.#head.pid !== undefined) this.#options.onProgress('stopping the database');
     await this.#head[Symbol.asyncDispose]();
     await Promise.all(this.#nodes.map(({ child }) => child[Symbol.asyncDispose]()));
+    // Nothing of a start that was cut short may go on behind the caller's back.
+    await this.#started?.catch(() => {});
   }
 
+  /** Ends every process without asking: what a power cut does. Dispose it as well. */
+  kill(): void {
+    this.#stopping = true;
+    this.#head.kill();
+    for (const { child } of this.#nodes) child.kill();
+  }
+
+  async #start(): Promise<void> {
+    await this.#startNodes();
+    if (this.#stopping) throw rokkaErrors.ROKKA_STOPPED(['the cluster']);
+    this.#options.onProgress('opening the database');
+    await this.#head.start();
+  }
+
+  /** Waits for all of them, and no longer than STRAGGLERS_MS for those beyond a write quorum: they follow later. */
   async #startNodes(): Promise<void> {
-    const { onProgress, onLog, data } = this.#options;
     let ready = 0;
-    const outcomes = await Promise.all(
-      this.#nodes.map(async (node) => {
-        try {
-          const directory = dataPaths.node(data.path, node.record.ordinal);
-          if (node.record.made && !fs.existsSync(directory)) {
-            throw rokkaErrors.ROKKA_NODE_MISSING([directory, node.record.node]);
-          }
-          await node.child.start();
-          onProgress(`storage nodes: ${++ready} of ${this.#nodes.length}`);
-          return undefined;
-        } catch (error) {
-          node.error = error instanceof Error ? error.message : String(error);
-          onLog('error', node.error);
-          return error;
-        }
-      }),
-    );
+    const enough = new Deferred<void>();
+    const outcomes: unknown[] = [];
+    const all = this.#nodes.map(async (node) => {
+      try {
+        await this.#startNode(node);
+        this.#options.onProgress(`storage nodes: ${++ready} of ${this.#nodes.length}`);
+        if (ready === NODES_NEEDED) enough.resolve();
+      } catch (error) {
+        outcomes.push(error);
+        node.error = error instanceof Error ? error.message : String(error);
+        if (!this.#stopping) this.#options.onLog('error', node.error);
+      }
+    });
+    const late = new AbortController();
+    const patience = enough.promise.then(() => systemClock.sleep(STRAGGLERS_MS, late.signal)).catch(() => {});
+    await Promise.race([Promise.all(all), patience]);
+    late.abort(new Error('no need to wait'));
+    if (ready < NODES_NEEDED) throw outcomes[0];
+  }
+
+  async #startNode(node: SupervisedNode): Promise<void> {
+    const { data } = this.#options;
+    const directory = dataPaths.node(data.path, node.record.ordinal);
+    if (node.record.made && !fs.existsSync(directory)) {
+      throw rokkaErrors.ROKKA_NODE_MISSING([directory, node.record.node]);
+    }
+    await node.child.start();
+    if (node.record.made) return;
     await using registry = await openSqliteRegistry({
       path: dataPaths.registry(data.path),
       clock: systemClock,
     });
-    for (const { record, error } of this.#nodes) if (error === undefined) await markMade(registry, record);
-    if (ready < NODES_NEEDED) throw outcomes.find((error) => error !== undefined);
+    await markMade(registry, node.record);
+    node.record = { ...node.record, made: true };
   }
 
-  #nodeChild(record: NodeRecord): SupervisedChild {
+  #supervisedNode(record: NodeRecord): SupervisedNode {
+    const node: SupervisedNode = {
+      record,
+      child: this.#nodeChild(record, (error) => (node.error = error.message)),
+    };
+    return node;
+  }
+
+  #nodeChild(record: NodeRecord, onFinal: (error: CodedError) => void): SupervisedChild {
     const { data, onLog } = this.#options;
+    const { engine } = this.cluster.database;
     const options: NodeProcessOptions = {
       cluster: this.cluster.id,
       node: record.node,
@@ -150,15 +199,21 @@ export class Supervisor implements AsyncDisposable {
     };
     return new SupervisedChild({
       name: `storage node ${record.ordinal}`,
-      command: () => ({
-        command: process.execPath,
-        args: [script('node-process.ts'), JSON.stringify(options)],
-      }),
+      command: () => {
+        const args = [script('node-process.ts'), JSON.stringify(options)];
+        // Where the kernel can, it ends the node with us even while the node hangs on its disk and hears nothing.
+        return engine === 'native'
+          ? { command: 'setpriv', args: ['--pdeathsig', 'KILL', '--', process.execPath, ...args] }
+          : { command: process.execPath, args };
+      },
       clock: systemClock,
       readyTimeoutMs: NODE_READY_MS,
       stopTimeoutMs: NODE_STOP_MS,
-      onLog: (level, text) => onLog(level, `storage node ${record.ordinal}: ${text}`),
-      onFinal: (error) => onLog('error', `storage node ${record.ordinal}: ${error.code}: ${error.message}`),
+      onLog,
+      onFinal: (error) => {
+        onFinal(error);
+        onLog('error', `storage node ${record.ordinal} stays down: ${error.code}: ${error.message}`);
+      },
     });
   }
 
@@ -216,10 +271,5 @@ async function chooseEngine(options: SupervisorOptions): Promise<'native' | 'pgl
 function makePassword(directory: string): void {
   const file = dataPaths.password(directory);
   if (fs.existsSync(file) && fs.statSync(file).size > 0) return;
-  const fresh = `${file}.new`;
-  fs.writeFileSync(fresh, `${generatePassword(systemRandom)}\n`, { mode: 0o600 });
-  const fd = fs.openSync(fresh, 'r');
-  fs.fsyncSync(fd);
-  fs.closeSync(fd);
-  fs.renameSync(fresh, file);
+  translated(directory, () => writeDurably(file, `${generatePassword(systemRandom)}\n`));
 }

@@ -1,7 +1,8 @@
 /** `rokka stop`: tells the running supervisor to end, and waits until it has. */
-import { isCoded, systemClock } from '@rokka/kernel';
+import { systemClock } from '@rokka/kernel';
 import type { Arguments } from '../arguments.ts';
 import { askControl, CONTROL } from '../control.ts';
+import { isHeld } from '../data-directory.ts';
 import { rokkaErrors } from '../errors.ts';
 import { Terminal } from '../terminal.ts';
 
@@ -13,19 +14,10 @@ export async function stop(args: Arguments): Promise<number> {
   const { pid } = await askControl<{ pid: number }>(args.dataDirectory, CONTROL.STOP);
   terminal.progress(`stopping process ${pid}`);
   const startedMs = systemClock.nowMs();
-  while (isRunning(pid)) {
+  while (isHeld(args.dataDirectory)) {
     if (systemClock.nowMs() - startedMs > STOP_MS) throw rokkaErrors.ROKKA_STOP_LATE([pid, STOP_MS]);
     await systemClock.sleep(LOOK_AGAIN_MS);
   }
   terminal.line('stopped');
   return 0;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !isCoded(error) && (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

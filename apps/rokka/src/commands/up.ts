@@ -5,15 +5,18 @@ import { connectionString, writeClientFiles } from '@rokka/databases';
 import type { Arguments } from '../arguments.ts';
 import { listenForControl } from '../control.ts';
 import { DataDirectory, dataPaths } from '../data-directory.ts';
+import { rokkaErrors } from '../errors.ts';
 import type { Connection } from '../processes/engine.ts';
 import { Supervisor } from '../supervisor.ts';
 import { Terminal } from '../terminal.ts';
 
+const SAME_WISH_MS = 500;
+/** A longer one is put aside at the start; the one before it goes. */
+const LOG_BYTES_MAX = 8 * 1024 * 1024;
+
 export async function up(args: Arguments): Promise<number> {
   const terminal = new Terminal();
-  const stop = new Deferred<string>();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(signal, () => stop.resolve(signal));
+  const { stop, stopHard } = listenForSignals();
   const startedMs = systemClock.nowMs();
   using data = DataDirectory.open(args.dataDirectory, systemRandom);
   const log = logFile(data.path);
@@ -41,12 +44,37 @@ export async function up(args: Arguments): Promise<number> {
     ended = await Promise.race([stop.promise, supervisor.failed]);
   }
   if (typeof ended !== 'string') throw ended;
-  terminal.line('rokka: stopping');
-  await supervisor[Symbol.asyncDispose]();
+  terminal.line('rokka: stopping (Ctrl-C once more ends everything at once)');
+  const stopped = supervisor[Symbol.asyncDispose]().then(() => 'in good order');
+  if ((await Promise.race([stopped, stopHard.promise])) === 'hard') {
+    log('warn', `stopped by ${ended}, and hard by a second signal`);
+    supervisor.kill();
+    await stopped;
+    throw rokkaErrors.ROKKA_STOPPED_HARD([]);
+  }
   await control[Symbol.asyncDispose]();
   log('info', `stopped by ${ended}`);
   terminal.line('rokka: stopped; nothing is left running');
   return 0;
+}
+
+/**
+ * The first signal stops in good order, a later Ctrl-C or SIGTERM at once. What follows closely is the same wish twice:
+ * npm, for one, hands on the Ctrl-C that the terminal has given to us already.
+ */
+function listenForSignals(): { stop: Deferred<string>; stopHard: Deferred<'hard'> } {
+  const stop = new Deferred<string>();
+  const stopHard = new Deferred<'hard'>();
+  let firstMs: number | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      const nowMs = systemClock.nowMs();
+      firstMs ??= nowMs;
+      if (nowMs - firstMs > SAME_WISH_MS && signal !== 'SIGHUP') stopHard.resolve('hard');
+      stop.resolve(signal);
+    });
+  }
+  return { stop, stopHard };
 }
 
 function greet(
@@ -74,6 +102,8 @@ function greet(
 /** One line of JSON for each event. */
 function logFile(directory: string): (level: string, text: string) => void {
   const file = dataPaths.log(directory);
+  const sizeBytes = fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (sizeBytes > LOG_BYTES_MAX) fs.renameSync(file, `${file}.old`);
   return (level, text) => {
     const line = JSON.stringify({ time: new Date(systemClock.wallMs()).toISOString(), level, text });
     try {

@@ -3,7 +3,7 @@
  * because the supervisor died: nothing that Rokka starts outlives it.
  */
 import { Deferred, describeError, isCoded } from '@rokka/kernel';
-import type { ChildMessage, ParentMessage } from '../child.ts';
+import type { ChildMessage, Finality, ParentMessage } from '../child.ts';
 
 export interface ParentChannel {
   send(message: ChildMessage): void;
@@ -14,8 +14,8 @@ export interface ParentChannel {
 /** Runs a child's work: `work` resolves to the function that answers status questions, once it is ready. */
 export async function runChild(options: {
   work(channel: ParentChannel): Promise<{ status(): unknown; detail?: unknown } & AsyncDisposable>;
-  /** Errors after which starting again would be wrong. */
-  isFinal(code: string): boolean;
+  /** After which errors starting again would be wrong. */
+  finality(code: string): Finality;
 }): Promise<void> {
   const stopped = new Deferred<void>();
   let status: (() => unknown) | undefined;
@@ -27,14 +27,18 @@ export async function runChild(options: {
     if (message.kind === 'stop') stopped.resolve();
     else channel.send({ kind: 'status', id: message.id, status: status?.() });
   });
-  process.on('disconnect', () => stopped.resolve());
-  // A Ctrl-C in a terminal reaches the whole process group; the supervisor decides the order of ending.
-  process.on('SIGINT', () => {});
-  process.on('SIGTERM', () => stopped.resolve());
+  // The supervisor has gone. A crash at any moment is what we are made for, and the next supervisor's children must not
+  // meet this one: it may be late with its goodbye.
+  process.on('disconnect', () => process.exit(1));
+  if (process.send && !process.connected) process.exit(1);
+  // A service manager tells every process of ours to end; the supervisor decides in which order.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   const fail = (error: unknown) => {
+    // A start that was cut short, as it was told.
+    if (isCoded(error, 'ROKKA_STOPPED')) process.exit(0);
     const code = isCoded(error) ? error.code : 'ROKKA_UNEXPECTED';
     const message = isCoded(error) ? error.message : describeError(error);
-    const failed: ChildMessage = { kind: 'failed', code, message, final: options.isFinal(code) };
+    const failed: ChildMessage = { kind: 'failed', code, message, final: options.finality(code) };
     if (!isCoded(error) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     const end = () => process.exit(1);
     if (process.connected && process.send) process.send(failed, undefined, {}, end);

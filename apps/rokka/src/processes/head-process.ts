@@ -26,11 +26,17 @@ export interface HeadProcessOptions {
 
 /** Starting again would repeat them, or would take the volume back from whoever took it from us. */
 const FINAL =
-  /^(VOLUME_FENCED|DATABASE_PORT_USED|DATABASE_PORT_DENIED|DATABASE_SETTING_.*|DATABASE_BINARIES_.*|DATABASE_VERSION_MISMATCH|DATABASE_SOCKET_PATH_LONG|FILESYSTEM_VERSION|FILESYSTEM_CORRUPT|REGISTRY_VERSION|REGISTRY_CORRUPT|QUORUM_.*)$/;
+  /^(VOLUME_FENCED|DATABASE_SETTING_.*|DATABASE_BINARIES_.*|DATABASE_VERSION_MISMATCH|DATABASE_SOCKET_PATH_LONG|FILESYSTEM_VERSION|FILESYSTEM_CORRUPT|REGISTRY_VERSION|REGISTRY_CORRUPT|QUORUM_.*)$/;
+/** A database that was up tries again instead: its own port may still be held by the server that is just dying. */
+const FINAL_AT_FIRST =
+  /^DATABASE_(PORT_USED|ADDRESS_.*|STAGE_FAILED|FUSE_.*|NAMESPACE_DENIED|MOUNT_DENIED|CONFINEMENT_DENIED|TOOL_MISSING|NO_ACCOUNT|DIRECTORY_.*|OUT_OF_SPACE|OUT_OF_MEMORY|INITDB_FAILED)$/;
 
 const options = JSON.parse(process.argv[2] ?? '{}') as HeadProcessOptions;
 
-await runChild({ isFinal: (code) => FINAL.test(code), work: runHead });
+await runChild({
+  finality: (code) => (FINAL.test(code) ? 'always' : FINAL_AT_FIRST.test(code) ? 'at-first' : 'never'),
+  work: runHead,
+});
 
 async function runHead(channel: ParentChannel) {
   const resources = new AsyncDisposableStack();

@@ -113,7 +113,10 @@ class SupervisedPostgres implements AsyncDisposable {
 
   async start(): Promise<void> {
     this.#server = await this.#launch();
-    this.#loop = this.#watch().catch((error: unknown) => this.#start.fail(error));
+    this.#loop = this.#watch().catch((error: unknown) => {
+      // A start that failed because everything ends is no failure.
+      if (!this.#stopped) this.#start.fail(error);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -26,7 +26,7 @@ const FINAL = [
 const options = JSON.parse(process.argv[2] ?? '{}') as NodeProcessOptions;
 
 await runChild({
-  isFinal: (code) => FINAL.includes(code),
+  finality: (code) => (FINAL.includes(code) ? 'always' : 'never'),
   async work() {
     const node = await StorageNode.open({
       disk: systemDisk,

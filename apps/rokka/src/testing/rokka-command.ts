@@ -28,7 +28,7 @@ export class RokkaCommand {
 
   constructor(args: readonly string[], options: CommandOptions = {}) {
     const words = [...(options.prefix ?? []), process.execPath, options.main ?? MAIN, ...args];
-    this.process = spawn(words[0] as string, words.slice(1), {
+    this.process = spawn(words[0], words.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env },
     });
