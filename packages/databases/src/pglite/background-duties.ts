@@ -31,17 +31,17 @@ const WAL_POSITION = `select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wa
 const NEXT_TABLE = `
   select * from (
     select n.nspname, c.relname,
-      age(c.relfrozenxid) > 150000000 as freeze,
+      age(c.relfrozenxid) > 150000000 as to_freeze,
       c.relpages < 65536 and (s.n_dead_tup > 50 + 0.2 * greatest(c.reltuples, 0)
-        or s.n_ins_since_vacuum > 1000 + 0.2 * greatest(c.reltuples, 0)) as vacuum,
-      s.n_mod_since_analyze > 50 + 0.1 * greatest(c.reltuples, 0) as analyze,
+        or s.n_ins_since_vacuum > 1000 + 0.2 * greatest(c.reltuples, 0)) as to_vacuum,
+      s.n_mod_since_analyze > 50 + 0.1 * greatest(c.reltuples, 0) as to_analyze,
       age(c.relfrozenxid) as age, s.n_dead_tup as dead
     from pg_catalog.pg_stat_all_tables s
     join pg_catalog.pg_class c on c.oid = s.relid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'm') and c.relpersistence <> 't'
-  ) as t where freeze or vacuum or analyze
-  order by freeze desc, dead desc, age desc limit 1`;
+  ) as t where to_freeze or to_vacuum or to_analyze
+  order by to_freeze desc, dead desc, age desc limit 1`;
 
 export class BackgroundDuties implements Disposable {
   readonly #backend: DutyBackend;

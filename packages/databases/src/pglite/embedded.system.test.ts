@@ -1,7 +1,9 @@
 /** The embedded engine under the clients that people have: psql, pgbench, node-postgres. */
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import * as path from 'node:path';
 import { after, before, test } from 'node:test';
+import { systemClock } from '@rokka/kernel';
 import pg from 'pg';
 import { Running } from './testing/running.ts';
 
@@ -112,6 +114,20 @@ test('COPY of 100,000 rows in and out', { timeout: 120_000 }, async () => {
   assert.deepEqual(await rows('select count(*)::int as n from copied'), [{ n: 100_000 }]);
 });
 
+test(
+  'a COPY that fails early swallows what still comes, and the next statement is right',
+  { timeout: 60_000 },
+  async () => {
+    const file = path.join(path.dirname(running.socketPath), 'bad');
+    await writeFile(file, `no number\n${'1\n'.repeat(400_000)}`);
+    await running.database.exec('create table bad (a int)');
+    const script = ['-c', `\\copy bad from '${file}'`, '-c', 'select count(*) + 5 from bad'];
+    const { stdout, stderr } = await running.tool('psql', ['-qAt', ...script]);
+    assert.match(stderr, /invalid input syntax for type integer: "no number"/);
+    assert.equal(stdout, '5\n');
+  },
+);
+
 test('a long result goes to a slow reader without a loss', { timeout: 60_000 }, async () => {
   const client = await running.client();
   const { rows: found } = await client.query(
@@ -177,3 +193,29 @@ test('settings of the start-up packet are checked, kept and reported', { timeout
   await assert.rejects(running.client({ options: '-c nonsense_setting=1' }), { code: '42704' });
   await assert.rejects(running.client({ database: 'other' }), { code: '3D000' });
 });
+
+test(
+  'background duties: tables are analyzed while nobody works, the log is cut',
+  { timeout: 60_000 },
+  async () => {
+    await using busy = await Running.start({
+      duties: { tickMs: 50, vacuumMs: 100, idleMs: 50, checkpointWalBytes: 1 },
+    });
+    const { database } = busy;
+    await database.exec('create table swollen as select g, g as h from generate_series(1, 5000) g');
+    await database.exec('update swollen set h = h + 1');
+    const [before] = (await database.query('select redo_lsn::text as l from pg_control_checkpoint()')).rows;
+    const look = async () => {
+      const sql = `select n_dead_tup::int as dead, (select redo_lsn::text from pg_control_checkpoint()) as l,
+      (select reltuples::int from pg_class where relname = 'swollen') as tuples
+      from pg_stat_user_tables where relname = 'swollen'`;
+      return (await database.query(sql)).rows[0];
+    };
+    for (
+      let seen = await look();
+      seen.dead > 0 || seen.tuples !== 5000 || seen.l === before.l;
+      seen = await look()
+    )
+      await systemClock.sleep(300);
+  },
+);

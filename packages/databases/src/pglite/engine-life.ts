@@ -31,6 +31,8 @@ export interface LifeOptions {
   readonly configuration: EngineConfiguration;
   readonly clock: Clock;
   readonly startTimeoutMs: number;
+  /** Ends a start that is under way. */
+  readonly signal: AbortSignal;
   readonly onProgress: (step: string) => void;
   readonly onLog: (line: string) => void;
 }
@@ -82,10 +84,14 @@ export class EngineLife {
     const cancel = options.clock.after(options.startTimeoutMs, () => {
       void life.#terminate(databaseErrors.DATABASE_START_SLOW([what, options.startTimeoutMs]));
     });
+    const abort = () => void life.#terminate(databaseErrors.DATABASE_ENGINE_CLOSED([]));
+    options.signal.addEventListener('abort', abort, { once: true });
+    if (options.signal.aborted) abort();
     try {
       await life.#ready.promise;
     } finally {
       cancel();
+      options.signal.removeEventListener('abort', abort);
     }
     return life;
   }

@@ -8,10 +8,9 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Deferred, describeError, isCoded, systemClock, type Clock, type CodedError } from '@rokka/kernel';
-import type { Ticket } from '@rokka/volume';
 import { databaseErrors } from '../errors.ts';
 import { compileWasm } from './pglite-module.ts';
-import { EngineLife, type EngineConfiguration, type EnginePages, type OnReply } from './engine-life.ts';
+import { EngineLife, type EngineConfiguration, type EnginePages } from './engine-life.ts';
 
 /** Starts in a row that may fail before the engine gives up. The first ones follow each other at once. */
 const ATTEMPTS_MAX = 5;
@@ -63,6 +62,7 @@ export class Engine implements AsyncDisposable {
   #configuration: Promise<EngineConfiguration> | undefined;
   #state: State = { kind: 'ended', reason: databaseErrors.DATABASE_ENGINE_CLOSED([]) };
   #onLost: (reason: CodedError) => void;
+  readonly #closing = new AbortController();
 
   private constructor(options: EngineOptions) {
     this.#options = options;
@@ -107,20 +107,18 @@ export class Engine implements AsyncDisposable {
     return this.#state.kind === 'up' ? this.#state.life : undefined;
   }
 
-  /** Runs a batch of whole messages on the present life. @throws DATABASE_ENGINE_LOST, DATABASE_ENGINE_CLOSED */
-  async execute(batch: Uint8Array, onReply: OnReply): Promise<Ticket> {
-    return (await this.ready()).execute(batch, onReply);
-  }
-
   async close(): Promise<void> {
     const state = this.#state;
     if (state.kind === 'ended') return;
     const reason = databaseErrors.DATABASE_ENGINE_CLOSED([]);
     this.#state = { kind: 'ended', reason };
-    if (state.kind === 'starting') {
-      const life = await state.up.promise.catch(() => undefined);
-      await life?.close(CLOSE_TIMEOUT_MS);
-    } else await state.life.close(CLOSE_TIMEOUT_MS);
+    this.#closing.abort(reason);
+    if (state.kind === 'starting')
+      await state.up.promise.then(
+        (life) => life.close(CLOSE_TIMEOUT_MS),
+        () => {},
+      );
+    else await state.life.close(CLOSE_TIMEOUT_MS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -149,7 +147,7 @@ export class Engine implements AsyncDisposable {
           failure = databaseErrors.DATABASE_ENGINE_FAILED([ATTEMPTS_MAX, describeError(error)], {
             cause: error,
           });
-        else await this.#clock.sleep(ATTEMPT_DELAY_MS * (attempt - 1));
+        else await this.#clock.sleep(ATTEMPT_DELAY_MS * (attempt - 1), this.#closing.signal).catch(() => {});
       }
     }
     if (this.#state.kind === 'starting') this.#state = { kind: 'ended', reason: failure };
@@ -164,6 +162,7 @@ export class Engine implements AsyncDisposable {
       pages,
       configuration,
       clock: this.#clock,
+      signal: this.#closing.signal,
       startTimeoutMs: this.#options.startTimeoutMs ?? START_TIMEOUT_MS,
       onProgress: this.#options.onProgress ?? (() => {}),
       onLog: this.#options.onLog ?? (() => {}),

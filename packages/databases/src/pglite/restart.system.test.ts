@@ -147,6 +147,7 @@ test(
     sink.fail(new CodedError('VOLUME_FENCED', 'volume v was opened by another writer'));
     await assert.rejects(client.query('insert into kept values (1)'));
     await ended;
+    await life?.ended;
     await assert.rejects(running.client(), /VOLUME_FENCED/);
     assert.equal(running.database.engine.failure?.code, 'VOLUME_FENCED');
   },

@@ -1,5 +1,5 @@
 /**
- * What a statement needs of its session, since all sessions share one backend (docs in embedded-sessions below).
+ * What a statement needs of its session, since all sessions share one backend.
  *
  * A session's state in a real server falls into four kinds here:
  * - Ended with the transaction (SET LOCAL, transaction-level advisory locks, cursors, temporary tables ON COMMIT DROP,

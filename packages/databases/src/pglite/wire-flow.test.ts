@@ -45,6 +45,15 @@ test('what is left of a COPY that failed is dropped', () => {
   );
 });
 
+test('what is no COPY data ends a COPY, and is not fed to it', () => {
+  const input = new InputQueue();
+  for (const one of [data, SYNC_MESSAGE, queryMessage('select 1')]) input.push(one);
+  assert.equal(input.takeCopy()?.message, data);
+  const end = input.takeCopy();
+  assert.deepEqual([end?.message[0], end?.ends], [FromClient.copyFail, true]);
+  assert.deepEqual(input.takeBatch(), [queryMessage('select 1')]);
+});
+
 class Volume {
   durable = 0 as Ticket;
   #waiters: { ticket: number; done: Deferred<void> }[] = [];

@@ -3,7 +3,7 @@
  * to (Query, Sync, Flush, FunctionCall), or at a size where waiting for such a message would cost too much memory: the
  * backend keeps the place in a pipeline that comes in parts.
  */
-import { FromClient } from './wire-messages.ts';
+import { FromClient, message, zeroTerminated } from './wire-messages.ts';
 
 const BATCH_BYTES_MAX = 512 * 1024;
 const ENDS_BATCH: ReadonlySet<number> = new Set([
@@ -34,10 +34,10 @@ export class InputQueue {
     return parse?.[0] === FromClient.parse && sync?.[0] === FromClient.sync ? parse : undefined;
   }
 
-  push(message: Buffer): void {
-    this.#messages.push(message);
-    this.#bytes += message.length;
-    if (ENDS_BATCH.has(message[0])) this.#ends++;
+  push(one: Buffer): void {
+    this.#messages.push(one);
+    this.#bytes += one.length;
+    if (ENDS_BATCH.has(one[0])) this.#ends++;
   }
 
   /** COPY data outside of a COPY is what is left of one that failed: it is dropped, as a server does. */
@@ -45,29 +45,40 @@ export class InputQueue {
     const batch: Buffer[] = [];
     let bytes = 0;
     while (this.#head < this.#messages.length && bytes < BATCH_BYTES_MAX) {
-      const message = this.#take();
-      bytes += message.length;
-      if (!COPY.has(message[0])) batch.push(message);
-      if (ENDS_BATCH.has(message[0])) break;
+      const one = this.#take();
+      bytes += one.length;
+      if (!COPY.has(one[0])) batch.push(one);
+      if (ENDS_BATCH.has(one[0])) break;
     }
     return batch;
   }
 
-  /** The next message while the backend reads COPY data. `ends` where it expects no more after it. */
+  /**
+   * The next message while the backend reads COPY data; `ends` where it expects no more after it. Sync and Flush mean
+   * nothing there. Anything else ends the COPY and stays: fed to the backend as it is, it would not have been translated.
+   */
   takeCopy(): { message: Buffer; ends: boolean } | undefined {
-    if (this.#head === this.#messages.length) return undefined;
-    const message = this.#take();
-    return { message, ends: message[0] === FromClient.copyDone || message[0] === FromClient.copyFail };
+    for (;;) {
+      const next = this.#messages[this.#head];
+      if (!next) return undefined;
+      const [type] = next;
+      if (COPY.has(type)) return { message: this.#take(), ends: type !== FromClient.copyData };
+      if (type !== FromClient.sync && type !== FromClient.flush) {
+        const why = zeroTerminated('unexpected message during COPY from stdin');
+        return { message: message(FromClient.copyFail, why), ends: true };
+      }
+      this.#take();
+    }
   }
 
   #take(): Buffer {
-    const message = this.#messages[this.#head++];
-    this.#bytes -= message.length;
-    if (ENDS_BATCH.has(message[0])) this.#ends--;
+    const one = this.#messages[this.#head++];
+    this.#bytes -= one.length;
+    if (ENDS_BATCH.has(one[0])) this.#ends--;
     if (this.#head > 64 && this.#head * 2 > this.#messages.length) {
       this.#messages = this.#messages.slice(this.#head);
       this.#head = 0;
     }
-    return message;
+    return one;
   }
 }

@@ -35,7 +35,6 @@ export const FromBackend = {
   backendKey: 0x4b, // K
   authentication: 0x52, // R
   parameterStatus: 0x53, // S
-  rowDescription: 0x54, // T
   protocolVersion: 0x76, // v
   ready: 0x5a, // Z
 } as const;

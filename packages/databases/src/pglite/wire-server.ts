@@ -34,6 +34,7 @@ const CONNECTIONS_MAX = 100;
 /** Connections that have not logged in yet, beyond those that may. */
 const STRANGERS_MAX = 50;
 const SOCKET_MODE = 0o700;
+const KEEP_ALIVE_MS = 60_000;
 /** Settings that the protocol reports to clients (GUC_REPORT). */
 const REPORTED = [
   'server_version',
@@ -131,10 +132,6 @@ export class WireServer implements ConnectionHost, AsyncDisposable {
     this.#serve(stream, { peer: 'this process', trusted: true });
   }
 
-  get sessionCount(): number {
-    return this.#sessions.size;
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     for (const listener of this.#listeners) listener.close();
@@ -201,6 +198,8 @@ export class WireServer implements ConnectionHost, AsyncDisposable {
 
   #accept(socket: Socket): void {
     socket.setNoDelay(true);
+    // A peer that lost its power says nothing; the kernel finds out.
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     const from = socket.remoteAddress;
     const peer = from === undefined ? 'a client of the unix socket' : `${from}:${socket.remotePort}`;
     if (this.#closed || this.#connections.size >= this.#connectionsMax + STRANGERS_MAX) {
