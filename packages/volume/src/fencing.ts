@@ -19,7 +19,7 @@ const RETRY_MS = 250;
 
 /**
  * Fences the segment on a node, with `ranges`, and reads its state in the same step.
- * @throws the node's own errors, VOLUME_SEGMENT_LOST, VOLUME_INTERRUPTED, what NodeLink.call throws
+ * @throws the node's own errors, VOLUME_FENCED, VOLUME_SEGMENT_LOST, VOLUME_INTERRUPTED, what NodeLink.call throws
  */
 export async function fenceSegment(
   group: Group,
@@ -34,7 +34,19 @@ export async function fenceSegment(
   const { state, addressOf, ranges, timeoutMs } = options;
   const { volumeEpoch } = state.record;
   const isMissing = () => must(state.record.groups[group.pg]).missing.includes(link.node);
-  const fence = () => group.fenceOn(link, volumeEpoch, ranges, timeoutMs === undefined ? {} : { timeoutMs });
+  const fence = async () => {
+    const answer = await group.fenceOn(
+      link,
+      volumeEpoch,
+      ranges,
+      timeoutMs === undefined ? {} : { timeoutMs },
+    );
+    // Another writer's fence may have come between the node's obeying this one and its answer.
+    if (answer.volumeEpoch === volumeEpoch) return answer;
+    throw volumeErrors.VOLUME_FENCED([state.record.volumeId, volumeEpoch, answer.volumeEpoch], {
+      detail: { volumeEpoch: answer.volumeEpoch },
+    });
+  };
   try {
     const answer = await fence();
     if (!isMissing()) return answer;
@@ -56,7 +68,7 @@ export interface FencerOptions {
   isServing(): boolean;
   /** The segment obeys this writer. */
   onFenced(group: Group, link: NodeLink, answer: SegmentState): void;
-  /** Another writer has the volume: STORAGE_STALE_EPOCH or VOLUME_INTERRUPTED. */
+  /** Another writer has the volume. */
   onTakenOver(error: CodedError): void;
 }
 
@@ -103,9 +115,13 @@ export class Fencer {
       if (!isCoded(error)) throw error;
       group.markFenced(link.node, false);
       group.unfencedReasons.set(link.node, error.code);
-      const takenOver = isCoded(error, 'STORAGE_STALE_EPOCH') || isCoded(error, 'VOLUME_INTERRUPTED');
-      if (takenOver && isServing()) onTakenOver(error);
+      if (saysTakenOver(error) && isServing()) onTakenOver(error);
       return false;
     }
   }
+}
+
+/** Whether the error can only mean that another writer has opened the volume since. */
+export function saysTakenOver(error: CodedError): boolean {
+  return ['STORAGE_STALE_EPOCH', 'VOLUME_INTERRUPTED', 'VOLUME_FENCED'].includes(error.code);
 }

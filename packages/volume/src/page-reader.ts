@@ -87,23 +87,22 @@ export class PageReader {
     const asked: number[] = [];
     const outcome = new Deferred<ReadAnswer | CodedError>();
     let open = 0;
-    const ask = (place: number) => {
+    const ask = async (place: number): Promise<void> => {
       asked.push(place);
       open++;
-      void this.#ask(group, place, of).then((answer) => {
-        open--;
-        if (!(answer instanceof CodedError)) return outcome.resolve(answer);
-        // A member that refused: the next one at once; when all have, the last error is the outcome.
-        const next = group.router.second({ scls, requiredScl: of.requiredScl, asked });
-        if (next !== undefined) ask(next);
-        else if (open === 0) outcome.resolve(answer);
-      });
+      const answer = await this.#ask(group, place, of);
+      open--;
+      if (!(answer instanceof CodedError)) return outcome.resolve(answer);
+      // A member that refused: the next one at once; when all have, the last error is the outcome.
+      const next = group.router.second({ scls, requiredScl: of.requiredScl, asked });
+      if (next !== undefined) await ask(next);
+      else if (open === 0) outcome.resolve(answer);
     };
-    ask(choice.member);
+    void ask(choice.member);
     if (choice.probe !== undefined) this.#probe(group, choice.probe, of, outcome.promise);
     const cancelHedge = clock.after(group.router.hedgeDelayMs, () => {
       const next = group.router.second({ scls, requiredScl: of.requiredScl, asked });
-      if (next !== undefined) ask(next);
+      if (next !== undefined) void ask(next);
     });
     return outcome.promise.finally(cancelHedge);
   }

@@ -17,7 +17,7 @@ import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import type { Network } from '@rokka/transport';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
-import { Fencer, fenceSegment } from './fencing.ts';
+import { Fencer, fenceSegment, saysTakenOver } from './fencing.ts';
 import { placeMembers } from './geometry.ts';
 import { Group, type GroupPoints } from './group.ts';
 import { makeSegments } from './growth.ts';
@@ -313,8 +313,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       const scls = new Map([...made].map((node) => [node as string, 0 as Lsn]));
       this.#tracker.setGroup({ ...this.#tracked(group), lastLsn: 0 as Lsn, scls });
     } catch (error) {
-      const over = isCoded(error, 'STORAGE_STALE_EPOCH') || isCoded(error, 'VOLUME_INTERRUPTED');
-      throw over ? this.#takenOver(error) : error;
+      throw isCoded(error) && saysTakenOver(error) ? this.#takenOver(error) : error;
     }
     for (const link of this.#links.values()) this.#fencer.fence(group, link);
   }

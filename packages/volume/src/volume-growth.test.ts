@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { must } from '@rokka/kernel';
+import { PageWriter, pageWrite } from './testing/page-writer.ts';
+import { NODES, SixNodes, VOLUME_ID } from './testing/six-nodes.ts';
+import type { VolumeRecord } from './volume-state.ts';
+
+const spanning = (text: string) => [5, 70, 6, 130, 200, 71].map((page) => pageWrite(page, text));
+const missingOf = async (six: SixNodes) =>
+  must(await six.registry.get<VolumeRecord>(`volumes/${VOLUME_ID}`)).value.groups.map(
+    ({ missing }) => missing,
+  );
+
+test('mini-transactions that span protection groups survive as a whole', async () => {
+  await using six = await SixNodes.start();
+  const writer = await six.writer();
+  assert.equal(writer.volume.mappedPages, 64, 'the first group comes with the first opening');
+  const pages = new PageWriter(writer.volume);
+  for (let i = 0; i < 20; i++) await six.run(pages.apply(spanning(`text ${i} `)));
+  assert.equal(writer.volume.mappedPages, 256);
+  await six.run(writer.volume.whenDurable(writer.volume.applied));
+  six.kill(writer);
+  const next = await six.writer();
+  assert.equal(next.volume.mappedPages, 256);
+  const again = new PageWriter(next.volume);
+  for (const { page } of spanning('')) assert.equal(await six.run(again.text(page, 7)), 'text 19');
+  const kinds = next.volume.status().groups.map(({ members }) => members.map(({ kind }) => kind[0]).join(''));
+  assert.deepEqual(kinds, ['ftftft', 'tftftf', 'ftftft', 'tftftf']);
+});
+
+test('growth goes on with a node down, which gets its segment when it comes', async () => {
+  await using six = await SixNodes.start();
+  const writer = await six.writer();
+  const pages = new PageWriter(writer.volume);
+  await six.run(pages.apply([pageWrite(5, 'before')]));
+  six.crash(3);
+  six.crash(4);
+  await six.run(pages.apply(spanning('grown')), 10_000);
+  await six.run(writer.volume.whenDurable(writer.volume.applied));
+  assert.deepEqual(await missingOf(six), [[], ['n3', 'n4'], ['n3', 'n4'], ['n3', 'n4']]);
+  await six.up(3);
+  await six.pass(3_000);
+  assert.deepEqual(await missingOf(six), [[], ['n4'], ['n4'], ['n4']]);
+  const status = writer.volume.status();
+  for (const { members } of status.groups)
+    assert.deepEqual([must(members[3]).fenced, must(members[3]).lagLsn], [true, 0]);
+  six.kill(writer);
+  for (const i of [0, 1]) six.crash(i);
+  await six.up(4);
+  const next = await six.writer();
+  assert.deepEqual(await missingOf(six), [[], [], [], []], 'a recovery makes them, too');
+  assert.equal(await six.run(new PageWriter(next.volume).text(130, 5)), 'grown');
+});
+
+test('a silent node does not hold growth up for longer than a straggler may', async () => {
+  await using six = await SixNodes.start();
+  const writer = await six.writer();
+  six.hold(writer, 1);
+  await six.run(writer.volume.grow(128), 1_200);
+  six.heal(writer, 1);
+  await six.pass(5_000);
+  const [, grown] = writer.volume.status().groups;
+  assert.ok(grown?.members.every(({ fenced }) => fenced));
+  assert.deepEqual(await missingOf(six), [[], []]);
+});
+
+test('growth waits for four nodes, then says which group lacks them; nothing is mapped', async () => {
+  await using six = await SixNodes.start();
+  const writer = await six.writer();
+  for (const i of [0, 1, 2]) six.crash(i);
+  await assert.rejects(six.run(writer.volume.grow(65)), { code: 'VOLUME_NO_QUORUM' });
+  assert.equal(writer.volume.mappedPages, 64);
+  const again = writer.volume.grow(65);
+  const beside = writer.volume.grow(65);
+  await six.up(0);
+  await six.run(Promise.all([again, beside]));
+  assert.equal(writer.volume.mappedPages, 128, 'two calls make one group');
+});
+
+test('a writer that dies while it grows leaves segments that the next one takes over', async () => {
+  await using six = await SixNodes.start();
+  for (let ms = 0; ms < 8; ms++) {
+    const writer = await six.writer();
+    const before = writer.volume.mappedPages;
+    writer.volume.grow(before + 1).catch(() => {});
+    await six.pass(ms);
+    six.kill(writer);
+  }
+  const last = await six.writer();
+  await six.run(last.volume.grow(last.volume.mappedPages + 1));
+  const pages = new PageWriter(last.volume);
+  await six.run(pages.commit(last.volume.mappedPages - 1, 'last page'));
+  for (const i of NODES) six.crash(i);
+  for (const i of NODES) await six.up(i);
+  const { volume } = await six.writer();
+  assert.equal(await six.run(new PageWriter(volume).text(volume.mappedPages - 1, 9)), 'last page');
+});
+
+test('a volume ends where it was made to end', async () => {
+  await using six = await SixNodes.start({ groupsMax: 2 });
+  const { volume } = await six.writer();
+  await six.run(volume.grow(128));
+  await assert.rejects(volume.grow(129), { code: 'VOLUME_FULL' });
+  assert.equal(volume.pagesMax, 128);
+});
+
+test('all members may be full', async () => {
+  await using six = await SixNodes.start({ allFull: true });
+  const writer = await six.writer();
+  const pages = new PageWriter(writer.volume);
+  await six.run(pages.apply(spanning('all full')));
+  await six.run(writer.volume.whenDurable(writer.volume.applied));
+  for (const i of [0, 2]) six.crash(i);
+  six.kill(writer);
+  const next = await six.writer();
+  assert.equal(await six.run(new PageWriter(next.volume).text(71, 8)), 'all full');
+});
