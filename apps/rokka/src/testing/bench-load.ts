@@ -1,0 +1,71 @@
+/**
+ * pgbench in the background, where it is installed: its transactions move money, so that the sums of four tables must stay
+ * equal whatever is killed.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { must } from '@rokka/kernel';
+import type { RokkaUnderTest } from './rokka-under-test.ts';
+
+const CLIENTS = 4;
+const SECONDS_MAX = 300;
+
+export class BenchLoad {
+  static readonly installed = spawnSync('pgbench', ['--version']).status === 0;
+  readonly #rokka: RokkaUnderTest;
+  #process: ChildProcess | undefined;
+
+  private constructor(rokka: RokkaUnderTest) {
+    this.#rokka = rokka;
+  }
+
+  /** Undefined where pgbench is not installed. */
+  static async make(rokka: RokkaUnderTest): Promise<BenchLoad | undefined> {
+    if (!BenchLoad.installed) return undefined;
+    const load = new BenchLoad(rokka);
+    const status = await new Promise((done) => load.#spawn(['-i', '-s', '1', '-q']).once('close', done));
+    assert.equal(status, 0, 'pgbench made its tables');
+    return load;
+  }
+
+  /** It ends by itself when its connections break. */
+  start(): void {
+    this.#process = this.#spawn(['-n', '-c', String(CLIENTS), '-T', String(SECONDS_MAX)]);
+  }
+
+  async stop(): Promise<void> {
+    const process = this.#process;
+    if (!process || process.exitCode !== null || process.signalCode !== null) return;
+    process.kill('SIGKILL');
+    await new Promise((done) => process.once('close', done));
+  }
+
+  /** How many of its transactions are there. */
+  async assertBalanced(): Promise<number> {
+    const [sums] = await this.#rokka.query<Record<string, string>>(
+      `select (select coalesce(sum(delta), 0) from pgbench_history) as history,
+        (select sum(abalance) from pgbench_accounts) as accounts,
+        (select sum(tbalance) from pgbench_tellers) as tellers,
+        (select sum(bbalance) from pgbench_branches) as branches,
+        (select count(*) from pgbench_history) as transactions`,
+    );
+    const { history, accounts, tellers, branches, transactions } = must(sums);
+    assert.deepEqual([accounts, tellers, branches], [history, history, history], 'the sums agree');
+    return Number(transactions);
+  }
+
+  #spawn(args: string[]): ChildProcess {
+    const { host, port, user, database, password } = this.#rokka.connection();
+    return spawn('pgbench', args, {
+      stdio: 'ignore',
+      env: {
+        ...process.env,
+        PGHOST: host,
+        PGPORT: String(port),
+        PGUSER: user,
+        PGDATABASE: database,
+        PGPASSWORD: password as string,
+      },
+    });
+  }
+}
