@@ -211,11 +211,11 @@ test(
       from pg_stat_user_tables where relname = 'swollen'`;
       return (await database.query(sql)).rows[0];
     };
-    for (
-      let seen = await look();
-      seen.dead > 0 || seen.tuples !== 5000 || seen.l === before.l;
-      seen = await look()
-    )
+    for (let round = 0; round < 100; round++) {
+      const seen = await look();
+      if (seen.dead === 0 && seen.tuples === 5000 && seen.l !== before.l) return;
       await systemClock.sleep(300);
+    }
+    assert.fail(JSON.stringify(await look()));
   },
 );

@@ -68,7 +68,7 @@ export class PgliteInstance {
 }
 
 /** PGlite's `Filesystem`, as far as a filesystem that is always in step has to do anything. */
-class VolumeFilesystem {
+export class VolumeFilesystem {
   readonly #mount: MountOptions;
   #fs: { quit(): void } | undefined;
 
@@ -99,7 +99,7 @@ class VolumeFilesystem {
 }
 
 /** `-O` of PGlite's defaults is left out: nobody should be able to change system tables by an ordinary UPDATE. */
-function startParameters(settings: Readonly<Record<string, string>>): string[] {
+export function startParameters(settings: Readonly<Record<string, string>>): string[] {
   const all = Object.entries({ ...settings, ...SETTINGS });
   return [
     ...PGlite.defaultStartParams.filter((parameter) => parameter !== '-O'),

@@ -31,6 +31,7 @@ import { BackendState, WireSession } from './wire-session.ts';
 /** COPY data that may wait in front of the engine. */
 const COPY_BACKLOG_BYTES = 256 * 1024;
 const JOBS_MAX = 64;
+const NOTHING_WRITTEN = 0 as Ticket;
 
 /** A connection, as far as the turns need it. */
 export interface TurnClient {
@@ -266,7 +267,7 @@ export class Turns {
     const chunks = client.session.reply(reply.bytes);
     if (client.session.copyIn) this.#feedCopy(client);
     if (client.gone) return;
-    client.reply(chunks, reply.ticket, life.pages);
+    client.reply(chunks, client.session.provisional ? NOTHING_WRITTEN : reply.ticket, life.pages);
     if (!client.congested) return;
     life.pause();
     client.whenRelieved(() => life.resume());

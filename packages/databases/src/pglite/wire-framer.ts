@@ -14,6 +14,8 @@ export class FramingError extends Error {
 /** Smallest and largest length field that a start-up packet may have (MAX_STARTUP_PACKET_LENGTH of PostgreSQL). */
 const STARTUP_BYTES_MIN = 8;
 const STARTUP_BYTES_MAX = 10_000;
+/** DataRow, CopyData, NoticeResponse, FunctionCallResponse, NotificationResponse. */
+const REVEALING: ReadonlySet<number> = new Set([0x44, 0x64, 0x4e, 0x56, 0x41]);
 
 export class ClientFramer {
   #chunks: Buffer[] = [];
@@ -89,6 +91,7 @@ export class ReplyScanner {
   readonly #onMessage: (type: number, message: Buffer) => Buffer | undefined;
   #held: Buffer = Buffer.alloc(0);
   #passBytes = 0;
+  #revealed = false;
 
   constructor(
     watched: ReadonlySet<number>,
@@ -106,12 +109,14 @@ export class ReplyScanner {
     let passFrom = 0;
     let at = Math.min(bytes.length, this.#passBytes);
     this.#passBytes -= at;
+    this.#revealed = at > 0;
     const pass = (to: number) => {
       if (to > passFrom) out.push(bytes.subarray(passFrom, to));
     };
     while (at < bytes.length) {
       const whole = bytes.length - at >= HEADER_BYTES ? bytes.readUInt32BE(at + 1) + 1 : 0;
       if (whole > 0 && !this.#watched.has(bytes[at])) {
+        if (REVEALING.has(bytes[at])) this.#revealed = true;
         const end = at + whole;
         this.#passBytes = Math.max(0, end - bytes.length);
         at = Math.min(end, bytes.length);
@@ -133,6 +138,11 @@ export class ReplyScanner {
     }
     pass(at);
     return out;
+  }
+
+  /** Whether there was anything of the data in what was pushed last: rows, COPY data, notices, function results. */
+  get revealed(): boolean {
+    return this.#revealed;
   }
 
   /** Forgets what was held, after the backend was lost in the middle of a message. */

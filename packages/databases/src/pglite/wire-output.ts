@@ -1,7 +1,8 @@
 /**
  * Replies on their way to a client. Each waits until everything that the engine had written when it gave the reply is
  * durable on the volume, so a client never hears of a commit that could be lost, its own or anybody's; and the engine
- * works on meanwhile, which is what makes many commits share one round to the quorum.
+ * works on meanwhile, which is what makes many commits share one round to the quorum. (Replies that decide nothing come
+ * with ticket 0: `provisional` in wire-session.ts.)
  */
 import type { CodedError } from '@rokka/kernel';
 import type { Ticket } from '@rokka/volume';

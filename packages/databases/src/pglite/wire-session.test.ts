@@ -124,3 +124,30 @@ test('malformed messages reach the backend as they are', () => {
   const broken = [message(FromClient.bind, Buffer.from('x')), message(FromClient.parse, Buffer.from('y'))];
   assert.deepEqual(a.translate(broken), Buffer.concat(broken));
 });
+
+test('which replies need not wait for the volume', () => {
+  const [a] = sessions();
+  const row = message(FromBackend.dataRow, Buffer.alloc(2));
+  const done = (tag: string) => message(0x43, zeroTerminated(tag));
+  const provisional = (...replies: Buffer[]) => {
+    a.translate([queryMessage('')]);
+    a.reply(Buffer.concat(replies));
+    return a.provisional;
+  };
+  const T = readyMessage('T');
+  assert.equal(provisional(row, done('SELECT 1'), READY), false, 'a read outside of a transaction');
+  assert.equal(provisional(done('BEGIN'), T), true, 'nothing is told');
+  assert.equal(provisional(row, done('SELECT 1'), T), false, 'a read of a transaction that has not written');
+  assert.equal(provisional(done('UPDATE 1'), T), true, 'a write whose commit is to come');
+  assert.equal(provisional(row, done('SELECT 1'), T), true, 'a read of a transaction that has written');
+  assert.equal(
+    provisional(message(FromBackend.error, Buffer.from('C23505\0\0')), readyMessage('E')),
+    false,
+    'an error',
+  );
+  assert.equal(provisional(done('ROLLBACK'), READY), false, 'the end');
+  assert.equal(provisional(done('BEGIN'), T), true);
+  assert.equal(provisional(row, done('SELECT 1'), T), false, 'a new transaction has not written');
+  assert.equal(provisional(done('UPDATE 1'), T), true);
+  assert.equal(provisional(done('COMMIT'), done('BEGIN'), T), false, 'an end with a new beginning behind it');
+});

@@ -33,6 +33,9 @@ const WATCHED: ReadonlySet<number> = new Set([
   COMMAND_COMPLETE,
 ]);
 const STATEMENT_NAME = 0x53; // S
+/** Tags of CommandComplete. What writes without one of these is taken for a reader, whose replies wait. */
+const WRITES = /^(?:INSERT|UPDATE|DELETE|MERGE|COPY|CREATE|ALTER|DROP|TRUNCATE)\b/;
+const ENDS = /^(?:COMMIT|ROLLBACK|PREPARE TRANSACTION)\b/;
 /** Refusals that hold even for a session that is alone: the engine cannot do it at all. */
 const ALWAYS_REFUSED: ReadonlySet<Refusal> = new Set([
   'database',
@@ -77,6 +80,12 @@ export class WireSession {
   settingsTouched = false;
   /** All statements of all sessions were dropped by this one. */
   droppedStatements = false;
+  /**
+   * Whether the last reply may leave before what it saw is durable. Inside a transaction block only the end decides, and
+   * its reply is held; so a reply may go that shows no data, and any reply of a transaction that has written. What a
+   * transaction reads that never writes may be acted on as soon as it is seen: that waits.
+   */
+  provisional = false;
   /** What a cancelled statement's error says, where it was not the user who cancelled it. */
   cancelReason: string | undefined;
 
@@ -88,6 +97,9 @@ export class WireSession {
   /** Statements whose ParseComplete is awaited, in order. */
   #parses: { statement: Prepared; name: string; hidden: boolean }[] = [];
   readonly #scanner: ReplyScanner;
+  #wrote = false;
+  /** The batch has ended a transaction, or failed: that is not provisional whatever follows. */
+  #decided = false;
 
   constructor(options: { id: number; backend: BackendState; alone: boolean }) {
     this.id = options.id;
@@ -99,6 +111,7 @@ export class WireSession {
   /** The batch as the backend must see it. */
   translate(batch: readonly Buffer[]): Buffer {
     this.atRest = false;
+    this.#decided = false;
     const out: Buffer[] = [];
     for (const one of batch) this.#translate(one, out);
     return out.length === 1 ? out[0] : Buffer.concat(out);
@@ -106,7 +119,9 @@ export class WireSession {
 
   /** The backend's reply as the client must see it. */
   reply(bytes: Buffer): Buffer[] {
-    return this.#scanner.push(bytes);
+    const shown = this.#scanner.push(bytes);
+    this.provisional = this.status === 'T' && !this.#decided && (this.#wrote || !this.#scanner.revealed);
+    return shown;
   }
 
   /**
@@ -273,6 +288,7 @@ export class WireSession {
       case FromBackend.ready:
         this.status = String.fromCharCode(reply[HEADER_BYTES]) as TransactionStatus;
         this.atRest = this.status === 'I';
+        if (this.atRest) this.#wrote = false;
         this.#parses = [];
         this.copyIn = false;
         return reply;
@@ -288,6 +304,8 @@ export class WireSession {
   }
 
   #onComplete(tag: string): void {
+    if (WRITES.test(tag)) this.#wrote = true;
+    if (ENDS.test(tag)) this.#decided = true;
     if (tag !== 'DISCARD ALL' && tag !== 'DEALLOCATE ALL') return;
     this.#statements.clear();
     this.droppedStatements = true;
@@ -298,6 +316,7 @@ export class WireSession {
 
   #shownError(reply: Buffer): Buffer {
     this.copyIn = false;
+    this.#decided = true;
     const refusal = refusalBehind(reply);
     if (refusal) return refusal;
     const fields = errorFields(reply);
