@@ -85,18 +85,27 @@ export class PageReader {
     if (!choice)
       return volumeErrors.VOLUME_UNREADABLE([of.page, 'no full segment is connected and complete']);
     const asked: number[] = [];
+    /** Members that have not answered yet, and when they were asked. */
+    const open = new Map<number, number>();
     const outcome = new Deferred<ReadAnswer | CodedError>();
-    let open = 0;
     const ask = async (place: number): Promise<void> => {
       asked.push(place);
-      open++;
+      open.set(place, clock.nowMs());
       const answer = await this.#ask(group, place, of);
-      open--;
-      if (!(answer instanceof CodedError)) return outcome.resolve(answer);
+      const startedMs = open.get(place);
+      // Given up in favour of another one, and measured then: how late it came after all says nothing more.
+      if (startedMs === undefined) return;
+      open.delete(place);
+      if (!(answer instanceof CodedError)) {
+        group.router.measured(place, clock.nowMs() - startedMs);
+        for (const [late, sinceMs] of open) group.router.measured(late, clock.nowMs() - sinceMs);
+        open.clear();
+        return outcome.resolve(answer);
+      }
       // A member that refused: the next one at once; when all have, the last error is the outcome.
       const next = group.router.second({ scls, requiredScl: of.requiredScl, asked });
       if (next !== undefined) await ask(next);
-      else if (open === 0) outcome.resolve(answer);
+      else if (open.size === 0) outcome.resolve(answer);
     };
     void ask(choice.member);
     if (choice.probe !== undefined) this.#probe(group, choice.probe, of, outcome.promise);
@@ -114,7 +123,13 @@ export class PageReader {
     of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
     other: Promise<ReadAnswer | CodedError>,
   ): void {
-    void Promise.all([this.#ask(group, place, of), other]).then(([probe, answer]) => {
+    const { clock } = this.#options;
+    const startedMs = clock.nowMs();
+    const asked = this.#ask(group, place, of).then((answer) => {
+      if (!(answer instanceof CodedError)) group.router.measured(place, clock.nowMs() - startedMs);
+      return answer;
+    });
+    void Promise.all([asked, other]).then(([probe, answer]) => {
       if (probe instanceof CodedError || answer instanceof CodedError) return;
       assert(
         probe.pageLsn === answer.pageLsn && bytesEqual(probe.content, answer.content),
@@ -129,16 +144,14 @@ export class PageReader {
     place: number,
     of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
   ): Promise<ReadAnswer | CodedError> {
-    const { clock, linkAt, volumeEpoch } = this.#options;
+    const { linkAt, volumeEpoch } = this.#options;
     const link = linkAt(group, place);
     if (!link) return volumeErrors.VOLUME_UNREADABLE([of.page, 'member went away']);
-    const startedMs = clock.nowMs();
     try {
       const request = encodeRead({ ...group.head(volumeEpoch), ...of });
       const body = await link.call(MESSAGE.READ, [request], { timeoutMs: READ_TIMEOUT_MS });
       const answer = decodeReadAnswer(body);
       assert(answer.content.length === 0 || answer.content.length === PAGE_SIZE, 'a page is whole or absent');
-      group.router.measured(place, clock.nowMs() - startedMs);
       return answer;
     } catch (error) {
       if (!isCoded(error)) throw error;

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Lsn } from '@rokka/kernel';
+import { TestCluster } from './testing/cluster.ts';
+import { RecordMaker } from './testing/records.ts';
+
+test('the ack of a heartbeat covers a record that arrives in the same turn', async () => {
+  await using cluster = await TestCluster.open(1);
+  const [writer] = cluster.writers;
+  await writer.create('full');
+  const maker = new RecordMaker();
+  for (let i = 1; i <= 20; i++) {
+    writer.acks.length = 0;
+    writer.ship([], { vdl: (i - 1) as Lsn });
+    writer.ship(maker.many(1), { vdl: (i - 1) as Lsn });
+    await cluster.pass(5);
+    assert.equal(writer.acks.at(-1)?.scl, i, 'nothing else comes: the writer would wait for ever');
+    for (const { scl } of writer.acks) assert.equal(scl, i, 'one flush, one SCL');
+  }
+});
+
+test('so does that of a heartbeat on a connection of its own', async () => {
+  await using cluster = await TestCluster.open(1);
+  const [writer] = cluster.writers;
+  await writer.create('full');
+  const beside = await cluster.writer(0);
+  const maker = new RecordMaker();
+  beside.ship([]);
+  writer.ship(maker.many(3));
+  await cluster.pass(5);
+  assert.deepEqual([beside.acks.at(-1)?.scl, writer.acks.at(-1)?.scl], [3, 3]);
+  writer.ship(maker.many(2));
+  await cluster.pass(5);
+  assert.equal(beside.acks.at(-1)?.scl, 5, 'whoever has shipped hears of every advance');
+});
+
+test('a record that gossip brings is acknowledged to the writer without a further ship', async () => {
+  await using cluster = await TestCluster.open(2);
+  const [first, second] = cluster.writers;
+  await first.create('full');
+  await second.create('tail');
+  const maker = new RecordMaker();
+  const records = maker.many(10);
+  first.ship(records);
+  // The other one lacks the middle, and is sent nothing after that.
+  second.ship([...records.slice(0, 3), ...records.slice(6)]);
+  await cluster.pass(5);
+  assert.equal(second.acks.at(-1)?.scl, 3);
+  await cluster.pass(3_000);
+  assert.equal(second.acks.at(-1)?.scl, 10);
+  assert.equal(first.acks.at(-1)?.scl, 10);
+});
+
+test('a connection that has shipped nothing hears of nothing', async () => {
+  await using cluster = await TestCluster.open(2);
+  const [first, second] = cluster.writers;
+  await first.create('full');
+  await second.create('tail');
+  first.ship(new RecordMaker().many(4));
+  await cluster.pass(3_000);
+  assert.equal([...cluster.nodes[1].store.segments.all][0]?.durableScl, 4, 'gossip has brought it');
+  assert.deepEqual(second.acks, []);
+});

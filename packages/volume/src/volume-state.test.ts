@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Epoch, Lsn, NodeId, PgIndex, VolumeId, Zone } from '@rokka/kernel';
+import { MemoryRegistry } from '@rokka/registry';
+import { VolumeState, type GroupRecord } from './volume-state.ts';
+
+const ID = 'v1' as VolumeId;
+const draft = { volumeId: ID, name: 'one', pagesPerGroup: 64, groupsMax: 4, allFull: false };
+const nodes = 'abcabc'.split('').map((zone, i) => ({ node: `n${i}` as NodeId, zone: zone as Zone }));
+
+function group(pg: number, missing: string[] = []): GroupRecord {
+  const members = nodes.map(({ node, zone }) => ({ node, zone, kind: 'full' as const }));
+  return { pg: pg as PgIndex, membershipEpoch: 1 as Epoch, members, missing: missing as NodeId[] };
+}
+
+async function made(): Promise<MemoryRegistry> {
+  const registry = new MemoryRegistry();
+  await VolumeState.create(registry, { ...draft, nodes });
+  return registry;
+}
+
+const range = (volumeEpoch: number) => ({
+  volumeEpoch: volumeEpoch as Epoch,
+  after: 5 as Lsn,
+  through: 100 as Lsn,
+});
+
+test('a volume is made once, and opened only where it is', async () => {
+  const registry = await made();
+  await assert.rejects(VolumeState.create(registry, { ...draft, nodes }), { code: 'VOLUME_EXISTS' });
+  await assert.rejects(VolumeState.takeOver(registry, 'other' as VolumeId), { code: 'VOLUME_NONE' });
+});
+
+test('each opening has a higher epoch, at once or one after the other', async () => {
+  const registry = await made();
+  const states = await Promise.all([1, 2, 3].map(() => VolumeState.takeOver(registry.another(), ID)));
+  states.push(await VolumeState.takeOver(registry, ID));
+  assert.deepEqual(states.map(({ record }) => record.volumeEpoch).sort(), [1, 2, 3, 4]);
+});
+
+test('whoever was overtaken changes nothing any more', async () => {
+  const registry = await made();
+  const old = await VolumeState.takeOver(registry, ID);
+  const next = await VolumeState.takeOver(registry, ID);
+  await assert.rejects(old.addRange(range(1)), { code: 'VOLUME_INTERRUPTED' });
+  await assert.rejects(old.addGroup(group(0)), { code: 'VOLUME_INTERRUPTED' });
+  assert.deepEqual([old.record.truncationRanges, old.record.groups], [[], []], 'nor does it believe so');
+  await next.addRange(range(2));
+  const { record } = await VolumeState.takeOver(registry, ID);
+  assert.deepEqual(record.truncationRanges, [range(2)], 'ranges accumulate and are handed on');
+});
+
+test('changes that are asked for at once are made one after the other', async () => {
+  const registry = await made();
+  const state = await VolumeState.takeOver(registry, ID);
+  await state.addGroup(group(0, ['n1', 'n2', 'n3']));
+  await Promise.all([
+    state.madeMissing(0 as PgIndex, 'n1' as NodeId),
+    state.addGroup(group(1, ['n2'])),
+    state.madeMissing(0 as PgIndex, 'n3' as NodeId),
+    state.addRange(range(1)),
+  ]);
+  const { record } = await VolumeState.takeOver(registry, ID);
+  assert.deepEqual(
+    record.groups.map(({ missing }) => missing),
+    [['n2'], ['n2']],
+  );
+  assert.equal(record.truncationRanges.length, 1);
+});
+
+test('a change that fails does not hold up those after it', async () => {
+  const registry = await made();
+  const state = await VolumeState.takeOver(registry, ID);
+  await assert.rejects(state.addGroup(group(3)), /appended/);
+  await state.addGroup(group(0));
+  assert.equal(state.record.groups.length, 1);
+});
