@@ -76,7 +76,8 @@ export class MemoryPageStore implements AsyncPageStore {
       this.#absent.delete(page);
       must(this.#pages.get(page)).set(bytes, offset);
     }
-    this.history.push(writes.map((write) => ({ ...write, bytes: write.bytes.slice() })));
+    // Not slice(): a Buffer's is a view, and whoever wrote may use its buffer again.
+    this.history.push(writes.map((write) => ({ ...write, bytes: new Uint8Array(write.bytes) })));
     return this.applied;
   }
 

@@ -114,7 +114,7 @@ async function live(
 ): Promise<void> {
   const { writer, oracle } = life;
   const { volume } = writer;
-  const pages = new PageWriter(volume, { frames: 10 + random.below(20) });
+  const pages = new PageWriter(volume, { frames: 10 + random.below(40) });
   const state = { over: false };
   const work = async () => {
     while (!state.over) {
@@ -123,8 +123,8 @@ async function live(
       const ticket = await pages.apply(writes);
       if (state.over) return;
       if (ticket > before) oracle.applied(ticket, writes);
-      if (random.chance(0.3)) await volume.whenDurable(ticket);
-      else if (random.chance(0.5)) await writer.clock.sleep(random.below(3));
+      if (random.chance(0.1)) await volume.whenDurable(ticket);
+      else if (random.chance(0.3)) await writer.clock.sleep(random.below(3));
     }
   };
   const failed: unknown[] = [];
@@ -140,11 +140,18 @@ async function live(
     }
     oracle.durable = volume.durable;
   }
+  // What it writes last reaches some nodes and not others, and some of those lose power with it.
+  const reached = NODES.filter(() => random.chance(random.pick([0, 0.3, 0.7])));
+  for (const i of NODES) if (!reached.includes(i)) six.hold(writer, i);
+  await six.pass(4 + random.below(20));
   state.over = true;
   oracle.durable = volume.durable;
   assert.deepEqual(failed, []);
   assert.deepEqual(writer.failures, []);
   six.kill(writer);
+  if (reached.length > 2 || random.chance(0.4)) return;
+  for (const i of NODES) await six.up(i);
+  for (const i of reached) six.crash(i);
 }
 
 async function simulate(seed: number): Promise<Oracle> {
@@ -189,5 +196,5 @@ test(`nothing durable is lost and nothing else comes back, over ${SEEDS} seeds`,
       throw new Error(`seed ${seed}`, { cause: error });
     }
   }
-  assert.ok(total.dropped > SEEDS && total.keptUnknown > SEEDS, `too tame: ${JSON.stringify(total)}`);
+  assert.ok(total.dropped > SEEDS / 3 && total.keptUnknown > SEEDS, `too tame: ${JSON.stringify(total)}`);
 });
