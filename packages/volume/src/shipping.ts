@@ -91,8 +91,10 @@ export class Shipper {
 
   /** Sends what the member was not sent yet, as much as its buffer takes. */
   #resume(group: Group, link: NodeLink): void {
-    const groups = must(this.#behind.get(link.node));
-    const sentThrough = must(groups.get(group));
+    // One that has refused is fenced again first, which begins anew from its SCL.
+    const groups = this.#behind.get(link.node);
+    const sentThrough = groups?.get(group);
+    if (!groups || sentThrough === undefined || !group.isFenced(link.node)) return;
     for (const runs of group.outbox.shippedAbove(sentThrough, SHIP_BYTES_MAX)) {
       if (!this.#send(link, [this.#headFor(group), ...runs.map(({ bytes }) => bytes)])) return;
       groups.set(group, must(runs.at(-1)).lastLsn);

@@ -102,6 +102,24 @@ test('a node that takes everything and says nothing costs bounded memory, stalls
   assert.deepEqual([member().up, member().fenced, member().scl], [true, true, writer.volume.durable]);
 });
 
+test('while the disks of three nodes are full commits wait, and go on when there is space', async () => {
+  await using six = await SixNodes.start();
+  const writer = await opened(six);
+  const pages = new PageWriter(writer.volume);
+  await six.run(pages.commit(1, 'before'));
+  const full = () => {
+    throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+  };
+  for (const i of [0, 1, 2]) six.disks[i].onAccess = full;
+  for (let i = 0; i < 200; i++) await six.run(pages.write(i % 20, `${i} `.repeat(150)));
+  assert.ok(await six.isStuck(writer.volume.whenDurable(writer.volume.applied), 15_000));
+  for (const i of [0, 1, 2]) six.disks[i].onAccess = undefined;
+  await six.run(writer.volume.whenDurable(writer.volume.applied), 10_000);
+  await six.pass(8_000);
+  for (const { fenced, lagLsn } of must(writer.volume.status().groups[0]).members)
+    assert.deepEqual([fenced, lagLsn], [true, 0]);
+});
+
 test('all six restart at once with records in flight: the writer that lives sends them again', async () => {
   await using six = await SixNodes.start();
   const writer = await opened(six);
