@@ -13,43 +13,30 @@ import type { Engine } from './engine.ts';
 import type { EngineLife } from './engine-life.ts';
 import { SessionSettings } from './session-settings.ts';
 import { TurnTimers, type TurnLimits } from './turn-timers.ts';
-import type { InputQueue } from './wire-input.ts';
+import type { TurnClient } from './turn-client.ts';
+import {
+  cancelledError,
+  endedError,
+  failedTurnError,
+  idleError,
+  lostError,
+  waitedError,
+} from './turn-errors.ts';
 import {
   errorMessage,
   FromBackend,
   FromClient,
   message,
-  queryMessage,
   readyMessage,
-  SYNC_MESSAGE,
   zeroTerminated,
   type WireError,
 } from './wire-messages.ts';
-import type { Durability } from './wire-output.ts';
 import { BackendState, WireSession } from './wire-session.ts';
 
 /** COPY data that may wait in front of the engine. */
 const COPY_BACKLOG_BYTES = 256 * 1024;
 const JOBS_MAX = 64;
 const NOTHING_WRITTEN = 0 as Ticket;
-
-/** A connection, as far as the turns need it. */
-export interface TurnClient {
-  readonly session: WireSession;
-  readonly input: InputQueue;
-  /** Disconnected, or on the way there: what it left in the backend must be cleared away. */
-  readonly gone: boolean;
-  /** More replies wait for the client than it should hold. `whenRelieved` is told when that has ended. */
-  readonly congested: boolean;
-  reply(chunks: readonly Buffer[], ticket: Ticket, durability: Durability): void;
-  /** An answer that the backend had no part in. */
-  answer(bytes: Buffer): void;
-  /** Ends the connection with a FATAL error. */
-  fail(error: WireError): void;
-  /** Input was taken: there is room for more. */
-  onTaken(): void;
-  whenRelieved(run: () => void): void;
-}
 
 type Turn = (life: EngineLife) => Promise<void>;
 
@@ -130,12 +117,7 @@ export class Turns {
   /** What a CancelRequest asks for. */
   cancel(client: TurnClient): void {
     if (client === this.#running) this.#interrupt(client, undefined);
-    else if (this.#waiting.has(client))
-      this.#turnDown(client, {
-        severity: 'ERROR',
-        sqlState: '57014',
-        message: 'canceling statement due to user request',
-      });
+    else if (this.#waiting.has(client)) this.#turnDown(client, cancelledError());
   }
 
   /** Runs SQL of our own, as the superuser with default settings, when nobody has the backend. @throws DATABASE_SQL_FAILED */
@@ -205,8 +187,8 @@ export class Turns {
     if (owner?.gone) return (life) => this.#leave(owner, life);
     if (owner) return owner.input.hasBatch ? (life) => this.#serve(owner, life) : undefined;
     for (const client of this.#departed) return (life) => this.#leave(client, life);
-    const job = this.#jobs.shift();
-    if (job) return job.run;
+    const [job] = this.#jobs;
+    if (job) return (life) => (this.#jobs.shift(), job.run(life));
     for (const client of this.#waiting) return (life) => this.#serve(client, life);
     return undefined;
   }
@@ -295,16 +277,14 @@ export class Turns {
   async #leave(client: TurnClient, life: EngineLife): Promise<void> {
     const { session } = client;
     this.#departed.delete(client);
-    const batch: Buffer[] = [];
-    // A pipeline without its Sync first comes to its end, then the transaction.
-    if (!session.atRest) batch.push(SYNC_MESSAGE, queryMessage('rollback'));
     const keptAlone = session.pin !== undefined || this.#alone;
-    if (!keptAlone) batch.push(...session.closeAll());
-    else batch.push(queryMessage('discard all'), queryMessage('select pg_catalog.pg_advisory_unlock_all()'));
+    const batch = session.farewell(keptAlone);
     if (this.#backend.unnamedOwner === session || !session.atRest) this.#backend.unnamedOwner = undefined;
     try {
-      if (batch.length > 0) await life.execute(Buffer.concat([...batch, SYNC_MESSAGE]), () => {});
+      if (batch.length > 0) await life.execute(batch, () => {});
       if (keptAlone) this.#forgetBackend();
+      // Set in a pipeline that nobody finished: still there, and to be undone at the next turn.
+      else if (session.settingsTouched) await this.#settings.readBack(life, session);
     } catch {
       // The engine is gone, and with it what was to be cleared away.
     }
@@ -355,34 +335,12 @@ export class Turns {
 
   #onIdle(client: TurnClient): void {
     if (client !== this.#owner || client === this.#running || client.input.hasBatch) return;
-    const { pin } = client.session;
-    client.fail(
-      client.session.atRest && pin !== undefined
-        ? {
-            severity: 'FATAL',
-            sqlState: '57P05',
-            message: `terminating connection: it used ${pin}, for which it has the backend alone, and was idle`,
-            hint: 'Run DISCARD ALL as soon as they are no longer needed.',
-          }
-        : {
-            severity: 'FATAL',
-            sqlState: '25P03',
-            message: 'terminating connection due to idle-in-transaction timeout',
-            hint: 'All sessions share one backend: an open transaction stops the others.',
-          },
-    );
+    client.fail(idleError(client.session));
   }
 
   #onWaited(client: TurnClient): void {
     if (!this.#waiting.has(client)) return;
-    const holder = this.#owner;
-    const why = holder?.session.pin ?? (holder ? 'an open transaction' : 'a long statement');
-    this.#turnDown(client, {
-      severity: 'ERROR',
-      sqlState: '55P03',
-      message: 'canceling statement: the backend did not become free',
-      detail: `Session ${holder?.session.id ?? 0} has it for ${why}.`,
-    });
+    this.#turnDown(client, waitedError(this.#owner?.session));
   }
 
   /** Answers a waiting batch with an error. */
@@ -401,17 +359,7 @@ export class Turns {
     if (this.#owner === client) this.#owner = undefined;
     const killed = this.#killReason;
     this.#killReason = undefined;
-    if (isCoded(error, 'DATABASE_SQL_FAILED')) {
-      const { sqlState, message } = error.detail as { sqlState: string; message: string };
-      client.fail({ severity: 'FATAL', sqlState, message: `restoring the session's settings: ${message}` });
-    } else if (killed !== undefined)
-      client.fail({
-        severity: 'FATAL',
-        sqlState: '57014',
-        message: killed,
-        detail: 'The statement did not stop by itself, so the engine was restarted under it.',
-      });
-    else client.fail(lostError());
+    client.fail(failedTurnError(error, killed));
     if (!isCoded(error)) throw error;
   }
 
@@ -438,18 +386,8 @@ export class Turns {
 
   /** There will be no further life. */
   #giveUp(reason: CodedError): undefined {
-    for (const client of this.#clients)
-      client.fail({ severity: 'FATAL', sqlState: '57P03', message: `${reason.code}: ${reason.message}` });
+    for (const client of this.#clients) client.fail(endedError(reason));
     for (const job of this.#jobs.splice(0)) job.reject(reason);
     return undefined;
   }
-}
-
-function lostError(): WireError {
-  return {
-    severity: 'FATAL',
-    sqlState: '57P01',
-    message: 'terminating connection because the embedded engine was restarted',
-    detail: 'What was acknowledged is kept. A COMMIT that was not answered may have happened or not.',
-  };
 }

@@ -10,7 +10,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock, CodedError } from '@rokka/kernel';
 import type { Ticket } from '@rokka/volume';
 import { databaseErrors } from '../errors.ts';
-import type { TurnClient } from './turns.ts';
+import type { TurnClient } from './turn-client.ts';
 import { ClientFramer, FramingError } from './wire-framer.ts';
 import { InputQueue } from './wire-input.ts';
 import type { Login, LoginStep } from './wire-login.ts';

@@ -17,7 +17,9 @@ import {
   FromClient,
   HEADER_BYTES,
   message,
+  queryMessage,
   stringEnd,
+  SYNC_MESSAGE,
   zeroTerminated,
   type TransactionStatus,
 } from './wire-messages.ts';
@@ -145,13 +147,18 @@ export class WireSession {
     this.#scanner.reset();
   }
 
-  /** Messages that close what the backend holds for the session. */
-  closeAll(): Buffer[] {
+  /** A batch that clears away what the session leaves in the backend; `all` where it had the backend to itself. */
+  farewell(all: boolean): Buffer {
     const out: Buffer[] = [];
-    for (const [name, statement] of this.#statements)
-      if (statement.live) out.push(message(FromClient.close, Buffer.of(STATEMENT_NAME), this.#renamed(name)));
+    // A pipeline without its Sync first comes to its end, then the transaction.
+    if (!this.atRest) out.push(SYNC_MESSAGE, queryMessage('rollback'));
+    if (all)
+      out.push(queryMessage('discard all'), queryMessage('select pg_catalog.pg_advisory_unlock_all()'));
+    else
+      for (const [name, { live }] of this.#statements)
+        if (live) out.push(message(FromClient.close, Buffer.of(STATEMENT_NAME), this.#renamed(name)));
     this.#statements.clear();
-    return out;
+    return out.length === 0 ? Buffer.alloc(0) : Buffer.concat([...out, SYNC_MESSAGE]);
   }
 
   #translate(one: Buffer, out: Buffer[]): void {
