@@ -12,6 +12,7 @@ import { PageWriter } from './testing/page-writer.ts';
 import { NODES, SixNodes, type Writer } from './testing/six-nodes.ts';
 
 const SEEDS = 60;
+const SEEDS_EACH = 10;
 const PAGES = 36;
 const PAGES_PER_GROUP = 12;
 
@@ -185,16 +186,24 @@ async function assertConverges(six: SixNodes, writer: Writer): Promise<void> {
       assert.ok(fenced && lagLsn === 0, `${node} of group ${pg} lags by ${lagLsn}, fenced ${fenced}`);
 }
 
-test(`nothing durable is lost and nothing else comes back, over ${SEEDS} seeds`, async () => {
-  const total = { dropped: 0, keptUnknown: 0 };
-  for (let seed = 1; seed <= SEEDS; seed++) {
-    try {
-      const { dropped, keptUnknown } = await simulate(seed);
-      total.dropped += dropped;
-      total.keptUnknown += keptUnknown;
-    } catch (error) {
-      throw new Error(`seed ${seed}`, { cause: error });
+const total = { dropped: 0, keptUnknown: 0 };
+
+// A few tests, so that a machine that has much else to do stays within the time that a test may take.
+for (let first = 1; first <= SEEDS; first += SEEDS_EACH) {
+  const last = first + SEEDS_EACH - 1;
+  test(`nothing durable is lost and nothing else comes back, seeds ${first} to ${last}`, async () => {
+    for (let seed = first; seed <= last; seed++) {
+      try {
+        const { dropped, keptUnknown } = await simulate(seed);
+        total.dropped += dropped;
+        total.keptUnknown += keptUnknown;
+      } catch (error) {
+        throw new Error(`seed ${seed}`, { cause: error });
+      }
     }
-  }
-  assert.ok(total.dropped > SEEDS / 3 && total.keptUnknown > SEEDS, `too tame: ${JSON.stringify(total)}`);
+  });
+}
+
+test('those seeds met what they are for: mini-transactions dropped, and kept that nobody was told of', () => {
+  assert.ok(total.dropped > SEEDS / 3 && total.keptUnknown > SEEDS, JSON.stringify(total));
 });
