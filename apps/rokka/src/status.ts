@@ -22,6 +22,8 @@ export interface SupervisorStatus {
   readonly pid: number;
   readonly engine: 'native' | 'pglite';
   readonly port: number;
+  /** On the disk of the data directory. */
+  readonly freeBytes: number;
   readonly nodes: readonly NodeStatus[];
   readonly head: {
     readonly pid?: number;
@@ -32,6 +34,8 @@ export interface SupervisorStatus {
 }
 
 const MEBIBYTE = 1024 * 1024;
+/** Six nodes each want room for the next file of their logs. */
+const FREE_BYTES_LOW = 256 * MEBIBYTE;
 
 /** A page for a terminal: the six members by zone, then the volume's points. */
 export function describeStatus(status: SupervisorStatus): string {
@@ -51,7 +55,7 @@ export function describeStatus(status: SupervisorStatus): string {
       lagLsn,
       memory === undefined ? '' : Math.round(memory / MEBIBYTE),
       node.restarts,
-      node.error ?? '',
+      node.error ?? node.detail?.failure?.message ?? '',
     ];
   });
   const lines = [
@@ -60,7 +64,13 @@ export function describeStatus(status: SupervisorStatus): string {
   ];
   if (!volume) lines.push(`head        ${head.pid === undefined ? 'down' : `process ${head.pid}, starting`}`);
   else lines.push(...volumeLines(status, volume));
+  lines.push(diskLine(status.freeBytes));
   return lines.join('\n');
+}
+
+function diskLine(freeBytes: number): string {
+  const words = `disk        ${Math.round(freeBytes / MEBIBYTE)} MiB free`;
+  return freeBytes < FREE_BYTES_LOW ? `${words}: free some, writers wait when it is full` : words;
 }
 
 function volumeLines(status: SupervisorStatus, volume: HeadDetail): string[] {

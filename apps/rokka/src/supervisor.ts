@@ -1,6 +1,6 @@
 /** Everything that `up` starts: six storage nodes and the head, in that order, and ended in the other. */
 import * as fs from 'node:fs';
-import { type CodedError, Deferred, systemClock, systemRandom, type NodeId } from '@rokka/kernel';
+import { type CodedError, Deferred, systemClock, systemRandom } from '@rokka/kernel';
 import { generatePassword, namespaceCommand, probeNativeSupport } from '@rokka/databases';
 import { openSqliteRegistry } from '@rokka/registry';
 import type { Arguments } from './arguments.ts';
@@ -105,6 +105,7 @@ export class Supervisor implements AsyncDisposable {
       pid: process.pid,
       engine: this.cluster.database.engine,
       port: this.#options.args.port,
+      freeBytes: freeBytes(this.#options.data.path),
       nodes,
       head: {
         pid: this.#head.pid,
@@ -209,7 +210,8 @@ export class Supervisor implements AsyncDisposable {
       clock: systemClock,
       readyTimeoutMs: NODE_READY_MS,
       stopTimeoutMs: NODE_STOP_MS,
-      onLog,
+      onLog: (level, text) =>
+        onLog(level, text.startsWith('storage node') ? text : `storage node ${record.ordinal}: ${text}`),
       onFinal: (error) => {
         onFinal(error);
         onLog('error', `storage node ${record.ordinal} stays down: ${error.code}: ${error.message}`);
@@ -230,7 +232,7 @@ export class Supervisor implements AsyncDisposable {
       settings: args.settings,
       addresses: Object.fromEntries(
         nodes.map(({ node, ordinal }) => [node, dataPaths.nodeSocketName(ordinal)]),
-      ) as Record<NodeId, string>,
+      ),
       ...(args.postgres === undefined ? {} : { postgres: args.postgres }),
     };
     const inner = { command: process.execPath, args: [script('head-process.ts'), JSON.stringify(options)] };
@@ -249,6 +251,11 @@ export class Supervisor implements AsyncDisposable {
       onFinal: (error) => this.#failed.resolve(error),
     });
   }
+}
+
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = fs.statfsSync(directory);
+  return bavail * bsize;
 }
 
 function script(name: string): string {

@@ -27,7 +27,7 @@ const options = JSON.parse(process.argv[2] ?? '{}') as NodeProcessOptions;
 
 await runChild({
   finality: (code) => (FINAL.includes(code) ? 'always' : 'never'),
-  async work() {
+  async work(channel) {
     const node = await StorageNode.open({
       disk: systemDisk,
       directory: options.directory,
@@ -38,6 +38,7 @@ await runChild({
       cluster: options.cluster,
       node: options.node,
       zone: options.zone,
+      log: (text) => channel.send({ kind: 'log', level: 'warn', text }),
     });
     // A node that cannot go on ends its process; the supervisor decides about another one.
     void node.failed.then((error) => {

@@ -22,6 +22,7 @@ export class SmallDisk implements Disposable {
     // No reserve for root, who would otherwise never see it full.
     execFileSync('mkfs.ext4', ['-q', '-m', '0', '-O', '^has_journal', image]);
     execFileSync('mount', ['-o', 'loop', image, this.path]);
+    place.ownMounts.push(this.path);
     place.data = path.join(this.path, 'data');
   }
 

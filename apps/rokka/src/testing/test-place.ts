@@ -15,6 +15,8 @@ export class TestPlace implements AsyncDisposable {
   readonly port: number;
   /** A new one for `rokka up`, unless the test puts something there. */
   data: string;
+  /** Mounts that the test itself made. */
+  readonly ownMounts: string[] = [];
   /** Mount namespaces of heads: whatever lives in one belongs to us, though its command line may not say so. */
   readonly #namespaces = new Set<string>();
 
@@ -44,7 +46,7 @@ export class TestPlace implements AsyncDisposable {
     assert.deepEqual(this.processes(), [], 'no process is left');
     const mounts = fs.readFileSync('/proc/mounts', 'utf8').split('\n');
     assert.deepEqual(
-      mounts.filter((line) => line.includes(this.path)),
+      mounts.filter((line) => line.includes(this.path) && !this.ownMounts.includes(line.split(' ')[1])),
       [],
       'no mount is left',
     );
