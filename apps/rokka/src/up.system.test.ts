@@ -5,7 +5,7 @@ import * as net from 'node:net';
 import * as path from 'node:path';
 import { describe, test } from 'node:test';
 import { probeNativeSupport } from '@rokka/databases';
-import { systemClock } from '@rokka/kernel';
+import { must, systemClock } from '@rokka/kernel';
 import { dataPaths } from './data-directory.ts';
 import { RokkaCommand } from './testing/rokka-command.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
@@ -53,6 +53,13 @@ describe('a cluster', { skip }, () => {
     const people = await RokkaCommand.run(['status', '--data', place.data]);
     assert.equal(people.out.match(/^[abc] .* up /gm)?.length, 6, people.out);
 
+    const watch = new RokkaCommand(['status', '--data', place.data, '--watch']);
+    await watch.says('durable');
+    watch.out = '';
+    await watch.says('durable');
+    kill(watch.pid, 'SIGINT');
+    assert.equal((await watch.ended()).status, 0);
+
     const end = await rokka.stop('SIGINT');
     assert.deepEqual([end.status, end.err], [0, '']);
     await place.assertNothingRuns();
@@ -72,6 +79,10 @@ describe('a cluster', { skip }, () => {
     await place.assertNothingRuns();
     place.assertNoSockets();
 
+    const other = await RokkaCommand.run(['up', '--data', place.data, '--engine', 'pglite']);
+    assert.equal(other.status, 1);
+    assertOneCodedLine(other.err, 'ROKKA_ENGINE_FIXED');
+
     const { data } = place;
     place.data = path.join(place.path, 'elsewhere');
     fs.renameSync(data, place.data);
@@ -88,6 +99,17 @@ describe('a cluster', { skip }, () => {
     await rokka.again();
     assert.equal(await count(), '1000');
     assert.equal((await rokka.stop('SIGTERM')).status, 0);
+  });
+
+  test('of two that start on a new directory at once, one comes up', { timeout }, async () => {
+    await using place = await TestPlace.make();
+    const ups = [new RokkaCommand(upArgs(place)), new RokkaCommand(upArgs(place))];
+    const loser = await Promise.race(ups.map((up) => up.ended().then(() => up)));
+    const winner = must(ups.find((up) => up !== loser));
+    assertOneCodedLine(loser.err, 'ROKKA_DATA_HELD');
+    await winner.says('rokka is up');
+    kill(winner.pid, 'SIGINT');
+    assert.equal((await winner.ended()).status, 0);
   });
 
   test('a signal to every process of it is an orderly stop', { timeout }, async () => {
