@@ -71,6 +71,7 @@ export const dataPaths = {
   postgresSockets: (directory: string) => path.join(directory, 'run', 'postgres'),
   password: (directory: string) => path.join(directory, 'secrets', 'postgres-password'),
   log: (directory: string) => path.join(directory, 'rokka.log'),
+  compileCache: (directory: string) => path.join(directory, 'run', 'compile-cache'),
 };
 
 /** The cluster id, or undefined where there is no data directory yet. */

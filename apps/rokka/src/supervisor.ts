@@ -5,22 +5,16 @@ import { generatePassword, namespaceCommand, probeNativeSupport } from '@rokka/d
 import { openSqliteRegistry } from '@rokka/registry';
 import type { Arguments } from './arguments.ts';
 import { SupervisedChild } from './child.ts';
-import { loadCluster, markMade, type Cluster, type NodeRecord } from './cluster.ts';
+import { loadCluster, type Cluster } from './cluster.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
+import { NodeSet } from './node-set.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
-import type { NodeProcessOptions } from './processes/node-process.ts';
 import type { SupervisorStatus } from './status.ts';
 
-const NODE_READY_MS = 120_000;
-const NODE_STOP_MS = 10_000;
 const HEAD_READY_MS = 600_000;
 const HEAD_STOP_MS = 120_000;
-/** A write quorum: with fewer there is no use in waiting for the head. */
-const NODES_NEEDED = 4;
-/** With a write quorum ready, the rest gets so long before the database opens without it. */
-const STRAGGLERS_MS = 10_000;
 
 export interface SupervisorOptions {
   data: DataDirectory;
@@ -29,17 +23,10 @@ export interface SupervisorOptions {
   onLog(level: 'info' | 'warn' | 'error', text: string): void;
 }
 
-interface SupervisedNode {
-  record: NodeRecord;
-  readonly child: SupervisedChild;
-  /** Why it is down for good, or was not ready in time. */
-  error?: string;
-}
-
 export class Supervisor implements AsyncDisposable {
   readonly cluster: Cluster;
   readonly #options: SupervisorOptions;
-  readonly #nodes: SupervisedNode[] = [];
+  readonly #nodes: NodeSet;
   readonly #head: SupervisedChild;
   readonly #failed = new Deferred<CodedError>();
   #connection: Connection | undefined;
@@ -49,7 +36,7 @@ export class Supervisor implements AsyncDisposable {
   private constructor(options: SupervisorOptions, cluster: Cluster) {
     this.#options = options;
     this.cluster = cluster;
-    for (const record of cluster.nodes) this.#nodes.push(this.#supervisedNode(record));
+    this.#nodes = new NodeSet({ ...options, cluster });
     this.#head = this.#headChild();
   }
 
@@ -90,16 +77,7 @@ export class Supervisor implements AsyncDisposable {
   }
 
   async status(): Promise<SupervisorStatus> {
-    const [detail, ...nodes] = await Promise.all([
-      this.#head.status(),
-      ...this.#nodes.map(async ({ record, child, error }) => ({
-        ...record,
-        pid: child.pid,
-        restarts: child.restarts,
-        error,
-        detail: await child.status(),
-      })),
-    ]);
+    const [detail, nodes] = await Promise.all([this.#head.status(), this.#nodes.status()]);
     return {
       cluster: this.cluster.id,
       pid: process.pid,
@@ -121,7 +99,7 @@ export class Supervisor implements AsyncDisposable {
     this.#stopping = true;
     if (this.#head.pid !== undefined) this.#options.onProgress('stopping the database');
     await this.#head[Symbol.asyncDispose]();
-    await Promise.all(this.#nodes.map(({ child }) => child[Symbol.asyncDispose]()));
+    await this.#nodes[Symbol.asyncDispose]();
     // Nothing of a start that was cut short may go on behind the caller's back.
     await this.#started?.catch(() => {});
   }
@@ -130,93 +108,14 @@ export class Supervisor implements AsyncDisposable {
   kill(): void {
     this.#stopping = true;
     this.#head.kill();
-    for (const { child } of this.#nodes) child.kill();
+    this.#nodes.kill();
   }
 
   async #start(): Promise<void> {
-    await this.#startNodes();
+    await this.#nodes.start();
     if (this.#stopping) throw rokkaErrors.ROKKA_STOPPED(['the cluster']);
     this.#options.onProgress('opening the database');
     await this.#head.start();
-  }
-
-  /** Waits for all of them, and no longer than STRAGGLERS_MS for those beyond a write quorum: they follow later. */
-  async #startNodes(): Promise<void> {
-    let ready = 0;
-    const enough = new Deferred<void>();
-    const outcomes: unknown[] = [];
-    const all = this.#nodes.map(async (node) => {
-      try {
-        await this.#startNode(node);
-        this.#options.onProgress(`storage nodes: ${++ready} of ${this.#nodes.length}`);
-        if (ready === NODES_NEEDED) enough.resolve();
-      } catch (error) {
-        outcomes.push(error);
-        node.error = error instanceof Error ? error.message : String(error);
-        if (!this.#stopping) this.#options.onLog('error', node.error);
-      }
-    });
-    const late = new AbortController();
-    const patience = enough.promise.then(() => systemClock.sleep(STRAGGLERS_MS, late.signal)).catch(() => {});
-    await Promise.race([Promise.all(all), patience]);
-    late.abort(new Error('no need to wait'));
-    if (ready < NODES_NEEDED) throw outcomes[0];
-  }
-
-  async #startNode(node: SupervisedNode): Promise<void> {
-    const { data } = this.#options;
-    const directory = dataPaths.node(data.path, node.record.ordinal);
-    if (node.record.made && !fs.existsSync(directory)) {
-      throw rokkaErrors.ROKKA_NODE_MISSING([directory, node.record.node]);
-    }
-    await node.child.start();
-    if (node.record.made) return;
-    await using registry = await openSqliteRegistry({
-      path: dataPaths.registry(data.path),
-      clock: systemClock,
-    });
-    await markMade(registry, node.record);
-    node.record = { ...node.record, made: true };
-  }
-
-  #supervisedNode(record: NodeRecord): SupervisedNode {
-    const node: SupervisedNode = {
-      record,
-      child: this.#nodeChild(record, (error) => (node.error = error.message)),
-    };
-    return node;
-  }
-
-  #nodeChild(record: NodeRecord, onFinal: (error: CodedError) => void): SupervisedChild {
-    const { data, onLog } = this.#options;
-    const { engine } = this.cluster.database;
-    const options: NodeProcessOptions = {
-      cluster: this.cluster.id,
-      node: record.node,
-      zone: record.zone,
-      directory: dataPaths.node(data.path, record.ordinal),
-      socketDirectory: dataPaths.sockets(data.path),
-      address: dataPaths.nodeSocketName(record.ordinal),
-    };
-    return new SupervisedChild({
-      name: `storage node ${record.ordinal}`,
-      command: () => {
-        const args = [script('node-process.ts'), JSON.stringify(options)];
-        // Where the kernel can, it ends the node with us even while the node hangs on its disk and hears nothing.
-        return engine === 'native'
-          ? { command: 'setpriv', args: ['--pdeathsig', 'KILL', '--', process.execPath, ...args] }
-          : { command: process.execPath, args };
-      },
-      clock: systemClock,
-      readyTimeoutMs: NODE_READY_MS,
-      stopTimeoutMs: NODE_STOP_MS,
-      onLog: (level, text) =>
-        onLog(level, text.startsWith('storage node') ? text : `storage node ${record.ordinal}: ${text}`),
-      onFinal: (error) => {
-        onFinal(error);
-        onLog('error', `storage node ${record.ordinal} stays down: ${error.code}: ${error.message}`);
-      },
-    });
   }
 
   #headChild(): SupervisedChild {
@@ -235,12 +134,19 @@ export class Supervisor implements AsyncDisposable {
       ),
       ...(args.postgres === undefined ? {} : { postgres: args.postgres }),
     };
-    const inner = { command: process.execPath, args: [script('head-process.ts'), JSON.stringify(options)] };
+    const inner = {
+      command: process.execPath,
+      args: [`${import.meta.dirname}/processes/head-process.ts`, JSON.stringify(options)],
+    };
     return new SupervisedChild({
       name: 'head',
       command: () => {
         const { command, args: wrapped } = database.engine === 'native' ? namespaceCommand(inner) : inner;
-        return { command, args: [...wrapped] };
+        return {
+          command,
+          args: [...wrapped],
+          env: { NODE_COMPILE_CACHE: dataPaths.compileCache(data.path) },
+        };
       },
       clock: systemClock,
       readyTimeoutMs: HEAD_READY_MS,
@@ -256,10 +162,6 @@ export class Supervisor implements AsyncDisposable {
 function freeBytes(directory: string): number {
   const { bavail, bsize } = fs.statfsSync(directory);
   return bavail * bsize;
-}
-
-function script(name: string): string {
-  return `${import.meta.dirname}/processes/${name}`;
 }
 
 /** Native where it can be, unless told otherwise. @throws ROKKA_NO_NATIVE */

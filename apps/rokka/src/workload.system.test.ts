@@ -1,0 +1,122 @@
+/**
+ * pgbench, the workload that everybody knows, on a whole cluster: no transaction fails, the four sums of TPC-B agree, each
+ * transaction that pgbench counted is in the history once, and the files are sound; also after the cluster was killed.
+ *
+ * ROKKA_PGBENCH_SECONDS (of each run) and ROKKA_PGBENCH_SCALE set how much.
+ */
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { Client } from 'pg';
+import { probeNativeSupport } from '@rokka/databases';
+import { runProgram, withoutPrograms } from './testing/client-program.ts';
+import { assertIntact } from './testing/integrity.ts';
+import { RokkaUnderTest } from './testing/rokka-under-test.ts';
+import { TestPlace } from './testing/test-place.ts';
+
+const SECONDS = Number(process.env['ROKKA_PGBENCH_SECONDS'] ?? 5);
+const SCALE = Number(process.env['ROKKA_PGBENCH_SCALE'] ?? 10);
+const CLIENTS = 8;
+const PROTOCOLS = ['simple', 'extended', 'prepared'];
+const INITIALISE_MS = 240_000;
+const timeout = 420_000 + PROTOCOLS.length * SECONDS * 2_000;
+const KEYS = { pgbench_accounts: 'aid', pgbench_tellers: 'tid', pgbench_branches: 'bid' };
+
+const support = await probeNativeSupport();
+const without = withoutPrograms('pgbench');
+const withoutNative = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;
+
+test('pgbench on native PostgreSQL', { timeout, skip: without || withoutNative }, (t) =>
+  work(t, 'native', async (rokka) => t.diagnostic(`amcheck: ${JSON.stringify(await assertIntact(rokka))}`)),
+);
+
+// Its amcheck is an archive that the engine does not bring along: each index is compared with its table instead.
+test('pgbench on PGlite', { timeout, skip: without }, (t) => work(t, 'pglite', assertIndexesAgree));
+
+async function work(
+  t: TestContext,
+  engine: 'native' | 'pglite',
+  assertSound: (rokka: RokkaUnderTest) => Promise<void>,
+): Promise<void> {
+  await using place = await TestPlace.make();
+  await using rokka = await RokkaUnderTest.start(place, { extra: ['--engine', engine] });
+  await runProgram(rokka, ['pgbench', '-i', '-q', '-s', String(SCALE)], { timeoutMs: INITIALISE_MS });
+  let transactions = 0;
+  for (const protocol of PROTOCOLS) {
+    const out = await bench(rokka, protocol);
+    const figure = (label: RegExp) => Number(label.exec(out)?.[1]);
+    assert.equal(figure(/number of failed transactions: (\d+)/), 0, out);
+    const done = figure(/number of transactions actually processed: (\d+)/);
+    assert.ok(done > 0, out);
+    transactions += done;
+    const tps = Math.round(figure(/tps = ([\d.]+)/));
+    const latencyMs = figure(/latency average = ([\d.]+)/);
+    t.diagnostic(`${engine} ${protocol}: ${done} transactions, ${tps} a second, ${latencyMs} ms each`);
+  }
+  await assertSums(rokka, transactions);
+  await assertSound(rokka);
+
+  const { supervisor } = await rokka.pids();
+  rokka.kill([supervisor]);
+  await rokka.up.ended();
+  await rokka.again();
+  await assertSums(rokka, transactions);
+  await assertSound(rokka);
+}
+
+/** -n: the history of the runs before is kept. */
+function bench(rokka: RokkaUnderTest, protocol: string): Promise<string> {
+  const args = ['-n', '-M', protocol, '-c', String(CLIENTS), '-j', '1', '-T', String(SECONDS)] as const;
+  return runProgram(rokka, ['pgbench', ...args], { timeoutMs: SECONDS * 1_000 + 60_000 });
+}
+
+async function assertSums(rokka: RokkaUnderTest, transactions: number): Promise<void> {
+  const [found] = await rokka.query<Record<string, string>>(`
+    select (select sum(abalance) from pgbench_accounts)::text as accounts,
+           (select sum(tbalance) from pgbench_tellers)::text as tellers,
+           (select sum(bbalance) from pgbench_branches)::text as branches,
+           (select sum(delta) from pgbench_history)::text as history,
+           (select count(*) from pgbench_history)::text as transactions,
+           (select count(*) from pgbench_accounts)::text as rows`);
+  const { history } = found;
+  assert.deepEqual(found, {
+    accounts: history,
+    tellers: history,
+    branches: history,
+    history,
+    transactions: String(transactions),
+    rows: String(SCALE * 100_000),
+  });
+}
+
+/** Reads each table twice, by its rows and by its index, and compares all that is found. */
+async function assertIndexesAgree(rokka: RokkaUnderTest): Promise<void> {
+  const client = new Client(rokka.connection());
+  await client.connect();
+  try {
+    for (const [table, key] of Object.entries(KEYS)) {
+      const byIndex = await readWhole(client, { table, key, without: ['seqscan', 'bitmapscan'] });
+      const byRows = await readWhole(client, {
+        table,
+        key,
+        without: ['indexscan', 'indexonlyscan', 'bitmapscan'],
+      });
+      assert.match(byIndex.plan, /Index Scan/);
+      assert.match(byRows.plan, /Seq Scan/);
+      assert.deepEqual(byIndex.rows, byRows.rows, `the index of ${table}`);
+    }
+  } finally {
+    await client.end();
+  }
+}
+
+async function readWhole(
+  client: Client,
+  { table, key, without }: { table: string; key: string; without: readonly string[] },
+): Promise<{ plan: string; rows: unknown[] }> {
+  const sql = `select count(*), sum(hashtextextended(t::text, 0)) from ${table} as t where ${key} > 0`;
+  for (const scan of without) await client.query(`set enable_${scan} = off`);
+  const plan = JSON.stringify((await client.query(`explain ${sql}`)).rows);
+  const { rows } = await client.query<object>(sql);
+  await client.query('reset all');
+  return { plan, rows };
+}
