@@ -12,6 +12,7 @@ import {
   type Zone,
 } from '@rokka/kernel';
 import type { Listener, Network } from '@rokka/transport';
+import { storageErrors } from './errors.ts';
 import { Gossip } from './gossip.ts';
 import { NodeSession } from './node-session.ts';
 import { describeNode, type NodeStatus } from './node-status.ts';
@@ -79,7 +80,8 @@ export class StorageNode implements AsyncDisposable {
         shipped: (segment) => host?.gossip.shipped(segment),
         closed: (closed) => sessions.delete(closed),
       });
-      sessions.add(session);
+      if (host?.#closed) connection.close(storageErrors.STORAGE_CLOSED([address]));
+      else sessions.add(session);
       return session;
     });
     try {
@@ -123,13 +125,16 @@ export class StorageNode implements AsyncDisposable {
     return this.#sessions.size;
   }
 
-  /** Stops listening, closes every connection, writes what pends and closes the files. */
+  /**
+   * Closes every connection, writes what pends, closes the files, and stops listening last: an address in use is what keeps
+   * another process out of the directory, so it must not be free before the log is still.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#listener[Symbol.asyncDispose]();
     await this.gossip[Symbol.asyncDispose]();
     for (const { connection } of this.#sessions) connection.close();
     this.store[Symbol.dispose]();
+    await this.#listener[Symbol.asyncDispose]();
   }
 }
