@@ -80,7 +80,7 @@ export class StorageNode implements AsyncDisposable {
         shipped: (segment) => host?.gossip.shipped(segment),
         closed: (closed) => sessions.delete(closed),
       });
-      if (host?.#closed) connection.close(storageErrors.STORAGE_CLOSED([address]));
+      if (host !== undefined && host.#closed) connection.close(storageErrors.STORAGE_CLOSED([address]));
       else sessions.add(session);
       return session;
     });
