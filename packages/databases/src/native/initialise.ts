@@ -94,12 +94,16 @@ owner=$1 top=$2 data=$3
 /**
  * --no-sync, and then everything at once: syncfs(2) makes the kernel hand over what it still holds, the rename comes after
  * it in the volume's log, and the two fsyncs at the end wait until the log is durable up to them.
+ *
+ * A crash between the making of postmaster.pid and the writing of it leaves an empty one, with which no server would start
+ * again: it cannot tell whether another one is just starting. Here none is: the volume has one head.
  */
 const INITDB_SCRIPT = `
 set -eu
 bin=$1 data=$2 statement=$3
 shift 3
 if [ -e "$data" ]; then
+  [ -s "$data/postmaster.pid" ] || rm -f -- "$data/postmaster.pid"
   echo "found $(cat "$data/PG_VERSION")"
   exit 0
 fi

@@ -209,6 +209,20 @@ describe('as root', { skip: SKIP.root }, () => {
     assert.deepEqual(await query(options, 'select 1 as one'), [{ one: 1 }]);
   });
 
+  test('a crash that leaves an empty lock file does not keep it down', { timeout: TIMEOUT_MS }, async () => {
+    using directory = new TestDirectory();
+    const options = await directory.options();
+    for (const created of [true, false]) {
+      await using head = StandIn.start(options);
+      assert.equal((await head.next('ready')).created, created);
+      const before = footprint(head.pid);
+      head.signal('SIGKILL');
+      await vanished(before);
+      fs.writeFileSync(`${options.dataDirectory}/pgdata/postmaster.pid`, '');
+      fs.writeFileSync(`${options.runDirectory}/.s.PGSQL.${options.port}.lock`, '');
+    }
+  });
+
   test('names and passwords with every kind of character', { timeout: TIMEOUT_MS }, async () => {
     using directory = new TestDirectory();
     const options = { ...(await directory.options()), password: `a'b"c\\d:e %f$\`ü`, database: `o'"d d` };

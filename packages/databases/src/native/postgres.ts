@@ -108,6 +108,7 @@ export class NativePostgres implements AsyncDisposable {
     const context = settingsContext(options);
     const args = postgresArguments(context, options.settings);
     await requireFreeAddresses(context, clock);
+    removeSocket(options);
     fs.writeFileSync(configurationFilePath(context.configurationDirectory), configurationFile(context));
     fs.writeFileSync(`${context.configurationDirectory}/pg_hba.conf`, hbaFile(options.allowedNetworks));
 
@@ -239,7 +240,7 @@ function explainStart(exit: PostgresExit): CodedError {
   return databaseErrors.DATABASE_POSTGRES_FAILED([how, why?.message ?? 'it said nothing']);
 }
 
-/** On the real disk, where a server that was killed leaves them. */
+/** On the real disk, where a server that was killed leaves them, and a power failure an empty lock that lets no other in. */
 function removeSocket({ stage, port }: NativePostgresOptions): void {
   const path = socketPath(stage.socketDirectory, port);
   for (const file of [path, `${path}.lock`]) fs.rmSync(file, { force: true });
