@@ -1,4 +1,4 @@
-/** What the tests with cut points need of an engine: to run on the pages of a store, and to end as if by a power failure. */
+/** What the tests with cut points need of an engine: to run on the pages of a store, and sessions on it. */
 import type { MemoryPageStore } from '@rokka/volume';
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -10,8 +10,8 @@ export interface Session {
 
 export interface OpenDatabase {
   readonly sessions: readonly Session[];
-  /** Ends it without a goodbye; nothing is written after this resolves. */
-  kill(): Promise<void>;
+  /** Lets go of it, by whatever way is shortest. What it writes meanwhile is of no interest: take the history before. */
+  end(): Promise<void>;
 }
 
 export interface CutEngine {

@@ -44,8 +44,9 @@ export async function record(
     return new Writer(session, { writer, random, acknowledged });
   });
   await Promise.all(writers.map((writer) => writer.run(options.transactions)));
-  await database.kill();
-  return { history: [...store.history], from, acknowledgements };
+  const history = [...store.history];
+  await database.end();
+  return { history, from, acknowledgements };
 }
 
 /** Half of them anywhere, half where they hurt: at the very mini-transaction that made an acknowledgement true. */
@@ -77,9 +78,10 @@ export async function tryCut(
   for (let crash = 0; crash < cut.crashes; crash++) {
     assertSound(store, 'before a recovery that is cut off');
     const database = await engine.open(store);
-    await database.kill();
     const written = store.history.length - cut.position;
-    store = MemoryPageStore.replay(store.history, cut.position + random.below(written + 1));
+    const left = MemoryPageStore.replay(store.history, cut.position + random.below(written + 1));
+    await database.end();
+    store = left;
   }
   assertSound(store, 'before the recovery');
   const database = await engine.open(store);
@@ -87,10 +89,10 @@ export async function tryCut(
     const session = must(database.sessions[0]);
     if (cut.spoil !== undefined) await session.run(cut.spoil);
     await judge(session, acknowledged);
+    assertSound(store, 'after the recovery');
   } finally {
-    await database.kill();
+    await database.end();
   }
-  assertSound(store, 'after the recovery');
 }
 
 function assertSound(store: MemoryPageStore, when: string): void {

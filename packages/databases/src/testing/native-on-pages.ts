@@ -53,7 +53,7 @@ async function open(store: MemoryPageStore, place: Place): Promise<OpenDatabase>
   const sessions: Session[] = [];
   for (let i = 0; i < place.sessionCount; i++) sessions.push(await connect(place));
   const life = resources.move();
-  return { sessions, kill: () => life.disposeAsync() };
+  return { sessions, end: () => life.disposeAsync() };
 }
 
 async function connect({ stage, port, password }: Place): Promise<Session> {
