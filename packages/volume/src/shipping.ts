@@ -80,7 +80,8 @@ export class Shipper {
 
   #ship(group: Group): void {
     const runs = group.outbox.takeUnshipped(SHIP_BYTES_MAX);
-    const parts = [this.#announce(group), ...runs.map(({ bytes }) => bytes)];
+    // One buffer, made once and written six times: a burst of small records would be hundreds of parts for each socket.
+    const parts = [Buffer.concat([this.#announce(group), ...runs.map(({ bytes }) => bytes)])];
     const before = (must(runs[0]).firstLsn - 1) as Lsn;
     for (const { node } of group.members) {
       const link = this.#options.links.get(node);
