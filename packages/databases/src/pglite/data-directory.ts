@@ -11,6 +11,7 @@ import { namesIn } from './emscripten-filesystem.ts';
 const DIRECTORY = nameFromUtf8('pglite');
 const MARK = nameFromUtf8('pglite.ready');
 const DRAFT = nameFromUtf8('pglite.making');
+const LOCK = nameFromUtf8('postmaster.pid');
 const MARK_BYTES_MAX = 4096;
 
 /** What made the database, and for whom. A database opens only with the same major version of PostgreSQL. */
@@ -54,9 +55,17 @@ export class DataDirectory {
     return this.#do(() => this.#files.makeDirectory(ROOT_INO, DIRECTORY, made)).ino;
   }
 
-  /** The data directory of a whole database. */
+  /**
+   * The data directory of a whole database. A crash between the making of PostgreSQL's lock file and the writing of it left
+   * an empty one, with which it would never start again: it cannot tell whether another server is just starting. Here
+   * none is, so it is removed.
+   */
   open(): Ino {
-    return this.#files.lookup(ROOT_INO, DIRECTORY).ino;
+    const directory = this.#files.lookup(ROOT_INO, DIRECTORY).ino;
+    const lock = this.#find(directory, LOCK);
+    if (lock !== undefined && this.#files.attributes(lock).sizeBytes === 0)
+      this.#do(() => this.#files.unlink(directory, LOCK));
+    return directory;
   }
 
   /** Declares the database whole. The mark gets its content before its name, so it is never found empty. */

@@ -163,3 +163,15 @@ test('a data directory without its mark is cleared, and the mark is found whole 
     assert.deepEqual(after.mark(), count === store.history.length ? mark : undefined);
   }
 });
+
+test('a lock file that a crash left empty is removed, one with words in it is PostgreSQL’s own affair', () => {
+  const { files, provide } = mounted();
+  const directory = new DataDirectory(files, provide);
+  const lock = { mode: 0o600, uid: 0, gid: 0 };
+  const { ino } = files.create(directory.clear(), 'postmaster.pid', lock);
+  files.write(ino, 0, new TextEncoder().encode('42\n'));
+  const names = () => files.list(directory.open()).map(({ name }) => name);
+  assert.deepEqual(names(), ['.', '..', 'postmaster.pid']);
+  files.setAttributes(ino, { sizeBytes: 0 });
+  assert.deepEqual(names(), ['.', '..']);
+});
