@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { Client } from 'pg';
 import { probeNativeSupport } from '@rokka/databases';
+import { systemClock } from '@rokka/kernel';
 import { runProgram, withoutPrograms } from './testing/client-program.ts';
 import { assertIntact } from './testing/integrity.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
@@ -39,7 +40,9 @@ async function work(
 ): Promise<void> {
   await using place = await TestPlace.make();
   await using rokka = await RokkaUnderTest.start(place, { extra: ['--engine', engine] });
+  const sinceMs = systemClock.nowMs();
   await runProgram(rokka, ['pgbench', '-i', '-q', '-s', String(SCALE)], { timeoutMs: INITIALISE_MS });
+  t.diagnostic(`${engine}: ${SCALE * 100_000} accounts in ${Math.round(systemClock.nowMs() - sinceMs)} ms`);
   let transactions = 0;
   for (const protocol of PROTOCOLS) {
     const out = await bench(rokka, protocol);
