@@ -137,6 +137,8 @@ export function encodeRecord(
     () => `${ranges.length} ranges in a record`,
   );
   const view = new DataView(into.buffer, into.byteOffset, into.byteLength);
+  // The memory may have held a record that was given up: what the writer seals later starts from blank fields.
+  into.fill(0, at, at + RECORD_HEADER_BYTES);
   view.setUint32(at + 40, page % TWO_32, true);
   view.setUint32(at + 44, Math.floor(page / TWO_32), true);
   view.setUint8(at + 54, init ? FLAG_INIT : 0);

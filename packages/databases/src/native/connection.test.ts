@@ -10,8 +10,10 @@ const TARGET = { host: '127.0.0.1', port: 5433, user: 'postgres', password: 'p:\
 
 test('what is put into a URI comes out of it', () => {
   const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 });
+  // A path of one or two dots means a place and not a name, escaped or not (URL standard, "double-dot path segment").
+  const name = text.filter((one) => one !== '.' && one !== '..');
   fc.assert(
-    fc.property(text, text, text, (user, password, database) => {
+    fc.property(text, text, name, (user, password, database) => {
       const url = new URL(connectionString({ ...TARGET, user, password, database }));
       assert.equal(decodeURIComponent(url.username), user);
       assert.equal(decodeURIComponent(url.password), password);
