@@ -6,6 +6,7 @@
  *   nodes/<ordinal>/      one storage node each
  *   secrets/              passwords, owner-only
  *   run/                  sockets; its contents matter only while something runs
+ *   compile-cache/        compiled code of the processes; may be removed at any time
  *   lock.sqlite           held exclusively by the running supervisor; the kernel lets it go with the process
  */
 import * as fs from 'node:fs';
@@ -71,7 +72,7 @@ export const dataPaths = {
   postgresSockets: (directory: string) => path.join(directory, 'run', 'postgres'),
   password: (directory: string) => path.join(directory, 'secrets', 'postgres-password'),
   log: (directory: string) => path.join(directory, 'rokka.log'),
-  compileCache: (directory: string) => path.join(directory, 'run', 'compile-cache'),
+  compileCache: (directory: string) => path.join(directory, 'compile-cache'),
 };
 
 /** The cluster id, or undefined where there is no data directory yet. */
