@@ -21,7 +21,7 @@ import { assertIntact } from './testing/integrity.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { TestPlace } from './testing/test-place.ts';
 
-const LIMIT = Math.min(FLIGHTS, Number(process.env['ROKKA_FLIGHTS'] ?? 1_000_000));
+const LIMIT = Math.min(FLIGHTS, Number(process.env['ROKKA_FLIGHTS'] ?? FLIGHTS));
 const LOAD_MS = 600_000;
 const timeout = 900_000;
 const TABLES = `
