@@ -4,6 +4,6 @@ export { transportErrors } from './errors.ts';
 export { unixNetwork, type UnixNetworkOptions } from './unix-network.ts';
 export { MemoryNetwork, type MemoryNetworkOptions } from './memory-network.ts';
 export { connectWith } from './late-handler.ts';
-export type { Link } from './memory-connection.ts';
+export type { Lane, Link, NetworkObserver } from './memory-connection.ts';
 export { Caller, type Answer, type CallerOptions } from './caller.ts';
 export { Reconnector, type ReconnectorOptions } from './reconnector.ts';
