@@ -159,6 +159,7 @@ export class SegmentStore implements Disposable {
     const segment = new Segment(state);
     try {
       this.#openPages(segment);
+      if (segment.pageFile) this.#syncPageNames();
       this.log.append(ENTRY.CREATE_SEGMENT, control.encodeControl(state));
     } catch (error) {
       segment.pageFile?.[Symbol.dispose]();
@@ -275,6 +276,7 @@ export class SegmentStore implements Disposable {
       segment.durableScl = segment.chain.scl;
       this.#openPages(segment);
     }
+    if ([...this.segments.all].some(({ pageFile }) => pageFile)) this.#syncPageNames();
     for (const { file, offset } of replay.damages)
       this.#say(storageErrors.STORAGE_LOG_DAMAGED([this.log.path(file), offset]));
     // The verdict must outlive the damaged file.
@@ -295,6 +297,16 @@ export class SegmentStore implements Disposable {
     if (!segment.pageFile.damaged) return;
     segment.fault ??= storageErrors.STORAGE_PAGES_DAMAGED([segment.pageFile.path]);
     this.#say(segment.fault);
+  }
+
+  /**
+   * A page file's name must last before the log says what is in it, and so must the name of its directory. At every start:
+   * the process before may have been killed between the making and the syncing, and left the names in memory only.
+   */
+  #syncPageNames(): void {
+    const { disk, directory } = this.#options;
+    disk.syncDirectory(`${directory}/pages`);
+    disk.syncDirectory(directory);
   }
 
   #unsettle(segment: Segment): void {
