@@ -79,6 +79,15 @@ export class MemoryNetwork implements Network {
     }
   }
 
+  /** Breaks every connection between two names, both ways: what was on its way is lost. New ones may be made at once. */
+  reset(a: string, b: string): void {
+    for (const link of [
+      { from: a, to: b },
+      { from: b, to: a },
+    ])
+      for (const connection of this.#between(link)) connection.lose({ why: 'ECONNRESET' });
+  }
+
   /** Frames from one name to another stay on their way until `heal`; nobody is told. */
   hold(from: string, to: string): void {
     this.#held.add(keyOf({ from, to }));

@@ -8,3 +8,5 @@ export type { SharedPageMemory } from './shared-control.ts';
 export { Volume, type VolumeOptions } from './volume.ts';
 export type { VolumeStatus } from './volume-status.ts';
 export { volumeErrors } from './errors.ts';
+export type { GroupRecord, VolumeRecord } from './volume-state.ts';
+export { formulasOf, type PlacedMember } from './geometry.ts';

@@ -1,0 +1,160 @@
+/**
+ * Runs a schedule from start to rest: its steps, then the end of all faults, then what must hold when everybody is there
+ * (I16): a writer opens, what it writes becomes durable, every page reads as it should, and all members converge while
+ * the writer is silent.
+ */
+import { asLsn, systemClock, type Lsn, type PgIndex } from '@rokka/kernel';
+import { BrokenInvariant, demand } from './broken-invariant.ts';
+import type { SimEvent } from './events.ts';
+import type { Schedule } from './schedule.ts';
+import type { SimWriter } from './sim-writer.ts';
+import { carryOut } from './steps/index.ts';
+import { World } from './world.ts';
+
+/** How long the healed cluster may take for each of its duties, in virtual time. */
+const OPEN_MS = 40_000;
+const DURABLE_MS = 30_000;
+const CONVERGE_MS = 40_000;
+const LAST_WORK = 8;
+
+export interface RunOptions {
+  onEvent?: (atMs: number, event: SimEvent) => void;
+}
+
+export interface RunReport {
+  readonly seed: number;
+  readonly broken: BrokenInvariant | undefined;
+  /** Stands for everything that happened: the same schedule gives the same one. */
+  readonly hash: number;
+  readonly events: number;
+  readonly virtualMs: number;
+  /** Steps carried out, by kind. */
+  readonly faults: ReadonlyMap<string, number>;
+  readonly eventCounts: ReadonlyMap<string, number>;
+  readonly records: number;
+}
+
+/** Never rejects for what the cluster does: a broken invariant is in the report. */
+export async function runSchedule(schedule: Schedule, options: RunOptions = {}): Promise<RunReport> {
+  const world = await World.start(schedule.seed, schedule.knobs);
+  if (options.onEvent) world.events.onEvent = options.onEvent;
+  // A promise that a process forgot to handle is a bug of ours like a failed assertion.
+  const onRejection = (error: unknown) => world.fail(error);
+  process.on('unhandledRejection', onRejection);
+  let broken: BrokenInvariant | undefined;
+  try {
+    await play(world, schedule);
+    await comeToRest(world);
+    await new Promise<void>((resolve) => systemClock.soon(resolve));
+    await world.advance(world.clock.nowMs());
+  } catch (error) {
+    if (!(error instanceof BrokenInvariant)) throw error;
+    broken = error;
+  } finally {
+    process.off('unhandledRejection', onRejection);
+  }
+  return {
+    seed: schedule.seed,
+    broken,
+    hash: world.events.hash,
+    events: world.events.length,
+    virtualMs: world.clock.nowMs(),
+    faults: world.faults,
+    eventCounts: world.events.counts,
+    records: world.oracles.history.records.size,
+  };
+}
+
+async function play(world: World, schedule: Schedule): Promise<void> {
+  for (const step of schedule.steps) {
+    await world.advance(step.atMs);
+    world.reach = Math.min(1, 0.2 + step.atMs / schedule.endMs);
+    carryOut(world, step);
+  }
+  await world.advance(schedule.endMs);
+}
+
+async function comeToRest(world: World): Promise<void> {
+  world.undoAll();
+  world.reach = 1;
+  for (const node of world.nodes) if (!node.disk.doubtful) node.start();
+  const writer = await openAtLast(world);
+  await workAtLast(world, writer);
+  await readEverything(world, writer);
+  await demandConvergence(world, writer);
+}
+
+/** The newest writer, or one more where none is left or the newest was replaced on the way. */
+async function openAtLast(world: World): Promise<SimWriter> {
+  const untilMs = world.clock.nowMs() + OPEN_MS;
+  while (world.clock.nowMs() < untilMs) {
+    const writer = world.writer ?? world.open();
+    const settled = () => writer.state !== 'opening';
+    await world.waitFor(settled, untilMs - world.clock.nowMs());
+    // It may have been open without knowing that it had been replaced.
+    if (writer.state === 'open') await world.waitFor(() => writer.state !== 'open', 1_000);
+    if (writer.state === 'open') return writer;
+  }
+  const failure = world.writers.at(-1)?.failure?.message ?? 'no reason given';
+  throw new BrokenInvariant('I16', `the volume does not open ${OPEN_MS} ms after all faults: ${failure}`);
+}
+
+async function workAtLast(world: World, writer: SimWriter): Promise<void> {
+  const { client, volume } = writer;
+  if (!client || !volume) throw new BrokenInvariant('I16', 'an open writer has clients');
+  client.work(LAST_WORK, world.seed);
+  const done = () => client.idle && volume.durable === volume.applied;
+  const inTime = await world.waitFor(() => done() || writer.state !== 'open', DURABLE_MS);
+  demand(inTime && writer.state === 'open', 'I16', () => {
+    const { vdl, lastLsn } = volume.status();
+    return `${DURABLE_MS} ms after all faults the VDL is ${vdl}, the last LSN ${lastLsn} (${writer.state} ${writer.failure?.message ?? ''})`;
+  });
+}
+
+async function readEverything(world: World, writer: SimWriter): Promise<void> {
+  const { client, volume } = writer;
+  let left = 0;
+  for (let page = 0; page < (volume?.mappedPages ?? 0); page++) {
+    left++;
+    client?.look(page).then(
+      () => left--,
+      (error: unknown) => world.fail(error),
+    );
+  }
+  const inTime = await world.waitFor(() => left === 0, DURABLE_MS);
+  demand(inTime, 'I16', () => `${left} pages cannot be read after all faults`);
+}
+
+async function demandConvergence(world: World, writer: SimWriter): Promise<void> {
+  const lag = () => lagging(world, writer);
+  const inTime = await world.waitFor(() => lag().length === 0, CONVERGE_MS);
+  demand(inTime, 'I16', () => `${CONVERGE_MS} ms after the last write: ${lag().join('; ')}`);
+}
+
+/** Segments of members with sound disks that lack something of what the volume is. */
+function lagging(world: World, writer: SimWriter): string[] {
+  const lags: string[] = [];
+  const epoch = writer.volume?.status().volumeEpoch ?? 0;
+  const { history } = world.oracles;
+  const branch = history.branches.get(epoch as never);
+  for (const { pg, members } of history.volume?.groups ?? []) {
+    const expected = branch?.lastOf(pg, branch.last) ?? asLsn(0);
+    for (const { node } of members) {
+      if (world.atlas.isLost(node)) continue;
+      const scl = sclOf(world, node, pg);
+      if (scl !== expected) lags.push(`${node}, group ${pg} has ${scl} of ${expected}`);
+    }
+  }
+  return lags;
+}
+
+function sclOf(world: World, id: string, pg: PgIndex): Lsn | string {
+  const sim = world.nodes.find((node) => node.id === id);
+  const segments = [...(sim?.node?.store.segments.all ?? [])];
+  const segment = segments.find((one) => one.pg === pg);
+  if (!segment) return sim?.failure?.message ?? 'no segment';
+  if (segment.fault) return segment.fault.message;
+  return segment.damaged
+    ? `${segment.durableScl} and unknown up to ${segment.requiredScl}`
+    : segment.durableScl;
+}
