@@ -22,6 +22,7 @@ import {
 import { ReadPoints } from '@rokka/quorum';
 import { decodeReadAnswer, encodeRead, MESSAGE, type ReadAnswer } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
+import { saysTakenOver } from './fencing.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
 
@@ -40,6 +41,8 @@ export interface PageReaderOptions {
   sclAt(group: Group, place: number): Lsn | undefined;
   /** Throws where the volume has failed. */
   demandAlive(): void;
+  /** A node says that another writer has the volume: whoever only reads learns it here, and not from a ship. */
+  onTakenOver(error: CodedError): void;
 }
 
 export class PageReader {
@@ -155,6 +158,7 @@ export class PageReader {
       return answer;
     } catch (error) {
       if (!isCoded(error)) throw error;
+      if (saysTakenOver(error)) this.#options.onTakenOver(error);
       group.router.failed(place);
       return error;
     }

@@ -89,6 +89,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       linkAt: (group, place) => this.#upLink(group, place),
       sclAt: (group, place) => this.#tracker.scl(group.pg, place),
       demandAlive: () => this.#demandAlive(),
+      onTakenOver: (error) => this.#takenOver(error),
     });
   }
 
