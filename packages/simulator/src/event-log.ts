@@ -10,6 +10,7 @@ export type Listeners = { readonly [K in SimEventKind]?: (event: EventOf<K>) => 
 
 export class EventLog {
   readonly #nowMs: () => number;
+  readonly #onBroken: (error: unknown) => void;
   readonly #listeners = new Map<SimEventKind, ((event: never) => void)[]>();
   readonly #counts = new Map<string, number>();
   readonly #scratch = new Float64Array(2);
@@ -18,8 +19,10 @@ export class EventLog {
   /** Takes a line for each event, with its time. */
   onEvent: ((atMs: number, event: SimEvent) => void) | undefined;
 
-  constructor(nowMs: () => number) {
-    this.#nowMs = nowMs;
+  /** @param options.onBroken takes what a listener throws: events are reported from within processes, which must not meet it */
+  constructor(options: { nowMs: () => number; onBroken: (error: unknown) => void }) {
+    this.#nowMs = options.nowMs;
+    this.#onBroken = options.onBroken;
   }
 
   get length(): number {
@@ -48,7 +51,11 @@ export class EventLog {
     this.#mix(atMs);
     this.#mixValue(event);
     this.onEvent?.(atMs, event);
-    for (const listener of this.#listeners.get(event.kind) ?? []) listener(event as never);
+    try {
+      for (const listener of this.#listeners.get(event.kind) ?? []) listener(event as never);
+    } catch (error) {
+      this.#onBroken(error);
+    }
   }
 
   #mixValue(value: unknown): void {

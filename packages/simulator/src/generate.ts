@@ -4,7 +4,7 @@
  */
 import type { SeededRandom } from '@rokka/kernel';
 import { drawKnobs } from './knobs.ts';
-import { drawEnding, drawFault } from './plots.ts';
+import { drawEnding, drawFault, drawTornOpening } from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
 
@@ -16,7 +16,7 @@ export function generate(seed: number): Schedule {
   const steps: Step[] = [];
   let atMs = 5;
   for (let count = between(lives, 2, 4); count > 0; count--) {
-    steps.push({ atMs, kind: 'open' });
+    steps.push(...drawTornOpening(lives, atMs));
     const beginMs = atMs;
     const lengthMs = Math.round(scaled(lives, 150, 3_000));
     atMs += lengthMs;
@@ -26,8 +26,8 @@ export function generate(seed: number): Schedule {
     steps.push(...ending);
     atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));
   }
-  const ordered = steps.sort((a, b) => a.atMs - b.atMs);
-  return { version: 1, seed, knobs, steps: ordered, endMs: atMs + 50 };
+  const ordered = steps.map((step) => ({ ...step, atMs: round(step.atMs) })).sort((a, b) => a.atMs - b.atMs);
+  return { version: 1, seed, knobs, steps: ordered, endMs: round(atMs + 50) };
 }
 
 /** Bursts of operations, at a pace that changes from life to life. */

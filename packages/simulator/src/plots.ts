@@ -64,15 +64,28 @@ export function drawEnding(random: SeededRandom, atMs: number): Step[] {
       if (random.chance(0.7)) steps.push({ atMs: at + 0.1, kind: 'power-loss', ...drawLoss(random, node) });
   }
   for (let tries = random.below(3); tries > 0; tries--) {
-    steps.push({ atMs: at, kind: 'open' });
-    if (random.chance(0.3)) {
-      const nodes = drawNodes(random, between(random, 1, 4));
-      steps.push({ atMs: at + 0.1, kind: 'isolate', nodes, from: 'writer', forMs: scaled(random, 5, 200) });
-    }
+    steps.push(...drawTornOpening(random, at));
     at += scaled(random, 0.5, 120);
     if (random.chance(0.5))
       steps.push({ atMs: at, kind: 'power-loss', ...drawLoss(random, random.below(6)) });
     if (random.chance(0.7)) steps.push({ atMs: at + 0.1, kind: 'kill-writer', which: 'newest' });
+  }
+  return steps;
+}
+
+/** An opening that reaches some nodes early and some late, while others lose power as they obey it. */
+export function drawTornOpening(random: SeededRandom, atMs: number): Step[] {
+  const steps: Step[] = [{ atMs, kind: 'open' }];
+  if (random.chance(0.5)) {
+    const nodes = drawNodes(random, between(random, 1, 4));
+    const forMs = scaled(random, 5, 2_000);
+    steps.push({ atMs: atMs + scaled(random, 0.1, 40), kind: 'isolate', nodes, from: 'writer', forMs });
+  }
+  if (random.chance(0.5)) {
+    for (const node of drawNodes(random, between(random, 1, 3))) {
+      const operations = random.below(3);
+      steps.push({ atMs: atMs + 0.1, kind: 'power-loss-within', operations, ...drawLoss(random, node) });
+    }
   }
   return steps;
 }

@@ -13,7 +13,7 @@ import { World } from './world.ts';
 
 /** How long the healed cluster may take for each of its duties, in virtual time. */
 const OPEN_MS = 40_000;
-const DURABLE_MS = 30_000;
+const READ_MS = 30_000;
 const CONVERGE_MS = 40_000;
 const LAST_WORK = 8;
 
@@ -78,37 +78,32 @@ async function comeToRest(world: World): Promise<void> {
   world.undoAll();
   world.reach = 1;
   for (const node of world.nodes) if (!node.disk.doubtful) node.start();
-  const writer = await openAtLast(world);
-  await workAtLast(world, writer);
+  const writer = await workAtLast(world);
   await readEverything(world, writer);
   await demandConvergence(world, writer);
 }
 
-/** The newest writer, or one more where none is left or the newest was replaced on the way. */
-async function openAtLast(world: World): Promise<SimWriter> {
+/**
+ * A writer opens and what it writes becomes durable. The newest one may have been replaced without knowing it, by one that
+ * was killed as soon as it had taken the volume over: then it fails at work, and another one opens.
+ */
+async function workAtLast(world: World): Promise<SimWriter> {
   const untilMs = world.clock.nowMs() + OPEN_MS;
-  while (world.clock.nowMs() < untilMs) {
+  const leftMs = () => untilMs - world.clock.nowMs();
+  let state = 'no writer';
+  while (leftMs() > 0) {
     const writer = world.writer ?? world.open();
-    const settled = () => writer.state !== 'opening';
-    await world.waitFor(settled, untilMs - world.clock.nowMs());
-    // It may have been open without knowing that it had been replaced.
-    if (writer.state === 'open') await world.waitFor(() => writer.state !== 'open', 1_000);
-    if (writer.state === 'open') return writer;
+    await world.waitFor(() => writer.state !== 'opening', leftMs());
+    const { client, volume } = writer;
+    client?.work(LAST_WORK, world.seed);
+    const isDone = () => client?.idle === true && volume?.durable === volume?.applied;
+    await world.waitFor(() => writer.state !== 'open' || isDone(), leftMs());
+    if (writer.state === 'open' && isDone()) return writer;
+    const { vdl = 0, lastLsn = 0 } = volume?.status() ?? {};
+    const why = writer.failure?.message ?? 'no reason given';
+    state = `${writer.name} is ${writer.state} (${why}), VDL ${vdl}, last LSN ${lastLsn}`;
   }
-  const failure = world.writers.at(-1)?.failure?.message ?? 'no reason given';
-  throw new BrokenInvariant('I16', `the volume does not open ${OPEN_MS} ms after all faults: ${failure}`);
-}
-
-async function workAtLast(world: World, writer: SimWriter): Promise<void> {
-  const { client, volume } = writer;
-  if (!client || !volume) throw new BrokenInvariant('I16', 'an open writer has clients');
-  client.work(LAST_WORK, world.seed);
-  const done = () => client.idle && volume.durable === volume.applied;
-  const inTime = await world.waitFor(() => done() || writer.state !== 'open', DURABLE_MS);
-  demand(inTime && writer.state === 'open', 'I16', () => {
-    const { vdl, lastLsn } = volume.status();
-    return `${DURABLE_MS} ms after all faults the VDL is ${vdl}, the last LSN ${lastLsn} (${writer.state} ${writer.failure?.message ?? ''})`;
-  });
+  throw new BrokenInvariant('I16', `no writer works ${OPEN_MS} ms after all faults: ${state}`);
 }
 
 async function readEverything(world: World, writer: SimWriter): Promise<void> {
@@ -121,7 +116,7 @@ async function readEverything(world: World, writer: SimWriter): Promise<void> {
       (error: unknown) => world.fail(error),
     );
   }
-  const inTime = await world.waitFor(() => left === 0, DURABLE_MS);
+  const inTime = await world.waitFor(() => left === 0, READ_MS);
   demand(inTime, 'I16', () => `${left} pages cannot be read after all faults`);
 }
 

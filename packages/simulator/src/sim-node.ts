@@ -94,8 +94,8 @@ export class SimNode {
     if (this.#process) this.#gone();
   }
 
-  /** Stops in good order. */
-  stop(): void {
+  /** Stops in good order; `stopped` is called when it has. */
+  stop(stopped: () => void): void {
     const node = this.#node;
     const process = this.#process;
     if (!node || !process?.alive) return;
@@ -104,11 +104,13 @@ export class SimNode {
       if (this.#process !== process) return;
       this.disk.detach();
       this.#gone();
+      stopped();
     });
   }
 
   /** The process is not there any more. What the disk keeps is the caller's business. */
   #gone(): void {
+    this.#options.onFate('gone');
     this.#process?.end();
     this.#options.network.kill(this.id, { sentArrives: true });
     this.#process = undefined;
@@ -123,7 +125,10 @@ export class SimNode {
 
   #ended(process: SimProcess, error: unknown): void {
     if (this.#process !== process) return;
+    // What is no error of the system is a bug, in whatever coded error it is wrapped.
+    const cause = error instanceof Error ? error.cause : undefined;
     if (!isCoded(error)) throw error;
+    if (cause instanceof Error && !isCoded(cause) && !('code' in cause)) throw cause;
     this.failure = error;
     this.#options.onFate('ended', error.code);
     this.kill();

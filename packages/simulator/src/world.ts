@@ -29,7 +29,10 @@ export class World {
   readonly seed: number;
   readonly knobs: Knobs;
   readonly clock = new VirtualClock();
-  readonly events = new EventLog(() => this.clock.nowMs());
+  readonly events = new EventLog({
+    nowMs: () => this.clock.nowMs(),
+    onBroken: (error) => this.fail(error),
+  });
   readonly oracles: Oracles;
   readonly atlas: FaultAtlas;
   readonly weather: NetworkWeather;

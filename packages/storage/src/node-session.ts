@@ -2,11 +2,11 @@
  * One connection to the node: decodes what it asks, lets the store do it, and answers when that is durable. A ship is
  * answered by one cumulative ACK a segment and flush, everything else by OK or ERROR.
  */
-import { isCoded, type CodedError, type Epoch } from '@rokka/kernel';
+import { isCoded, mutant, type CodedError, type Epoch } from '@rokka/kernel';
 import type { Connection, ConnectionHandler, Frame } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
-import { MESSAGE, STORAGE_PROTOCOL, type Ship } from './messages.ts';
+import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Ship } from './messages.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
 
@@ -64,7 +64,7 @@ export class NodeSession implements ConnectionHandler {
       case MESSAGE.CREATE_SEGMENT:
         return store.createSegment(codec.decodeCreateSegment(body), () => this.#answer(requestId, NOTHING));
       case MESSAGE.FENCE:
-        return store.fence(codec.decodeFence(body), (segment) => this.#answerState(requestId, segment));
+        return this.#fence(codec.decodeFence(body), requestId);
       case MESSAGE.TRUNCATE:
         return store.truncate(codec.decodeTruncate(body), () => this.#answer(requestId, NOTHING));
       case MESSAGE.READ:
@@ -125,8 +125,9 @@ export class NodeSession implements ConnectionHandler {
     this.#toAck.clear();
   }
 
-  #sendAck({ volume, pg, epochs, durableScl, coalesced }: Segment): void {
-    const ack = codec.encodeAck({ volume, pg, ...epochs, scl: durableScl, coalesced });
+  #sendAck({ volume, pg, epochs, durableScl, coalesced, chain }: Segment): void {
+    const scl = mutant('count-acks') ? chain.highestHeld : durableScl;
+    const ack = codec.encodeAck({ volume, pg, ...epochs, scl, coalesced });
     // One that does not fit is made up for by the next: they are cumulative.
     this.connection.send(MESSAGE.ACK, 0, [ack]);
   }
@@ -139,9 +140,14 @@ export class NodeSession implements ConnectionHandler {
     this.connection.send(MESSAGE.SHIP_REFUSED, 0, [codec.encodeShipRefused(refused)]);
   }
 
-  #answerState(requestId: number, segment: Segment): void {
+  #fence(message: Fence, requestId: number): void {
+    this.#host.store.fence(message, (segment) => this.#answerState(requestId, segment, message));
+  }
+
+  #answerState(requestId: number, segment: Segment, asked: Fence): void {
     try {
       const state = this.#host.store.describe(segment, { withTail: true });
+      if (mutant('read-then-fence')) state.volumeEpoch = asked.volumeEpoch;
       this.#answer(requestId, codec.encodeSegmentState(state));
     } catch (error) {
       this.#refuse(requestId, error);

@@ -9,6 +9,7 @@
  */
 import {
   assert,
+  mutant,
   type CodedError,
   type Epoch,
   type Lsn,
@@ -100,6 +101,7 @@ export class Segment implements ChainWatcher {
   }
 
   get damaged(): boolean {
+    if (mutant('damage-is-low-scl')) return false;
     return this.fault !== undefined || this.chain.scl < this.requiredScl;
   }
 
@@ -132,6 +134,7 @@ export class Segment implements ChainWatcher {
 
   /** @throws STORAGE_LOG_DAMAGED, STORAGE_PAGES_DAMAGED: unknown is never served */
   demandSound(): void {
+    if (mutant('damage-is-low-scl')) return;
     if (this.fault) throw this.fault;
     if (this.chain.scl < this.requiredScl)
       throw storageErrors.STORAGE_SEGMENT_UNKNOWN([this.volume, this.pg]);

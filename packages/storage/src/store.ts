@@ -4,6 +4,7 @@
  */
 import {
   assert,
+  mutant,
   type Clock,
   type CodedError,
   type Disk,
@@ -176,7 +177,13 @@ export class SegmentStore implements Disposable {
   fence(message: m.Fence, done: (segment: Segment) => void): void {
     const segment = this.segments.get(message);
     segment.demandFence(message);
+    if (
+      mutant('read-then-fence') &&
+      !message.ranges.some((range) => range.volumeEpoch === message.volumeEpoch)
+    )
+      return this.whenDurable(() => done(segment));
     this.adoptRanges(segment, message.ranges, message);
+    if (mutant('fence-not-durable')) return done(segment);
     this.whenDurable(() => done(segment));
   }
 

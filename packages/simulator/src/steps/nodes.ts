@@ -37,8 +37,7 @@ export const nodeActions: Actions<'power-loss' | 'power-loss-within' | 'kill-nod
   'stop-node': (world, { node: place, forMs }) => {
     const node = world.node(place);
     if (!node.node || !mayStop(node)) return false;
-    node.stop();
-    startLater(world, node, forMs);
+    node.stop(() => startLater(world, node, forMs));
     return true;
   },
 };
