@@ -12,7 +12,7 @@ export class Inode {
   #bytes = new Uint8Array(0);
   #size = 0;
   #syncedSize = 0;
-  /** The sectors that differ from the disk's, and a flag for each sector. */
+  /** The sectors that differ from the disk's and began below the synced size, and a flag for each sector. */
   #dirty: number[] = [];
   #isDirty = new Uint8Array(0);
   /** What the disk has of them, where the file reached there when it was synced. */
@@ -40,8 +40,10 @@ export class Inode {
   write(bytes: Uint8Array, at: number): void {
     const end = at + bytes.length;
     this.#makeRoom(end);
+    // What lies beyond the synced size is new as a whole, and has no old content to keep.
+    const oldEnd = Math.min(end, this.#syncedSize);
     const first = Math.floor(at / this.#sectorBytes);
-    for (let sector = first; sector * this.#sectorBytes < end; sector++) this.#keepOld(sector);
+    for (let sector = first; sector * this.#sectorBytes < oldEnd; sector++) this.#keepOld(sector);
     this.#bytes.set(bytes, at);
     this.#size = Math.max(this.#size, end);
   }
@@ -65,7 +67,7 @@ export class Inode {
   }
 
   powerLoss(random: SeededRandom, tear: Tear): void {
-    const sectors = [...this.#dirty].sort((a, b) => a - b);
+    const sectors = this.#unsynced();
     const keptThrough = tear === 'prefix' ? random.below(sectors.length + 1) : 0;
     let size = this.#syncedSize;
     for (const [place, sector] of sectors.entries()) {
@@ -81,6 +83,14 @@ export class Inode {
     this.#bytes.fill(0, size);
     this.#size = size;
     this.sync();
+  }
+
+  /** In ascending order. */
+  #unsynced(): number[] {
+    const sectors = this.#dirty.sort((a, b) => a - b);
+    const firstNew = Math.ceil(this.#syncedSize / this.#sectorBytes);
+    for (let sector = firstNew; sector * this.#sectorBytes < this.#size; sector++) sectors.push(sector);
+    return sectors;
   }
 
   #keepOld(sector: number): void {
