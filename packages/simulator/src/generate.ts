@@ -4,7 +4,7 @@
  */
 import type { SeededRandom } from '@rokka/kernel';
 import { drawKnobs } from './knobs.ts';
-import { drawEnding, drawFault, drawTornOpening } from './plots.ts';
+import { drawEnding, drawFault, drawFlip, drawTornOpening } from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
 
@@ -22,7 +22,7 @@ export function generate(seed: number): Schedule {
     atMs += lengthMs;
     steps.push(...drawWork(work, beginMs, lengthMs));
     steps.push(...drawTrouble(faults, beginMs, lengthMs));
-    const ending = drawEnding(lives, atMs);
+    const ending = lives.chance(0.2) ? drawFlip(lives, atMs) : drawEnding(lives, atMs);
     steps.push(...ending);
     atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));
   }

@@ -90,6 +90,43 @@ export function drawTornOpening(random: SeededRandom, atMs: number): Step[] {
   return steps;
 }
 
+/**
+ * Two recoveries in a row that hear of different members. What the writer wrote last is on one member only, or on exactly a
+ * write quorum of which one member loses its disk; gossip is kept from spreading it; the first recovery reaches those who
+ * have it, or have lost it, the second one the others.
+ */
+export function drawFlip(random: SeededRandom, atMs: number): Step[] {
+  const salt = random.below(2 ** 31);
+  const order = drawOrder(random);
+  const alone = random.chance(0.5);
+  const missed = order.slice(alone ? 1 : 4);
+  const forMs = 4_000;
+  const steps: Step[] = [
+    { atMs, kind: 'isolate', nodes: missed, from: 'writer', forMs },
+    { atMs, kind: 'isolate', nodes: missed, from: 'nodes', forMs },
+    { atMs: atMs + 0.5, kind: 'work', operations: between(random, 2, 6), salt },
+  ];
+  let at = atMs + scaled(random, 10, 80);
+  steps.push({ atMs: at, kind: 'kill-writer', which: 'newest' });
+  if (!alone) steps.push({ atMs: at, kind: 'wipe', node: order[0] });
+  for (const node of alone ? order.slice(3) : order.slice(1, 4))
+    steps.push({ atMs: at, kind: 'power-loss', ...drawLoss(random, node), forMs: 700 });
+  steps.push({ atMs: at + 1, kind: 'open' });
+  at += random.chance(0.5) ? scaled(random, 20, 700) : 700 + scaled(random, 1, 1_500);
+  steps.push({ atMs: at, kind: 'work', operations: 2, salt: salt + 100 });
+  at += scaled(random, 1, 100);
+  steps.push({ atMs: at, kind: 'kill-writer', which: 'newest' });
+  for (const node of order.slice(0, between(random, 1, 3)))
+    steps.push({ atMs: at, kind: 'power-loss', ...drawLoss(random, node), forMs: 1_500 });
+  steps.push({ atMs: at + scaled(random, 1, 60), kind: 'open' });
+  return steps;
+}
+
+function drawOrder(random: SeededRandom): number[] {
+  const left = [...NODES];
+  return NODES.map(() => left.splice(random.below(left.length), 1)[0]);
+}
+
 function drawLoss(random: SeededRandom, node: number) {
   const forMs = Math.round(scaled(random, 5, 1_000));
   return { node, tear: random.pick(TEARS), salt: random.below(2 ** 31), forMs };
@@ -100,7 +137,7 @@ function drawParty(random: SeededRandom): Party {
 }
 
 function drawNodes(random: SeededRandom, count: number): number[] {
-  const left = [...NODES];
-  const drawn = Array.from({ length: count }, () => left.splice(random.below(left.length), 1)[0]);
-  return drawn.sort((a, b) => a - b);
+  return drawOrder(random)
+    .slice(0, count)
+    .sort((a, b) => a - b);
 }

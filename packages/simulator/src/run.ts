@@ -19,6 +19,8 @@ const LAST_WORK = 8;
 
 export interface RunOptions {
   onEvent?: (atMs: number, event: SimEvent) => void;
+  /** Only these invariants count: whether a bug that is noticed early would also have reached a client. Default all. */
+  judges?: readonly string[];
 }
 
 export interface RunReport {
@@ -36,7 +38,7 @@ export interface RunReport {
 
 /** Never rejects for what the cluster does: a broken invariant is in the report. */
 export async function runSchedule(schedule: Schedule, options: RunOptions = {}): Promise<RunReport> {
-  const world = await World.start(schedule.seed, schedule.knobs);
+  const world = await World.start(schedule.seed, schedule.knobs, options.judges);
   if (options.onEvent) world.events.onEvent = options.onEvent;
   // A promise that a process forgot to handle is a bug of ours like a failed assertion.
   const onRejection = (error: unknown) => world.fail(error);

@@ -5,7 +5,7 @@
  * Only peers at this segment's own epochs are used, in both directions: a peer of a higher volume epoch refuses us until we
  * are fenced, and we refuse it. What is fetched goes through the same checks as what a writer ships.
  */
-import { isCoded, mutant, type Clock, type NodeId, type Random } from '@rokka/kernel';
+import { isCoded, type Clock, type NodeId, type Random } from '@rokka/kernel';
 import type { Network } from '@rokka/transport';
 import * as codec from './message-codec.ts';
 import { MESSAGE, type CreateSegment, type SegmentState } from './messages.ts';
@@ -146,8 +146,7 @@ export class Gossip implements AsyncDisposable {
     if (peer.damaged || !sameEpochs(peer)) return;
     // A truncation may have missed us. It was decided in the registry before the peer heard of it, so it binds us too.
     const unknown = peer.ranges.filter((range) => !segment.chain.truncation.has(range));
-    if (unknown.length > 0 && !mutant('gossip-ignores-ranges'))
-      store.adoptRanges(segment, unknown, segment.epochs);
+    if (unknown.length > 0) store.adoptRanges(segment, unknown, segment.epochs);
     segment.learnPoints({ vdl: peer.vdl });
     for (let i = 0; i < FETCHES_MAX && peer.scl > segment.chain.scl && !this.#closed; i++) {
       const after = segment.chain.scl;
