@@ -19,6 +19,8 @@ export interface SimNodeOptions {
   network: MemoryNetwork;
   /** It runs, or has ended by itself: its disk failed, its directory was refused. */
   onFate(what: string, why?: string): void;
+  /** It ended by an error that is no error of the world. */
+  onBug(error: unknown): void;
 }
 
 export class SimNode {
@@ -127,10 +129,11 @@ export class SimNode {
     if (this.#process !== process) return;
     // What is no error of the system is a bug, in whatever coded error it is wrapped.
     const cause = error instanceof Error ? error.cause : undefined;
-    if (!isCoded(error)) throw error;
-    if (cause instanceof Error && !isCoded(cause) && !('code' in cause)) throw cause;
+    const { onFate, onBug } = this.#options;
+    if (!isCoded(error)) return onBug(error);
+    if (cause instanceof Error && !isCoded(cause) && !('code' in cause)) return onBug(cause);
     this.failure = error;
-    this.#options.onFate('ended', error.code);
+    onFate('ended', error.code);
     this.kill();
   }
 }

@@ -32,6 +32,8 @@ export interface SimWriterOptions {
   registry: MemoryRegistry;
   emit(event: SimEvent): void;
   pages(): number;
+  /** It ended by an error that is no error of the world. */
+  onBug(error: unknown): void;
 }
 
 export type WriterState = 'opening' | 'open' | 'failed' | 'dead';
@@ -112,7 +114,7 @@ export class SimWriter {
   /** Its owner ends with it, as the head process does. */
   #failed(error: unknown): void {
     if (this.#state === 'dead' || this.#state === 'failed') return;
-    if (!isCoded(error)) throw error;
+    if (!isCoded(error)) return this.#options.onBug(error);
     this.failure = error;
     this.#state = 'failed';
     this.#options.emit({ kind: 'fate', who: this.name, what: 'failed', why: error.code });

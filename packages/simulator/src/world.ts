@@ -120,7 +120,8 @@ export class World {
     const number = this.writers.length + 1;
     const emit = this.events.append.bind(this.events);
     const pages = () => this.pages;
-    const writer = new SimWriter({ number, seed, knobs, clock, network, registry, emit, pages });
+    const onBug = (error: unknown) => this.fail(error);
+    const writer = new SimWriter({ number, seed, knobs, clock, network, registry, emit, pages, onBug });
     this.writers.push(writer);
     return writer;
   }
@@ -193,7 +194,8 @@ export class World {
     const id = nodeId(place);
     const onFate = (what: string, why?: string) =>
       this.events.append({ kind: 'fate', who: id, what, ...(why === undefined ? {} : { why }) });
-    return new SimNode({ id, zone: zoneOf(place), seed, knobs, clock, network, onFate });
+    const onBug = (error: unknown) => this.fail(error);
+    return new SimNode({ id, zone: zoneOf(place), seed, knobs, clock, network, onFate, onBug });
   }
 
   /** The limit that was ever in force is the volume's own fact; a small one brings its boundary close. */
