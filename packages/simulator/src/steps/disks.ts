@@ -57,7 +57,7 @@ export const diskActions: Actions<'slow-disk' | 'failing-disk' | 'rot' | 'trap' 
   wipe: (world, { node: place }) => {
     const node = world.node(place);
     if (!world.atlas.lose(node.id)) return false;
-    for (const writer of world.livingWriters.slice(0, -1)) writer.kill();
+    for (const writer of world.writers.slice(0, -1)) writer.kill();
     node.losePower('all', 0);
     node.disk.wipe();
     startLater(world, node, START_AGAIN_MS);

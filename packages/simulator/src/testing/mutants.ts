@@ -24,4 +24,6 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'damage-is-low-scl', seeds: 40 },
   { name: 'read-point-not-translated', seeds: 10 },
   { name: 'evict-before-durable', seeds: 80 },
+  { name: 'page-names-not-synced', seeds: 10 },
+  { name: 'copy-not-asked-after', seeds: 200 },
 ];
