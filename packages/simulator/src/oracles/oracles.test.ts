@@ -208,6 +208,7 @@ test('I14: no LSN twice, none beyond a successor’s range, none too far ahead o
   assert.equal(judge([registry(1), appended(FOUR), appended([record(4, { epoch: 2 })])]), 'I14');
   const range = registry(2, [[2, 0, 3]]);
   assert.equal(judge([registry(1), range, appended(FOUR)]), 'I14');
+  assert.equal(judge([registry(1), appended(FOUR), range]), 'I14');
   const many = Array.from({ length: 11 }, (_, index) => record(index + 1));
   assert.equal(judge([registry(1), appended(many.slice(0, 10))]), undefined);
   assert.equal(judge([registry(1), appended(many)]), 'I14');

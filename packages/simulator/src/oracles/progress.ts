@@ -21,6 +21,8 @@ export class ProgressOracle {
   readonly #reports = new Map<PgIndex, Map<NodeId, Report>>();
   readonly #announced = new Map<Epoch, Lsn>();
   readonly #appendedFirst = new Map<Epoch, Lsn>();
+  readonly #appendedLast = new Map<Epoch, Lsn>();
+  #rangesSeen = 0;
 
   constructor(history: History) {
     this.#history = history;
@@ -35,6 +37,7 @@ export class ProgressOracle {
     opened: ({ epoch, vdl }) => this.#demandQuorum(epoch, vdl, 'opened'),
     acked: ({ epoch, lsn }) => this.#demandQuorum(epoch, lsn, 'acknowledged'),
     appended: (event) => this.#appended(event),
+    registry: () => this.#decided(),
   };
 
   #report(pg: PgIndex, node: NodeId, epoch: Epoch, scl: Lsn): void {
@@ -81,12 +84,24 @@ export class ProgressOracle {
     }
   }
 
+  /** A range reaches as far as any writer before it has come. */
+  #decided(): void {
+    for (const { volumeEpoch, through } of this.#history.ranges.slice(this.#rangesSeen)) {
+      this.#rangesSeen++;
+      for (const [epoch, last] of this.#appendedLast)
+        demand(epoch > volumeEpoch || last <= through, 'I14', () => {
+          return `the range of epoch ${volumeEpoch} ends at ${through}, epoch ${epoch} gave out ${last}`;
+        });
+    }
+  }
+
   #appended({ records, vdl }: EventOf<'appended'>): void {
     const first = records[0];
     const last = records.at(-1);
     if (!first || !last) return;
     const epoch = first.volumeEpoch;
     if (!this.#appendedFirst.has(epoch)) this.#appendedFirst.set(epoch, first.lsn);
+    this.#appendedLast.set(epoch, last.lsn);
     const limit = this.#history.volume?.lsnAllocationLimitMax ?? Infinity;
     for (const range of this.#history.ranges) {
       if (range.volumeEpoch === epoch)
