@@ -6,7 +6,7 @@
 import { ByteWriter } from '@rokka/kernel';
 import type { Epoch, Lsn, PageNumber, PgIndex, VolumeId } from '@rokka/kernel';
 import { MessageReader, writeMembers, writeRange, writeRanges } from './message-fields.ts';
-import type { CreateSegment, Epochs, SegmentAddress, SegmentKind, TruncationRange } from './messages.ts';
+import type { Epochs, MemberAddress, SegmentAddress, SegmentKind, TruncationRange } from './messages.ts';
 
 /** One completed coalescing generation of a full segment, as its COALESCED entry states it. */
 export interface Generation {
@@ -29,7 +29,7 @@ export interface SegmentControl extends SegmentAddress, Epochs {
   kind: SegmentKind;
   firstPage: PageNumber;
   pageCount: number;
-  members: CreateSegment['members'];
+  members: MemberAddress[];
   ranges: readonly TruncationRange[];
   vdl: Lsn;
   /** The last record that may be missing from the log. */

@@ -8,7 +8,7 @@
 import { isCoded, type Clock, type NodeId, type Random } from '@rokka/kernel';
 import type { Network } from '@rokka/transport';
 import * as codec from './message-codec.ts';
-import { MESSAGE, type CreateSegment, type SegmentState } from './messages.ts';
+import { MESSAGE, type MemberAddress, type SegmentState } from './messages.ts';
 import { NodeClient } from './node-client.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
@@ -32,8 +32,6 @@ const FETCH_BYTES = 1024 * 1024;
 const FETCHES_MAX = 256;
 /** Segments that are looked after at the same time. */
 const EXCHANGES_MAX = 4;
-
-type Member = CreateSegment['members'][number];
 
 export class Gossip implements AsyncDisposable {
   readonly #options: GossipOptions;
@@ -161,7 +159,7 @@ export class Gossip implements AsyncDisposable {
     }
   }
 
-  #choose(segment: Segment): Member | undefined {
+  #choose(segment: Segment): MemberAddress | undefined {
     const { store, clock, random } = this.#options;
     const nowMs = clock.nowMs();
     const others = segment.members.filter(
@@ -170,7 +168,7 @@ export class Gossip implements AsyncDisposable {
     return others.length === 0 ? undefined : others[random.below(others.length)];
   }
 
-  async #client(member: Member): Promise<NodeClient> {
+  async #client(member: MemberAddress): Promise<NodeClient> {
     const { network, clock, store } = this.#options;
     const known = this.#clients.get(member.node);
     if (known) return known;

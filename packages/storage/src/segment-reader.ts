@@ -28,6 +28,7 @@ export function describeSegment(
     ranges: [...segment.chain.truncation.known],
     tail: options.withTail ? describeTail(segment, reader) : [],
     damaged: segment.damaged,
+    hydrating: false,
   };
 }
 

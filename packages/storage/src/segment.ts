@@ -19,7 +19,7 @@ import {
 import { FLAG_INIT } from '@rokka/quorum';
 import { laterEpoch, SCL_UNKNOWN, type Generation, type SegmentControl } from './control-state.ts';
 import { storageErrors } from './errors.ts';
-import type { CreateSegment, Epochs, SegmentKind, TruncationRange } from './messages.ts';
+import type { Epochs, MemberAddress, SegmentKind, TruncationRange } from './messages.ts';
 import type { PageFile } from './page-file.ts';
 import { PlacedChain, type ChainWatcher } from './placed-chain.ts';
 
@@ -30,7 +30,7 @@ export class Segment implements ChainWatcher {
   readonly kind: SegmentKind;
   readonly firstPage: PageNumber;
   readonly pageCount: number;
-  readonly members: CreateSegment['members'];
+  readonly members: MemberAddress[];
   readonly chain: PlacedChain;
   /** Full segments only; opened when the log has been replayed. */
   pageFile: PageFile | undefined;

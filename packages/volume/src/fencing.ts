@@ -6,7 +6,7 @@
  * other way round, a segment lost later would be taken for one that never was, and come back empty: amnesia (aurora.md
  * trap 13).
  */
-import { isCoded, must, type Clock, type CodedError, type NodeId } from '@rokka/kernel';
+import { isCoded, must, type Clock, type CodedError } from '@rokka/kernel';
 import type { TruncationRange } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
@@ -26,12 +26,11 @@ export async function fenceSegment(
   link: NodeLink,
   options: {
     state: VolumeState;
-    addressOf: (node: NodeId) => string;
     ranges: readonly TruncationRange[];
     timeoutMs?: number;
   },
 ): Promise<SegmentState> {
-  const { state, addressOf, ranges, timeoutMs } = options;
+  const { state, ranges, timeoutMs } = options;
   const { volumeEpoch } = state.record;
   const isMissing = () => must(state.record.groups[group.pg]).missing.includes(link.node);
   const fence = async () => {
@@ -54,7 +53,7 @@ export async function fenceSegment(
     if (!isCoded(error, 'STORAGE_NO_SEGMENT')) throw error;
     // A node that is not on the list has had its segment: an empty one in its place would be a lie.
     if (!isMissing()) throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg], { cause: error });
-    await group.createOn(link, volumeEpoch, addressOf);
+    await group.createOn(link, volumeEpoch);
   }
   await state.madeMissing(group.pg, link.node);
   return fence();
@@ -63,7 +62,6 @@ export async function fenceSegment(
 export interface FencerOptions {
   clock: Clock;
   state: VolumeState;
-  addressOf(node: NodeId): string;
   /** Whether fencing still has a purpose. */
   isServing(): boolean;
   /** The segment obeys this writer. */
@@ -101,10 +99,10 @@ export class Fencer {
 
   /** Answers whether the member obeys now. */
   async #attempt(group: Group, link: NodeLink): Promise<boolean> {
-    const { state, addressOf, isServing, onFenced, onTakenOver } = this.#options;
+    const { state, isServing, onFenced, onTakenOver } = this.#options;
     try {
       const ranges = state.record.truncationRanges;
-      const answer = await fenceSegment(group, link, { state, addressOf, ranges });
+      const answer = await fenceSegment(group, link, { state, ranges });
       // A damaged segment is unknown: what it says must not count. Peers may fill it, so it is asked again.
       group.unfencedReasons.set(link.node, answer.damaged ? 'damaged' : '');
       if (answer.damaged || !isServing() || !link.up) return false;

@@ -8,6 +8,7 @@ import {
   encodeFetch,
   encodeShipHead,
   MESSAGE,
+  type MemberAddress,
   type SegmentState,
 } from '@rokka/storage';
 import { firstPageOf, formulasOf, type PlacedMember } from './geometry.ts';
@@ -32,6 +33,7 @@ export class Group {
   readonly #volume: VolumeId;
   readonly #pagesPerGroup: number;
   readonly #membershipEpoch: Epoch;
+  readonly #addressOf: (node: NodeId) => string;
   /** How far each member's pages are, by place; 0 where unknown. Tails have no pages and do not count. */
   readonly #coalesced: Lsn[];
   /** Members whose segment this writer has fenced since their link came up. */
@@ -47,6 +49,7 @@ export class Group {
     pagesPerGroup: number;
     membershipEpoch: Epoch;
     members: readonly PlacedMember[];
+    addressOf: (node: NodeId) => string;
   }) {
     this.pg = options.pg;
     this.members = options.members;
@@ -55,6 +58,7 @@ export class Group {
     this.#volume = options.volume;
     this.#pagesPerGroup = options.pagesPerGroup;
     this.#membershipEpoch = options.membershipEpoch;
+    this.#addressOf = options.addressOf;
     this.#coalesced = options.members.map(() => 0 as Lsn);
   }
 
@@ -87,13 +91,14 @@ export class Group {
   }
 
   /** Makes the segment on a node where it is missing. Durable when it resolves. */
-  async createOn(link: NodeLink, volumeEpoch: Epoch, addressOf: (node: NodeId) => string): Promise<void> {
+  async createOn(link: NodeLink, volumeEpoch: Epoch): Promise<void> {
     const message = encodeCreateSegment({
       ...this.#head(volumeEpoch),
       kind: must(this.members[this.placeOf(link.node)]).kind,
       firstPage: firstPageOf(this.pg, this.#pagesPerGroup),
       pageCount: this.#pagesPerGroup,
-      members: this.members.map((member) => ({ ...member, address: addressOf(member.node) })),
+      members: this.#addresses(),
+      hydrate: false,
     });
     await link.call(MESSAGE.CREATE_SEGMENT, [message]);
   }
@@ -105,7 +110,11 @@ export class Group {
     ranges: readonly TruncationRange[],
     options: { timeoutMs?: number } = {},
   ): Promise<SegmentState> {
-    const message = encodeFence({ ...this.#head(volumeEpoch), ranges: [...ranges] });
+    const message = encodeFence({
+      ...this.#head(volumeEpoch),
+      members: this.#addresses(),
+      ranges: [...ranges],
+    });
     return decodeSegmentState(await link.call(MESSAGE.FENCE, [message], options));
   }
 
@@ -141,6 +150,10 @@ export class Group {
 
   head(volumeEpoch: Epoch): { volume: VolumeId; pg: PgIndex; volumeEpoch: Epoch; membershipEpoch: Epoch } {
     return this.#head(volumeEpoch);
+  }
+
+  #addresses(): MemberAddress[] {
+    return this.members.map((member) => ({ ...member, address: this.#addressOf(member.node) }));
   }
 
   #head(volumeEpoch: Epoch) {

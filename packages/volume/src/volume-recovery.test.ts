@@ -125,7 +125,14 @@ test('a writer that dies between making a missing segment and saying so leaves n
   six
     .store(5)
     .createSegment(
-      { ...head(record), kind: 'tail', firstPage: 0 as never, pageCount: record.pagesPerGroup, members },
+      {
+        ...head(record),
+        kind: 'tail',
+        firstPage: 0 as never,
+        pageCount: record.pagesPerGroup,
+        members,
+        hydrate: false,
+      },
       () => {},
     );
   const second = await six.writer();

@@ -77,7 +77,6 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#fencer = new Fencer({
       clock: options.clock,
       state,
-      addressOf: options.addressOf,
       isServing: () => this.#serving,
       onFenced: (group, link, answer) => this.#onFenced(group, link, answer),
       onTakenOver: (error) => this.#takenOver(error),
@@ -240,7 +239,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   #recover(): Promise<VolumeStart> {
     const { record } = this.#state;
-    const { clock, recoverTimeoutMs, signal, onProgress, addressOf } = this.#options;
+    const { clock, recoverTimeoutMs, signal, onProgress } = this.#options;
     return recoverVolume({
       volumeId: record.volumeId,
       volumeEpoch: record.volumeEpoch,
@@ -252,7 +251,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       timeoutMs: recoverTimeoutMs ?? RECOVER_TIMEOUT_MS,
       signal: signal ?? new AbortController().signal,
       decideRange: (range) => this.#state.addRange(range),
-      fence: (group, link, how) => fenceSegment(group, link, { state: this.#state, addressOf, ...how }),
+      fence: (group, link, how) => fenceSegment(group, link, { state: this.#state, ...how }),
       ...(onProgress ? { onProgress } : {}),
     });
   }
@@ -276,7 +275,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   #group(record: GroupRecord): Group {
     const { volumeId, pagesPerGroup } = this.#state.record;
-    return new Group({ ...record, volume: volumeId, pagesPerGroup });
+    return new Group({ ...record, volume: volumeId, pagesPerGroup, addressOf: this.#options.addressOf });
   }
 
   #tracked(group: Group) {
@@ -319,14 +318,14 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   }
 
   #makeSegments(group: Group): Promise<ReadonlySet<NodeId>> {
-    const { clock, addressOf } = this.#options;
+    const { clock } = this.#options;
     const { volumeId, volumeEpoch, truncationRanges } = this.#state.record;
     return makeSegments(group, {
       clock,
       volumeId,
       links: this.#links,
       make: async (link) => {
-        await group.createOn(link, volumeEpoch, addressOf);
+        await group.createOn(link, volumeEpoch);
         await group.fenceOn(link, volumeEpoch, truncationRanges);
       },
       demandAlive: () => this.#demandAlive(),

@@ -133,7 +133,7 @@ export class TestWriter {
   }
 
   async fence(options: Partial<Fence>): Promise<SegmentState> {
-    const message = { ...head(options), ranges: options.ranges ?? [] };
+    const message = { ...head(options), members: options.members ?? [], ranges: options.ranges ?? [] };
     return codec.decodeSegmentState(await this.request(MESSAGE.FENCE, codec.encodeFence(message)));
   }
 

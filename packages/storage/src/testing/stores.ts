@@ -66,9 +66,12 @@ export class TestStore {
 
   fence(options: Partial<m.Fence> = {}): m.SegmentState {
     let state: m.SegmentState | undefined;
-    this.store.fence({ ...head(options), ranges: options.ranges ?? [] }, (segment) => {
-      state = this.store.describe(segment, { withTail: true });
-    });
+    this.store.fence(
+      { ...head(options), members: options.members ?? [], ranges: options.ranges ?? [] },
+      (segment) => {
+        state = this.store.describe(segment, { withTail: true });
+      },
+    );
     this.run();
     return state as m.SegmentState;
   }
@@ -108,6 +111,7 @@ export function createMessage(options: Partial<m.CreateSegment> = {}): m.CreateS
     members: options.members ?? [
       { node: 'n' as NodeId, address: 'memory', zone: 'a' as Zone, kind: options.kind ?? 'full' },
     ],
+    hydrate: options.hydrate ?? false,
   };
 }
 
