@@ -3,6 +3,7 @@ export * from './errors.ts';
 export * from './expression.ts';
 export * from './formulas.ts';
 export * from './lsn-allocator.ts';
+export * from './membership.ts';
 export * from './progress-tracker.ts';
 export * from './read-routing.ts';
 export * from './record.ts';
