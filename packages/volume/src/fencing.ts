@@ -83,12 +83,15 @@ export class Fencer {
   fence(group: Group, link: NodeLink): void {
     const key = `${group.pg}/${link.node}`;
     const { isServing } = this.#options;
-    if (!isServing() || !link.up || group.isFenced(link.node) || this.#busy.has(key)) return;
+    const obeys = group.isFenced(link.node) && group.isInstalledOn(link.node);
+    if (!isServing() || !link.up || obeys || this.#busy.has(key)) return;
     if (group.placeOf(link.node) < 0) return;
     this.#busy.add(key);
     void this.#attempt(group, link).then((fenced) => {
       this.#busy.delete(key);
-      if (!fenced) this.fenceLater(group, link);
+      if (fenced) return;
+      if (group.isFenced(link.node)) this.fence(group, link);
+      else this.fenceLater(group, link);
     });
   }
 
@@ -105,13 +108,17 @@ export class Fencer {
       const answer = await fenceSegment(group, link, { state, ranges });
       // A damaged segment is unknown: what it says must not count. Peers may fill it, so it is asked again.
       group.unfencedReasons.set(link.node, answer.damaged ? 'damaged' : '');
+      if (answer.damaged) group.markUnfenced(link.node);
       if (answer.damaged || !isServing() || !link.up) return false;
-      group.markFenced(link.node, true);
+      // It was replaced while it was asked.
+      if (group.placeOf(link.node) < 0) return true;
+      group.markFenced(link.node, answer);
       onFenced(group, link, answer);
-      return true;
+      // Where the membership has changed meanwhile, it hears of that next.
+      return group.isInstalledOn(link.node);
     } catch (error) {
       if (!isCoded(error)) throw error;
-      group.markFenced(link.node, false);
+      group.markUnfenced(link.node);
       group.unfencedReasons.set(link.node, error.code);
       if (saysTakenOver(error) && isServing()) onTakenOver(error);
       return false;

@@ -64,7 +64,7 @@ class Driver {
     this.#options = options;
     this.#recovery = new Recovery({
       volumeEpoch: options.volumeEpoch,
-      groups: options.groups.map(({ pg, formulas }) => ({ pg, formulas })),
+      groups: options.groups.map(({ pg, roster }) => ({ pg, formulas: roster.formulas })),
       allocationLimit: options.allocationLimit,
       ranges: options.ranges,
     });

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Epoch, Lsn, NodeId, PgIndex, VolumeId, Zone } from '@rokka/kernel';
+import { settledMembership } from '@rokka/quorum';
 import { MemoryRegistry } from '@rokka/registry';
-import { VolumeState, type GroupRecord } from './volume-state.ts';
+import type { GroupRecord } from './volume-record.ts';
+import { VolumeState } from './volume-state.ts';
 
 const ID = 'v1' as VolumeId;
 const draft = { volumeId: ID, name: 'one', pagesPerGroup: 64, groupsMax: 4, allFull: false };
@@ -10,7 +12,8 @@ const nodes = 'abcabc'.split('').map((zone, i) => ({ node: `n${i}` as NodeId, zo
 
 function group(pg: number, missing: string[] = []): GroupRecord {
   const members = nodes.map(({ node, zone }) => ({ node, zone, kind: 'full' as const }));
-  return { pg: pg as PgIndex, membershipEpoch: 1 as Epoch, members, missing: missing as NodeId[] };
+  const membership = settledMembership(1 as Epoch, members);
+  return { pg: pg as PgIndex, membership, missing: missing as NodeId[], retired: [] };
 }
 
 async function made(): Promise<MemoryRegistry> {

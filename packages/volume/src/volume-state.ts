@@ -1,40 +1,21 @@
-/** What the registry knows of a volume, and the only ways in which it changes. */
+/**
+ * The only ways in which the registry's record of a volume changes: each by compare-and-set on what this writer knows, so
+ * that whoever was replaced changes nothing any more.
+ */
 import {
   assert,
   type Epoch,
   isCoded,
+  must,
   type NodeId,
   type PgIndex,
   type VolumeId,
   type Zone,
 } from '@rokka/kernel';
-import { LSN_ALLOCATION_LIMIT, type TruncationRange } from '@rokka/quorum';
+import { allMembers, LSN_ALLOCATION_LIMIT, type Membership, type TruncationRange } from '@rokka/quorum';
 import type { Registry } from '@rokka/registry';
 import { volumeErrors } from './errors.ts';
-import type { PlacedMember } from './geometry.ts';
-
-export interface GroupRecord {
-  readonly pg: PgIndex;
-  readonly membershipEpoch: Epoch;
-  readonly members: readonly PlacedMember[];
-  /** Members that were unreachable when the group was made: only they may be given an empty segment later. */
-  readonly missing: readonly NodeId[];
-}
-
-export interface VolumeRecord {
-  readonly volumeId: VolumeId;
-  readonly name: string;
-  readonly volumeEpoch: Epoch;
-  /** The largest that was ever in force: how far above the VDL a record may exist. */
-  readonly lsnAllocationLimitMax: number;
-  readonly pagesPerGroup: number;
-  readonly groupsMax: number;
-  readonly allFull: boolean;
-  /** The six nodes, in the order of the members A to F. */
-  readonly nodes: readonly { node: NodeId; zone: Zone }[];
-  readonly groups: readonly GroupRecord[];
-  readonly truncationRanges: readonly TruncationRange[];
-}
+import { upgradeRecord, type GroupRecord, type VolumeRecord } from './volume-record.ts';
 
 const ATTEMPTS_MAX = 20;
 
@@ -90,7 +71,7 @@ export class VolumeState {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const entry = await registry.get<VolumeRecord>(key);
       if (!entry) throw volumeErrors.VOLUME_NONE([volumeId]);
-      const record = { ...entry.value, volumeEpoch: (entry.value.volumeEpoch + 1) as Epoch };
+      const record = { ...upgradeRecord(entry.value), volumeEpoch: (entry.value.volumeEpoch + 1) as Epoch };
       try {
         const revision = await registry.put(key, record, entry.revision);
         return new VolumeState(registry, key, { record, revision });
@@ -115,9 +96,45 @@ export class VolumeState {
 
   /** The node has its segment of the group now; from here on an empty one there is lost data. */
   async madeMissing(pg: PgIndex, node: NodeId): Promise<void> {
-    const without = (group: GroupRecord) => group.missing.filter((other) => other !== node);
+    await this.#changeGroup(pg, ({ missing }) => ({ missing: missing.filter((other) => other !== node) }));
+  }
+
+  /**
+   * Decides the next membership of a group. Who comes has no segment yet; who goes may have one, and gives its place in
+   * new groups to the one that came for it.
+   */
+  async changeMembership(pg: PgIndex, next: Membership): Promise<void> {
+    await this.#change(({ groups, nodes }) => {
+      const group = must(groups[pg]);
+      assert(next.epoch === group.membership.epoch + 1, 'membership epochs go up one by one');
+      const before = allMembers(group.membership).map(({ node }) => node);
+      const after = allMembers(next).map(({ node }) => node);
+      const came = after.filter((node) => !before.includes(node));
+      const left = before.filter((node) => !after.includes(node));
+      const changed: GroupRecord = {
+        pg,
+        membership: next,
+        missing: [...group.missing.filter((node) => after.includes(node)), ...came],
+        retired: [...group.retired.filter((node) => !after.includes(node)), ...left],
+      };
+      const heirs = new Map(
+        group.membership.slots.map(({ member }, place) => [member.node, must(next.slots[place]).member.node]),
+      );
+      return {
+        groups: groups.map((other) => (other.pg === pg ? changed : other)),
+        nodes: nodes.map(({ node, zone }) => ({ node: heirs.get(node) ?? node, zone })),
+      };
+    });
+  }
+
+  /** Nothing of the group is left on the node. */
+  async dropped(pg: PgIndex, node: NodeId): Promise<void> {
+    await this.#changeGroup(pg, ({ retired }) => ({ retired: retired.filter((other) => other !== node) }));
+  }
+
+  async #changeGroup(pg: PgIndex, part: (group: GroupRecord) => Partial<GroupRecord>): Promise<void> {
     await this.#change(({ groups }) => ({
-      groups: groups.map((group) => (group.pg === pg ? { ...group, missing: without(group) } : group)),
+      groups: groups.map((group) => (group.pg === pg ? { ...group, ...part(group) } : group)),
     }));
   }
 

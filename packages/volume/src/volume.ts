@@ -9,18 +9,21 @@
  *   reached a write quorum are kept here and sent again.
  * - A volume that has failed stays failed: its owner must end, so that nothing goes on with writes that may be lost.
  */
-import { must, type Clock, type CodedError, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
+import { must, type Clock, type CodedError, type Epoch, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
 import type { PageNumber, PgIndex, Random, VolumeId } from '@rokka/kernel';
-import { LsnAllocator, ProgressTracker, type VolumeStart } from '@rokka/quorum';
+import { LsnAllocator, ProgressTracker, settledMembership } from '@rokka/quorum';
+import type { Standing, VolumeStart } from '@rokka/quorum';
 import type { Registry } from '@rokka/registry';
 import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import type { Network } from '@rokka/transport';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
 import { Fencer, fenceSegment, saysTakenOver } from './fencing.ts';
+import { Departures } from './departures.ts';
 import { placeMembers } from './geometry.ts';
 import { Group, type GroupPoints } from './group.ts';
 import { makeSegments } from './growth.ts';
+import { MembershipChanges } from './membership-changes.ts';
 import { NodeLink, type NodeLinkEvents } from './node-link.ts';
 import { PageReader } from './page-reader.ts';
 import type { Ticket } from './page-store.ts';
@@ -28,7 +31,8 @@ import type { AsyncRecordSink } from './record-sink.ts';
 import { recoverVolume } from './recovery-driver.ts';
 import { Sealer } from './sealer.ts';
 import { Shipper } from './shipping.ts';
-import { VolumeState, type GroupRecord } from './volume-state.ts';
+import type { GroupRecord } from './volume-record.ts';
+import { VolumeState } from './volume-state.ts';
 import { describeGroup, type VolumeStatus } from './volume-status.ts';
 
 /** Undurable bytes at which writers wait. Holds the memory of a writer whose nodes are slow. */
@@ -67,6 +71,9 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   #sealer!: Sealer;
   #shipper!: Shipper;
   readonly #fencer: Fencer;
+  #departures: Departures | undefined;
+  /** Replacements of members, for the healer and for whoever operates the cluster. */
+  readonly changes: MembershipChanges;
   #serving = false;
   #failure: CodedError | undefined;
   #growing: Promise<void> | undefined;
@@ -85,8 +92,15 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       clock: options.clock,
       random: options.random,
       volumeEpoch: state.record.volumeEpoch,
-      linkAt: (group, place) => this.#upLink(group, place),
-      sclAt: (group, place) => this.#tracker.scl(group.pg, place),
+      linkTo: (group, node) => this.#upLink(group, node),
+      sclOf: (group, node) => this.#sclOf(group, node),
+      demandAlive: () => this.#demandAlive(),
+    });
+    this.changes = new MembershipChanges({
+      clock: options.clock,
+      state,
+      standingOf: (group) => this.#standing(group),
+      onEntered: (group) => this.#onEntered(group),
       demandAlive: () => this.#demandAlive(),
     });
   }
@@ -194,8 +208,10 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   async #open(): Promise<void> {
     const { record } = this.#state;
-    for (const { node } of record.nodes) this.#links.set(node, this.#link(node));
+    for (const { node } of record.nodes) this.#connect(node);
     for (const group of record.groups) this.#groups.push(this.#group(group));
+    for (const { members } of this.#groups) for (const { node } of members) this.#connect(node);
+    for (const { retired } of record.groups) for (const node of retired) this.#connect(node);
     const start = record.groups.length === 0 ? this.#firstStart() : await this.#recover();
     // A node that takes part in nothing yet may have said meanwhile that another writer came.
     this.#demandAlive();
@@ -227,6 +243,14 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       pointsOf: (group) => this.#points(group),
       hasNews: (group) => this.#hasNews(group),
     });
+    this.#departures = new Departures({
+      clock: this.#options.clock,
+      state: this.#state,
+      groups: this.#groups,
+      tracker: this.#tracker,
+      linkTo: (node) => this.#links.get(node),
+      onHydrated: (group, link, answer) => this.#onFenced(group, link, answer),
+    });
     this.#serving = true;
     for (const link of this.#links.values()) this.#fenceAll(link);
     if (this.#groups.length === 0) await this.grow(1);
@@ -256,12 +280,17 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     });
   }
 
+  /** Keeps a connection to the node from here on. */
+  #connect(node: NodeId): void {
+    if (!this.#links.has(node)) this.#links.set(node, this.#link(node));
+  }
+
   #link(node: NodeId): NodeLink {
     const { addressOf, cluster, network, clock, random } = this.#options;
     const events: NodeLinkEvents = {
       onUp: (link) => this.#fenceAll(link),
       onDown: (link) => {
-        for (const group of this.#groups) group.markFenced(link.node, false);
+        for (const group of this.#groups) group.markUnfenced(link.node);
         if (this.#serving) this.#shipper.forget(link.node);
       },
       onDrain: (link) => {
@@ -273,14 +302,14 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     return new NodeLink({ node, address: addressOf(node), cluster, network, clock, random, events });
   }
 
-  #group(record: GroupRecord): Group {
+  #group(record: Pick<GroupRecord, 'pg' | 'membership'>): Group {
     const { volumeId, pagesPerGroup } = this.#state.record;
     return new Group({ ...record, volume: volumeId, pagesPerGroup, addressOf: this.#options.addressOf });
   }
 
   #tracked(group: Group) {
     const members = group.members.map(({ node }) => node as string);
-    return { pg: group.pg, members, write: group.formulas.write };
+    return { pg: group.pg, members, write: group.roster.formulas.write };
   }
 
   #fenceAll(link: NodeLink): void {
@@ -289,23 +318,43 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   /** A member obeys (again): learn where it stands, send it what may be nowhere else. */
   #onFenced(group: Group, link: NodeLink, answer: SegmentState): void {
-    const place = group.placeOf(link.node);
-    group.coalescedTo(place, answer.coalesced);
     this.#shipper.catchUp(group, link, answer.scl);
-    this.#progress(group, place, answer.scl);
+    if (answer.hydrating) return;
+    group.coalescedTo(link.node, answer.coalesced);
+    this.#progress(group, group.placeOf(link.node), answer.scl);
+  }
+
+  /** Everything is counted by the next membership from here on, and its members hear of it. */
+  #onEntered(group: Group): void {
+    for (const { node } of group.members) this.#connect(node);
+    const lastLsn = this.#tracker.lastLsnOf(group.pg);
+    if (this.#tracker.setGroup({ ...this.#tracked(group), lastLsn })) this.#advanced();
+    for (const { node } of group.members) this.#fencer.fence(group, must(this.#links.get(node)));
+  }
+
+  #standing(group: Group): Standing {
+    const { pg, members } = group;
+    const known = members.filter(({ node }) => group.isFenced(node) && !group.isHydrating(node));
+    const scls = known.map(({ node }): [string, Lsn] => [node, this.#sclOf(group, node) ?? (0 as Lsn)]);
+    return { pgcl: this.#tracker.pgcl(pg), lastLsn: this.#tracker.lastLsnOf(pg), scls: new Map(scls) };
+  }
+
+  #sclOf(group: Group, node: NodeId): Lsn | undefined {
+    const place = group.placeOf(node);
+    return place < 0 || group.isHydrating(node) ? undefined : this.#tracker.scl(group.pg, place);
   }
 
   /** Maps one more protection group: its segments first, at a write quorum; then the registry; only then may LSNs go there. */
   async #addGroup(): Promise<void> {
     const { record } = this.#state;
     const pg = this.#groups.length as PgIndex;
-    const membershipEpoch = 1 as GroupRecord['membershipEpoch'];
     const members = placeMembers(record.nodes, pg, record);
-    const group = this.#group({ pg, membershipEpoch, members, missing: [] });
+    const membership = settledMembership(1 as Epoch, members);
+    const group = this.#group({ pg, membership });
     try {
       const made = await this.#makeSegments(group);
       const missing = members.map(({ node }) => node).filter((node) => !made.has(node));
-      await this.#state.addGroup({ pg, membershipEpoch, members, missing });
+      await this.#state.addGroup({ pg, membership, missing, retired: [] });
       this.#demandAlive();
       this.#groups.push(group);
       this.#sealer.addGroup();
@@ -350,15 +399,18 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     if (!group || ack.volume !== this.#state.record.volumeId) return;
     if (ack.volumeEpoch !== this.#state.record.volumeEpoch) return;
     const place = group.placeOf(link.node);
-    if (place < 0 || !group.isFenced(link.node)) return;
-    group.coalescedTo(place, ack.coalesced);
+    if (place < 0 || !group.isFenced(link.node) || group.isHydrating(link.node)) return;
+    group.coalescedTo(link.node, ack.coalesced);
     this.#progress(group, place, ack.scl);
   }
 
   #progress(group: Group, place: number, scl: Lsn): void {
     const advanced = this.#tracker.acknowledged(group.pg, place, scl);
     group.outbox.forget(this.#tracker.pgcl(group.pg));
-    if (!advanced) return;
+    if (advanced) this.#advanced();
+  }
+
+  #advanced(): void {
     this.#allocator.durable(this.#tracker.vdl);
     this.#durability.advance(this.durable);
     this.#room.wake();
@@ -370,13 +422,14 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     // The node has not heard of this writer or of a range, or could not take it: fence it again, which tells it both.
     const group = this.#groups[refused.pg];
     if (!group) return;
-    group.markFenced(link.node, false);
+    group.markUnfenced(link.node);
     group.unfencedReasons.set(link.node, refused.code);
-    this.#fencer.fenceLater(group, link);
+    // One that only missed the last change of members hears of it at once; any other reason may come again.
+    if (refused.code === 'STORAGE_STALE_MEMBERSHIP') this.#fencer.fence(group, link);
+    else this.#fencer.fenceLater(group, link);
   }
 
-  #upLink(group: Group, place: number): NodeLink | undefined {
-    const { node } = must(group.members[place]);
+  #upLink(group: Group, node: NodeId): NodeLink | undefined {
     const link = this.#links.get(node);
     return link?.up && group.isFenced(node) ? link : undefined;
   }
@@ -401,6 +454,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     if (this.#failure) return;
     this.#failure = error;
     if (this.#serving) this.#shipper.stop();
+    this.#departures?.stop();
     this.#serving = false;
     this.#durability.fail(error);
     this.#room.fail(error);

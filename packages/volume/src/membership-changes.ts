@@ -1,0 +1,98 @@
+/**
+ * Carries out changes of a group's membership while it serves (quorum/membership.ts decides what is allowed): first the
+ * registry by compare-and-set, then everybody by a fence at the same volume epoch. No commit waits for any of it: the fence
+ * leaves on each connection before the first ship that carries the new epoch, and the new write rule counts what the
+ * members hold already.
+ *
+ * One step at a time in a group, and the next only when the last is known to a write quorum: so whoever reads the
+ * membership from the nodes meets the newest, and two steps never mix.
+ */
+import type { Clock, NodeId } from '@rokka/kernel';
+import {
+  beginReplacement,
+  finishReplacement,
+  revertReplacement,
+  type Membership,
+  type PlacedMember,
+  type Standing,
+} from '@rokka/quorum';
+import { volumeErrors } from './errors.ts';
+import type { Group } from './group.ts';
+import type { VolumeState } from './volume-state.ts';
+
+const LOOK_AGAIN_MS = 5;
+const INSTALL_MS = 30_000;
+
+export interface MembershipChangesOptions {
+  clock: Clock;
+  state: VolumeState;
+  standingOf(group: Group): Standing;
+  /** The group has entered its next membership: count by it, connect and fence its members. */
+  onEntered(group: Group): void;
+  /** Throws where the volume has ended. */
+  demandAlive(): void;
+}
+
+export class MembershipChanges {
+  readonly #options: MembershipChangesOptions;
+  readonly #busy = new Set<Group>();
+
+  constructor(options: MembershipChangesOptions) {
+    this.#options = options;
+  }
+
+  isBusy(group: Group): boolean {
+    return this.#busy.has(group);
+  }
+
+  /**
+   * `joins` is to take the place of `leaves`. Resolves when a write quorum knows; the newcomer hydrates from then on.
+   * @throws QUORUM_NOT_A_MEMBER and others of `beginReplacement`, VOLUME_CHANGE_BUSY, VOLUME_CHANGE_LATE, VOLUME_INTERRUPTED
+   */
+  begin(group: Group, of: { leaves: NodeId; joins: PlacedMember }): Promise<void> {
+    return this.#step(group, () =>
+      beginReplacement(group.roster.membership, { ...of, lastLsn: this.#standing(group).lastLsn }),
+    );
+  }
+
+  /** The newcomer stays. @throws QUORUM_NOT_SETTLED and others of `finishReplacement`, and as `begin` */
+  finish(group: Group, joins: NodeId): Promise<void> {
+    return this.#step(group, () => finishReplacement(group.roster.membership, joins, this.#standing(group)));
+  }
+
+  /** The old member stays. @throws QUORUM_NOT_SETTLED, QUORUM_FORCED and others of `revertReplacement`, and as `begin` */
+  revert(group: Group, joins: NodeId): Promise<void> {
+    return this.#step(group, () => revertReplacement(group.roster.membership, joins, this.#standing(group)));
+  }
+
+  #standing(group: Group): Standing {
+    return this.#options.standingOf(group);
+  }
+
+  async #step(group: Group, decide: () => Membership): Promise<void> {
+    const { state, onEntered, demandAlive } = this.#options;
+    demandAlive();
+    if (this.#busy.has(group) || !group.isInstalled) throw volumeErrors.VOLUME_CHANGE_BUSY([group.pg]);
+    this.#busy.add(group);
+    try {
+      const next = decide();
+      await state.changeMembership(group.pg, next);
+      demandAlive();
+      group.enter(next);
+      onEntered(group);
+      await this.#whenInstalled(group);
+    } finally {
+      this.#busy.delete(group);
+    }
+  }
+
+  async #whenInstalled(group: Group): Promise<void> {
+    const { clock, demandAlive } = this.#options;
+    for (const startedMs = clock.nowMs(); !group.isInstalled;) {
+      if (clock.nowMs() - startedMs > INSTALL_MS)
+        throw volumeErrors.VOLUME_CHANGE_LATE([group.pg, group.roster.epoch, INSTALL_MS]);
+      await clock.sleep(LOOK_AGAIN_MS);
+      demandAlive();
+    }
+  }
+}
