@@ -2,6 +2,7 @@
 export * from './errors.ts';
 export * from './expression.ts';
 export * from './formulas.ts';
+export * from './healing.ts';
 export * from './lsn-allocator.ts';
 export * from './membership.ts';
 export * from './progress-tracker.ts';

@@ -125,6 +125,16 @@ describe('a zone and one more are gone (AZ+1): A, B and C', () => {
     assert.ok(!satisfied(read, (member) => 'ABC'.includes(member)));
     assert.ok(satisfied(read, (member) => 'DEF'.includes(member)));
   });
+  test('a replacement that had begun becomes a forced one', () => {
+    const begun = begin(six, 'C', 'I', 5);
+    const { slots } = membership.forceReplacement(begun, {
+      leaves: 'C' as NodeId,
+      joins: placed('I', 'C'),
+      lastLsn: asLsn(7),
+      fenced: new Set('DEF'),
+    });
+    assert.deepEqual(slots[2].candidate, { ...placed('I', 'C'), since: 5, forced: true });
+  });
   test('it ends when the newcomer is complete, and is never taken back', () => {
     assert.equal(names(finish(forced, 'I', standing(all('DEFI', 9), 9))), 'ABIDEF');
     refuses('QUORUM_FORCED', () => revert(forced, 'I', standing(all('ABCDEF', 9), 9)));

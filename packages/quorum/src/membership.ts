@@ -99,6 +99,8 @@ export function beginReplacement(
  * whatever one completed before is seen by a read of the old set, which reads still must satisfy. The half that is away
  * can't reopen the volume: whoever opens it asks the registry first, and needs a read quorum of the new set as well.
  *
+ * A replacement by `joins` that has begun already becomes a forced one.
+ *
  * @throws as `beginReplacement` does; QUORUM_NOT_FENCED
  */
 export function forceReplacement(
@@ -108,7 +110,9 @@ export function forceReplacement(
   const { read } = formulasOf(membership);
   if (!satisfied(read, (member) => options.fenced.has(member)))
     throw quorumErrors.QUORUM_NOT_FENCED([options.leaves, [...options.fenced].join(' ')]);
-  const candidate: Candidate = { ...demandCandidate(membership, options), forced: true };
+  const begun = membership.slots.find(({ candidate }) => candidate?.node === options.joins.node);
+  const known = begun?.member.node === options.leaves ? begun.candidate : undefined;
+  const candidate: Candidate = { ...(known ?? demandCandidate(membership, options)), forced: true };
   return transition(membership, options.leaves, (slot) => ({ ...slot, candidate }), { checkWrites: false });
 }
 

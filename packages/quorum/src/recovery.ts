@@ -56,8 +56,8 @@ export interface VolumeStart {
 }
 
 interface Group {
-  readonly formulas: QuorumFormulas;
-  readonly members: readonly Member[];
+  formulas: QuorumFormulas;
+  members: readonly Member[];
   readonly answers: Map<Member, SegmentAnswer>;
 }
 
@@ -83,8 +83,7 @@ export class Recovery {
     this.#allocationLimit = options.allocationLimit ?? LSN_ALLOCATION_LIMIT;
     this.#ranges = [...(options.ranges ?? [])];
     const groups = [...options.groups].map(({ pg, formulas }): [PgIndex, Group] => {
-      const members = [...new Set([...membersOf(formulas.write), ...membersOf(formulas.read)])];
-      return [pg, { formulas, members, answers: new Map() }];
+      return [pg, { formulas, members: membersIn(formulas), answers: new Map() }];
     });
     this.#groups = new Map(groups);
     assert(groups.length > 0 && this.#groups.size === groups.length, 'groups of a volume, once each');
@@ -111,6 +110,24 @@ export class Recovery {
         throw quorumErrors.QUORUM_IMPOSSIBLE_SCL([pg, member, answer.scl, decision.vdl]);
     }
     group.answers.set(member, answer);
+  }
+
+  /**
+   * The group's membership has changed while it recovers (membership.ts `forceReplacement`): its read rule asks for no less
+   * than before, so what was decided stands; who may serve is counted by the new write rule.
+   */
+  reform(pg: PgIndex, formulas: QuorumFormulas): void {
+    const group = this.#group(pg);
+    group.formulas = formulas;
+    group.members = membersIn(formulas);
+    for (const member of group.answers.keys())
+      if (!group.members.includes(member)) group.answers.delete(member);
+  }
+
+  /** Members of the group that are fenced and known. */
+  knownIn(pg: PgIndex): Set<Member> {
+    const { answers } = this.#group(pg);
+    return new Set([...answers].filter(([, answer]) => isKnown(answer)).map(([member]) => member));
   }
 
   /** Whether undamaged, fenced members that answered are a read quorum of the group. */
@@ -221,6 +238,10 @@ export class Recovery {
   #group(pg: PgIndex): Group {
     return must(this.#groups.get(pg), 'protection group is not part of this recovery');
   }
+}
+
+function membersIn({ write, read }: QuorumFormulas): Member[] {
+  return [...new Set([...membersOf(write), ...membersOf(read)])];
 }
 
 function knows(answer: SegmentAnswer, range: TruncationRange): boolean {

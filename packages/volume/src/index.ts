@@ -5,6 +5,7 @@ export { PageCache } from './page-cache.ts';
 export { SharedPageHost } from './shared-page-host.ts';
 export { SharedPageStore } from './shared-page-store.ts';
 export type { SharedPageMemory } from './shared-control.ts';
+export type { FleetNode } from './healer.ts';
 export { Volume, type VolumeOptions } from './volume.ts';
 export type { VolumeStatus } from './volume-status.ts';
 export { volumeErrors } from './errors.ts';

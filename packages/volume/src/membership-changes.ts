@@ -7,10 +7,11 @@
  * One step at a time in a group, and the next only when the last is known to a write quorum: so whoever reads the
  * membership from the nodes meets the newest, and two steps never mix.
  */
-import type { Clock, NodeId } from '@rokka/kernel';
+import type { Clock, Lsn, NodeId } from '@rokka/kernel';
 import {
   beginReplacement,
   finishReplacement,
+  forceReplacement,
   revertReplacement,
   type Membership,
   type PlacedMember,
@@ -50,29 +51,57 @@ export class MembershipChanges {
    * @throws QUORUM_NOT_A_MEMBER and others of `beginReplacement`, VOLUME_CHANGE_BUSY, VOLUME_CHANGE_LATE, VOLUME_INTERRUPTED
    */
   begin(group: Group, of: { leaves: NodeId; joins: PlacedMember }): Promise<void> {
-    return this.#step(group, () =>
+    return this.#step(group, { whenInstalled: true }, () =>
       beginReplacement(group.roster.membership, { ...of, lastLsn: this.#standing(group).lastLsn }),
     );
   }
 
   /** The newcomer stays. @throws QUORUM_NOT_SETTLED and others of `finishReplacement`, and as `begin` */
   finish(group: Group, joins: NodeId): Promise<void> {
-    return this.#step(group, () => finishReplacement(group.roster.membership, joins, this.#standing(group)));
+    return this.#step(group, { whenInstalled: true }, () =>
+      finishReplacement(group.roster.membership, joins, this.#standing(group)),
+    );
   }
 
   /** The old member stays. @throws QUORUM_NOT_SETTLED, QUORUM_FORCED and others of `revertReplacement`, and as `begin` */
   revert(group: Group, joins: NodeId): Promise<void> {
-    return this.#step(group, () => revertReplacement(group.roster.membership, joins, this.#standing(group)));
+    return this.#step(group, { whenInstalled: true }, () =>
+      revertReplacement(group.roster.membership, joins, this.#standing(group)),
+    );
+  }
+
+  /**
+   * The same without a write quorum (AZ+1): the members that obey this writer are a read quorum, so nobody before it can
+   * complete a write, and it knows all that was.
+   * @throws QUORUM_NOT_FENCED and others of `forceReplacement`, and as `begin`
+   */
+  force(group: Group, of: { leaves: NodeId; joins: PlacedMember }): Promise<void> {
+    // There may be nobody left who could have taken in the step before.
+    return this.#step(group, { whenInstalled: false }, () => {
+      const { lastLsn, scls } = this.#standing(group);
+      return forceReplacement(group.roster.membership, { ...of, lastLsn, fenced: new Set(scls.keys()) });
+    });
+  }
+
+  /** The same while the volume recovers: `fenced` have answered its fence. Nobody is told here; its next fences tell. */
+  async forceInRecovery(
+    group: Group,
+    of: { leaves: NodeId; joins: PlacedMember; lastLsn: Lsn; fenced: ReadonlySet<string> },
+  ): Promise<void> {
+    const next = forceReplacement(group.roster.membership, of);
+    await this.#options.state.changeMembership(group.pg, next);
+    group.enter(next);
   }
 
   #standing(group: Group): Standing {
     return this.#options.standingOf(group);
   }
 
-  async #step(group: Group, decide: () => Membership): Promise<void> {
+  async #step(group: Group, options: { whenInstalled: boolean }, decide: () => Membership): Promise<void> {
     const { state, onEntered, demandAlive } = this.#options;
     demandAlive();
-    if (this.#busy.has(group) || !group.isInstalled) throw volumeErrors.VOLUME_CHANGE_BUSY([group.pg]);
+    const settled = group.isInstalled || !options.whenInstalled;
+    if (this.#busy.has(group) || !settled) throw volumeErrors.VOLUME_CHANGE_BUSY([group.pg]);
     this.#busy.add(group);
     try {
       const next = decide();

@@ -12,19 +12,21 @@
 import { must, type Clock, type CodedError, type Epoch, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
 import type { PageNumber, PgIndex, Random, VolumeId } from '@rokka/kernel';
 import { LsnAllocator, ProgressTracker, settledMembership } from '@rokka/quorum';
-import type { Standing, VolumeStart } from '@rokka/quorum';
+import type { HealingTimes, PlacedMember, VolumeStart } from '@rokka/quorum';
 import type { Registry } from '@rokka/registry';
 import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import type { Network } from '@rokka/transport';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
+import { forceOut } from './force-out.ts';
 import { Fencer, fenceSegment, saysTakenOver } from './fencing.ts';
-import { Departures } from './departures.ts';
 import { placeMembers } from './geometry.ts';
 import { Group, type GroupPoints } from './group.ts';
 import { makeSegments } from './growth.ts';
-import { MembershipChanges } from './membership-changes.ts';
-import { NodeLink, type NodeLinkEvents } from './node-link.ts';
+import type { FleetNode } from './healer.ts';
+import { Members } from './members.ts';
+import type { NodeLink, NodeLinkEvents } from './node-link.ts';
+import { NodeLinks } from './node-links.ts';
 import { PageReader } from './page-reader.ts';
 import type { Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
@@ -53,6 +55,11 @@ export interface VolumeOptions {
   signal?: AbortSignal;
   recoverTimeoutMs?: number;
   outstandingBytesMax?: number;
+  /** Every node of the cluster, spares among them; without it members are never replaced by themselves. */
+  fleet?(): readonly FleetNode[];
+  healingTimes?: Partial<HealingTimes>;
+  /** Takes lines for people: members that come and go. */
+  log?(text: string): void;
   onProgress?(text: string): void;
   /** Once, when another writer took over or the volume cannot go on. */
   onFailed?(error: CodedError): void;
@@ -61,7 +68,7 @@ export interface VolumeOptions {
 export class Volume implements AsyncRecordSink, AsyncDisposable {
   readonly #options: VolumeOptions;
   readonly #state: VolumeState;
-  readonly #links = new Map<NodeId, NodeLink>();
+  readonly #links: NodeLinks;
   readonly #groups: Group[] = [];
   readonly #reader: PageReader;
   readonly #durability = new DurabilityWaiters();
@@ -71,9 +78,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   #sealer!: Sealer;
   #shipper!: Shipper;
   readonly #fencer: Fencer;
-  #departures: Departures | undefined;
-  /** Replacements of members, for the healer and for whoever operates the cluster. */
-  readonly changes: MembershipChanges;
+  readonly #members: Members;
   #serving = false;
   #failure: CodedError | undefined;
   #growing: Promise<void> | undefined;
@@ -81,6 +86,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   private constructor(options: VolumeOptions, state: VolumeState) {
     this.#options = options;
     this.#state = state;
+    this.#links = new NodeLinks({ ...options, events: this.#linkEvents() });
     this.#fencer = new Fencer({
       clock: options.clock,
       state,
@@ -96,11 +102,13 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       sclOf: (group, node) => this.#sclOf(group, node),
       demandAlive: () => this.#demandAlive(),
     });
-    this.changes = new MembershipChanges({
-      clock: options.clock,
+    this.#members = new Members({
+      ...options,
       state,
-      standingOf: (group) => this.#standing(group),
+      groups: this.#groups,
+      links: this.#links,
       onEntered: (group) => this.#onEntered(group),
+      onHydrated: (group, link, answer) => this.#onFenced(group, link, answer),
       demandAlive: () => this.#demandAlive(),
     });
   }
@@ -185,6 +193,25 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     return this.#durability.wait(ticket, this.durable);
   }
 
+  /**
+   * Replacements of members, where somebody wants one; the healer does the rest. Each step is decided in the registry first.
+   * @throws QUORUM_NOT_A_MEMBER, QUORUM_WRONG_PLACE, QUORUM_NOT_SETTLED and others of quorum/membership.ts,
+   * VOLUME_CHANGE_BUSY, VOLUME_CHANGE_LATE
+   */
+  replacement(pg: PgIndex): {
+    begin(of: { leaves: NodeId; joins: PlacedMember }): Promise<void>;
+    finish(joins: NodeId): Promise<void>;
+    revert(joins: NodeId): Promise<void>;
+  } {
+    const group = must(this.#groups[pg], 'no such protection group');
+    const { changes } = this.#members;
+    return {
+      begin: (of) => changes.begin(group, of),
+      finish: (joins) => changes.finish(group, joins),
+      revert: (joins) => changes.revert(group, joins),
+    };
+  }
+
   status(): VolumeStatus {
     const { volumeId, volumeEpoch } = this.#state.record;
     const { shippedBytes, shippedWrites } = this.#shipper;
@@ -203,15 +230,15 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   /** Stops writing. What is not durable yet may be lost: wait for `whenDurable(applied)` first. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#fail(volumeErrors.VOLUME_CLOSED([this.#options.volumeId]), { quiet: true });
-    await Promise.all([...this.#links.values()].map((link) => link[Symbol.asyncDispose]()));
+    await this.#links[Symbol.asyncDispose]();
   }
 
   async #open(): Promise<void> {
     const { record } = this.#state;
-    for (const { node } of record.nodes) this.#connect(node);
+    for (const { node } of record.nodes) this.#links.to(node);
     for (const group of record.groups) this.#groups.push(this.#group(group));
-    for (const { members } of this.#groups) for (const { node } of members) this.#connect(node);
-    for (const { retired } of record.groups) for (const node of retired) this.#connect(node);
+    for (const { members } of this.#groups) for (const { node } of members) this.#links.to(node);
+    for (const { retired } of record.groups) for (const node of retired) this.#links.to(node);
     const start = record.groups.length === 0 ? this.#firstStart() : await this.#recover();
     // A node that takes part in nothing yet may have said meanwhile that another writer came.
     this.#demandAlive();
@@ -243,14 +270,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       pointsOf: (group) => this.#points(group),
       hasNews: (group) => this.#hasNews(group),
     });
-    this.#departures = new Departures({
-      clock: this.#options.clock,
-      state: this.#state,
-      groups: this.#groups,
-      tracker: this.#tracker,
-      linkTo: (node) => this.#links.get(node),
-      onHydrated: (group, link, answer) => this.#onFenced(group, link, answer),
-    });
+    this.#members.start(this.#tracker);
     this.#serving = true;
     for (const link of this.#links.values()) this.#fenceAll(link);
     if (this.#groups.length === 0) await this.grow(1);
@@ -276,18 +296,16 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       signal: signal ?? new AbortController().signal,
       decideRange: (range) => this.#state.addRange(range),
       fence: (group, link, how) => fenceSegment(group, link, { state: this.#state, ...how }),
+      forceOut: (group, of) => {
+        const fleet = this.#options.fleet?.() ?? [];
+        return forceOut(group, { ...of, fleet, links: this.#links, changes: this.#members.changes });
+      },
       ...(onProgress ? { onProgress } : {}),
     });
   }
 
-  /** Keeps a connection to the node from here on. */
-  #connect(node: NodeId): void {
-    if (!this.#links.has(node)) this.#links.set(node, this.#link(node));
-  }
-
-  #link(node: NodeId): NodeLink {
-    const { addressOf, cluster, network, clock, random } = this.#options;
-    const events: NodeLinkEvents = {
+  #linkEvents(): NodeLinkEvents {
+    return {
       onUp: (link) => this.#fenceAll(link),
       onDown: (link) => {
         for (const group of this.#groups) group.markUnfenced(link.node);
@@ -299,7 +317,6 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       onAck: (link, ack) => this.#onAck(link, ack),
       onRefused: (link, refused) => this.#onRefused(link, refused),
     };
-    return new NodeLink({ node, address: addressOf(node), cluster, network, clock, random, events });
   }
 
   #group(record: Pick<GroupRecord, 'pg' | 'membership'>): Group {
@@ -326,17 +343,9 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   /** Everything is counted by the next membership from here on, and its members hear of it. */
   #onEntered(group: Group): void {
-    for (const { node } of group.members) this.#connect(node);
     const lastLsn = this.#tracker.lastLsnOf(group.pg);
     if (this.#tracker.setGroup({ ...this.#tracked(group), lastLsn })) this.#advanced();
-    for (const { node } of group.members) this.#fencer.fence(group, must(this.#links.get(node)));
-  }
-
-  #standing(group: Group): Standing {
-    const { pg, members } = group;
-    const known = members.filter(({ node }) => group.isFenced(node) && !group.isHydrating(node));
-    const scls = known.map(({ node }): [string, Lsn] => [node, this.#sclOf(group, node) ?? (0 as Lsn)]);
-    return { pgcl: this.#tracker.pgcl(pg), lastLsn: this.#tracker.lastLsnOf(pg), scls: new Map(scls) };
+    for (const { node } of group.members) this.#fencer.fence(group, this.#links.to(node));
   }
 
   #sclOf(group: Group, node: NodeId): Lsn | undefined {
@@ -454,7 +463,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     if (this.#failure) return;
     this.#failure = error;
     if (this.#serving) this.#shipper.stop();
-    this.#departures?.stop();
+    this.#members.stop();
     this.#serving = false;
     this.#durability.fail(error);
     this.#room.fail(error);
