@@ -35,7 +35,7 @@ type Told = Partial<MemberHealth> & Pick<MemberHealth, 'state'>;
 /** Everybody is well but who is named. */
 function step(membership: Membership, told: Record<string, Told>, more: Partial<GroupHealth> = {}) {
   const well: MemberHealth = { state: 'well', forMs: 1e9, leaving: false };
-  const nodes = [...'ABCDEF', 's1', 's2', 's3'];
+  const nodes = [...Array.from('ABCDEF'), 's1', 's2', 's3'];
   const members = new Map(nodes.map((node) => [node as NodeId, { ...well, ...told[node] }]));
   return nextHealingStep({ membership, members, spares: SPARES, blockedForMs: 0, ...more }, HEALING_TIMES);
 }

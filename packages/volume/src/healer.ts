@@ -3,7 +3,7 @@
  * sees only what the writer sees: who is connected, who obeys, how far each is. A node that takes everything and says
  * nothing loses its connection (shipping.ts), so it counts as away here.
  */
-import { describeError, isCoded, type Clock, type NodeId, type Zone } from '@rokka/kernel';
+import { describeError, isCoded, unreachable, type Clock, type NodeId, type Zone } from '@rokka/kernel';
 import {
   HEALING_TIMES,
   nextHealingStep,
@@ -156,5 +156,7 @@ function describeStep({ pg }: Group, step: HealingStep): string {
       return `${of}: ${step.newcomer} holds everything and stays`;
     case 'revert':
       return `${of}: ${step.newcomer} is not needed and leaves`;
+    default:
+      return unreachable(step);
   }
 }
