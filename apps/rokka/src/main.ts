@@ -3,6 +3,7 @@
 import { describeError, isCoded } from '@rokka/kernel';
 import { HELP, parseArguments, type Arguments } from './arguments.ts';
 import { doctor } from './commands/doctor.ts';
+import { node } from './commands/node.ts';
 import { status } from './commands/status.ts';
 import { stop } from './commands/stop.ts';
 import { up } from './commands/up.ts';
@@ -13,6 +14,7 @@ const COMMANDS = new Map<string, (args: Arguments) => Promise<number>>([
   ['status', status],
   ['stop', stop],
   ['doctor', doctor],
+  ['node', node],
   ['help', help],
 ]);
 const MISUSES = ['ROKKA_UNKNOWN_COMMAND', 'ROKKA_BAD_FLAG', 'ROKKA_BAD_VALUE'];
