@@ -15,13 +15,15 @@ export interface ForceOutOptions {
   changes: MembershipChanges;
   /** Members that have answered this recovery's fence and are to be believed. */
   known: ReadonlySet<string>;
+  /** Nodes that were replaced in the group and may still hold what they had. */
+  retired: readonly NodeId[];
   /** Last record of the group that is kept. */
   lastLsn: Lsn;
 }
 
 /** Answers whether the group has another membership now. @throws QUORUM_NOT_FENCED, VOLUME_INTERRUPTED */
 export async function forceOut(group: Group, options: ForceOutOptions): Promise<boolean> {
-  const { fleet, links, changes, known, lastLsn } = options;
+  const { fleet, links, changes, known, lastLsn, retired } = options;
   const answers = (node: NodeId) => links.to(node).up;
   const health = (node: NodeId): MemberHealth => ({
     state: answers(node) || known.has(node) ? 'well' : 'lost',
@@ -32,7 +34,7 @@ export async function forceOut(group: Group, options: ForceOutOptions): Promise<
     {
       membership: group.roster.membership,
       members: new Map(group.members.map(({ node }) => [node, health(node)])),
-      spares: fleet.filter(({ node, leaving }) => answers(node) && !leaving),
+      spares: fleet.filter(({ node, leaving }) => answers(node) && !leaving && !retired.includes(node)),
       blockedForMs: HEALING_TIMES.blockedMs,
     },
     HEALING_TIMES,

@@ -35,6 +35,8 @@ export interface HealerOptions {
   /** The link to a node; one is made where there is none yet. */
   linkTo(node: NodeId): NodeLink;
   standingOf(group: Group): Standing;
+  /** Nodes that were replaced in the group and may still hold what they had: they can't come as newcomers. */
+  retiredFrom(group: Group): readonly NodeId[];
   times?: Partial<HealingTimes> | undefined;
   /** Takes lines for people: what is done, and what was refused. */
   log?: ((text: string) => void) | undefined;
@@ -42,7 +44,12 @@ export interface HealerOptions {
 
 const TICK_MS = 500;
 /** The node says that what it held is gone. It comes back as another member or not at all (aurora.md trap 13). */
-const LOST = ['VOLUME_SEGMENT_LOST', 'STORAGE_SEGMENT_UNKNOWN', 'STORAGE_NOT_A_MEMBER'];
+const LOST = [
+  'VOLUME_SEGMENT_LOST',
+  'VOLUME_SEGMENT_WENT_BACK',
+  'STORAGE_SEGMENT_UNKNOWN',
+  'STORAGE_NOT_A_MEMBER',
+];
 
 interface Watch {
   state: MemberState;
@@ -80,7 +87,7 @@ export class Healer {
   }
 
   #look(group: Group, fleet: readonly FleetNode[], links: ReadonlyMap<NodeId, NodeLink>): void {
-    const { changes } = this.#options;
+    const { changes, retiredFrom } = this.#options;
     const leaving = new Set(fleet.filter((node) => node.leaving).map(({ node }) => node));
     const members = new Map(
       group.members.map(({ node }) => [node, this.#health(group, node, leaving.has(node))]),
@@ -88,7 +95,10 @@ export class Healer {
     this.#pgcls.set(group, this.#options.standingOf(group).pgcl);
     const blockedForMs = this.#blockedForMs(group);
     if (changes.isBusy(group)) return;
-    const spares = fleet.filter(({ node, leaving: goes }) => !goes && links.get(node)?.up === true);
+    const retired = retiredFrom(group);
+    const spares = fleet.filter(
+      (one) => !one.leaving && links.get(one.node)?.up === true && !retired.includes(one.node),
+    );
     const health = { membership: group.roster.membership, members, spares, blockedForMs };
     const step = nextHealingStep(health, this.#times);
     if (step && (group.isInstalled || step.kind === 'force')) void this.#take(group, step);

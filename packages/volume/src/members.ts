@@ -1,5 +1,5 @@
 /** What a serving writer does about who the members are: changes on demand, healing by itself, and what both leave behind. */
-import type { Clock, NodeId } from '@rokka/kernel';
+import { must, type Clock, type NodeId } from '@rokka/kernel';
 import type { HealingTimes, ProgressTracker, Standing } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import { Departures } from './departures.ts';
@@ -51,6 +51,7 @@ export class Members {
       changes: this.changes,
       linkTo: (node) => links.to(node),
       standingOf: (group) => this.#standing(group),
+      retiredFrom: ({ pg }) => must(options.state.record.groups[pg]).retired,
     });
   }
 

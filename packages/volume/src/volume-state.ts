@@ -102,6 +102,7 @@ export class VolumeState {
   /**
    * Decides the next membership of a group. Who comes has no segment yet; who goes may have one, and gives its place in
    * new groups to the one that came for it.
+   * @throws VOLUME_NODE_RETIRED, VOLUME_INTERRUPTED
    */
   async changeMembership(pg: PgIndex, next: Membership): Promise<void> {
     await this.#change(({ groups, nodes }) => {
@@ -110,12 +111,15 @@ export class VolumeState {
       const before = allMembers(group.membership).map(({ node }) => node);
       const after = allMembers(next).map(({ node }) => node);
       const came = after.filter((node) => !before.includes(node));
+      const stale = came.find((node) => group.retired.includes(node));
+      // It may hold a chain that others have dropped the log for: it would never catch up.
+      if (stale) throw volumeErrors.VOLUME_NODE_RETIRED([stale, pg]);
       const left = before.filter((node) => !after.includes(node));
       const changed: GroupRecord = {
         pg,
         membership: next,
         missing: [...group.missing.filter((node) => after.includes(node)), ...came],
-        retired: [...group.retired.filter((node) => !after.includes(node)), ...left],
+        retired: [...group.retired, ...left],
       };
       const heirs = new Map(
         group.membership.slots.map(({ member }, place) => [member.node, must(next.slots[place]).member.node]),

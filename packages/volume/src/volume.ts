@@ -298,7 +298,9 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       fence: (group, link, how) => fenceSegment(group, link, { state: this.#state, ...how }),
       forceOut: (group, of) => {
         const fleet = this.#options.fleet?.() ?? [];
-        return forceOut(group, { ...of, fleet, links: this.#links, changes: this.#members.changes });
+        const { retired } = must(this.#state.record.groups[group.pg]);
+        const { changes } = this.#members;
+        return forceOut(group, { ...of, fleet, retired, links: this.#links, changes });
       },
       ...(onProgress ? { onProgress } : {}),
     });
@@ -335,6 +337,12 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   /** A member obeys (again): learn where it stands, send it what may be nowhere else. */
   #onFenced(group: Group, link: NodeLink, answer: SegmentState): void {
+    if (!answer.hydrating && answer.scl < (this.#sclOf(group, link.node) ?? 0)) {
+      // It acknowledged more than it holds: its disk lies, or is an old copy. What else it lacks nobody knows.
+      group.markUnfenced(link.node);
+      group.unfencedReasons.set(link.node, 'VOLUME_SEGMENT_WENT_BACK');
+      return;
+    }
     this.#shipper.catchUp(group, link, answer.scl);
     if (answer.hydrating) return;
     group.coalescedTo(link.node, answer.coalesced);
