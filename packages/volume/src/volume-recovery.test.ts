@@ -122,19 +122,17 @@ test('a writer that dies between making a missing segment and saying so leaves n
   await six.up(5);
   const record = await recordOf(six);
   const members = must(record.groups[0]).members.map((member) => ({ ...member, address: member.node }));
-  six
-    .store(5)
-    .createSegment(
-      {
-        ...head(record),
-        kind: 'tail',
-        firstPage: 0 as never,
-        pageCount: record.pagesPerGroup,
-        members,
-        hydrate: false,
-      },
-      () => {},
-    );
+  six.store(5).createSegment(
+    {
+      ...head(record),
+      kind: 'tail',
+      firstPage: 0 as never,
+      pageCount: record.pagesPerGroup,
+      members,
+      hydrate: false,
+    },
+    () => {},
+  );
   const second = await six.writer();
   await six.run(new PageWriter(second.volume).commit(1, 'two'));
   await six.pass(1_000);
