@@ -15,13 +15,23 @@ function failure(code: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${path}`), { code });
 }
 
+/** Files grow into memory that is kept ready behind them, so that a row of appends does not copy them each time. */
 function put(target: Uint8Array, at: number, bytes: Uint8Array): Uint8Array {
-  let out = target;
-  if (at + bytes.length > out.length) {
-    out = new Uint8Array(at + bytes.length);
-    out.set(target);
-  }
+  const out = at + bytes.length > target.length ? grown(target, at + bytes.length) : target;
   out.set(bytes, at);
+  return out;
+}
+
+/** Memory that was made here: what lies in it behind a file is zeroes and nobody else's. */
+const roomy = new WeakSet<ArrayBufferLike>();
+
+function grown(target: Uint8Array, length: number): Uint8Array {
+  const { buffer } = target;
+  if (roomy.has(buffer) && length <= buffer.byteLength) return new Uint8Array(buffer, 0, length);
+  const memory = new ArrayBuffer(Math.max(length, target.length * 2));
+  roomy.add(memory);
+  const out = new Uint8Array(memory, 0, length);
+  out.set(target);
   return out;
 }
 
@@ -106,7 +116,7 @@ export class MemoryDisk implements Disk {
       },
       sync: () => {
         this.onAccess?.('sync', path);
-        file.synced = file.bytes.slice();
+        for (const write of file.unsynced) file.synced = put(file.synced, write.at, write.bytes);
         file.unsynced = [];
       },
       sizeBytes: () => file.bytes.length,

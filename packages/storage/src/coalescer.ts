@@ -110,7 +110,9 @@ export class Coalescer {
   }
 
   #ready(segment: Segment): boolean {
-    return segment.pageFile !== undefined && !segment.damaged && this.#target(segment) > segment.coalesced;
+    const { pageFile, hydration, damaged, dropped } = segment;
+    if (!pageFile || pageFile.busy || hydration || damaged || dropped) return false;
+    return this.#target(segment) > segment.coalesced;
   }
 
   /** The last record that may go into pages now. */
@@ -151,7 +153,7 @@ export class Coalescer {
     if (!work || this.#closed) return false;
     try {
       // Once its number may stand in the table, a generation is carried through even then.
-      if (work.segment.damaged && !work.staged) this.#abandon();
+      if (work.segment.dropped || (work.segment.damaged && !work.staged)) this.#abandon();
       else if (!work.rest) {
         this.#measure(work);
         return true;
@@ -236,6 +238,7 @@ export class Coalescer {
 
   /** Nothing of an unfinished generation was ever counted, so it can be forgotten; its slots with it, until the next start. */
   #abandon(): void {
+    if (!this.#work?.segment.dropped) this.#work?.staged?.abandon();
     this.#work = undefined;
     this.#options.clock.after(RETRY_MS, () => this.consider());
   }

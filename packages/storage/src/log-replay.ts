@@ -7,6 +7,7 @@
  *
  * Limit of what one copy can tell: a bit that rots in the very last batch looks like a torn write.
  */
+import { upgradedBody } from './format-upgrade.ts';
 import { alignUp, BATCH_ALIGN_BYTES, batchAt, ENTRY, visitEntries, type Batch } from './log-format.ts';
 import type { LogFiles } from './log-files.ts';
 
@@ -59,7 +60,7 @@ class Scan {
       if (!batch) continue;
       let body: Uint8Array | undefined;
       visitEntries(bytes.subarray(0, batch.length), (type, content) => {
-        if (type === ENTRY.MANIFEST) body ??= content;
+        if (type === ENTRY.MANIFEST) body ??= upgradedBody(batch.version, type, content);
       });
       if (body) return { body, file };
     }
@@ -103,7 +104,7 @@ class Scan {
       last: { file, offset: at, length: batch.length },
     };
     visitEntries(bytes.subarray(at, at + batch.length), (type, body, bodyAt) =>
-      replay.entry(type, body, { file, offset: at + bodyAt }),
+      replay.entry(type, upgradedBody(batch.version, type, body), { file, offset: at + bodyAt }),
     );
   }
 

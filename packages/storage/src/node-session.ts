@@ -7,13 +7,17 @@ import type { Connection, ConnectionHandler, Frame } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
 import { MESSAGE, STORAGE_PROTOCOL, type Ship } from './messages.ts';
+import type { PagesServer } from './pages-server.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
 
 export interface SessionHost {
   readonly store: SegmentStore;
+  readonly pages: PagesServer;
   /** The answer to STATUS: plain JSON. */
   status(): unknown;
+  /** A segment was made: it may have to be filled. */
+  created(): void;
   /** A segment took a ship in: it may have found a hole. */
   shipped(segment: Segment): void;
   closed(session: NodeSession): void;
@@ -62,7 +66,10 @@ export class NodeSession implements ConnectionHandler {
     if (!this.#greeted) throw storageErrors.STORAGE_BAD_MESSAGE([type, 'HELLO comes first']);
     switch (type) {
       case MESSAGE.CREATE_SEGMENT:
-        return store.createSegment(codec.decodeCreateSegment(body), () => this.#answer(requestId, NOTHING));
+        return store.createSegment(codec.decodeCreateSegment(body), () => {
+          this.#answer(requestId, NOTHING);
+          this.#host.created();
+        });
       case MESSAGE.FENCE:
         return store.fence(codec.decodeFence(body), (segment) => this.#answerState(requestId, segment));
       case MESSAGE.TRUNCATE:
@@ -75,6 +82,15 @@ export class NodeSession implements ConnectionHandler {
         const state = store.peerState(codec.decodePeerState(body));
         return this.#answer(requestId, codec.encodeSegmentState(state));
       }
+      case MESSAGE.PAGES: {
+        const message = codec.decodePages(body);
+        return this.#host.pages.serve(message, {
+          answer: (answer) => this.#answer(requestId, codec.encodePagesAnswer(answer)),
+          refuse: (error) => this.#refuse(requestId, error),
+        });
+      }
+      case MESSAGE.DROP_SEGMENT:
+        return store.dropSegment(codec.decodeDropSegment(body), () => this.#answer(requestId, NOTHING));
       case MESSAGE.STATUS:
         return this.#answer(requestId, Buffer.from(JSON.stringify(this.#host.status())));
       default:
@@ -125,8 +141,8 @@ export class NodeSession implements ConnectionHandler {
     this.#toAck.clear();
   }
 
-  #sendAck({ volume, pg, epochs, durableScl, coalesced }: Segment): void {
-    const ack = codec.encodeAck({ volume, pg, ...epochs, scl: durableScl, coalesced });
+  #sendAck({ volume, pg, epochs, toldScl, toldCoalesced }: Segment): void {
+    const ack = codec.encodeAck({ volume, pg, ...epochs, scl: toldScl, coalesced: toldCoalesced });
     // One that does not fit is made up for by the next: they are cumulative.
     this.connection.send(MESSAGE.ACK, 0, [ack]);
   }

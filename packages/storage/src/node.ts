@@ -1,5 +1,5 @@
 /**
- * The storage node: a store, the connections that talk to it, and gossip with its peers. The composition of one process;
+ * The storage node: a store, the connections that talk to it, gossip and hydration with its peers. The composition of one process;
  * everything it needs from outside is passed in, so that the simulator runs the same node.
  */
 import {
@@ -14,8 +14,10 @@ import {
 import type { Listener, Network } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import { Gossip } from './gossip.ts';
+import { Hydrator } from './hydration.ts';
 import { NodeSession } from './node-session.ts';
 import { describeNode, type NodeStatus } from './node-status.ts';
+import { PagesServer } from './pages-server.ts';
 import { SegmentStore, type StoreTuning } from './store.ts';
 
 export interface StorageNodeOptions {
@@ -42,6 +44,8 @@ const GOSSIP_INTERVAL_MS = 1_000;
 export class StorageNode implements AsyncDisposable {
   readonly store: SegmentStore;
   readonly gossip: Gossip;
+  readonly hydrator: Hydrator;
+  readonly pages: PagesServer;
   readonly #listener: Listener;
   readonly #sessions: Set<NodeSession>;
   readonly #failed: Deferred<CodedError>;
@@ -50,12 +54,16 @@ export class StorageNode implements AsyncDisposable {
   private constructor(parts: {
     store: SegmentStore;
     gossip: Gossip;
+    hydrator: Hydrator;
+    pages: PagesServer;
     listener: Listener;
     sessions: Set<NodeSession>;
     failed: Deferred<CodedError>;
   }) {
     this.store = parts.store;
     this.gossip = parts.gossip;
+    this.hydrator = parts.hydrator;
+    this.pages = parts.pages;
     this.#listener = parts.listener;
     this.#sessions = parts.sessions;
     this.#failed = parts.failed;
@@ -76,6 +84,10 @@ export class StorageNode implements AsyncDisposable {
         get store() {
           return (host as StorageNode).store;
         },
+        get pages() {
+          return (host as StorageNode).pages;
+        },
+        created: () => host?.hydrator.consider(),
         status: () => host?.status(),
         shipped: (segment) => host?.gossip.shipped(segment),
         closed: (closed) => sessions.delete(closed),
@@ -95,7 +107,9 @@ export class StorageNode implements AsyncDisposable {
       });
       const intervalMs = options.gossipIntervalMs ?? GOSSIP_INTERVAL_MS;
       const gossip = new Gossip({ store, network, clock, random, intervalMs });
-      host = new StorageNode({ store, gossip, listener, sessions, failed });
+      const pages = new PagesServer(store, clock);
+      const hydrator = new Hydrator({ store, network, clock, gossip, log: options.log });
+      host = new StorageNode({ store, gossip, hydrator, pages, listener, sessions, failed });
       return host;
     } catch (error) {
       await listener[Symbol.asyncDispose]();
@@ -132,7 +146,7 @@ export class StorageNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.gossip[Symbol.asyncDispose]();
+    await Promise.all([this.hydrator[Symbol.asyncDispose](), this.gossip[Symbol.asyncDispose]()]);
     for (const { connection } of this.#sessions) connection.close();
     this.store[Symbol.dispose]();
     await this.#listener[Symbol.asyncDispose]();

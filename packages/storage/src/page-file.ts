@@ -51,7 +51,8 @@ export class PageFile implements Disposable {
   readonly #table: DiskFile;
   #map: SlotMap;
   /** The table is not the one that the log describes: which versions are current is unknown. */
-  readonly damaged: boolean;
+  #damaged: boolean;
+  #making = false;
   lostPages = 0;
 
   constructor(options: PageFileOptions) {
@@ -63,8 +64,29 @@ export class PageFile implements Disposable {
     this.#table = disk.open(`${directory}/${segment}.table`, { create: true });
     if (isNew) disk.syncDirectory(directory);
     const map = loadSlotMap(this.#table, { pageCount, generation });
-    this.damaged = map === undefined;
+    this.#damaged = map === undefined;
     this.#map = map ?? new SlotMap();
+  }
+
+  get damaged(): boolean {
+    return this.#damaged;
+  }
+
+  /**
+   * Forgets every page, durably: what follows is a copy from a peer. Nothing else may be in the making; a crash before the
+   * log knows of it leaves a table that is not the log's, so the pages are missed and not confused.
+   */
+  reset(): void {
+    assert(!this.#making, 'a generation is being made');
+    this.#table.truncate(0);
+    syncOrStop(this.#table);
+    this.#map = new SlotMap();
+    this.#damaged = false;
+  }
+
+  /** A generation is on its way: no other may begin. */
+  get busy(): boolean {
+    return this.#making;
   }
 
   get livePages(): number {
@@ -73,6 +95,11 @@ export class PageFile implements Disposable {
 
   get sizeBytes(): number {
     return this.#map.slotCount * (PAGE_SIZE + SLOT_ENTRY_BYTES);
+  }
+
+  /** The first page from `page` on that was ever written; `end` where there is none below. */
+  nextLive(page: number, end: number): number {
+    return this.#map.nextLive(page, end);
   }
 
   /** The page of the last completed generation; undefined for a page never written. The content belongs to the caller. */
@@ -93,8 +120,10 @@ export class PageFile implements Disposable {
 
   /** Begins a generation. One at a time; it is carried through or the process ends. */
   begin(number: number): PageGeneration {
-    assert(!this.damaged, 'pages are never added to a damaged file');
-    return new PageGeneration({ pages: this.#pages, table: this.#table, map: this.#map }, number);
+    assert(!this.damaged && !this.#making, 'pages are never added to a damaged file, nor by two at a time');
+    this.#making = true;
+    const onEnd = () => (this.#making = false);
+    return new PageGeneration({ pages: this.#pages, table: this.#table, map: this.#map, onEnd }, number);
   }
 
   [Symbol.dispose](): void {
@@ -114,20 +143,27 @@ const PAGES_PER_WRITE = 32;
 const PAGES_PER_SYNC = 128;
 const ENTRIES_PER_STEP = 512;
 
+interface GenerationFiles {
+  pages: DiskFile;
+  table: DiskFile;
+  map: SlotMap;
+  onEnd: () => void;
+}
+
 /**
  * A generation on its way to the disk: pages are added one by one and not kept. Every method does a bounded piece of work,
  * and can be called again where the disk was full.
  */
 export class PageGeneration {
   readonly number: number;
-  readonly #files: { pages: DiskFile; table: DiskFile; map: SlotMap };
+  readonly #files: GenerationFiles;
   readonly #placed: PlacedPage[] = [];
   #contents: Uint8Array[] = [];
   #unsynced = 0;
   #entriesWritten = 0;
   #synced = false;
 
-  constructor(files: { pages: DiskFile; table: DiskFile; map: SlotMap }, number: number) {
+  constructor(files: GenerationFiles, number: number) {
     this.#files = files;
     this.number = number;
   }
@@ -193,6 +229,16 @@ export class PageGeneration {
     for (const { page, slot, checksum } of this.#placed) this.#files.map.set(page, slot, checksum);
     // Lowest first again: neighbours go in one write.
     this.#files.map.free.sort((a, b) => b - a);
+    this.#files.onEnd();
+  }
+
+  /** Gives it up before any of its entries was written; its slots are free again after the next start. */
+  abandon(): void {
+    assert(
+      this.#entriesWritten === 0,
+      'a generation whose entries may stand in the table is carried through',
+    );
+    this.#files.onEnd();
   }
 
   #syncPages(): void {

@@ -24,7 +24,13 @@ export class TestStore {
   readonly failures: CodedError[] = [];
 
   constructor(
-    options: { disk?: MemoryDisk; clock?: VirtualClock; tuning?: Partial<StoreTuning>; seed?: number } = {},
+    options: {
+      disk?: MemoryDisk;
+      clock?: VirtualClock;
+      tuning?: Partial<StoreTuning>;
+      seed?: number;
+      node?: NodeId;
+    } = {},
   ) {
     this.disk = options.disk ?? new MemoryDisk();
     this.clock = options.clock ?? new VirtualClock();
@@ -33,6 +39,7 @@ export class TestStore {
       directory: 'node',
       cluster: 'test',
       zone: 'a' as Zone,
+      node: options.node,
       clock: this.clock,
       random: new SeededRandom(options.seed ?? 1),
       tuning: { ...SMALL, ...options.tuning },
