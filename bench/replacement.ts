@@ -7,16 +7,17 @@
  *   --clients N   default 8
  *   --json        one JSON object a row
  */
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
+import { askControl, CONTROL } from '../apps/rokka/src/control.ts';
 import { freePort } from './free-port.ts';
 import { pgbenchInitialise } from './pgbench.ts';
 import { median, printJson, printTable, type Row } from './report.ts';
-import { MAIN, rokka } from './rokka-system.ts';
+import { rokka } from './rokka-system.ts';
 import type { BenchSystem } from './system.ts';
 
 const { values } = parseArgs({
@@ -34,7 +35,6 @@ const QUIET_MS = 8_000;
 const PATIENCE_MS = 180_000;
 const SECONDS_MAX = 3_600;
 const LOOK_MS = 100;
-const run = promisify(execFile);
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
 interface Status {
@@ -55,12 +55,13 @@ class Cluster {
     this.#data = data;
   }
 
-  async status(): Promise<Status> {
-    return JSON.parse(await this.#rokka('status', '--json')) as Status;
+  status(): Promise<Status> {
+    return askControl<Status>(this.#data, CONTROL.STATUS);
   }
 
-  node(...words: string[]): Promise<string> {
-    return this.#rokka('node', ...words);
+  /** Not by the command: its start would cost those who are measured. */
+  node(request: { action: string; ordinal?: number; zone?: string }): Promise<unknown> {
+    return askControl(this.#data, CONTROL.NODE, request);
   }
 
   /** Nodes that hold the first group's members, the full one first. */
@@ -82,12 +83,9 @@ class Cluster {
       if (Date.now() > endMs) throw new Error(`${what}: not within ${PATIENCE_MS} ms`);
     }
   }
-
-  async #rokka(...words: string[]): Promise<string> {
-    const { stdout } = await run(process.execPath, [MAIN, ...words, '--data', this.#data]);
-    return stdout.trim();
-  }
 }
+
+const isSettled = (changes: number, members: readonly string[]) => changes === 0 && members.length === 6;
 
 /** Latencies in milliseconds by the moment of their end, from pgbench's log. */
 function latencies(directory: string): { atMs: number; ms: number }[] {
@@ -119,32 +117,41 @@ async function phases(cluster: Cluster): Promise<Phase[]> {
   const zones = ['a', 'b', 'c'];
   for (let round = 0; round < rounds; round++) {
     const zone = zones[round % zones.length] ?? 'a';
+    for (const spare of [1, 2]) {
+      say(`zone ${zone}: spare ${spare}`);
+      await cluster.node({ action: 'add', zone });
+    }
+    const [full = 0] = await cluster.holders(zone);
+    all.push(
+      await measure('begin, take back', async () => {
+        await cluster.node({ action: 'drain', ordinal: full });
+        await cluster.until('begun', (changes) => changes > 0);
+        await cluster.node({ action: 'keep', ordinal: full });
+        await cluster.until('ended', isSettled);
+      }),
+    );
+    const [first = 0] = await cluster.holders(zone);
     all.push(
       await measure('begin, hydrate, finish', async () => {
-        const [full] = await cluster.holders(zone);
-        await cluster.node('replace', String(full));
+        await cluster.node({ action: 'drain', ordinal: first });
         await cluster.until('begun', (changes) => changes > 0);
-        await cluster.until('finished', (changes, members) => changes === 0 && members.length === 6);
+        await cluster.until('finished', isSettled);
       }),
-      await measure('begin, take back', async () => {
-        const [full] = await cluster.holders(zone);
-        await cluster.node('drain', String(full)).catch(() => cluster.node('replace', String(full)));
-        await cluster.until('begun', (changes) => changes > 0);
-        await cluster.node('keep', String(full));
-        await cluster.until('ended', (changes, members) => changes === 0 && members.length === 6);
-      }),
+    );
+    await cluster.node({ action: 'add', zone });
+    const both = await cluster.holders(zone);
+    all.push(
       await measure('two at once', async () => {
-        const both = await cluster.holders(zone);
-        for (const ordinal of both) await cluster.node('replace', String(ordinal));
+        for (const ordinal of both) await cluster.node({ action: 'drain', ordinal });
         await cluster.until('begun', (changes) => changes > 0);
-        await cluster.until('finished', (changes, members) => changes === 0 && members.length === 6);
+        await cluster.until('finished', isSettled);
       }),
     );
     // What is empty would only cost memory from here on.
     const { nodes, head } = await cluster.status();
     const members = head.detail?.groups[0]?.members.map(({ node }) => node) ?? [];
     for (const { node, ordinal } of nodes)
-      if (!members.includes(node)) await cluster.node('remove', String(ordinal)).catch(() => {});
+      if (!members.includes(node)) await cluster.node({ action: 'remove', ordinal }).catch(() => {});
   }
   return all;
 }
