@@ -38,8 +38,8 @@ function grown(target: Uint8Array, length: number): Uint8Array {
 export class MemoryDisk implements Disk {
   readonly files = new Map<string, MemoryFile>();
   readonly #directories = new Set<string>();
-  /** Called before each write or sync; may throw to play a full or failing disk. */
-  onAccess: ((kind: 'write' | 'sync', path: string) => void) | undefined;
+  /** Called before each write, sync or removal; may throw to play a full or failing disk. */
+  onAccess: ((kind: 'write' | 'sync' | 'remove', path: string) => void) | undefined;
 
   open(path: string, options: { create?: boolean } = {}): DiskFile {
     let file = this.files.get(path);
@@ -69,6 +69,7 @@ export class MemoryDisk implements Disk {
   }
 
   remove(path: string): void {
+    this.onAccess?.('remove', path);
     this.#directories.delete(path);
     for (const name of this.files.keys())
       if (name === path || name.startsWith(`${path}/`)) this.files.delete(name);

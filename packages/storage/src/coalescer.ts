@@ -26,6 +26,8 @@ export interface CoalescerOptions {
   pageRecords: number;
   /** Coalesce whatever pins the oldest log file when the log is larger than this. */
   logBytes: number;
+  /** A record cannot be read. The segment is taken up again when it has been repaired. */
+  onDamage: (segment: Segment, error: CodedError) => void;
   /** A disk error that is no full disk: the node cannot go on. */
   onFailure: (error: CodedError) => void;
 }
@@ -226,7 +228,7 @@ export class Coalescer {
 
   #failed(work: Work, error: unknown): void {
     if (isCoded(error, 'STORAGE_LOG_DAMAGED')) {
-      work.segment.fault = error;
+      this.#options.onDamage(work.segment, error);
       return this.#abandon();
     }
     if (error instanceof Error && !isCoded(error) && (error as NodeJS.ErrnoException).code === undefined)

@@ -47,7 +47,7 @@ export const storageErrors = defineErrors({
   STORAGE_DIRECTORY_FOREIGN: (path: string, found: string, expected: string) =>
     `${path} belongs to ${found}, not to ${expected}: point --data at the right directory`,
   STORAGE_LOG_DAMAGED: (path: string, at: number) =>
-    `${path} is damaged at byte ${at}, before data that was acknowledged: the node's segments count as unknown until repaired`,
+    `${path} is damaged at byte ${at}, where there was data that was acknowledged: what it held counts as unknown until repaired`,
   STORAGE_DIRECTORY_EMPTIED: (path: string) =>
     `${path} has an identity but its log is gone: a node that lost its data must come back as a new member, with an empty --data`,
   STORAGE_SEGMENT_UNKNOWN: (volume: string, pg: number) =>

@@ -16,6 +16,7 @@
  */
 import { must, type Clock, type CodedError, type Lsn } from '@rokka/kernel';
 import type { CopiedEntry, Generation, Hydration } from './control-state.ts';
+import { durably } from './durably.ts';
 import { storageErrors } from './errors.ts';
 import type { Gossip } from './gossip.ts';
 import { copyPages } from './page-copy.ts';
@@ -160,22 +161,12 @@ export class HydrationRun {
       hydration,
     };
     const { store, signal } = this.#options;
-    return new Promise((resolve, reject) => {
-      const closed = () => reject(this.#closedError());
-      signal.addEventListener('abort', closed, { once: true });
-      store.copied(segment, entry, () => {
-        signal.removeEventListener('abort', closed);
-        resolve();
-      });
-    });
+    return durably(signal, (done) => store.copied(segment, entry, done));
   }
 
   #demandOpen(): void {
-    if (this.#options.signal.aborted || this.#segment.dropped) throw this.#closedError();
-  }
-
-  #closedError(): CodedError {
-    return storageErrors.STORAGE_CLOSED([`segment ${this.#segment.id}`]);
+    this.#options.signal.throwIfAborted();
+    if (this.#segment.dropped) throw storageErrors.STORAGE_CLOSED([`segment ${this.#segment.id}`]);
   }
 
   #noSource(why: string): CodedError {

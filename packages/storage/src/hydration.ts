@@ -4,6 +4,7 @@
  */
 import { describeError, isCoded, type Clock, type CodedError } from '@rokka/kernel';
 import type { Network } from '@rokka/transport';
+import { storageErrors } from './errors.ts';
 import type { Gossip } from './gossip.ts';
 import { HydrationRun } from './hydration-run.ts';
 import { PeerClients } from './peer-clients.ts';
@@ -59,7 +60,7 @@ export class Hydrator implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort();
+    this.#closing.abort(storageErrors.STORAGE_CLOSED(['hydration']));
     this.#cancelRetry?.();
     this.#clients[Symbol.dispose]();
     await Promise.allSettled(this.#running.values());

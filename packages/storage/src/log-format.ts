@@ -81,13 +81,13 @@ export function sealBatch(batch: Uint8Array, identity: Uint8Array, place: BatchP
 }
 
 /**
- * The batch at `at` of the file whose content is `bytes`, or undefined where there is none, or none of this log, of this
- * file, at this place, or not a whole one.
+ * The batch at `at` of `bytes`, or undefined where there is none, or none of this log, of this file, at this place, or not a
+ * whole one. `bytes` are the file's from its start, or from `expected.offset` on.
  */
 export function batchAt(
   bytes: Uint8Array,
   at: number,
-  expected: { identity: Uint8Array; file: number },
+  expected: { identity: Uint8Array; file: number; offset?: number },
 ): Batch | undefined {
   if (at + BATCH_HEADER_BYTES > bytes.length) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, bytes.byteLength - at);
@@ -95,7 +95,8 @@ export function batchAt(
   if (view.getUint32(0, true) !== MAGIC || version < 1 || version > LOG_FORMAT) return undefined;
   const length = view.getUint32(12, true);
   if (length < BATCH_HEADER_BYTES || length > view.byteLength) return undefined;
-  if (getU64(view, 24) !== expected.file || view.getUint32(32, true) !== at) return undefined;
+  const place = (expected.offset ?? 0) + at;
+  if (getU64(view, 24) !== expected.file || view.getUint32(32, true) !== place) return undefined;
   const { identity } = expected;
   for (let i = 0; i < LOG_IDENTITY_BYTES; i++) if (bytes[at + 40 + i] !== identity[i]) return undefined;
   if (crc32(bytes.subarray(at + 12, at + length)) !== view.getUint32(8, true)) return undefined;

@@ -27,6 +27,8 @@ export interface LogEnd {
   nextSequence: number;
   /** The last batch. It may be in the page cache only, so whoever goes on writes it once more. */
   last: { file: number; offset: number; length: number } | undefined;
+  /** Where the batches of each file end. */
+  ends: Map<number, number>;
 }
 
 /** Replays what `files` hold. Answers undefined where they hold no batch at all. */
@@ -46,6 +48,7 @@ class Scan {
   /** Where reading first failed since the last sound batch. */
   #gap: { file: number; offset: number } | undefined;
   #end: LogEnd | undefined;
+  readonly #ends = new Map<number, number>();
 
   constructor(files: LogFiles, identity: Uint8Array) {
     this.#files = files;
@@ -97,11 +100,13 @@ class Scan {
     }
     this.#gap = undefined;
     this.#nextSequence = batch.sequence + 1;
+    this.#ends.set(file, at + alignUp(batch.length));
     this.#end = {
       file,
       offset: at + alignUp(batch.length),
       nextSequence: batch.sequence + 1,
       last: { file, offset: at, length: batch.length },
+      ends: this.#ends,
     };
     visitEntries(bytes.subarray(at, at + batch.length), (type, body, bodyAt) =>
       replay.entry(type, upgradedBody(batch.version, type, body), { file, offset: at + bodyAt }),

@@ -141,7 +141,10 @@ export class NodeSession implements ConnectionHandler {
     this.#toAck.clear();
   }
 
-  #sendAck({ volume, pg, epochs, toldScl, toldCoalesced }: Segment): void {
+  #sendAck(segment: Segment): void {
+    // A record that cannot be read is not held. When it has been repaired the writer is told.
+    if (segment.wounds.size > 0) return;
+    const { volume, pg, epochs, toldScl, toldCoalesced } = segment;
     const ack = codec.encodeAck({ volume, pg, ...epochs, scl: toldScl, coalesced: toldCoalesced });
     // One that does not fit is made up for by the next: they are cumulative.
     this.connection.send(MESSAGE.ACK, 0, [ack]);

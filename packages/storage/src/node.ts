@@ -18,6 +18,8 @@ import { Hydrator } from './hydration.ts';
 import { NodeSession } from './node-session.ts';
 import { describeNode, type NodeStatus } from './node-status.ts';
 import { PagesServer } from './pages-server.ts';
+import { Repairer } from './repair.ts';
+import { Scrubber } from './scrub.ts';
 import { SegmentStore, type StoreTuning } from './store.ts';
 
 export interface StorageNodeOptions {
@@ -46,6 +48,8 @@ export class StorageNode implements AsyncDisposable {
   readonly gossip: Gossip;
   readonly hydrator: Hydrator;
   readonly pages: PagesServer;
+  readonly repairer: Repairer;
+  readonly scrubber: Scrubber;
   readonly #listener: Listener;
   readonly #sessions: Set<NodeSession>;
   readonly #failed: Deferred<CodedError>;
@@ -56,6 +60,8 @@ export class StorageNode implements AsyncDisposable {
     gossip: Gossip;
     hydrator: Hydrator;
     pages: PagesServer;
+    repairer: Repairer;
+    scrubber: Scrubber;
     listener: Listener;
     sessions: Set<NodeSession>;
     failed: Deferred<CodedError>;
@@ -64,6 +70,8 @@ export class StorageNode implements AsyncDisposable {
     this.gossip = parts.gossip;
     this.hydrator = parts.hydrator;
     this.pages = parts.pages;
+    this.repairer = parts.repairer;
+    this.scrubber = parts.scrubber;
     this.#listener = parts.listener;
     this.#sessions = parts.sessions;
     this.#failed = parts.failed;
@@ -101,6 +109,7 @@ export class StorageNode implements AsyncDisposable {
         ...options,
         node: options.node,
         onFailure: (error) => failed.resolve(error),
+        onDamage: () => host?.repairer.consider(),
         onAdvance: (segment) => {
           for (const session of sessions) session.advanced(segment);
         },
@@ -108,8 +117,22 @@ export class StorageNode implements AsyncDisposable {
       const intervalMs = options.gossipIntervalMs ?? GOSSIP_INTERVAL_MS;
       const gossip = new Gossip({ store, network, clock, random, intervalMs });
       const pages = new PagesServer(store, clock);
-      const hydrator = new Hydrator({ store, network, clock, gossip, log: options.log });
-      host = new StorageNode({ store, gossip, hydrator, pages, listener, sessions, failed });
+      const { log } = options;
+      const hydrator = new Hydrator({ store, network, clock, gossip, log });
+      const repairer = new Repairer({ store, network, clock, log });
+      const bytesPerSecond = store.tuning.scrubBytesPerSecond;
+      const scrubber = new Scrubber({ store, repairer, clock, bytesPerSecond, log });
+      host = new StorageNode({
+        store,
+        gossip,
+        hydrator,
+        pages,
+        repairer,
+        scrubber,
+        listener,
+        sessions,
+        failed,
+      });
       return host;
     } catch (error) {
       await listener[Symbol.asyncDispose]();
@@ -146,7 +169,8 @@ export class StorageNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.all([this.hydrator[Symbol.asyncDispose](), this.gossip[Symbol.asyncDispose]()]);
+    const works = [this.scrubber, this.repairer, this.hydrator, this.gossip];
+    await Promise.all(works.map((work) => work[Symbol.asyncDispose]()));
     for (const { connection } of this.#sessions) connection.close();
     this.store[Symbol.dispose]();
     await this.#listener[Symbol.asyncDispose]();

@@ -3,15 +3,14 @@
  * written as generations of its own page file; each of them says in the log how far the copy is, so that no more than a
  * few hundredths are asked for again after a crash.
  */
-import { isCoded, must, PAGE_SIZE } from '@rokka/kernel';
-import type { Clock, CodedError, Lsn, PageNumber } from '@rokka/kernel';
+import { must, PAGE_SIZE, type Clock, type Lsn, type PageNumber } from '@rokka/kernel';
 import type { Generation } from './control-state.ts';
 import { storageErrors } from './errors.ts';
-import { diskError } from './log-files.ts';
+import { writeGeneration } from './generation-writer.ts';
 import * as codec from './message-codec.ts';
 import { MESSAGE, type PagesAnswer } from './messages.ts';
 import { OrderedPull, type Piece } from './ordered-pull.ts';
-import type { NewPage, PageGeneration } from './page-file.ts';
+import type { NewPage } from './page-file.ts';
 import { headOf, REQUEST_MS, type PeerClients, type SoundPeer } from './peer-clients.ts';
 import { higher, type Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
@@ -41,9 +40,8 @@ const GENERATION_PAGES_MAX = 512;
 const STRIDE_PAGES_MAX = 1 << 16;
 /** The answer may wait at a peer that has more urgent things to do. */
 const PAGES_TIMEOUT_MS = 4 * REQUEST_MS;
-const RETRY_MS = 500;
 
-interface PagePiece extends Piece {
+export interface PagePiece extends Piece {
   coalesced: Lsn;
   pages: PagesAnswer['pages'];
 }
@@ -66,7 +64,13 @@ export async function copyPages(segment: Segment, options: CopyPagesOptions): Pr
     strideMax: STRIDE_PAGES_MAX,
     window: REQUESTS_IN_FLIGHT,
     pieceBytes: limitPages * PAGE_SIZE,
-    request: (peer, from, to) => fetchPages(segment, peer, { from, to, limitPages }),
+    request: async (peer, from, to) => {
+      const piece = await fetchPages(segment, peer, { from, to, limitPages });
+      // It reached the base when it was asked how far it is; its pages may have been rebuilt since.
+      if (piece.coalesced >= segment.generation.lsn) return piece;
+      const why = `the pages of ${peer.member.node} reach only up to LSN ${piece.coalesced}`;
+      throw storageErrors.STORAGE_NO_SOURCE([segment.volume, segment.pg, why]);
+    },
     goesOn: () => !signal.aborted && !segment.dropped,
     onFailed: (peer, error) => clients.failed(peer.member, error),
     take: async (piece) => {
@@ -83,7 +87,8 @@ export async function copyPages(segment: Segment, options: CopyPagesOptions): Pr
   }
 }
 
-async function fetchPages(
+/** @throws the peer's refusal, STORAGE_BAD_MESSAGE, what the connection throws */
+export async function fetchPages(
   segment: Segment,
   peer: SoundPeer,
   range: { from: number; to: number; limitPages: number },
@@ -103,10 +108,10 @@ async function fetchPages(
   );
   const last = pages.at(-1)?.page ?? 0;
   const fits = next > range.from && next <= range.to && last < nextPage && inOrder;
-  if (!fits || coalesced < segment.generation.lsn)
+  if (!fits)
     throw storageErrors.STORAGE_BAD_MESSAGE([
       MESSAGE.PAGES,
-      `pages up to ${last}, next ${nextPage}, of [${firstPage + range.from}, ${firstPage + range.to}), coalesced to ${coalesced}`,
+      `pages up to ${last}, next ${nextPage}, of [${firstPage + range.from}, ${firstPage + range.to})`,
     ]);
   return { coalesced, pages, next, bytes: body.length };
 }
@@ -138,54 +143,18 @@ class Copy {
     this.#readFloor = higher(this.#readFloor, piece.coalesced);
   }
 
-  /** Durable when it resolves. Once begun it is carried through, or the process ends. */
+  /** Durable when it resolves. */
   async write(): Promise<void> {
-    const segment = this.#segment;
-    const { generation, hydration } = segment;
-    if (this.#nextPage === must(hydration).nextPage) return;
-    const file = must(segment.pageFile);
+    const nextPage = this.#nextPage;
+    if (nextPage === must(this.#segment.hydration).nextPage) return;
     const pages = this.#pages;
     this.#pages = [];
-    const staged = file.begin(generation.number + 1);
-    for (const page of pages) {
-      if (staged.full) await this.#step(() => staged.write());
-      staged.add(page);
-    }
-    while (!(await this.#step(() => staged.finish())));
-    await this.#step(() => this.#note(staged));
-    staged.complete();
+    await writeGeneration(this.#segment, {
+      ...this.#options,
+      pages,
+      note: (generation) => this.#options.note(generation, this.#readFloor, nextPage),
+    });
   }
-
-  #note(staged: PageGeneration): Promise<void> {
-    const { lsn } = this.#segment.generation;
-    return this.#options.note(staged.describe(lsn), this.#readFloor, this.#nextPage);
-  }
-
-  /** A piece of work that stops the node, and the rest after it; again and again where the disk is full. */
-  async #step<T>(work: () => T | Promise<T>): Promise<T> {
-    const { clock, store, signal, demandOpen } = this.#options;
-    for (;;) {
-      demandOpen();
-      try {
-        const startedMs = clock.nowMs();
-        const result = await work();
-        const restMs = store.foreground.restMs(clock.nowMs() - startedMs);
-        if (restMs >= 1) await clock.sleep(restMs, signal);
-        else await new Promise<void>((resolve) => clock.soon(resolve));
-        return result;
-      } catch (error) {
-        const failure = diskErrorOf(error, this.#segment);
-        if (failure.code !== 'STORAGE_DISK_FULL') throw failure;
-        await clock.sleep(RETRY_MS, signal);
-      }
-    }
-  }
-}
-
-/** A bug stays one. */
-function diskErrorOf(error: unknown, segment: Segment): CodedError {
-  if (!isCoded(error) && (error as NodeJS.ErrnoException).code === undefined) throw error;
-  return diskError(error, must(segment.pageFile).path);
 }
 
 function shareOf(whole: number, parts: number, bounds: { min: number; max: number }): number {

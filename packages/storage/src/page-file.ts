@@ -53,7 +53,6 @@ export class PageFile implements Disposable {
   /** The table is not the one that the log describes: which versions are current is unknown. */
   #damaged: boolean;
   #making = false;
-  lostPages = 0;
 
   constructor(options: PageFileOptions) {
     const { disk, directory, segment, pageCount, generation } = options;
@@ -93,8 +92,13 @@ export class PageFile implements Disposable {
     return this.#map.livePages;
   }
 
+  /** What one page takes on the disk. */
+  get slotBytes(): number {
+    return PAGE_SIZE + SLOT_ENTRY_BYTES;
+  }
+
   get sizeBytes(): number {
-    return this.#map.slotCount * (PAGE_SIZE + SLOT_ENTRY_BYTES);
+    return this.#map.slotCount * this.slotBytes;
   }
 
   /** The first page from `page` on that was ever written; `end` where there is none below. */
@@ -109,12 +113,14 @@ export class PageFile implements Disposable {
     const bytes = new Uint8Array(SLOT_ENTRY_BYTES);
     this.#table.read(bytes, slot * SLOT_ENTRY_BYTES);
     const entry = readSlotEntry(new DataView(bytes.buffer), 0);
-    // The entry was sound when the file was opened, so it has rotted since; nobody knows how new the page was.
-    if (!entry || entry.page !== page) return this.#lost(Number.MAX_SAFE_INTEGER as Lsn);
+    // The entry was sound when it was written or read, so it has rotted since; nobody knows how new the page was.
+    const checksum = new DataView(bytes.buffer).getUint32(SLOT_ENTRY_BYTES - 4, true);
+    if (!entry || entry.page !== page || checksum !== this.#map.checksum(page))
+      return { lsn: Number.MAX_SAFE_INTEGER as Lsn, content: undefined };
     if (entry.kind === KIND_LOST) return { lsn: entry.lsn, content: undefined };
     const content = new Uint8Array(PAGE_SIZE);
     const whole = this.#pages.read(content, slot * PAGE_SIZE) === PAGE_SIZE;
-    if (!whole || crc32(content) !== entry.dataChecksum) return this.#lost(entry.lsn);
+    if (!whole || crc32(content) !== entry.dataChecksum) return { lsn: entry.lsn, content: undefined };
     return { lsn: entry.lsn, content };
   }
 
@@ -129,11 +135,6 @@ export class PageFile implements Disposable {
   [Symbol.dispose](): void {
     this.#pages[Symbol.dispose]();
     this.#table[Symbol.dispose]();
-  }
-
-  #lost(lsn: Lsn): BasePage {
-    this.lostPages++;
-    return { lsn, content: undefined };
   }
 }
 

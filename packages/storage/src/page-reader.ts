@@ -22,7 +22,8 @@ export function readPage(
   // Records of this group at or below the read point are at or below requiredScl, so all of them are on the disk.
   const readPoint = lower(request.readPoint, segment.durableScl);
   const { lsn, content } = buildPage(segment, reader, { page: request.page - segment.firstPage, readPoint });
-  if (!content) throw storageErrors.STORAGE_PAGE_UNKNOWN([request.page]);
+  const { page } = request;
+  if (!content) throw storageErrors.STORAGE_PAGE_UNKNOWN([page], { detail: { page } });
   return { pageLsn: lsn, content };
 }
 

@@ -47,10 +47,14 @@ export class Segment implements ChainWatcher {
   durableScl: Lsn;
   /** What the chain must reach again before it counts; 0 where nothing is known to be lost. */
   requiredScl: Lsn;
-  /** Why the segment may not be served beside that: damage met while reading. */
+  /** Why the segment may not be served beside that: its log holds what cannot have been written to it. */
   fault: CodedError | undefined;
   /** Why none of its pages may be served, though its log may: they are to be copied from a peer. */
   pagesFault: CodedError | undefined;
+  /** Records of the chain that cannot be read from the log any more, until they have been repaired. */
+  readonly wounds = new Set<Lsn>();
+  /** Pages, counted from the segment's first, that failed their checksum, until they have been repaired. */
+  readonly lostPages = new Set<number>();
   /** The node was told to drop it: nothing of it is written any more. */
   dropped = false;
   #volumeEpoch: Epoch;
@@ -153,7 +157,7 @@ export class Segment implements ChainWatcher {
   }
 
   get damaged(): boolean {
-    const faulty = this.fault !== undefined || this.pagesFault !== undefined;
+    const faulty = this.fault !== undefined || this.pagesFault !== undefined || this.wounds.size > 0;
     return faulty || this.#hydration?.reason === 'rebuild' || this.chain.scl < this.requiredScl;
   }
 
@@ -328,6 +332,7 @@ export class Segment implements ChainWatcher {
   /** Base and pages begin anew. A newcomer's log does, too, but for what it has above the base. */
   #restart(generation: Generation, options: { keepLog: boolean }): void {
     this.generation = generation;
+    this.lostPages.clear();
     this.#lastOfPage.clear();
     this.#deepestPage = 0;
     this.#uncoalescedBytes = 0;

@@ -46,6 +46,8 @@ export interface StoreOptions {
   onFailure: (error: CodedError) => void;
   /** A segment's durable SCL has advanced, whoever brought the records. */
   onAdvance?: (segment: Segment) => void;
+  /** Something of a segment cannot be read any more: `segment.wounds` or `segment.lostPages`. */
+  onDamage?: (segment: Segment) => void;
   /** Takes lines for people. */
   log?: ((line: string) => void) | undefined;
   tuning?: Partial<StoreTuning> | undefined;
@@ -62,6 +64,8 @@ export interface StoreTuning {
   pageRecords: number;
   /** Size of the log above which the oldest file is made droppable; default 128 MiB. */
   logBytes: number;
+  /** How fast pages and log are looked through for flipped bits, in bytes a second; 0 for never; default 512 KiB. */
+  scrubBytesPerSecond: number;
 }
 
 const DEFAULT_TUNING: StoreTuning = {
@@ -70,6 +74,7 @@ const DEFAULT_TUNING: StoreTuning = {
   segmentLogBytes: 32 * 1024 * 1024,
   pageRecords: 4_096,
   logBytes: 128 * 1024 * 1024,
+  scrubBytesPerSecond: 512 * 1024,
 };
 const PAGE_FILE = /^\d+\.(pages|table)$/;
 /** A segment that was dropped needs nothing of the log. */
@@ -85,6 +90,7 @@ export class SegmentStore implements Disposable {
   readonly damages: readonly LogDamage[];
   /** When the node last did something that somebody waits for. */
   readonly foreground: Foreground;
+  readonly tuning: StoreTuning;
   readonly #options: StoreOptions;
   readonly #reader: LogReader;
   /** Segments whose chain is ahead of what is durable. */
@@ -99,6 +105,7 @@ export class SegmentStore implements Disposable {
     this.#options = options;
     const { disk, directory, clock } = options;
     const tuning = { ...DEFAULT_TUNING, ...options.tuning };
+    this.tuning = tuning;
     this.foreground = new Foreground(clock);
     const identity = openIdentity(options);
     this.log = new StorageLog({
@@ -121,6 +128,7 @@ export class SegmentStore implements Disposable {
       segments: () => this.segments.all,
       segmentOf: (id) => this.segments.byId(id),
       ...tuning,
+      onDamage: (segment, error) => this.noteDamage(segment, error),
       onFailure: (error) => this.#fail(error),
     });
     try {
@@ -266,6 +274,27 @@ export class SegmentStore implements Disposable {
     });
   }
 
+  /**
+   * Takes note of an error that says that something cannot be read any more. What else the segment has is served as before;
+   * whoever mends it is told.
+   */
+  noteDamage(segment: Segment, error: CodedError): void {
+    const { lsn, page } = error.detail as { lsn?: Lsn; page?: number };
+    const isRecord = error.code === 'STORAGE_LOG_DAMAGED' && lsn !== undefined;
+    const isPage = error.code === 'STORAGE_PAGE_UNKNOWN' && page !== undefined;
+    if (isRecord) {
+      if (segment.wounds.has(lsn) || !segment.chain.index.has(lsn)) return;
+      segment.wounds.add(lsn);
+    } else if (isPage) {
+      if (segment.lostPages.has(page - segment.firstPage)) return;
+      segment.lostPages.add(page - segment.firstPage);
+    } else {
+      return;
+    }
+    this.#say(error);
+    this.#options.onDamage?.(segment);
+  }
+
   /** The disk has failed under somebody who works with the store: the node cannot go on. */
   fail(error: CodedError): void {
     this.#fail(error);
@@ -317,7 +346,7 @@ export class SegmentStore implements Disposable {
   pages(message: m.Pages): m.PagesAnswer {
     const segment = this.segments.get(message);
     segment.demandEpochs('copy of pages', message);
-    return readPages(segment, message);
+    return this.#noting(segment, () => readPages(segment, message));
   }
 
   /** @throws STORAGE_STALE_EPOCH, STORAGE_UNFENCED, STORAGE_STALE_MEMBERSHIP */
@@ -327,9 +356,14 @@ export class SegmentStore implements Disposable {
     return this.describe(segment, { withTail: false });
   }
 
-  /** @throws STORAGE_LOG_DAMAGED */
   describe(segment: Segment, options: { withTail: boolean }): m.SegmentState {
-    return this.#noting(segment, () => describeSegment(segment, this.#reader, options));
+    try {
+      return this.#noting(segment, () => describeSegment(segment, this.#reader, options));
+    } catch (error) {
+      if (!isCoded(error, 'STORAGE_LOG_DAMAGED')) throw error;
+      // It counts as unknown now, so nobody asks for its tail.
+      return describeSegment(segment, this.#reader, { withTail: false });
+    }
   }
 
   /** Writes what pends, where the disk lets it, and lets go of all files. */
@@ -423,15 +457,11 @@ export class SegmentStore implements Disposable {
     this.log.dropFiles((id) => this.segments.byId(id)?.manifestFloor ?? DROPPED);
   }
 
-  /** Damage that is met while reading takes the whole segment out of service: what else is damaged is unknown. */
   #noting<T>(segment: Segment, work: () => T): T {
     try {
       return work();
     } catch (error) {
-      if (isCoded(error, 'STORAGE_LOG_DAMAGED') && !segment.fault) {
-        segment.fault = error;
-        this.#say(error);
-      }
+      if (isCoded(error)) this.noteDamage(segment, error);
       throw error;
     }
   }

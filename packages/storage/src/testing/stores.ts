@@ -140,3 +140,35 @@ export function copyOf(disk: MemoryDisk): MemoryDisk {
   for (const directory of ['node', 'node/log', 'node/pages']) copy.makeDirectory(directory);
   return copy;
 }
+
+/** The disk as it is before its `nth` access, with what is synced and what is not; undefined until then. */
+export class CrashImage {
+  image: MemoryDisk | undefined;
+  accesses = 0;
+
+  constructor(disk: MemoryDisk, nth: number) {
+    disk.onAccess = () => {
+      if (++this.accesses === nth) this.image = snapshotOf(disk);
+    };
+  }
+
+  /** What a crash leaves at that moment, if this much of each unsynced write had reached the disk. */
+  crashed(fate: CrashFate): MemoryDisk | undefined {
+    if (!this.image) return undefined;
+    const disk = snapshotOf(this.image);
+    disk.crash(({ length }) => ({ nothing: 0, everything: length, half: length >> 1 })[fate]);
+    return disk;
+  }
+}
+
+export const CRASH_FATES = ['nothing', 'everything', 'half'] as const;
+export type CrashFate = (typeof CRASH_FATES)[number];
+
+function snapshotOf(disk: MemoryDisk): MemoryDisk {
+  const copy = copyOf(disk);
+  for (const [path, { synced, unsynced }] of disk.files) {
+    const file = copy.files.get(path);
+    if (file) Object.assign(file, { synced: synced.slice(), unsynced: unsynced.slice() });
+  }
+  return copy;
+}
