@@ -1,0 +1,206 @@
+/**
+ * etcd's HTTP/JSON gateway (etcd.io/docs/v3.4/dev-guide/api_grpc_gateway): POSTs in the JSON form of its gRPC messages,
+ * where bytes are base64, 64-bit numbers are strings, and a zero is left out. Served by several endpoints, of which the
+ * one that answered last is asked first.
+ *
+ * A reply is one of three, and nothing else decides what may be done next:
+ * - an answer: etcd's own, of our cluster, no older than what was known before;
+ * - a refusal: etcd understood and will not, however often it is asked;
+ * - a failure: everything else. Whether the request took effect is unknown, unless it was never sent.
+ *
+ * Only what carries etcd's header counts as an answer: a proxy, a login page or another program that says "200" is a
+ * failure of that endpoint. An endpoint is asked which cluster it belongs to before anything else is sent to it, so that
+ * a list of endpoints that mixes two clusters does not write to both.
+ */
+import type { Clock, Random } from '@rokka/kernel';
+import { registryErrors } from './errors.ts';
+import { type HttpAnswer, type Post, PostFailure } from './http-post.ts';
+
+const PAUSE_MS_MIN = 10;
+const PAUSE_MS_MAX = 250;
+
+/** gRPC status codes (grpc.io/docs/guides/status-codes) by which etcd refuses for good. */
+const REFUSALS = new Set([3, 5, 7, 8, 11, 12, 16]);
+/** Refusals by their code, but of the moment. */
+const PASSING = /too many requests|future revision/;
+
+export const base64 = (text: string) => Buffer.from(text).toString('base64');
+export const fromBase64 = (text: string) => Buffer.from(text, 'base64').toString('utf8');
+
+/** What etcd itself has said. */
+export type Said =
+  | { kind: 'answer'; endpoint: string; body: Record<string, unknown> }
+  | { kind: 'refused'; endpoint: string; code: number; message: string };
+export type Reply = Said | { kind: 'failed'; sent: boolean };
+
+/** How long one operation of the registry may take over all its requests, and what went wrong on the way. */
+export interface Patience {
+  readonly endMs: number;
+  failures: number;
+  readonly tried: Map<string, string>;
+  /** Whether a change may have taken effect that nobody has confirmed. */
+  inDoubt: boolean;
+}
+
+export interface EtcdGatewayOptions {
+  /** Origins: http://host:port. */
+  endpoints: readonly string[];
+  post: Post;
+  clock: Clock;
+  random: Random;
+  requestTimeoutMs: number;
+  patienceMs: number;
+}
+
+export class EtcdGateway {
+  readonly where: string;
+  readonly #options: EtcdGatewayOptions;
+  readonly #ofOurCluster = new Set<string>();
+  #cluster: string | undefined;
+  #revisionMax = 0;
+  #current: number;
+  #closed = false;
+
+  constructor(options: EtcdGatewayOptions) {
+    this.#options = options;
+    this.where = options.endpoints.join(', ');
+    this.#current = options.random.below(options.endpoints.length);
+  }
+
+  patience(): Patience {
+    const endMs = this.#options.clock.nowMs() + this.#options.patienceMs;
+    return { endMs, failures: 0, tried: new Map(), inDoubt: false };
+  }
+
+  /**
+   * Asks every endpoint which cluster it is of. Those that are down are asked when they are first used.
+   * @throws REGISTRY_WRONG_CLUSTER
+   */
+  async identifyAll(): Promise<void> {
+    const ask = (endpoint: string) => this.#identify(endpoint, this.#options.requestTimeoutMs);
+    const asked = await Promise.allSettled(this.#options.endpoints.map(ask));
+    for (const { endpoint, cluster } of asked.flatMap((each) => ('value' in each ? (each.value ?? []) : [])))
+      this.#checkCluster(endpoint, cluster);
+  }
+
+  /**
+   * One attempt at one endpoint, after a pause where every endpoint has failed.
+   * @throws REGISTRY_UNAVAILABLE, REGISTRY_WRONG_CLUSTER, REGISTRY_REWOUND, REGISTRY_CLOSED
+   */
+  async attempt(path: string, body: object, patience: Patience): Promise<Reply> {
+    const { endpoints, clock } = this.#options;
+    if (patience.failures >= endpoints.length) await clock.sleep(this.#pauseMs(patience));
+    if (this.#closed) throw registryErrors.REGISTRY_CLOSED([`the registry at ${this.where}`]);
+    const at = this.#current;
+    const endpoint = endpoints[at];
+    const reply = await this.#send(endpoint, path, body, patience);
+    if (reply.kind !== 'failed') return reply;
+    patience.failures++;
+    if (this.#current === at) this.#current = (at + 1) % endpoints.length;
+    return reply;
+  }
+
+  /** Asks until there is an answer or a refusal: for requests that change nothing. @throws as `attempt` does */
+  async ask(path: string, body: object, patience: Patience): Promise<Said> {
+    for (;;) {
+      const reply = await this.attempt(path, body, patience);
+      if (reply.kind !== 'failed') return reply;
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#options.post.close?.();
+  }
+
+  /** From 10 ms, doubled with each round through the endpoints, and never all clients at once. */
+  #pauseMs({ failures }: Patience): number {
+    const rounds = Math.floor(failures / this.#options.endpoints.length);
+    const ms = Math.min(PAUSE_MS_MIN * 2 ** (rounds - 1), PAUSE_MS_MAX);
+    return ms / 2 + this.#options.random.below(Math.ceil(ms / 2));
+  }
+
+  async #send(endpoint: string, path: string, body: object, patience: Patience): Promise<Reply> {
+    let sent = false;
+    try {
+      if (!this.#ofOurCluster.has(endpoint)) {
+        const found = await this.#identify(endpoint, this.#timeoutMs(patience));
+        this.#checkCluster(endpoint, found.cluster);
+      }
+      const seen = this.#revisionMax;
+      const timeoutMs = this.#timeoutMs(patience);
+      sent = true;
+      const answer = await this.#options.post(endpoint, path, JSON.stringify(body), timeoutMs);
+      const read = readAnswer(endpoint, answer);
+      if (read.kind === 'answer') this.#checkHeader(endpoint, headerOf(read.body), seen);
+      return read;
+    } catch (error) {
+      if (!(error instanceof PostFailure)) throw error;
+      patience.tried.set(endpoint, error.message);
+      return { kind: 'failed', sent: sent && error.sent };
+    }
+  }
+
+  /** Serializable: it asks for the name of the cluster alone, which a member without a majority knows too. */
+  async #identify(endpoint: string, timeoutMs: number): Promise<{ endpoint: string; cluster: string }> {
+    const body = JSON.stringify({ key: base64('rokka'), serializable: true, keys_only: true });
+    const read = readAnswer(endpoint, await this.#options.post(endpoint, '/v3/kv/range', body, timeoutMs));
+    // Who may not read this key learns so from what is asked next, in its own words.
+    if (read.kind === 'refused') return { endpoint, cluster: this.#cluster ?? '' };
+    return { endpoint, cluster: headerOf(read.body).cluster };
+  }
+
+  #checkCluster(endpoint: string, cluster: string): void {
+    if (cluster === '') return;
+    this.#cluster ??= cluster;
+    if (cluster !== this.#cluster)
+      throw registryErrors.REGISTRY_WRONG_CLUSTER([endpoint, cluster, this.#cluster]);
+    this.#ofOurCluster.add(endpoint);
+  }
+
+  /** `seen` is what was known when the request was made: answers that cross on the way may come in any order. */
+  #checkHeader(endpoint: string, header: { cluster: string; revision: number }, seen: number): void {
+    this.#checkCluster(endpoint, header.cluster);
+    if (header.revision < seen) throw registryErrors.REGISTRY_REWOUND([endpoint, header.revision, seen]);
+    this.#revisionMax = Math.max(this.#revisionMax, header.revision);
+  }
+
+  /** @throws REGISTRY_UNAVAILABLE where no time is left */
+  #timeoutMs(patience: Patience): number {
+    const { clock, requestTimeoutMs, patienceMs } = this.#options;
+    const leftMs = patience.endMs - clock.nowMs();
+    if (leftMs > 0) return Math.min(requestTimeoutMs, leftMs);
+    const tried = [...patience.tried].map(([endpoint, why]) => `${endpoint}: ${why}`).join('; ');
+    const { inDoubt } = patience;
+    throw registryErrors.REGISTRY_UNAVAILABLE([this.where, patienceMs, tried, inDoubt], {
+      detail: { inDoubt },
+    });
+  }
+}
+
+/** @throws PostFailure where it is not etcd that speaks, or where etcd says that this member cannot now */
+function readAnswer(endpoint: string, { status, text }: HttpAnswer): Said {
+  const body = parseObject(text);
+  if (status === 200 && body && typeof body['header'] === 'object') return { kind: 'answer', endpoint, body };
+  const { code, message } = body ?? {};
+  if (typeof code !== 'number' || typeof message !== 'string')
+    throw new PostFailure(`HTTP ${status}, not an answer of etcd's v3 gateway`, true);
+  if (REFUSALS.has(code) && !PASSING.test(message)) return { kind: 'refused', endpoint, code, message };
+  throw new PostFailure(message, true);
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(text) as unknown;
+    return typeof value === 'object' && value ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function headerOf(body: Record<string, unknown>): { cluster: string; revision: number } {
+  const { cluster_id: cluster, revision } = body['header'] as Record<string, unknown>;
+  if (typeof cluster !== 'string' || !Number.isSafeInteger(Number(revision)))
+    throw new PostFailure('an answer without the header of an etcd', true);
+  return { cluster, revision: Number(revision) };
+}
