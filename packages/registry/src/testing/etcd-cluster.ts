@@ -70,14 +70,18 @@ export class EtcdCluster implements AsyncDisposable {
     const member = must(this.members[index]);
     const log = fs.openSync(path.join(this.#directory, `${member.name}.log`), 'a');
     const peers = this.members.map(({ name, peer }) => `${name}=${peer}`).join(',');
-    const flags = [
-      ...['--name', member.name, '--data-dir', path.join(this.#directory, member.name)],
-      ...['--listen-client-urls', member.endpoint, '--advertise-client-urls', member.endpoint],
-      ...['--listen-peer-urls', member.peer, '--initial-advertise-peer-urls', member.peer],
-      ...['--initial-cluster', peers, '--initial-cluster-token', path.basename(this.#directory)],
-      ...this.#flags,
-    ];
-    member.child = spawn('etcd', flags, { stdio: ['ignore', log, log] });
+    const flags = {
+      name: member.name,
+      'data-dir': path.join(this.#directory, member.name),
+      'listen-client-urls': member.endpoint,
+      'advertise-client-urls': member.endpoint,
+      'listen-peer-urls': member.peer,
+      'initial-advertise-peer-urls': member.peer,
+      'initial-cluster': peers,
+      'initial-cluster-token': path.basename(this.#directory),
+    };
+    const words = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
+    member.child = spawn('etcd', [...words, ...this.#flags], { stdio: ['ignore', log, log] });
     fs.closeSync(log);
   }
 
