@@ -1,5 +1,8 @@
 import { defineErrors } from '@rokka/kernel';
 
+const doubt = (inDoubt: boolean) =>
+  inDoubt ? '; whether the last change took effect is unknown until it is read again' : '';
+
 const SQLITE_REPAIR =
   'keep the file and those beside it (-wal, -shm), and put back a copy of it; the volumes themselves are not in it';
 
@@ -19,13 +22,12 @@ export const registryErrors = defineErrors({
     `${path} is damaged: ${why}. Stop every process of the cluster, ${repair}`,
   REGISTRY_BUSY: (path: string, ms: number) =>
     `${path} was locked by another process for ${ms} ms: see which one holds it open`,
-  REGISTRY_FAILED: (path: string, why: string) =>
-    `${path}: ${why}; whether the last change took effect is unknown until it is read again`,
+  REGISTRY_FAILED: (path: string, why: string) => `${path}: ${why}${doubt(true)}`,
   REGISTRY_UNAVAILABLE: (where: string, ms: number, tried: string, inDoubt: boolean) =>
     `etcd at ${where} gave no answer to be had within ${ms} ms (${tried}): a majority of its members must run and be ` +
-    `reachable from here${inDoubt ? '; whether the last change took effect is unknown until it is read again' : ''}`,
-  REGISTRY_REFUSED: (where: string, why: string, wayOut: string) =>
-    `etcd at ${where} refused: ${why}; ${wayOut}`,
+    `reachable from here${doubt(inDoubt)}`,
+  REGISTRY_REFUSED: (where: string, why: string, wayOut: string, inDoubt: boolean = false) =>
+    `etcd at ${where} refused: ${why}; ${wayOut}${doubt(inDoubt)}`,
   REGISTRY_WRONG_CLUSTER: (endpoint: string, found: string, own: string) =>
     `${endpoint} is a member of the etcd cluster ${found}, those before it of ${own}: name members of one cluster only`,
   REGISTRY_REWOUND: (endpoint: string, found: number, seen: number) =>

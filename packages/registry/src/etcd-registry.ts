@@ -134,7 +134,9 @@ class EtcdRegistry implements Registry {
         case 'conflict':
           throw registryErrors.REGISTRY_CONFLICT([key, expected, step.found]);
         case 'refuse':
-          throw this.#refusal(step.refusal, { key, bytes: value.length });
+          if (isTooLong(step.refusal))
+            throw this.#tooLong(step.refusal, { key, bytes: Buffer.byteLength(value) });
+          throw this.#refusal(step.refusal, step);
         case 'give up':
           throw registryErrors.REGISTRY_FAILED([
             `etcd at ${this.#gateway.where}`,
@@ -166,7 +168,10 @@ class EtcdRegistry implements Registry {
   async #look(write: EtcdWrite, key: string, at: number | undefined, patience: Patience): Promise<WriteStep> {
     const range = { key: this.#wire(key), ...(at !== undefined && { revision: String(at) }) };
     const said = await this.#range(range, patience);
-    if (said.kind === 'refused' && isCompacted(said)) return write.onCompacted();
+    if (said.kind === 'refused') {
+      if (isCompacted(said)) return write.onCompacted();
+      throw this.#refusal(said.message, { inDoubt: write.inDoubt });
+    }
     const found = this.#version(key, this.#accepted(said));
     return at === undefined ? write.onFound(found) : write.onPast(found);
   }
@@ -208,16 +213,17 @@ class EtcdRegistry implements Registry {
     return kvs[0] && decodeVersion(this.#gateway.where, key, kvs[0]);
   }
 
-  #refusal(why: string, write?: { key: string; bytes: number }): Error {
+  #refusal(why: string, { inDoubt }: { inDoubt: boolean } = { inDoubt: false }): Error {
     const { where } = this.#gateway;
-    if (write && /too large|larger than max/.test(why)) {
-      return registryErrors.REGISTRY_BAD_VALUE([
-        write.key,
-        `${write.bytes} bytes are too many for etcd at ${where} (${why}): start each of its members with a greater ` +
-          `--max-request-bytes, such as 16777216; without it they take 1.5 MiB`,
-      ]);
-    }
-    return registryErrors.REGISTRY_REFUSED([where, why, wayOutOf(why)]);
+    return registryErrors.REGISTRY_REFUSED([where, why, wayOutOf(why), inDoubt], { detail: { inDoubt } });
+  }
+
+  #tooLong(why: string, { key, bytes }: { key: string; bytes: number }): Error {
+    return registryErrors.REGISTRY_BAD_VALUE([
+      key,
+      `${bytes} bytes are too many for etcd at ${this.#gateway.where} (${why}): start each of its members with a ` +
+        `greater --max-request-bytes, such as 16777216; without it they take 1.5 MiB`,
+    ]);
   }
 
   #wire(key: string): string {
@@ -237,6 +243,7 @@ interface TransactionAnswer {
   responses?: { response_range?: RangeAnswer }[];
 }
 
+const isTooLong = (why: string) => /too large|larger than max/.test(why);
 const isCompacted = ({ message }: { message: string }) => /has been compacted/.test(message);
 
 function wayOutOf(why: string): string {

@@ -38,14 +38,16 @@ export type WriteStep =
   | { do: 'succeed'; revision: number }
   /** `found` is 0 where the key is absent. */
   | { do: 'conflict'; found: number }
-  | { do: 'refuse'; refusal: string }
+  /** An earlier attempt, of which nothing was heard, may still come through: `inDoubt`. */
+  | { do: 'refuse'; refusal: string; inDoubt: boolean }
   | { do: 'give up' };
 
 export class EtcdWrite {
   readonly #id: string;
   readonly #expected: number;
   #base: number;
-  #inDoubt = false;
+  /** An attempt on `base` has had no answer. */
+  #lost = false;
   #refusal: string | undefined;
   /** The newest version seen, while its past is looked through. */
   #newest: Version | undefined;
@@ -58,7 +60,7 @@ export class EtcdWrite {
 
   /** Whether an attempt may have taken effect, or may yet. */
   get inDoubt(): boolean {
-    return this.#inDoubt;
+    return this.#lost || this.#refusal !== undefined;
   }
 
   first(): WriteStep {
@@ -73,12 +75,11 @@ export class EtcdWrite {
 
   /** No answer to the transaction. `sent` is false only where it cannot have reached etcd. */
   onLost(sent: boolean): WriteStep {
-    if (sent) this.#inDoubt = true;
+    if (sent) this.#lost = true;
     return { do: 'write', base: this.#base };
   }
 
   onRefused(refusal: string): WriteStep {
-    this.#inDoubt = true;
     this.#refusal = refusal;
     return { do: 'look' };
   }
@@ -91,7 +92,7 @@ export class EtcdWrite {
     if (!found || revision <= this.#base)
       return { do: 'conflict', found: found?.text === undefined ? 0 : revision };
     this.#newest = found;
-    return this.#inDoubt ? { do: 'look', at: revision - 1 } : this.#begin(found);
+    return this.inDoubt ? { do: 'look', at: revision - 1 } : this.#begin(found);
   }
 
   /** The key as it was before the version asked about last. */
@@ -114,7 +115,7 @@ export class EtcdWrite {
 
   /** Nothing of ours took effect or will: a write that wants the key absent may begin on a removal. */
   #begin(newest: Version): WriteStep {
-    this.#inDoubt = false;
+    this.#lost = false;
     this.#newest = undefined;
     if (newest.text !== undefined) return { do: 'conflict', found: newest.revision };
     if (this.#expected > 0) return { do: 'conflict', found: 0 };
@@ -123,7 +124,7 @@ export class EtcdWrite {
   }
 
   #again(): WriteStep {
-    if (this.#refusal !== undefined) return { do: 'refuse', refusal: this.#refusal };
+    if (this.#refusal !== undefined) return { do: 'refuse', refusal: this.#refusal, inDoubt: this.#lost };
     return { do: 'write', base: this.#base };
   }
 }
