@@ -23,9 +23,9 @@ export const registryErrors = defineErrors({
   REGISTRY_BUSY: (path: string, ms: number) =>
     `${path} was locked by another process for ${ms} ms: see which one holds it open`,
   REGISTRY_FAILED: (path: string, why: string) => `${path}: ${why}${doubt(true)}`,
-  REGISTRY_UNAVAILABLE: (where: string, ms: number, tried: string, inDoubt: boolean) =>
-    `etcd at ${where} gave no answer to be had within ${ms} ms (${tried}): a majority of its members must run and be ` +
-    `reachable from here${doubt(inDoubt)}`,
+  REGISTRY_UNAVAILABLE: (ms: number, tried: string, inDoubt: boolean) =>
+    `no answer of etcd within ${ms} ms (${tried}): a majority of its members must run and be reachable from here` +
+    doubt(inDoubt),
   REGISTRY_REFUSED: (where: string, why: string, wayOut: string, inDoubt: boolean = false) =>
     `etcd at ${where} refused: ${why}; ${wayOut}${doubt(inDoubt)}`,
   REGISTRY_WRONG_CLUSTER: (endpoint: string, found: string, own: string) =>

@@ -170,9 +170,11 @@ export class EtcdGateway {
     const { clock, requestTimeoutMs, patienceMs } = this.#options;
     const leftMs = patience.endMs - clock.nowMs();
     if (leftMs > 0) return Math.min(requestTimeoutMs, leftMs);
-    const tried = [...patience.tried].map(([endpoint, why]) => `${endpoint}: ${why}`).join('; ');
+    const tried = this.#options.endpoints
+      .map((endpoint) => `${endpoint}: ${patience.tried.get(endpoint) ?? 'not asked'}`)
+      .join('; ');
     const { inDoubt } = patience;
-    throw registryErrors.REGISTRY_UNAVAILABLE([this.where, patienceMs, tried, inDoubt], {
+    throw registryErrors.REGISTRY_UNAVAILABLE([patienceMs, tried, inDoubt], {
       detail: { inDoubt },
     });
   }

@@ -184,8 +184,8 @@ class EtcdRegistry implements Registry {
     const found: { key: string; version: Version }[] = [];
     const end = this.#wire(prefix + PREFIX_END);
     let start = this.#wire(prefix);
-    for (let revision = '0'; ;) {
-      const range = { key: start, range_end: end, limit: String(PAGE_ENTRIES), revision };
+    for (let revision: string | undefined; ;) {
+      const range = { key: start, range_end: end, limit: String(PAGE_ENTRIES), revision: revision ?? '0' };
       const said = await this.#range(range, patience);
       if (said.kind === 'refused' && isCompacted(said)) return undefined;
       const { header, kvs = [], more } = this.#accepted(said);
@@ -194,7 +194,8 @@ class EtcdRegistry implements Registry {
         found.push({ key, version: decodeVersion(this.#gateway.where, key, each) });
       }
       if (!more) return found;
-      revision = header.revision;
+      // The header of a later page tells where etcd stands by then.
+      revision ??= header.revision;
       start = base64(`${fromBase64(kvs[kvs.length - 1].key)}\u0000`);
     }
   }
