@@ -9,6 +9,7 @@ import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { must, systemClock } from '@rokka/kernel';
+import { httpPost, type Post, type Tls } from '../http-post.ts';
 
 const ATTEMPTS_MAX = 3;
 const READY_MS_MAX = 20_000;
@@ -26,29 +27,38 @@ interface Member {
   child: ChildProcess | undefined;
 }
 
+export interface EtcdClusterOptions {
+  members: number;
+  /** Further ones, for each member. */
+  flags?: readonly string[];
+  /** What a client needs; the flags tell the members what they need. */
+  tls?: Tls;
+}
+
 export class EtcdCluster implements AsyncDisposable {
   readonly members: readonly Member[];
   readonly #directory: string;
   readonly #flags: readonly string[];
+  readonly #post: Post;
 
-  private constructor(directory: string, members: Member[], flags: readonly string[]) {
+  private constructor(directory: string, members: Member[], options: EtcdClusterOptions) {
     this.#directory = directory;
     this.members = members;
-    this.#flags = flags;
+    this.#flags = options.flags ?? [];
+    this.#post = httpPost({ clock: systemClock, ...(options.tls && { tls: options.tls }) });
   }
 
-  /** `flags` are further ones for each member. */
-  static async start(options: { members: number; flags?: readonly string[] }): Promise<EtcdCluster> {
+  static async start(options: EtcdClusterOptions): Promise<EtcdCluster> {
     for (let attempt = 1; ; attempt++) {
       const ports = await freePorts(options.members * 2);
       const members = Array.from({ length: options.members }, (_, i) => ({
         name: `m${i}`,
-        endpoint: `http://127.0.0.1:${ports[2 * i]}`,
+        endpoint: `http${options.tls ? 's' : ''}://127.0.0.1:${ports[2 * i]}`,
         peer: `http://127.0.0.1:${ports[2 * i + 1]}`,
         child: undefined,
       }));
       const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-etcd-'));
-      const cluster = new EtcdCluster(directory, members, options.flags ?? []);
+      const cluster = new EtcdCluster(directory, members, options);
       for (const index of members.keys()) cluster.run(index);
       try {
         await cluster.ready();
@@ -111,7 +121,7 @@ export class EtcdCluster implements AsyncDisposable {
 
   /** Index of the leader, as the members that answer agree on it by a majority. */
   async leader(): Promise<number | undefined> {
-    const said = await Promise.all(this.members.map((member) => statusOf(member.endpoint)));
+    const said = await Promise.all(this.members.map(({ endpoint }) => this.#status(endpoint)));
     const leaders = said.map((status) => status?.leader).filter((leader) => leader && leader !== '0');
     const leader = leaders[0];
     if (leaders.length * 2 <= said.length || leaders.some((each) => each !== leader)) return undefined;
@@ -120,28 +130,25 @@ export class EtcdCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#post.close?.();
     for (const index of this.members.keys()) await this.kill(index);
     fs.rmSync(this.#directory, { recursive: true });
+  }
+
+  async #status(endpoint: string): Promise<{ member: string; leader: string } | undefined> {
+    try {
+      const { text } = await this.#post(endpoint, '/v3/maintenance/status', '{}', 1_000);
+      const { header, leader } = JSON.parse(text) as { header: { member_id: string }; leader?: string };
+      return { member: header.member_id, leader: leader ?? '0' };
+    } catch {
+      return undefined;
+    }
   }
 
   #logs(): string {
     return this.members
       .map(({ name }) => fs.readFileSync(path.join(this.#directory, `${name}.log`), 'utf8').slice(-600))
       .join('\n--\n');
-  }
-}
-
-async function statusOf(endpoint: string): Promise<{ member: string; leader: string } | undefined> {
-  try {
-    const answer = await fetch(`${endpoint}/v3/maintenance/status`, {
-      method: 'POST',
-      body: '{}',
-      signal: AbortSignal.timeout(1_000),
-    });
-    const { header, leader } = (await answer.json()) as { header: { member_id: string }; leader?: string };
-    return { member: header.member_id, leader: leader ?? '0' };
-  } catch {
-    return undefined;
   }
 }
 
