@@ -10,7 +10,7 @@
  * sorts below `live`, so that etcd itself can compare for it.
  */
 import { crc32 } from '@rokka/kernel';
-import { base64, fromBase64 } from './etcd-gateway.ts';
+import type { KeyValue } from './etcd-messages.ts';
 import { registryErrors } from './errors.ts';
 
 const HEAD = /^rokka1 (live|gone) ([0-9a-f]{32}) ([0-9a-f]{8})\n/;
@@ -26,12 +26,6 @@ export interface Version {
   readonly text: string | undefined;
 }
 
-export interface EtcdKeyValue {
-  readonly key: string;
-  readonly value?: string;
-  readonly mod_revision: string;
-}
-
 const checksumOf = (key: string, id: string, text: string | undefined) =>
   crc32(Buffer.from(JSON.stringify([key, text === undefined ? 'gone' : 'live', id, text ?? ''])))
     .toString(16)
@@ -43,15 +37,15 @@ export function encodeVersion(key: string, id: string, text: string | undefined)
 }
 
 /** `where` is what an error names. @throws REGISTRY_CORRUPT */
-export function decodeVersion(where: string, key: string, found: EtcdKeyValue): Version {
-  const stored = fromBase64(found.value ?? '');
+export function decodeVersion(where: string, key: string, found: KeyValue): Version {
+  const stored = found.value;
   const [head, state, id, checksum] = HEAD.exec(stored) ?? [];
   if (head === undefined) throw corrupt(where, key, 'is not in the format rokka1');
   const rest = stored.slice(head.length);
   const text = state === 'live' ? rest : undefined;
   if (checksum !== checksumOf(key, id, text) || (text === undefined && rest !== ''))
     throw corrupt(where, key, 'failed its checksum');
-  return { revision: Number(found.mod_revision), id, text };
+  return { revision: found.revision, id, text };
 }
 
 const corrupt = (where: string, key: string, what: string) =>
@@ -60,6 +54,3 @@ const corrupt = (where: string, key: string, what: string) =>
     `the entry ${key} ${what}`,
     'keep a snapshot of etcd (etcdctl snapshot save), and put back that entry; the volumes themselves are not in it',
   ]);
-
-/** The key as etcd's messages carry it. */
-export const wireKey = (prefix: string, key: string) => base64(prefix + key);

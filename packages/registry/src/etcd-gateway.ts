@@ -1,6 +1,5 @@
 /**
- * etcd's HTTP/JSON gateway (etcd.io/docs/v3.4/dev-guide/api_grpc_gateway): POSTs in the JSON form of its gRPC messages,
- * where bytes are base64, 64-bit numbers are strings, and a zero is left out. Served by several endpoints, of which the
+ * Asking etcd through the HTTP/JSON gateway that each of its members serves. There are several endpoints, of which the
  * one that answered last is asked first.
  *
  * A reply is one of three, and nothing else decides what may be done next:
@@ -14,6 +13,7 @@
  */
 import type { Clock, Random } from '@rokka/kernel';
 import { registryErrors } from './errors.ts';
+import { type EtcdRequest, headerOf, type JsonObject, rangeRequest } from './etcd-messages.ts';
 import { type HttpAnswer, type Post, PostFailure } from './http-post.ts';
 
 const PAUSE_MS_MIN = 10;
@@ -24,14 +24,9 @@ const REFUSALS = new Set([3, 5, 7, 8, 11, 12, 16]);
 /** Refusals by their code, but of the moment. */
 const PASSING = /too many requests|future revision/;
 
-export const base64 = (text: string) => Buffer.from(text).toString('base64');
-export const fromBase64 = (text: string) => Buffer.from(text, 'base64').toString('utf8');
-
 /** What etcd itself has said. */
-export type Said =
-  | { kind: 'answer'; endpoint: string; body: Record<string, unknown> }
-  | { kind: 'refused'; endpoint: string; code: number; message: string };
-export type Reply = Said | { kind: 'failed'; sent: boolean };
+export type Said<T> = { kind: 'answer'; answer: T } | { kind: 'refused'; message: string };
+export type Reply<T> = Said<T> | { kind: 'failed'; sent: boolean };
 
 /** How long one operation of the registry may take over all its requests, and what went wrong on the way. */
 export interface Patience {
@@ -87,13 +82,13 @@ export class EtcdGateway {
    * One attempt at one endpoint, after a pause where every endpoint has failed.
    * @throws REGISTRY_UNAVAILABLE, REGISTRY_WRONG_CLUSTER, REGISTRY_REWOUND, REGISTRY_CLOSED
    */
-  async attempt(path: string, body: object, patience: Patience): Promise<Reply> {
+  async attempt<T>(request: EtcdRequest<T>, patience: Patience): Promise<Reply<T>> {
     const { endpoints, clock } = this.#options;
     if (patience.failures >= endpoints.length) await clock.sleep(this.#pauseMs(patience));
     if (this.#closed) throw registryErrors.REGISTRY_CLOSED([`the registry at ${this.where}`]);
     const at = this.#current;
     const endpoint = endpoints[at];
-    const reply = await this.#send(endpoint, path, body, patience);
+    const reply = await this.#send(endpoint, request, patience);
     if (reply.kind !== 'failed') return reply;
     patience.failures++;
     if (this.#current === at) this.#current = (at + 1) % endpoints.length;
@@ -101,9 +96,9 @@ export class EtcdGateway {
   }
 
   /** Asks until there is an answer or a refusal: for requests that change nothing. @throws as `attempt` does */
-  async ask(path: string, body: object, patience: Patience): Promise<Said> {
+  async ask<T>(request: EtcdRequest<T>, patience: Patience): Promise<Said<T>> {
     for (;;) {
-      const reply = await this.attempt(path, body, patience);
+      const reply = await this.attempt(request, patience);
       if (reply.kind !== 'failed') return reply;
     }
   }
@@ -120,7 +115,7 @@ export class EtcdGateway {
     return ms / 2 + this.#options.random.below(Math.ceil(ms / 2));
   }
 
-  async #send(endpoint: string, path: string, body: object, patience: Patience): Promise<Reply> {
+  async #send<T>(endpoint: string, request: EtcdRequest<T>, patience: Patience): Promise<Reply<T>> {
     let sent = false;
     try {
       if (!this.#ofOurCluster.has(endpoint)) {
@@ -130,10 +125,10 @@ export class EtcdGateway {
       const seen = this.#revisionMax;
       const timeoutMs = this.#timeoutMs(patience);
       sent = true;
-      const answer = await this.#options.post(endpoint, path, JSON.stringify(body), timeoutMs);
-      const read = readAnswer(endpoint, answer);
-      if (read.kind === 'answer') this.#checkHeader(endpoint, headerOf(read.body), seen);
-      return read;
+      const said = await this.#post(endpoint, request, timeoutMs);
+      if (said.kind === 'refused') return said;
+      this.#checkHeader(endpoint, headerOf(said.body), seen);
+      return { kind: 'answer', answer: request.understand(said.body) };
     } catch (error) {
       if (!(error instanceof PostFailure)) throw error;
       patience.tried.set(endpoint, error.message);
@@ -143,11 +138,16 @@ export class EtcdGateway {
 
   /** Serializable: it asks for the name of the cluster alone, which a member without a majority knows too. */
   async #identify(endpoint: string, timeoutMs: number): Promise<{ endpoint: string; cluster: string }> {
-    const body = JSON.stringify({ key: base64('rokka'), serializable: true, keys_only: true });
-    const read = readAnswer(endpoint, await this.#options.post(endpoint, '/v3/kv/range', body, timeoutMs));
+    const request = rangeRequest({ key: 'rokka', serializable: true });
+    const said = await this.#post(endpoint, request, timeoutMs);
     // Who may not read this key learns so from what is asked next, in its own words.
-    if (read.kind === 'refused') return { endpoint, cluster: this.#cluster ?? '' };
-    return { endpoint, cluster: headerOf(read.body).cluster };
+    if (said.kind === 'refused') return { endpoint, cluster: '' };
+    return { endpoint, cluster: headerOf(said.body).cluster };
+  }
+
+  async #post(endpoint: string, request: EtcdRequest<unknown>, timeoutMs: number): Promise<Spoken> {
+    const { path, body } = request;
+    return readAnswer(await this.#options.post(endpoint, path, JSON.stringify(body), timeoutMs));
   }
 
   #checkCluster(endpoint: string, cluster: string): void {
@@ -180,29 +180,24 @@ export class EtcdGateway {
   }
 }
 
+type Spoken = { kind: 'answer'; body: JsonObject } | { kind: 'refused'; message: string };
+
 /** @throws PostFailure where it is not etcd that speaks, or where etcd says that this member cannot now */
-function readAnswer(endpoint: string, { status, text }: HttpAnswer): Said {
+function readAnswer({ status, text }: HttpAnswer): Spoken {
   const body = parseObject(text);
-  if (status === 200 && body && typeof body['header'] === 'object') return { kind: 'answer', endpoint, body };
+  if (status === 200 && body && typeof body['header'] === 'object') return { kind: 'answer', body };
   const { code, message } = body ?? {};
   if (typeof code !== 'number' || typeof message !== 'string')
     throw new PostFailure(`HTTP ${status}, not an answer of etcd's v3 gateway`, true);
-  if (REFUSALS.has(code) && !PASSING.test(message)) return { kind: 'refused', endpoint, code, message };
+  if (REFUSALS.has(code) && !PASSING.test(message)) return { kind: 'refused', message };
   throw new PostFailure(message, true);
 }
 
-function parseObject(text: string): Record<string, unknown> | undefined {
+function parseObject(text: string): JsonObject | undefined {
   try {
     const value = JSON.parse(text) as unknown;
-    return typeof value === 'object' && value ? (value as Record<string, unknown>) : undefined;
+    return typeof value === 'object' && value ? (value as JsonObject) : undefined;
   } catch {
     return undefined;
   }
-}
-
-function headerOf(body: Record<string, unknown>): { cluster: string; revision: number } {
-  const { cluster_id: cluster, revision } = body['header'] as Record<string, unknown>;
-  if (typeof cluster !== 'string' || !Number.isSafeInteger(Number(revision)))
-    throw new PostFailure('an answer without the header of an etcd', true);
-  return { cluster, revision: Number(revision) };
 }

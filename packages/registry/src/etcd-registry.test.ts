@@ -1,7 +1,8 @@
 /** The registry on a fake etcd: reading, listing, and an etcd that is another, older or damaged. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SeededRandom, systemClock, VirtualClock } from '@rokka/kernel';
+import * as fc from 'fast-check';
+import { isCoded, SeededRandom, systemClock, VirtualClock } from '@rokka/kernel';
 import { encodeVersion } from './etcd-entry.ts';
 import { openEtcdRegistry } from './etcd-registry.ts';
 import { type Post, PostFailure } from './http-post.ts';
@@ -178,7 +179,7 @@ test('what etcd refuses is not asked again, and says the way out', async () => {
   const refusing = (code: number, message: string): Promise<Awaited<ReturnType<typeof open>>> => {
     asked = 0;
     return open(async (_, path, body) => {
-      if (!body.includes('request_put') && !body.includes('revision')) return etcd.handle(path, body);
+      if (path !== '/v3/kv/txn') return etcd.handle(path, body);
       asked++;
       return { status: 400, text: JSON.stringify({ error: message, code, message }) };
     });
@@ -195,3 +196,73 @@ test('what etcd refuses is not asked again, and says the way out', async () => {
     assert.equal(asked, 1);
   }
 });
+
+test('who may not read is told so when the registry is opened', async () => {
+  const message = 'etcdserver: permission denied';
+  const refused = { status: 403, text: JSON.stringify({ error: message, code: 7, message }) };
+  await assert.rejects(
+    open(async () => refused),
+    { code: 'REGISTRY_REFUSED' },
+  );
+});
+
+test('whatever comes back instead of an answer: an error with a code, in time', async () => {
+  const outcomes = new Set<string>();
+  const codeOf = (error: unknown) => {
+    assert.ok(isCoded(error), error instanceof Error ? error.stack : String(error));
+    return error.code;
+  };
+  await fc.assert(
+    fc.asyncProperty(fc.nat(), async (seed) => {
+      const etcd = new FakeEtcd();
+      const clock = new VirtualClock();
+      const random = new SeededRandom(seed);
+      let rough = false;
+      const post: Post = async (_, path, body) => {
+        const { status, text } = etcd.handle(path, body);
+        await clock.sleep(1);
+        return { status, text: rough && random.chance(0.8) ? garble(text, random) : text };
+      };
+      const opened = openEtcdRegistry({ endpoints: ENDPOINTS, prefix: PREFIX, clock, random, post });
+      const registry = await onVirtualTime(clock, opened);
+      await onVirtualTime(clock, registry.put('a', { volumeEpoch: 6 }, 0));
+      rough = true;
+      for (const call of [
+        () => registry.get('a'),
+        () => registry.list(''),
+        () => registry.put('a', { volumeEpoch: 7 }, 2),
+        () => registry.remove('a', 3),
+      ]) {
+        const beganMs = clock.nowMs();
+        const outcome = await onVirtualTime(
+          clock,
+          call().then(() => 'done', codeOf),
+        );
+        outcomes.add(outcome);
+        assert.ok(clock.nowMs() - beganMs < 5_500);
+      }
+    }),
+    { numRuns: 300 },
+  );
+  for (const outcome of ['done', 'REGISTRY_CORRUPT', 'REGISTRY_WRONG_CLUSTER'])
+    assert.ok(outcomes.has(outcome), [...outcomes].join(' '));
+});
+
+const STRANGERS: readonly unknown[] = [null, 0, -1, '', 'x', '7', [], [null], {}, { kvs: 1 }, true];
+
+/** The text as it was, with a part of it cut out or written over, or one of its values exchanged. */
+function garble(text: string, random: SeededRandom): string {
+  const at = random.below(text.length);
+  switch (random.below(4)) {
+    case 0:
+      return text.slice(0, at);
+    case 1:
+      return text.slice(0, at) + String.fromCharCode(33 + random.below(90)) + text.slice(at + 1);
+    case 2:
+      return JSON.stringify(random.pick(STRANGERS));
+    default:
+      return JSON.stringify(JSON.parse(text), (key, value: unknown) =>
+        key !== '' && random.chance(0.2) ? structuredClone(random.pick(STRANGERS)) : value,
+      );
+  }
+}

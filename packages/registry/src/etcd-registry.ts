@@ -12,15 +12,14 @@
  */
 import { assert, type Clock, type Random, systemRandom } from '@rokka/kernel';
 import { checkKey, checkPrefix, encodeValue, PREFIX_END } from './entry-codec.ts';
+import { decodeVersion, encodeVersion, LIVE_FLOOR, type Version } from './etcd-entry.ts';
+import { EtcdGateway, type Patience, type Reply, type Said } from './etcd-gateway.ts';
 import {
-  decodeVersion,
-  encodeVersion,
-  type EtcdKeyValue,
-  LIVE_FLOOR,
-  type Version,
-  wireKey,
-} from './etcd-entry.ts';
-import { base64, EtcdGateway, fromBase64, type Patience, type Reply, type Said } from './etcd-gateway.ts';
+  compareAndSetRequest,
+  type CompareAndSetAnswer,
+  type KeyValue,
+  rangeRequest,
+} from './etcd-messages.ts';
 import { EtcdWrite, type WriteStep } from './etcd-write.ts';
 import { registryErrors } from './errors.ts';
 import { httpPost, type Post, type Tls } from './http-post.ts';
@@ -77,8 +76,9 @@ class EtcdRegistry implements Registry {
 
   async get<T>(key: string): Promise<RegistryEntry<T> | undefined> {
     checkKey(key);
-    const body = this.#accepted(await this.#range({ key: this.#wire(key) }, this.#gateway.patience()));
-    const found = this.#version(key, body);
+    const request = rangeRequest({ key: this.#prefix + key });
+    const [kv] = this.#accepted(await this.#gateway.ask(request, this.#gateway.patience())).found;
+    const found = this.#version(key, kv);
     return found && entryOf<T>(key, found);
   }
 
@@ -121,9 +121,14 @@ class EtcdRegistry implements Registry {
       patience.inDoubt = write.inDoubt;
       switch (step.do) {
         case 'write': {
-          const transaction = this.#transaction(key, value, step.base, expected > 0);
-          const reply = await this.#gateway.attempt('/v3/kv/txn', transaction, patience);
-          step = this.#afterWrite(write, key, reply);
+          const above = expected > 0 ? LIVE_FLOOR : undefined;
+          const request = compareAndSetRequest({
+            key: this.#prefix + key,
+            revision: step.base,
+            above,
+            value,
+          });
+          step = this.#afterWrite(write, key, await this.#gateway.attempt(request, patience));
           break;
         }
         case 'look':
@@ -146,33 +151,21 @@ class EtcdRegistry implements Registry {
     }
   }
 
-  #transaction(key: string, value: string, base: number, expectsLive: boolean): object {
-    const at = this.#wire(key);
-    const compare: object[] = [{ key: at, target: 'MOD', result: 'EQUAL', mod_revision: String(base) }];
-    if (expectsLive) compare.push({ key: at, target: 'VALUE', result: 'GREATER', value: base64(LIVE_FLOOR) });
-    return {
-      compare,
-      success: [{ request_put: { key: at, value: base64(value) } }],
-      failure: [{ request_range: { key: at } }],
-    };
-  }
-
-  #afterWrite(write: EtcdWrite, key: string, reply: Reply): WriteStep {
+  #afterWrite(write: EtcdWrite, key: string, reply: Reply<CompareAndSetAnswer>): WriteStep {
     if (reply.kind === 'failed') return write.onLost(reply.sent);
     if (reply.kind === 'refused') return write.onRefused(reply.message);
-    const { header, succeeded, responses } = reply.body as unknown as TransactionAnswer;
-    if (succeeded) return write.onWritten(Number(header.revision));
-    return write.onFound(this.#version(key, responses?.[0]?.response_range ?? {}));
+    const { revision, succeeded, found } = reply.answer;
+    return succeeded ? write.onWritten(revision) : write.onFound(this.#version(key, found));
   }
 
   async #look(write: EtcdWrite, key: string, at: number | undefined, patience: Patience): Promise<WriteStep> {
-    const range = { key: this.#wire(key), ...(at !== undefined && { revision: String(at) }) };
-    const said = await this.#range(range, patience);
+    const request = rangeRequest({ key: this.#prefix + key, ...(at !== undefined && { revision: at }) });
+    const said = await this.#gateway.ask(request, patience);
     if (said.kind === 'refused') {
       if (isCompacted(said)) return write.onCompacted();
       throw this.#refusal(said.message, { inDoubt: write.inDoubt });
     }
-    const found = this.#version(key, this.#accepted(said));
+    const found = this.#version(key, said.answer.found[0]);
     return at === undefined ? write.onFound(found) : write.onPast(found);
   }
 
@@ -181,37 +174,33 @@ class EtcdRegistry implements Registry {
     prefix: string,
     patience: Patience,
   ): Promise<{ key: string; version: Version }[] | undefined> {
-    const found: { key: string; version: Version }[] = [];
-    const end = this.#wire(prefix + PREFIX_END);
-    let start = this.#wire(prefix);
-    for (let revision: string | undefined; ;) {
-      const range = { key: start, range_end: end, limit: String(PAGE_ENTRIES), revision: revision ?? '0' };
-      const said = await this.#range(range, patience);
+    const listed: { key: string; version: Version }[] = [];
+    const end = this.#prefix + prefix + PREFIX_END;
+    let from = this.#prefix + prefix;
+    for (let revision = 0; ;) {
+      const request = rangeRequest({ key: from, end, limit: PAGE_ENTRIES, revision });
+      const said = await this.#gateway.ask(request, patience);
       if (said.kind === 'refused' && isCompacted(said)) return undefined;
-      const { header, kvs = [], more } = this.#accepted(said);
-      for (const each of kvs) {
-        const key = fromBase64(each.key).slice(this.#prefix.length);
-        found.push({ key, version: decodeVersion(this.#gateway.where, key, each) });
+      const { found, more, revision: now } = this.#accepted(said);
+      for (const kv of found) {
+        const key = kv.key.slice(this.#prefix.length);
+        listed.push({ key, version: decodeVersion(this.#gateway.where, key, kv) });
+        from = `${kv.key}\u0000`;
       }
-      if (!more) return found;
-      // The header of a later page tells where etcd stands by then.
-      revision ??= header.revision;
-      start = base64(`${fromBase64(kvs[kvs.length - 1].key)}\u0000`);
+      if (!more) return listed;
+      // The first page says where etcd stood then; later ones say where it stands by now.
+      revision ||= now;
     }
   }
 
-  #range(range: object, patience: Patience): Promise<Said> {
-    return this.#gateway.ask('/v3/kv/range', range, patience);
-  }
-
   /** @throws REGISTRY_REFUSED */
-  #accepted(said: Said): RangeAnswer {
+  #accepted<T>(said: Said<T>): T {
     if (said.kind === 'refused') throw this.#refusal(said.message);
-    return said.body as unknown as RangeAnswer;
+    return said.answer;
   }
 
-  #version(key: string, { kvs = [] }: Pick<RangeAnswer, 'kvs'>): Version | undefined {
-    return kvs[0] && decodeVersion(this.#gateway.where, key, kvs[0]);
+  #version(key: string, found: KeyValue | undefined): Version | undefined {
+    return found && decodeVersion(this.#gateway.where, key, found);
   }
 
   #refusal(why: string, { inDoubt }: { inDoubt: boolean } = { inDoubt: false }): Error {
@@ -226,22 +215,6 @@ class EtcdRegistry implements Registry {
         `greater --max-request-bytes, such as 16777216; without it they take 1.5 MiB`,
     ]);
   }
-
-  #wire(key: string): string {
-    return wireKey(this.#prefix, key);
-  }
-}
-
-interface RangeAnswer {
-  header: { revision: string };
-  kvs?: EtcdKeyValue[];
-  more?: boolean;
-}
-
-interface TransactionAnswer {
-  header: { revision: string };
-  succeeded?: boolean;
-  responses?: { response_range?: RangeAnswer }[];
 }
 
 const isTooLong = (why: string) => /too large|larger than max/.test(why);

@@ -69,7 +69,8 @@ export class EtcdWrite {
 
   /** etcd says that the transaction took effect. */
   onWritten(revision: number): WriteStep {
-    assert(revision > this.#base, 'a write moves its key forward');
+    // An answer that cannot be is no answer.
+    if (revision <= this.#base) return this.onLost(true);
     return { do: 'succeed', revision };
   }
 

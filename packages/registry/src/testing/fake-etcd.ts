@@ -4,8 +4,10 @@
  * every read looks through the list of all events.
  */
 import { assert, must, type SeededRandom, type VirtualClock } from '@rokka/kernel';
-import { base64, fromBase64 } from '../etcd-gateway.ts';
 import { type HttpAnswer, type Post, PostFailure } from '../http-post.ts';
+
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+const fromBase64 = (text: string) => Buffer.from(text, 'base64').toString('utf8');
 
 export interface FakeEvent {
   readonly revision: number;
