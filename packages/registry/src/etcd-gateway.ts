@@ -18,6 +18,8 @@ import { type HttpAnswer, type Post, PostFailure } from './http-post.ts';
 
 const PAUSE_MS_MIN = 10;
 const PAUSE_MS_MAX = 250;
+/** What a slow member gets through: 8 MiB in base64 have some three seconds. */
+const BYTES_PER_MS = 4096;
 
 /** gRPC status codes (grpc.io/docs/guides/status-codes) by which etcd refuses for good. */
 const REFUSALS = new Set([3, 5, 7, 8, 11, 12, 16]);
@@ -119,13 +121,13 @@ export class EtcdGateway {
     let sent = false;
     try {
       if (!this.#ofOurCluster.has(endpoint)) {
-        const found = await this.#identify(endpoint, this.#timeoutMs(patience));
+        const found = await this.#identify(endpoint, this.#leftMs(patience));
         this.#checkCluster(endpoint, found.cluster);
       }
       const seen = this.#revisionMax;
-      const timeoutMs = this.#timeoutMs(patience);
+      const leftMs = this.#leftMs(patience);
       sent = true;
-      const said = await this.#post(endpoint, request, timeoutMs);
+      const said = await this.#post(endpoint, request, leftMs);
       if (said.kind === 'refused') return said;
       this.#checkHeader(endpoint, headerOf(said.body), seen);
       return { kind: 'answer', answer: request.understand(said.body) };
@@ -137,17 +139,19 @@ export class EtcdGateway {
   }
 
   /** Serializable: it asks for the name of the cluster alone, which a member without a majority knows too. */
-  async #identify(endpoint: string, timeoutMs: number): Promise<{ endpoint: string; cluster: string }> {
+  async #identify(endpoint: string, leftMs: number): Promise<{ endpoint: string; cluster: string }> {
     const request = rangeRequest({ key: 'rokka', serializable: true });
-    const said = await this.#post(endpoint, request, timeoutMs);
+    const said = await this.#post(endpoint, request, leftMs);
     // Who may not read this key learns so from what is asked next, in its own words.
     if (said.kind === 'refused') return { endpoint, cluster: '' };
     return { endpoint, cluster: headerOf(said.body).cluster };
   }
 
-  async #post(endpoint: string, request: EtcdRequest<unknown>, timeoutMs: number): Promise<Spoken> {
-    const { path, body } = request;
-    return readAnswer(await this.#options.post(endpoint, path, JSON.stringify(body), timeoutMs));
+  async #post(endpoint: string, { path, body }: EtcdRequest<unknown>, leftMs: number): Promise<Spoken> {
+    const text = JSON.stringify(body);
+    // A member writes a long value to its disk, and to those of others, before it says anything.
+    const silenceMs = Math.min(this.#options.requestTimeoutMs + text.length / BYTES_PER_MS, leftMs);
+    return readAnswer(await this.#options.post(endpoint, path, text, { silenceMs, totalMs: leftMs }));
   }
 
   #checkCluster(endpoint: string, cluster: string): void {
@@ -166,10 +170,10 @@ export class EtcdGateway {
   }
 
   /** @throws REGISTRY_UNAVAILABLE where no time is left */
-  #timeoutMs(patience: Patience): number {
-    const { clock, requestTimeoutMs, patienceMs } = this.#options;
+  #leftMs(patience: Patience): number {
+    const { clock, patienceMs } = this.#options;
     const leftMs = patience.endMs - clock.nowMs();
-    if (leftMs > 0) return Math.min(requestTimeoutMs, leftMs);
+    if (leftMs > 0) return leftMs;
     const tried = this.#options.endpoints
       .map((endpoint) => `${endpoint}: ${patience.tried.get(endpoint) ?? 'not asked'}`)
       .join('; ');

@@ -132,8 +132,8 @@ suite('a registry on etcd', { skip, timeout: 5 * timeout }, () => {
       await using other = await openAt(cluster.endpoints, { prefix });
       const straight = httpPost({ clock: systemClock });
       const meanwhile: (() => Promise<unknown>)[] = [];
-      const post: Post = async (endpoint, path, body, timeoutMs) => {
-        const answer = await straight(endpoint, path, body, timeoutMs);
+      const post: Post = async (endpoint, path, body, limits) => {
+        const answer = await straight(endpoint, path, body, limits);
         const next = path === '/v3/kv/txn' ? meanwhile.shift() : undefined;
         if (!next) return answer;
         await next();
@@ -161,7 +161,8 @@ suite('a registry on etcd', { skip, timeout: 5 * timeout }, () => {
 
       meanwhile.push(async () => {
         const revision = await other.put('a', 'over it', await at());
-        await straight(cluster.endpoints[0], '/v3/kv/compaction', JSON.stringify({ revision }), 5_000);
+        const limits = { silenceMs: 5_000, totalMs: 5_000 };
+        await straight(cluster.endpoints[0], '/v3/kv/compaction', JSON.stringify({ revision }), limits);
       });
       await assert.rejects(registry.put('a', 3, await at()), { code: 'REGISTRY_FAILED' });
     },

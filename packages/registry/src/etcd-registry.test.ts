@@ -149,11 +149,11 @@ test('without a majority: unavailable within its patience, naming what each endp
   const etcd = new FakeEtcd();
   const clock = new VirtualClock();
   let up = true;
-  const post: Post = async (endpoint, path, body, timeoutMs) => {
+  const post: Post = async (endpoint, path, body, { silenceMs }) => {
     if (up) return etcd.handle(path, body);
     if (endpoint === 'http://m0') throw new PostFailure('connection refused', false);
     if (endpoint === 'http://m1') return { status: 200, text: '<html>Sign in</html>' };
-    await clock.sleep(timeoutMs);
+    await clock.sleep(silenceMs);
     throw new PostFailure('no answer', true);
   };
   const opened = openEtcdRegistry({ endpoints: ENDPOINTS, prefix: PREFIX, clock, post });

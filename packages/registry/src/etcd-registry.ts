@@ -35,7 +35,7 @@ export interface EtcdRegistryOptions {
   prefix: string;
   clock: Clock;
   random?: Random;
-  /** How long one member may take to answer before the next one is asked; default 1 s. */
+  /** How long one member may be silent before the next one is asked; default 1 s, and more for long values. */
   requestTimeoutMs?: number;
   /** How long one operation may take with all its attempts; default 5 s, of which an election takes one or two. */
   patienceMs?: number;

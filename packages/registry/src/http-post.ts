@@ -24,9 +24,15 @@ export interface HttpAnswer {
   readonly text: string;
 }
 
+export interface PostLimits {
+  /** How long nothing may move, in either direction. */
+  readonly silenceMs: number;
+  readonly totalMs: number;
+}
+
 /** What carries a request to an endpoint. @throws PostFailure */
 export interface Post {
-  (endpoint: string, path: string, body: string, timeoutMs: number): Promise<HttpAnswer>;
+  (endpoint: string, path: string, body: string, limits: PostLimits): Promise<HttpAnswer>;
   close?(): void;
 }
 
@@ -47,7 +53,7 @@ export function httpPost(options: { clock: Clock; tls?: Tls }): Post {
     'http:': new http.Agent({ keepAlive: true, maxSockets: SOCKETS_MAX }),
     'https:': new https.Agent({ keepAlive: true, maxSockets: SOCKETS_MAX, ...tls }),
   };
-  const post: Post = (endpoint, path, body, timeoutMs) =>
+  const post: Post = (endpoint, path, body, limits) =>
     new Promise((resolve, reject) => {
       const url = new URL(path, endpoint);
       const secure = url.protocol === 'https:';
@@ -56,16 +62,15 @@ export function httpPost(options: { clock: Clock; tls?: Tls }): Post {
         agent: agents[secure ? 'https:' : 'http:'],
         headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
       });
-      const stop = clock.after(timeoutMs, () =>
-        request.destroy(new Error(`no answer within ${Math.round(timeoutMs)} ms`)),
-      );
+      const watch = watchOver(request, limits, clock);
       const fail = (error: Error) => {
-        stop();
+        watch.stop();
         reject(failureOf(error));
       };
       request.on('error', fail);
+      request.on('finish', watch.moved);
       request.on('response', (response) => {
-        readAnswer(response).then((answer) => (stop(), resolve(answer)), fail);
+        readAnswer(response, watch.moved).then((answer) => (watch.stop(), resolve(answer)), fail);
       });
       request.end(body);
     });
@@ -75,10 +80,28 @@ export function httpPost(options: { clock: Clock; tls?: Tls }): Post {
   return post;
 }
 
-async function readAnswer(response: http.IncomingMessage): Promise<HttpAnswer> {
+/** Ends `request` when one of its limits is reached; `moved` begins the silence anew. */
+function watchOver(request: http.ClientRequest, { silenceMs, totalMs }: PostLimits, clock: Clock) {
+  const end = (ms: number) => () => request.destroy(new Error(`no answer within ${Math.round(ms)} ms`));
+  const stopTotal = clock.after(totalMs, end(totalMs));
+  let stopSilence = clock.after(silenceMs, end(silenceMs));
+  return {
+    moved() {
+      stopSilence();
+      stopSilence = clock.after(silenceMs, end(silenceMs));
+    },
+    stop() {
+      stopTotal();
+      stopSilence();
+    },
+  };
+}
+
+async function readAnswer(response: http.IncomingMessage, moved: () => void): Promise<HttpAnswer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
+    moved();
     bytes += chunk.length;
     if (bytes > ANSWER_BYTES_MAX) throw new Error(`an answer of more than ${ANSWER_BYTES_MAX} bytes`);
     chunks.push(chunk);

@@ -137,7 +137,10 @@ export class EtcdCluster implements AsyncDisposable {
 
   async #status(endpoint: string): Promise<{ member: string; leader: string } | undefined> {
     try {
-      const { text } = await this.#post(endpoint, '/v3/maintenance/status', '{}', 1_000);
+      const { text } = await this.#post(endpoint, '/v3/maintenance/status', '{}', {
+        silenceMs: 1_000,
+        totalMs: 1_000,
+      });
       const { header, leader } = JSON.parse(text) as { header: { member_id: string }; leader?: string };
       return { member: header.member_id, leader: leader ?? '0' };
     } catch {

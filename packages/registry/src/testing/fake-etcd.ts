@@ -148,14 +148,14 @@ export function faultyPost(options: {
 }): Post {
   const { etcd, clock, random, lateMsMax } = options;
   const drawFate = options.fate ?? (() => random.pick(drawn));
-  return async (_, path, body, timeoutMs) => {
+  return async (_, path, body, { silenceMs }) => {
     const { deed, told }: FateRule = FATES[drawFate()];
     await clock.sleep(1 + random.below(3));
     if (told === 'unsent') throw new PostFailure('connection refused', false);
     const answer = deed === 'now' ? etcd.handle(path, body) : undefined;
     if (deed === 'later') clock.after(random.below(lateMsMax), () => void etcd.handle(path, body));
     if (told === 'nothing') {
-      await clock.sleep(timeoutMs);
+      await clock.sleep(silenceMs);
       throw new PostFailure('no answer', true);
     }
     await clock.sleep(1 + random.below(3));
