@@ -405,15 +405,20 @@ test(
   },
 );
 
-test('nothing is given out with which to come back without a certificate', TEST, async () => {
+test('a connection cannot come back without showing its certificate', TEST, async () => {
   const authority = await TestAuthority.make();
   const identity = await authority.issue();
   await using at = await listening(identity);
-  const { socket } = guest(at.port, { cert: identity.certificate, key: identity.key });
-  const sessions: Buffer[] = [];
-  socket.on('session', (session: Buffer) => sessions.push(session)).write(PREAMBLE);
-  // Tickets come before the first message, if they come.
-  await within(once(socket, 'data'), 'the greeting');
-  assert.equal(sessions.length, 0);
-  socket.destroy();
+  const options = { cert: identity.certificate, key: identity.key, ca: identity.authorities };
+  const tickets: Buffer[] = [];
+  const first = guest(at.port, options);
+  first.socket.on('session', (ticket: Buffer) => tickets.push(ticket)).write(PREAMBLE);
+  await within(once(first.socket, 'session'), 'something to come back with');
+  for (const session of tickets) {
+    const again = guest(at.port, { ...options, session });
+    await within(once(again.socket, 'secureConnect'), 'the handshake');
+    assert.equal(again.socket.isSessionReused(), false);
+    again.socket.destroy();
+  }
+  first.socket.destroy();
 });
