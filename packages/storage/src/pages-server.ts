@@ -56,7 +56,6 @@ export class PagesServer {
     } catch (error) {
       next.caller.refuse(error);
     }
-    if (this.#waiting.length > 0)
-      this.#schedule(this.#store.foreground.restMs(this.#clock.nowMs() - startedMs));
+    if (this.#waiting.length > 0) this.#schedule(this.#store.foreground.restMs(startedMs));
   }
 }
