@@ -27,8 +27,12 @@ export class Foreground {
     return this.#clock.nowMs() - this.#lastMs < BUSY_MS;
   }
 
-  /** How long to rest after work that took `tookMs`. */
-  restMs(tookMs: number): number {
-    return this.busy ? Math.min(REST_MS_MAX, tookMs * REST_FACTOR) : 0;
+  /**
+   * How long to rest after work that was begun at `startedMs` and has just ended. What arrived while it stopped the node has
+   * not been seen yet, so it counts what was there when it began.
+   */
+  restMs(startedMs: number): number {
+    const tookMs = this.#clock.nowMs() - startedMs;
+    return this.#lastMs > startedMs - BUSY_MS ? Math.min(REST_MS_MAX, tookMs * REST_FACTOR) : 0;
   }
 }

@@ -26,11 +26,11 @@ const RETRY_MS = 500;
  * @throws STORAGE_DISK_FAILED, STORAGE_CLOSED, what `note` throws, the signal's reason
  */
 export async function writeGeneration(segment: Segment, options: WriteGenerationOptions): Promise<void> {
-  const { pages, note } = options;
+  const { pages, note, store } = options;
   const { number, lsn } = segment.generation;
   const staged = must(segment.pageFile).begin(number + 1);
   for (const page of pages) {
-    if (staged.full) await step(segment, options, () => staged.write());
+    if (staged.full) await step(segment, options, () => staged.write({ idle: !store.foreground.busy }));
     staged.add(page);
   }
   while (!(await step(segment, options, () => staged.finish())));
@@ -57,7 +57,7 @@ async function step<T>(
       const failure = failureOf(error, segment);
       if (failure.code !== 'STORAGE_DISK_FULL') throw failure;
     }
-    const restMs = result ? store.foreground.restMs(clock.nowMs() - startedMs) : RETRY_MS;
+    const restMs = result ? store.foreground.restMs(startedMs) : RETRY_MS;
     if (restMs >= 1) await clock.sleep(restMs, signal);
     else await new Promise<void>((resolve) => clock.soon(resolve));
     if (result) return result.done;

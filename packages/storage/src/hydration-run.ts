@@ -91,8 +91,10 @@ export class HydrationRun {
   }
 
   #chooseBase(peers: readonly SoundPeer[]): Lsn {
-    const { kind } = this.#segment;
-    const floor = peers.reduce((lsn, { state }) => higher(lsn, state.logFloor), 0 as Lsn);
+    const { kind, hydrating, chain } = this.#segment;
+    // What keeps its own log must find pages that are no older than where that begins.
+    const least = hydrating ? (0 as Lsn) : chain.base;
+    const floor = peers.reduce((lsn, { state }) => higher(lsn, state.logFloor), least);
     if (kind === 'tail') return floor;
     const coalesced = peers.flatMap(({ state }) => (state.kind === 'full' ? [state.coalesced] : []));
     const usable = coalesced.filter((lsn) => lsn >= floor);

@@ -59,7 +59,7 @@ export async function pullLog(options: {
       const startedMs = clock.nowMs();
       taken += store.ingest(segment, records);
       stuck = records.length > 0 && segment.chain.scl === before && before < lastLsnIn(records);
-      const restMs = store.foreground.restMs(clock.nowMs() - startedMs);
+      const restMs = store.foreground.restMs(startedMs);
       if (restMs >= 1) await clock.sleep(restMs);
     },
   });

@@ -16,8 +16,8 @@ export interface SessionHost {
   readonly pages: PagesServer;
   /** The answer to STATUS: plain JSON. */
   status(): unknown;
-  /** A segment was made: it may have to be filled. */
-  created(): void;
+  /** A segment was made or fenced: it may be able to get on now with what it lacks. */
+  changed(): void;
   /** A segment took a ship in: it may have found a hole. */
   shipped(segment: Segment): void;
   closed(session: NodeSession): void;
@@ -68,10 +68,13 @@ export class NodeSession implements ConnectionHandler {
       case MESSAGE.CREATE_SEGMENT:
         return store.createSegment(codec.decodeCreateSegment(body), () => {
           this.#answer(requestId, NOTHING);
-          this.#host.created();
+          this.#host.changed();
         });
       case MESSAGE.FENCE:
-        return store.fence(codec.decodeFence(body), (segment) => this.#answerState(requestId, segment));
+        return store.fence(codec.decodeFence(body), (segment) => {
+          this.#answerState(requestId, segment);
+          this.#host.changed();
+        });
       case MESSAGE.TRUNCATE:
         return store.truncate(codec.decodeTruncate(body), () => this.#answer(requestId, NOTHING));
       case MESSAGE.READ:

@@ -95,7 +95,10 @@ export class StorageNode implements AsyncDisposable {
         get pages() {
           return (host as StorageNode).pages;
         },
-        created: () => host?.hydrator.consider(),
+        changed: () => {
+          host?.hydrator.consider();
+          host?.repairer.consider();
+        },
         status: () => host?.status(),
         shipped: (segment) => host?.gossip.shipped(segment),
         closed: (closed) => sessions.delete(closed),
@@ -172,6 +175,7 @@ export class StorageNode implements AsyncDisposable {
     const works = [this.scrubber, this.repairer, this.hydrator, this.gossip];
     await Promise.all(works.map((work) => work[Symbol.asyncDispose]()));
     for (const { connection } of this.#sessions) connection.close();
+    this.pages[Symbol.dispose]();
     this.store[Symbol.dispose]();
     await this.#listener[Symbol.asyncDispose]();
   }

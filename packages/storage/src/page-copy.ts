@@ -28,14 +28,15 @@ export interface CopyPagesOptions {
   note(generation: Generation, readFloor: Lsn, nextPage: number): Promise<void>;
 }
 
-const REQUESTS_IN_FLIGHT = 4;
+/** While this node waits for its disk, its peers go on reading for it. */
+const REQUESTS_IN_FLIGHT = 8;
 /** Parts of the segment that one request, and one generation, is made of: what a crash costs is bounded by these. */
-const REQUEST_SHARE = 256;
+const REQUEST_SHARE = 512;
 const GENERATION_SHARE = 64;
 const REQUEST_PAGES_MIN = 4;
 const REQUEST_PAGES_MAX = 64;
 const GENERATION_PAGES_MIN = 16;
-const GENERATION_PAGES_MAX = 512;
+const GENERATION_PAGES_MAX = 1_024;
 /** A sparse segment is crossed in long steps. */
 const STRIDE_PAGES_MAX = 1 << 16;
 /** The answer may wait at a peer that has more urgent things to do. */

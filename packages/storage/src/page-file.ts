@@ -140,7 +140,10 @@ export class PageFile implements Disposable {
 
 /** Pages that are gathered for one write where their slots lie side by side. */
 const PAGES_PER_WRITE = 32;
-/** A sync stops the node for as long as the disk needs for what was written since the last one, so that is kept small. */
+/**
+ * A sync stops the node for as long as the disk needs for what was written since the last one, so that is kept small while
+ * somebody waits for the node.
+ */
 const PAGES_PER_SYNC = 128;
 const ENTRIES_PER_STEP = 512;
 
@@ -188,8 +191,8 @@ export class PageGeneration {
     this.#contents.push(content ?? EMPTY_PAGE);
   }
 
-  /** Writes what was gathered, and syncs now and then. */
-  write(): void {
+  /** Writes what was gathered, and syncs now and then; in no hurry to do so where nobody waits for the node. */
+  write(options: { idle?: boolean } = {}): void {
     const first = this.#placed.length - this.#contents.length;
     for (let from = 0; from < this.#contents.length;) {
       const { slot } = this.#placed[first + from];
@@ -200,7 +203,7 @@ export class PageGeneration {
     }
     this.#unsynced += this.#contents.length;
     this.#contents = [];
-    if (this.#unsynced >= PAGES_PER_SYNC) this.#syncPages();
+    if (this.#unsynced >= PAGES_PER_SYNC && !options.idle) this.#syncPages();
   }
 
   /** The next step after the last page. Answers true when both files are synced: then, and not before, the log may say so. */

@@ -15,11 +15,12 @@ export interface PagesCaller {
   refuse(error: unknown): void;
 }
 
-export class PagesServer {
+export class PagesServer implements Disposable {
   readonly #store: SegmentStore;
   readonly #clock: Clock;
   readonly #waiting: { message: Pages; caller: PagesCaller }[] = [];
   #scheduled = false;
+  #closed = false;
   servedPages = 0;
 
   constructor(store: SegmentStore, clock: Clock) {
@@ -34,8 +35,14 @@ export class PagesServer {
     this.#schedule(0);
   }
 
+  /** The store's files are about to be closed. */
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#waiting.length = 0;
+  }
+
   #schedule(restMs: number): void {
-    if (this.#scheduled) return;
+    if (this.#scheduled || this.#closed) return;
     this.#scheduled = true;
     const run = () => {
       this.#scheduled = false;
@@ -56,7 +63,6 @@ export class PagesServer {
     } catch (error) {
       next.caller.refuse(error);
     }
-    if (this.#waiting.length > 0)
-      this.#schedule(this.#store.foreground.restMs(this.#clock.nowMs() - startedMs));
+    if (this.#waiting.length > 0) this.#schedule(this.#store.foreground.restMs(startedMs));
   }
 }

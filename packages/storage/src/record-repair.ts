@@ -1,7 +1,8 @@
 /**
  * A record of the log that has rotted at rest is written once more, at the end of the log, from a peer's copy. The index
- * knows what it must be: its LSN, the one before it in the chain, its page, its length. A manifest follows, because a replay
- * will find the damaged batch again: only what a later manifest states is certain then (log-replay.ts).
+ * knows what it must be: its LSN, the one before it in the chain, its page, its length. A new file with a manifest comes
+ * first, because a replay will find the damaged batch again, and only what a later manifest states is certain then
+ * (log-replay.ts).
  */
 import type { Clock, Lsn } from '@rokka/kernel';
 import { readRecordHeader, RECORD_BYTES_MAX, recordIsSound } from '@rokka/quorum';
@@ -29,11 +30,12 @@ export async function repairRecords(segment: Segment, options: RepairOptions): P
     if (copy) copies.set(lsn, copy);
     options.signal.throwIfAborted();
   }
+  if (copies.size > 0) options.store.log.rotate();
   return rewriteRecords(segment, copies, options);
 }
 
 /**
- * Writes records of the chain once more and has the index point to where they lie now; those that have left the chain
+ * Writes records of the chain once more, behind a manifest that the caller has had written, and has the index point to where they lie now; those that have left the chain
  * meanwhile are passed over. Answers how many were written.
  */
 export async function rewriteRecords(
@@ -59,7 +61,6 @@ export async function rewriteRecords(
       done();
     }),
   );
-  log.rotate();
   return places.size;
 }
 

@@ -47,6 +47,8 @@ export class Scrubber implements AsyncDisposable {
 
   constructor(options: ScrubberOptions) {
     this.#options = options;
+    // The start has made up for those already.
+    for (const { file, offset } of options.store.damages) this.#known.add(`${file}/${offset}`);
     if (options.bytesPerSecond > 0) this.#later(PASS_MS / 60);
   }
 
@@ -173,14 +175,13 @@ export class Scrubber implements AsyncDisposable {
     const { store, repairer, log } = this.#options;
     const { signal } = this.#closing;
     try {
-      let rewritten = 0;
+      // It states all that the batch may have held beside records.
+      store.log.rotate();
       for (const segment of store.segments.all) {
         const { sound, damaged } = this.#recordsIn(segment, region);
         for (const error of damaged) store.noteDamage(segment, error);
-        rewritten += await rewriteRecords(segment, sound, { store, signal });
+        await rewriteRecords(segment, sound, { store, signal });
       }
-      // Whatever else stood in it, the manifest states.
-      if (rewritten === 0) store.log.rotate();
       repairer.consider();
     } catch (error) {
       if (signal.aborted) return;

@@ -200,7 +200,8 @@ export class SegmentStore implements Disposable {
     const segment = this.segments.get(message);
     const { node } = this.identity;
     const { members, membershipEpoch, ranges } = message;
-    if (members.length > 0 && !includesNode(members, node)) segment.learnRetirement(membershipEpoch);
+    const isRetired = members.length > 0 && !includesNode(members, node);
+    if (isRetired && message.volumeEpoch >= segment.volumeEpoch) segment.learnRetirement(membershipEpoch);
     segment.demandFence(message, node);
     const news = membershipEpoch > segment.membershipEpoch || !sameAddresses(members, segment.members);
     this.adoptRanges(segment, ranges, message, news ? members : []);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { SeededRandom, type Epoch, type Lsn, type PageNumber } from '@rokka/kernel';
 import type { StoreTuning } from '../store.ts';
+import { lower } from '../segment.ts';
 import { TestCluster } from './cluster.ts';
 import { RecordMaker, type MadeRecord } from './records.ts';
 import { head } from './stores.ts';
@@ -16,22 +17,30 @@ export class Group implements AsyncDisposable {
   readonly maker = new RecordMaker();
   readonly random: SeededRandom;
   readonly pages: number;
+  readonly pageCount: number;
   membershipEpoch = 1 as Epoch;
   members = SIX;
 
-  private constructor(cluster: TestCluster, options: { pages: number; seed: number }) {
+  private constructor(cluster: TestCluster, options: { pages: number; pageCount: number; seed: number }) {
     this.cluster = cluster;
     this.pages = options.pages;
+    this.pageCount = options.pageCount;
     this.random = new SeededRandom(options.seed);
   }
 
   static async start(
-    options: { nodes?: number; pages?: number; seed?: number; tuning?: Partial<StoreTuning> } = {},
+    options: {
+      nodes?: number;
+      pages?: number;
+      pageCount?: number;
+      seed?: number;
+      tuning?: Partial<StoreTuning>;
+    } = {},
   ): Promise<Group> {
-    const { nodes = 8, pages = 300, seed = 1, tuning } = options;
-    const group = new Group(await TestCluster.open(nodes, tuning), { pages, seed });
+    const { nodes = 8, pages = 300, pageCount = PAGES, seed = 1, tuning } = options;
+    const group = new Group(await TestCluster.open(nodes, tuning), { pages, pageCount, seed });
     for (const i of SIX)
-      await group.cluster.writers[i].create(i % 2 === 0 ? 'full' : 'tail', 0, { pageCount: PAGES });
+      await group.cluster.writers[i].create(i % 2 === 0 ? 'full' : 'tail', 0, { pageCount: group.pageCount });
     return group;
   }
 
@@ -58,8 +67,13 @@ export class Group implements AsyncDisposable {
 
   /** Full members bring their pages up to what is durable. */
   async coalesce(nodes: readonly number[]): Promise<void> {
-    for (const i of nodes) this.cluster.nodes[i].store.coalescer.demand(this.cluster.segment(i));
-    await this.cluster.pass(60);
+    for (const i of nodes) {
+      const segment = this.cluster.segment(i);
+      this.cluster.nodes[i].store.coalescer.demand(segment);
+      const { pgmrpl, vdl, durableScl, chain } = segment;
+      const target = chain.lastAtOrBelow(lower(lower(pgmrpl, vdl), durableScl));
+      for (let ms = 0; segment.coalesced < target && ms < 500; ms += 5) await this.cluster.pass(5);
+    }
   }
 
   /** The newcomers' segments are made, and everybody is told of them. */
@@ -68,14 +82,14 @@ export class Group implements AsyncDisposable {
     this.members = [...SIX, ...newcomers];
     const members = cluster.membersAt(this.members);
     this.membershipEpoch = JOINT;
+    for (const i of SIX) await cluster.writers[i].fence({ members, membershipEpoch: JOINT });
     for (const i of newcomers)
       await cluster.writers[i].create(members.find(({ node }) => node === `n${i}`)!.kind, 0, {
-        pageCount: PAGES,
+        pageCount: this.pageCount,
         members,
         membershipEpoch: JOINT,
         hydrate: true,
       });
-    for (const i of SIX) await cluster.writers[i].fence({ members, membershipEpoch: JOINT });
   }
 
   async whole(i: number, ms = 20_000): Promise<void> {
