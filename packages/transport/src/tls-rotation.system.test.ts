@@ -119,7 +119,7 @@ test(
   async () => {
     const authority = await TestAuthority.make();
     await using server = await new Member(await authority.issue()).listen();
-    const client = new Member(await authority.issue({ validFromMs: -10_000, validToMs: 1_500 }));
+    const client = new Member(await authority.issue({ validFromMs: -10_000, validToMs: 4_000 }));
     using short = await client.link(server);
     client.identity = await authority.issue();
     using long = await client.link(server);

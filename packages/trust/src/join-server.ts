@@ -99,8 +99,8 @@ class JoinDesk {
       socket.destroy();
       return onRefused?.(trustErrors.TRUST_JOIN_LIMITED([source]));
     }
-    if (this.#present.size >= connectionsMax)
-      for (const slowest of [...this.#present].slice(0, 1)) slowest.destroy();
+    const [slowest] = this.#present;
+    if (this.#present.size >= connectionsMax) slowest?.destroy();
     this.#present.add(socket);
     const cancelTimer = clock.after(timeoutMs, () => {
       this.#limiter.failed(source);

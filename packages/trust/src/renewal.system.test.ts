@@ -78,7 +78,7 @@ async function links(members: Member[], what: string): Promise<void> {
 }
 
 test('a certificate that lives for seconds is renewed by itself, time after time', TEST, async () => {
-  await using cluster = await TestCluster.start({ lifetimeMs: 4_000 });
+  await using cluster = await TestCluster.start({ lifetimeMs: 6_000 });
   await using keeper = CertificateKeeper.start({
     file: path.join(cluster.directory, 'ca.pem'),
     identity: cluster.identity,
@@ -92,7 +92,7 @@ test('a certificate that lives for seconds is renewed by itself, time after time
   await using two = await Member.join(cluster, 'n2');
   const startMs = clock.nowMs();
   // Longer than any certificate lives that there is now.
-  while (clock.nowMs() - startMs < 9_000) {
+  while (clock.nowMs() - startMs < 13_000) {
     await links([one, two], 'still here');
     await clock.sleep(200);
   }
@@ -202,6 +202,22 @@ test('who was taken out of the cluster gets no new certificate; who moves may be
     code: 'TRUST_RENEWAL_REFUSED',
     message: /taken out/,
   });
+});
+
+test("a person's certificate opens doors and holds none open", TEST, async () => {
+  await using cluster = await TestCluster.start();
+  const [person, node] = [await cluster.issue('admin', 'eva'), await cluster.issue('node', 'n1')];
+  const deaf = () => ({ onFrame() {}, onClose() {} });
+  await using served = await networkOf(() => person).listen('127.0.0.1:0', deaf);
+  // It is the certificate's purpose that is refused, before anybody asks for the role.
+  const any = tlsNetwork({ clock, random, identity: () => node, connectRoles: ['admin'] });
+  await assert.rejects(any.connect(served.address, deaf(), { timeoutMs: 5_000 }), {
+    code: 'TRANSPORT_TLS_UNTRUSTED',
+    message: /INVALID_PURPOSE/,
+  });
+  await using serving = await networkOf(() => node).listen('127.0.0.1:0', deaf);
+  const asked = networkOf(() => person);
+  (await asked.connect(serving.address, deaf(), { timeoutMs: 5_000 })).close();
 });
 
 test('a member that poses as the place to renew is not asked', TEST, async () => {

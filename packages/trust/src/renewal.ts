@@ -5,7 +5,7 @@
  * Frames: 1 RENEW, the request; 2 RENEWED, certificate and authorities; 3 REFUSED, the reason. All are strings of the
  * kernel's codec.
  */
-import { ByteReader, ByteWriter, deadline, isCoded, type Clock, type CodedError } from '@rokka/kernel';
+import { ByteReader, ByteWriter, isCoded, type Clock, type CodedError } from '@rokka/kernel';
 import {
   Caller,
   identityUri,
@@ -124,8 +124,9 @@ export function renewOver(options: {
       // Who answers here says whom to believe: a node with a stolen key must not.
       if (peer?.role !== 'authority')
         throw trustErrors.TRUST_NOT_AUTHORITY([address, peer ? identityUri(peer) : 'somebody unknown']);
-      const asked = caller.call(RENEW, [new ByteWriter().string(request).finish()], { timeoutMs });
-      const { type, body } = await deadline(asked, { what: 'a renewal', ms: timeoutMs, clock });
+      const { type, body } = await caller.call(RENEW, [new ByteWriter().string(request).finish()], {
+        timeoutMs,
+      });
       const reader = new ByteReader(body);
       if (type === RENEWED) return { certificate: reader.string(), authorities: reader.string() };
       if (type !== REFUSED) throw trustErrors.TRUST_ANSWER_UNUSABLE([address, `message type ${type} came`]);
