@@ -23,7 +23,23 @@ export interface Arguments {
   help: boolean;
   /** Of a node to be added. */
   zone: string | undefined;
+  simulate: SimulateArguments;
 }
+
+export interface SimulateArguments {
+  /** A range of seeds … */
+  from: number;
+  seeds: number;
+  /** … or one, or a schedule that was kept. */
+  seed: number | undefined;
+  replay: string | undefined;
+  trace: boolean;
+  checkDeterminism: boolean;
+  /** Where to leave the smallest schedule that still fails. */
+  shrink: string | undefined;
+}
+
+const SEEDS = { least: 0, most: 2 ** 31 - 1 };
 
 export const HELP = `rokka: a Postgres whose every commit lies on four of six copies in three zones
 
@@ -32,6 +48,9 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   rokka stop      stop what "up" started
   rokka doctor    what this machine lacks, and how to get it
   rokka node      the storage nodes: list, add --zone Z, drain N, keep N, replace N, remove N
+  rokka simulate  whole clusters on virtual time, with faults, seed by seed
+                    [--from N] [--seeds K] [--check-determinism]
+                    --seed N | --replay FILE  [--trace] [--shrink FILE]
   rokka help
 
   --data DIR        where everything is kept           (default .rokka)
@@ -71,6 +90,15 @@ export function parseArguments(argv: readonly string[]): Arguments {
     cacheMiB: wholeNumber('cache', values.cache ?? '256', { least: 16, most: 1 << 20 }),
     help: values.help ?? false,
     zone: values.zone,
+    simulate: {
+      from: wholeNumber('from', values.from ?? '1', SEEDS),
+      seeds: wholeNumber('seeds', values.seeds ?? '100', { ...SEEDS, least: 1 }),
+      seed: values.seed === undefined ? undefined : wholeNumber('seed', values.seed, SEEDS),
+      replay: values.replay,
+      trace: values.trace ?? false,
+      checkDeterminism: values['check-determinism'] ?? false,
+      shrink: values.shrink,
+    },
   };
 }
 
@@ -90,6 +118,13 @@ function parse(argv: readonly string[]) {
         json: { type: 'boolean' },
         watch: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
+        from: { type: 'string' },
+        seeds: { type: 'string' },
+        seed: { type: 'string' },
+        replay: { type: 'string' },
+        trace: { type: 'boolean' },
+        'check-determinism': { type: 'boolean' },
+        shrink: { type: 'string' },
       },
     });
   } catch (error) {

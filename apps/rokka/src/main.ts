@@ -4,6 +4,7 @@ import { describeError, isCoded } from '@rokka/kernel';
 import { HELP, parseArguments, type Arguments } from './arguments.ts';
 import { doctor } from './commands/doctor.ts';
 import { node } from './commands/node.ts';
+import { simulate } from './commands/simulate.ts';
 import { status } from './commands/status.ts';
 import { stop } from './commands/stop.ts';
 import { up } from './commands/up.ts';
@@ -15,6 +16,7 @@ const COMMANDS = new Map<string, (args: Arguments) => Promise<number>>([
   ['stop', stop],
   ['doctor', doctor],
   ['node', node],
+  ['simulate', simulate],
   ['help', help],
 ]);
 const MISUSES = ['ROKKA_UNKNOWN_COMMAND', 'ROKKA_BAD_FLAG', 'ROKKA_BAD_VALUE'];

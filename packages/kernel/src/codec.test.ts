@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as fc from 'fast-check';
 import { ByteReader, ByteWriter } from './codec.ts';
 
 test('every kind of field may be the one that outgrows the buffer', () => {
@@ -12,4 +13,21 @@ test('every kind of field may be the one that outgrows the buffer', () => {
       assert.deepEqual([r.u8(), r.u8()], [6, 7]);
     }
   }
+});
+
+test('text of any length and script comes back, with the bytes that UTF-8 gives it', () => {
+  fc.assert(
+    fc.property(
+      fc.string({ unit: 'binary', maxLength: 100 }),
+      fc.string({ maxLength: 100 }),
+      (any, ascii) => {
+        const bytes = new ByteWriter(1).string(any).string(ascii).u8(7).finish();
+        const encoded = [any, ascii].map((text) => new TextEncoder().encode(text));
+        assert.equal(bytes.length, 9 + encoded.reduce((sum, { length }) => sum + length, 0));
+        const r = new ByteReader(bytes);
+        for (const text of encoded) assert.deepEqual(new Uint8Array(r.bytes()), text);
+        assert.equal(r.u8(), 7);
+      },
+    ),
+  );
 });

@@ -6,6 +6,7 @@ import { assert } from './assert.ts';
 import { kernelErrors } from './kernel-errors.ts';
 
 const TWO_32 = 2 ** 32;
+const SHORT_CHARACTERS = 64;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -65,7 +66,19 @@ export class ByteWriter {
 
   /** UTF-8 with a u32 length. */
   string(text: string): this {
-    return this.bytes(encoder.encode(text));
+    if (text.length > SHORT_CHARACTERS) return this.bytes(encoder.encode(text));
+    // Names and ids are short and ASCII: their characters are their bytes, and no encoder has to be called.
+    const at = this.#room(4 + text.length);
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) {
+        this.#length = at;
+        return this.bytes(encoder.encode(text));
+      }
+      this.#bytes[at + 4 + i] = code;
+    }
+    this.#view.setUint32(at, text.length, true);
+    return this;
   }
 
   /** Overwrites a u32 that was written before, such as a length or a checksum known only at the end. */

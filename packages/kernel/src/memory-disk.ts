@@ -82,7 +82,7 @@ export class MemoryDisk implements Disk {
     this.files.set(to, file);
   }
 
-  syncDirectory(): void {}
+  syncDirectory(_path: string): void {}
 
   /** The machine loses power. `fate` says of each unsynced write how many of its leading bytes reached the disk. */
   crash(fate: (write: { path: string; at: number; length: number }) => number = () => 0): void {

@@ -11,7 +11,7 @@
  * LSNs are dense in one writer's life, so the outstanding records are a ring of 16-bit slots (group and CPL bit) indexed
  * by LSN: two bytes a record, no object, each record walked once for the VCL and once for the VDL.
  */
-import { assert, must, type Lsn, type PgIndex } from '@rokka/kernel';
+import { assert, must, mutant, type Lsn, type PgIndex } from '@rokka/kernel';
 import { quorumErrors } from './errors.ts';
 import { compilePoint, POINT_UNKNOWN, type Member, type QuorumExpression } from './expression.ts';
 
@@ -172,18 +172,26 @@ export class ProgressTracker {
     let lsn = this.#vclNext;
     for (; lsn < this.#next; lsn++) {
       const slot = this.#slot(lsn);
-      if (lsn > this.#groups[slot & PG_BITS].pgcl) break;
+      if (lsn > this.#completeThrough(slot & PG_BITS)) break;
       if (slot & CPL_BIT) this.#lastCpl = lsn;
     }
     if (lsn === this.#vclNext) return false;
     this.#vclNext = lsn;
     this.#vcl = (lsn - 1) as Lsn;
-    if (this.#lastCpl <= this.#vdl) return false;
-    this.#vdl = this.#lastCpl;
+    const durable = mutant('ack-at-vcl') ? this.#vcl : this.#lastCpl;
+    if (durable <= this.#vdl) return false;
+    this.#vdl = durable;
     for (let at = this.#vdlNext; at <= this.#vdl; at++)
       this.#groups[this.#slot(at) & PG_BITS].lastDurableLsn = at;
     this.#vdlNext = (this.#vdl + 1) as Lsn;
     return true;
+  }
+
+  #completeThrough(pg: number): Lsn {
+    const pgcls = () => this.#groups.map(({ pgcl }) => pgcl);
+    if (mutant('vcl-min-pgcl')) return Math.min(...pgcls()) as Lsn;
+    if (mutant('vcl-max-pgcl')) return Math.max(...pgcls()) as Lsn;
+    return this.#groups[pg].pgcl;
   }
 
   /** `&` takes its operands modulo 2^32, which is exact for every safe integer. */

@@ -9,7 +9,7 @@
  * - The range reaches as far as any LSN can have been allocated, and further than every older range, so that whoever sees
  *   both knows that this decision was made in the knowledge of those (truncation.ts).
  */
-import { asLsn, must, type Epoch, type Lsn, type PgIndex } from '@rokka/kernel';
+import { asLsn, must, mutant, type Epoch, type Lsn, type PgIndex } from '@rokka/kernel';
 import { quorumErrors } from './errors.ts';
 import type { Member } from './expression.ts';
 import { Truncation, type TruncationRange } from './truncation.ts';
@@ -94,7 +94,9 @@ export function decideRecovery(options: {
     }
   }
   const reached = groups.map(({ pg, answers }) => ({ pg, reaches: reachesOf({ pg, answers, truncation }) }));
-  const best = reached.map(({ reaches }) => must(reaches[0], 'a trusted group has answers'));
+  const place = (reaches: readonly Reach[]) =>
+    mutant('fourth-highest-scl') ? Math.min(3, reaches.length - 1) : 0;
+  const best = reached.map(({ reaches }) => must(reaches[place(reaches)], 'a trusted group has answers'));
   const { vcl, vdl } = walk(
     hint,
     best.flatMap(({ records }) => records),
@@ -102,7 +104,8 @@ export function decideRecovery(options: {
 
   // Void ranges count too: it costs nothing to end above them.
   const top = truncation.known.reduce((top, { through }) => Math.max(top, through), vdl as number);
-  const range = { volumeEpoch, after: vdl, through: asLsn(top + allocationLimit) };
+  const reach = mutant('short-range') ? 1 : allocationLimit;
+  const range = { volumeEpoch, after: vdl, through: asLsn(top + reach) };
   const decided = reached.map(({ pg, reaches }, index): [PgIndex, DecidedGroup] => {
     const pgcl = best[index].completeThrough;
     const needed = Math.min(pgcl, vdl);
@@ -114,7 +117,7 @@ export function decideRecovery(options: {
     vdl,
     range,
     ranges: truncation.with([range]).known,
-    nextLsn: asLsn(range.through + 1),
+    nextLsn: asLsn(mutant('reuse-lsns') ? vdl + 1 : range.through + 1),
     groups: new Map(decided),
   };
 }

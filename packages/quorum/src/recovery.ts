@@ -15,7 +15,7 @@
  * unknown, never "has not": traps 14, 17). If every holder of a group's last record is lost between 2 and 4, this recovery waits; another, under a
  * new epoch, decides anew from whoever is left.
  */
-import { assert, must, type Epoch, type Lsn, type PgIndex } from '@rokka/kernel';
+import { assert, must, mutant, type Epoch, type Lsn, type PgIndex } from '@rokka/kernel';
 import { quorumErrors } from './errors.ts';
 import { membersOf, satisfied, type Member } from './expression.ts';
 import type { QuorumFormulas } from './formulas.ts';
@@ -215,6 +215,10 @@ export class Recovery {
   }
 
   #servable(pg: PgIndex): boolean {
+    if (mutant('no-re-replication'))
+      return satisfied(this.#group(pg).formulas.write, (member) => this.#clipped(pg, member) !== undefined);
+    if (mutant('serve-on-read-quorum'))
+      return satisfied(this.#group(pg).formulas.read, (member) => this.#complete(pg, member));
     return satisfied(this.#group(pg).formulas.write, (member) => this.#complete(pg, member));
   }
 

@@ -5,7 +5,7 @@
  * Invariants: every record of the protection group from the base to the SCL was accepted; the SCL is the LSN of a record
  * (or the base) and never annulled; it falls only by a truncation.
  */
-import { assert, type Lsn } from '@rokka/kernel';
+import { assert, mutant, type Lsn } from '@rokka/kernel';
 import { AscendingRing } from './ascending-ring.ts';
 import { quorumErrors } from './errors.ts';
 import { Truncation, type TruncationRange } from './truncation.ts';
@@ -159,7 +159,7 @@ export class SegmentChain {
 
   #acceptOther(lsn: Lsn, previousPgLsn: Lsn): Acceptance {
     if (lsn <= previousPgLsn) return 'contradicts';
-    if (this.annuls(lsn, previousPgLsn)) return 'annulled';
+    if (this.annuls(lsn, previousPgLsn) && !mutant('annulled-records-count')) return 'annulled';
     if (lsn <= this.#scl) return 'duplicate';
     if (previousPgLsn === this.#scl) {
       this.#append(lsn);
@@ -195,6 +195,7 @@ export class SegmentChain {
 
   /** Everything after an annulled record hangs on it, so the chain ends before the first. */
   #clip(): void {
+    if (mutant('scl-not-clipped')) return;
     for (let i = 0; i < this.#tail.length; i++) {
       if (!this.#truncation.covers(this.#tail.at(i) as Lsn)) continue;
       this.#tail.keepLowest(i);

@@ -5,7 +5,7 @@
  * Works in slices at the end of a turn, each a few milliseconds at most, one segment at a time. A generation that has begun
  * is carried through: where the disk is full, its step is repeated until there is space.
  */
-import { assert, isCoded, type Clock, type CodedError, type Lsn } from '@rokka/kernel';
+import { assert, isCoded, mutant, type Clock, type CodedError, type Lsn } from '@rokka/kernel';
 import { encodeCoalescedEntry } from './control-state.ts';
 import { diskError } from './log-files.ts';
 import { ENTRY } from './log-format.ts';
@@ -119,7 +119,8 @@ export class Coalescer {
 
   /** The last record that may go into pages now. */
   #target(segment: Segment): Lsn {
-    const bound = lower(lower(segment.pgmrpl, segment.vdl), segment.durableScl);
+    const readable = mutant('coalesce-above-vdl') ? segment.durableScl : lower(segment.pgmrpl, segment.vdl);
+    const bound = lower(readable, segment.durableScl);
     return segment.chain.lastAtOrBelow(bound);
   }
 

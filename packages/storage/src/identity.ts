@@ -43,7 +43,12 @@ export function openIdentity(options: IdentityOptions): Identity {
   const path = `${directory}/${FILE}`;
   try {
     if (!disk.exists(directory)) disk.makeDirectory(directory);
-    if (disk.exists(path)) return checkIdentity(readText(disk, path), options);
+    if (disk.exists(path)) {
+      // Whoever wrote it may have been killed before its name was durable. Were it to fall back to an older one, that is not
+      // ready, what is acknowledged from here on would be thrown away at the next start.
+      disk.syncDirectory(directory);
+      return checkIdentity(readText(disk, path), options);
+    }
     const identity: Identity = {
       format: 'rokka-storage',
       version: DIRECTORY_FORMAT,

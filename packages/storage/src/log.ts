@@ -8,7 +8,7 @@
  * - A full disk before the sync loses nothing: the batch stays in memory and is written again at the same place.
  * - After a failed sync the page cache tells nothing about the disk, so the log stops for good (fsyncgate).
  */
-import { assert, isCoded, type Clock, type CodedError, type Disk, type Lsn } from '@rokka/kernel';
+import { assert, isCoded, mutant, type Clock, type CodedError, type Disk, type Lsn } from '@rokka/kernel';
 import { storageErrors } from './errors.ts';
 import { diskError, LogFiles } from './log-files.ts';
 import { alignUp, BATCH_ALIGN_BYTES, BATCH_HEADER_BYTES, ENTRY, sealBatch } from './log-format.ts';
@@ -194,6 +194,7 @@ export class StorageLog implements Disposable {
   flush(): void {
     if (this.#final) throw this.#failure;
     this.#closeEntry();
+    if (mutant('ack-before-sync')) this.#answerWaiting();
     if (this.#length > BATCH_HEADER_BYTES) {
       const batch = this.#buffer.subarray(0, this.#length);
       sealBatch(batch, this.#options.identity, {
@@ -208,9 +209,7 @@ export class StorageLog implements Disposable {
     }
     this.#length = 0;
     this.#failure = undefined;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const run of waiting) run();
+    this.#answerWaiting();
   }
 
   /** Begins a new file with a manifest now, whatever room the current one has. @throws as `flush` does */
@@ -249,6 +248,12 @@ export class StorageLog implements Disposable {
     this.#failure ??= storageErrors.STORAGE_CLOSED([this.#options.directory]);
     this.#final = true;
     this.#files[Symbol.dispose]();
+  }
+
+  #answerWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const run of waiting) run();
   }
 
   #schedule(): void {

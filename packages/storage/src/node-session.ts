@@ -2,11 +2,11 @@
  * One connection to the node: decodes what it asks, lets the store do it, and answers when that is durable. A ship is
  * answered by one cumulative ACK a segment and flush, everything else by OK or ERROR.
  */
-import { isCoded, type CodedError, type Epoch } from '@rokka/kernel';
+import { isCoded, mutant, type CodedError, type Epoch } from '@rokka/kernel';
 import type { Connection, ConnectionHandler, Frame } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
-import { MESSAGE, STORAGE_PROTOCOL, type Ship } from './messages.ts';
+import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Ship } from './messages.ts';
 import type { PagesServer } from './pages-server.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
@@ -24,6 +24,8 @@ export interface SessionHost {
 }
 
 const NOTHING = new Uint8Array(0);
+/** Answers that wait beside a full send buffer: about what a peer that catches up has in flight. */
+const UNSENT_BYTES_MAX = 16 * 1024 * 1024;
 
 export class NodeSession implements ConnectionHandler {
   readonly connection: Connection;
@@ -33,6 +35,8 @@ export class NodeSession implements ConnectionHandler {
   /** Segments whose writer is at the other end. */
   readonly #written = new Set<Segment>();
   #greeted = false;
+  #unsent: { type: number; requestId: number; body: Uint8Array }[] = [];
+  #unsentBytes = 0;
 
   constructor(connection: Connection, host: SessionHost) {
     this.connection = connection;
@@ -54,7 +58,16 @@ export class NodeSession implements ConnectionHandler {
     if (this.#written.has(segment) && !this.#toAck.has(segment)) this.#sendAck(segment);
   }
 
+  onDrain(): void {
+    for (let next = this.#unsent[0]; next; next = this.#unsent[0]) {
+      if (!this.connection.send(next.type, next.requestId, [next.body])) return;
+      this.#unsent.shift();
+      this.#unsentBytes -= next.body.length;
+    }
+  }
+
   onClose(): void {
+    this.#unsent = [];
     this.#toAck.clear();
     this.#written.clear();
     this.#host.closed(this);
@@ -71,10 +84,7 @@ export class NodeSession implements ConnectionHandler {
           this.#host.changed();
         });
       case MESSAGE.FENCE:
-        return store.fence(codec.decodeFence(body), (segment) => {
-          this.#answerState(requestId, segment);
-          this.#host.changed();
-        });
+        return this.#fence(codec.decodeFence(body), requestId);
       case MESSAGE.TRUNCATE:
         return store.truncate(codec.decodeTruncate(body), () => this.#answer(requestId, NOTHING));
       case MESSAGE.READ:
@@ -148,7 +158,8 @@ export class NodeSession implements ConnectionHandler {
     // A record that cannot be read is not held. When it has been repaired the writer is told.
     if (segment.wounds.size > 0) return;
     const { volume, pg, epochs, toldScl, toldCoalesced } = segment;
-    const ack = codec.encodeAck({ volume, pg, ...epochs, scl: toldScl, coalesced: toldCoalesced });
+    const scl = mutant('count-acks') ? segment.chain.highestHeld : toldScl;
+    const ack = codec.encodeAck({ volume, pg, ...epochs, scl, coalesced: toldCoalesced });
     // One that does not fit is made up for by the next: they are cumulative.
     this.connection.send(MESSAGE.ACK, 0, [ack]);
   }
@@ -161,9 +172,14 @@ export class NodeSession implements ConnectionHandler {
     this.connection.send(MESSAGE.SHIP_REFUSED, 0, [codec.encodeShipRefused(refused)]);
   }
 
-  #answerState(requestId: number, segment: Segment): void {
+  #fence(message: Fence, requestId: number): void {
+    this.#host.store.fence(message, (segment) => this.#answerState(requestId, segment, message));
+  }
+
+  #answerState(requestId: number, segment: Segment, asked: Fence): void {
     try {
       const state = this.#host.store.describe(segment, { withTail: true });
+      if (mutant('read-then-fence')) state.volumeEpoch = asked.volumeEpoch;
       this.#answer(requestId, codec.encodeSegmentState(state));
     } catch (error) {
       this.#refuse(requestId, error);
@@ -179,8 +195,14 @@ export class NodeSession implements ConnectionHandler {
     this.#send(MESSAGE.ERROR, requestId, codec.encodeError(error));
   }
 
-  /** Whoever does not take its answers loses the connection: it would wait for one that never comes. */
+  /**
+   * Answers leave in order. Those for which the buffer has no room wait until it is empty; whoever asks on and on and takes
+   * nothing loses the connection, for it would wait for an answer that never comes.
+   */
   #send(type: number, requestId: number, body: Uint8Array): void {
-    if (!this.connection.send(type, requestId, [body])) this.connection.close();
+    if (this.#unsent.length === 0 && this.connection.send(type, requestId, [body])) return;
+    this.#unsentBytes += body.length;
+    if (this.#unsentBytes > UNSENT_BYTES_MAX) return this.connection.close();
+    this.#unsent.push({ type, requestId, body });
   }
 }

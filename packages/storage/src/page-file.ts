@@ -15,6 +15,7 @@ import { writeSlotEntry, SlotMap } from './page-table.ts';
 
 export interface PageFileOptions {
   disk: Disk;
+  /** Made if it is not there. Its owner sees to it that the names in it, and its own, are durable before they are relied on. */
   directory: string;
   segment: number;
   pageCount: number;
@@ -58,10 +59,8 @@ export class PageFile implements Disposable {
     const { disk, directory, segment, pageCount, generation } = options;
     disk.makeDirectory(directory);
     this.path = `${directory}/${segment}.pages`;
-    const isNew = !disk.exists(`${directory}/${segment}.table`);
     this.#pages = disk.open(this.path, { create: true });
     this.#table = disk.open(`${directory}/${segment}.table`, { create: true });
-    if (isNew) disk.syncDirectory(directory);
     const map = loadSlotMap(this.#table, { pageCount, generation });
     this.#damaged = map === undefined;
     this.#map = map ?? new SlotMap();

@@ -62,6 +62,13 @@ export class PlacedChain {
     return this.#chain.truncation;
   }
 
+  /** The highest LSN that is here, whatever lacks below it. */
+  get highestHeld(): Lsn {
+    let highest = this.scl;
+    for (const { lsn } of this.#held.values()) if (lsn > highest) highest = lsn;
+    return highest;
+  }
+
   get heldCount(): number {
     return this.#held.size;
   }

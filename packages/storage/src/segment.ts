@@ -11,6 +11,7 @@
  */
 import {
   assert,
+  mutant,
   type CodedError,
   type Epoch,
   type Lsn,
@@ -157,6 +158,7 @@ export class Segment implements ChainWatcher {
   }
 
   get damaged(): boolean {
+    if (mutant('damage-is-low-scl')) return false;
     const faulty = this.fault !== undefined || this.pagesFault !== undefined || this.wounds.size > 0;
     return faulty || this.#hydration?.reason === 'rebuild' || this.chain.scl < this.requiredScl;
   }
@@ -207,6 +209,7 @@ export class Segment implements ChainWatcher {
 
   /** @throws STORAGE_LOG_DAMAGED, STORAGE_SEGMENT_UNKNOWN: unknown is never served */
   demandSound(): void {
+    if (mutant('damage-is-low-scl')) return;
     if (this.fault) throw this.fault;
     if (this.chain.scl < this.requiredScl)
       throw storageErrors.STORAGE_SEGMENT_UNKNOWN([this.volume, this.pg]);

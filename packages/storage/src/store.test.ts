@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Epoch, Lsn } from '@rokka/kernel';
+import { MemoryDisk, type Epoch, type Lsn } from '@rokka/kernel';
 import { RecordMaker } from './testing/records.ts';
 import { head, TestStore } from './testing/stores.ts';
 
@@ -99,3 +99,18 @@ function shipOf(maker: RecordMaker, count: number) {
     records: Buffer.concat(records.map(({ bytes }) => bytes)),
   };
 }
+
+test('the names of page files, and of their directory, last before a segment counts, and at each start', () => {
+  const synced: string[] = [];
+  const disk = new MemoryDisk();
+  disk.syncDirectory = (path) => void synced.push(path);
+  const node = new TestStore({ disk });
+  synced.length = 0;
+  node.create();
+  assert.deepEqual(synced, ['node/pages', 'node']);
+  synced.length = 0;
+  node.reopened();
+  // The identity's name first: what it says decides whether the log is kept.
+  assert.equal(synced[0], 'node');
+  assert.ok(synced.includes('node/pages'));
+});

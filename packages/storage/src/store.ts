@@ -4,6 +4,7 @@
  */
 import {
   assert,
+  mutant,
   type Clock,
   type CodedError,
   type Disk,
@@ -182,6 +183,7 @@ export class SegmentStore implements Disposable {
     const segment = new Segment(state);
     try {
       this.#openPages(segment);
+      if (segment.pageFile) this.#syncPageNames();
       this.log.append(ENTRY.CREATE_SEGMENT, control.encodeControl(state));
     } catch (error) {
       segment.pageFile?.[Symbol.dispose]();
@@ -203,8 +205,11 @@ export class SegmentStore implements Disposable {
     const isRetired = members.length > 0 && !includesNode(members, node);
     if (isRetired && message.volumeEpoch >= segment.volumeEpoch) segment.learnRetirement(membershipEpoch);
     segment.demandFence(message, node);
+    const decided = ranges.some((range) => range.volumeEpoch === message.volumeEpoch);
+    if (mutant('read-then-fence') && !decided) return this.whenDurable(() => done(segment));
     const news = membershipEpoch > segment.membershipEpoch || !sameAddresses(members, segment.members);
     this.adoptRanges(segment, ranges, message, news ? members : []);
+    if (mutant('fence-not-durable')) return done(segment);
     this.whenDurable(() => done(segment));
   }
 
@@ -395,6 +400,7 @@ export class SegmentStore implements Disposable {
     }
     // Left over by a crash between a segment's end and that of its files; what may be unknown is kept.
     if (!this.segments.incomplete) this.#removePages((id) => !this.segments.byId(id)?.pageFile);
+    if ([...this.segments.all].some(({ pageFile }) => pageFile)) this.#syncPageNames();
     for (const { file, offset } of replay.damages)
       this.#say(storageErrors.STORAGE_LOG_DAMAGED([this.log.path(file), offset]));
     // The verdict must outlive the damaged file.
@@ -424,6 +430,16 @@ export class SegmentStore implements Disposable {
     const gone = disk.list(path).filter((name) => PAGE_FILE.test(name) && isGone(Number.parseInt(name, 10)));
     for (const name of gone) disk.remove(`${path}/${name}`);
     if (gone.length > 0) disk.syncDirectory(path);
+  }
+
+  /**
+   * A page file's name must last before the log says what is in it, and so must the name of its directory. At every start:
+   * the process before may have been killed between the making and the syncing, and left the names in memory only.
+   */
+  #syncPageNames(): void {
+    const { disk, directory } = this.#options;
+    disk.syncDirectory(`${directory}/pages`);
+    disk.syncDirectory(directory);
   }
 
   #unsettle(segment: Segment): void {

@@ -18,6 +18,6 @@ export {
 } from './peer-identity.ts';
 export { MemoryNetwork, type MemoryNetworkOptions } from './memory-network.ts';
 export { connectWith } from './late-handler.ts';
-export type { Link } from './memory-connection.ts';
+export type { Lane, Link, NetworkObserver } from './memory-connection.ts';
 export { Caller, type Answer, type CallerOptions } from './caller.ts';
 export { Reconnector, type ReconnectorOptions } from './reconnector.ts';

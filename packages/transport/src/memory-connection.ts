@@ -15,18 +15,33 @@ export interface Link {
   readonly to: string;
 }
 
+/** One direction of one connection. */
+export interface Lane extends Link {
+  /** The same for both directions; counted from 1 in each network. */
+  readonly connection: number;
+}
+
+/** Sees every frame that is accepted for sending, and every one that is about to be delivered. */
+export interface NetworkObserver {
+  sent?(lane: Lane, frame: Frame): void;
+  delivered?(lane: Lane, frame: Frame): void;
+}
+
 /** What a connection asks of the network it lies in. */
 export interface MemoryLinks {
   readonly clock: Clock;
   readonly sendLimitBytes: number;
+  readonly observer: NetworkObserver;
   delayMs(link: Link): number;
   isHeld(link: Link): boolean;
 }
 
 export interface MemoryConnectionOptions {
   peer: string;
-  link: Link;
+  link: Lane;
   links: MemoryLinks;
+  /** Of the process on this side: what is delivered to it, and what it is told, comes by its own time. */
+  clock: Clock;
   /** The other side has greeted: the connection is there. */
   onOpen: (connection: Connection) => ConnectionHandler;
   /** It ended before it was there; no handler knows of it. */
@@ -35,18 +50,21 @@ export interface MemoryConnectionOptions {
 
 interface Outgoing {
   readonly dueMs: number;
-  readonly item: Frame | 'greeting' | 'end';
+  readonly item: Frame | 'greeting' | 'end' | 'reset';
 }
 
 export class MemoryConnection implements Connection {
   readonly peer: string;
-  readonly link: Link;
+  readonly link: Lane;
   readonly #links: MemoryLinks;
+  readonly #clock: Clock;
   readonly #onOpen: MemoryConnectionOptions['onOpen'];
   readonly #onRefused: MemoryConnectionOptions['onRefused'];
   #other: MemoryConnection | undefined;
   #handler: ConnectionHandler | undefined;
   #ended = false;
+  /** Nobody takes what is sent any more, and this side does not know it yet. */
+  #abandoned = false;
   #queue: Outgoing[] = [];
   #queueBytes = 0;
   #lastDueMs = 0;
@@ -56,6 +74,7 @@ export class MemoryConnection implements Connection {
     this.peer = options.peer;
     this.link = options.link;
     this.#links = options.links;
+    this.#clock = options.clock;
     this.#onOpen = options.onOpen;
     this.#onRefused = options.onRefused;
   }
@@ -82,9 +101,13 @@ export class MemoryConnection implements Connection {
     assert(type > 0 && type <= 0xff, () => `frame type out of range: ${type}`);
     assert(length <= FRAME_BODY_BYTES_MAX, () => `frame body of ${length} bytes, type ${type}`);
     const bytes = FRAME_HEADER_BYTES + length;
-    if (this.#ended || this.#queueBytes + bytes > this.#links.sendLimitBytes) return false;
+    // One frame always fits, as in a buffer that holds the longest.
+    if (this.#ended || (this.#queueBytes > 0 && this.#queueBytes + bytes > this.#links.sendLimitBytes))
+      return false;
     this.#queueBytes += bytes;
-    this.#enqueue({ type, requestId, body: Buffer.concat(parts, length) });
+    const frame = { type, requestId, body: Buffer.concat(parts, length) };
+    this.#enqueue(frame);
+    this.#links.observer.sent?.(this.link, frame);
     return true;
   }
 
@@ -100,6 +123,19 @@ export class MemoryConnection implements Connection {
     if (this.#ended) return;
     if (options.silent) this.#ended = true;
     else this.#end(transportErrors.TRANSPORT_RESET([this.peer, options.why]));
+  }
+
+  /** This side's process is gone, silently. What it has sent still arrives, and behind it the news that it is gone. */
+  vanish(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#enqueue('reset');
+  }
+
+  /** The process on the other side is gone, and nothing of what was on its way there arrives. */
+  abandon(): void {
+    this.#drop();
+    this.#abandoned = true;
   }
 
   /** The link is open again. */
@@ -123,8 +159,8 @@ export class MemoryConnection implements Connection {
 
   #arm(): void {
     const head = this.#queue[0];
-    if (!head || this.#cancelDelivery || this.#links.isHeld(this.link)) return;
-    const { clock } = this.#links;
+    if (!head || this.#abandoned || this.#cancelDelivery || this.#links.isHeld(this.link)) return;
+    const clock = this.#other ? this.#other.#clock : this.#links.clock;
     const waitMs = Math.max(0, head.dueMs - clock.nowMs());
     this.#cancelDelivery = clock.after(waitMs, () => this.#deliver(head.dueMs), { keepAlive: true });
   }
@@ -141,11 +177,18 @@ export class MemoryConnection implements Connection {
     if (other) {
       if (batch[0]?.item === 'greeting') other.#open();
       other.#receive(frames);
-      if (batch.at(-1)?.item === 'end') other.#peerClosed();
+      const last = batch.at(-1)?.item;
+      if (last === 'end') other.#peerClosed();
+      if (last === 'reset') other.lose({ why: 'ECONNRESET' });
     }
     for (const { body } of frames) body.fill(POISON);
-    if (frames.length > 0 && this.#queue.length === 0 && !this.#ended) this.#handler?.onDrain?.(this);
+    if (frames.length > 0 && this.#queue.length === 0 && !this.#ended)
+      this.#clock.soon(() => this.#drained());
     this.#arm();
+  }
+
+  #drained(): void {
+    if (this.#queue.length === 0 && !this.#ended) this.#handler?.onDrain?.(this);
   }
 
   /** A coded error of the handler ends the connection, as it does over a socket. */
@@ -158,7 +201,12 @@ export class MemoryConnection implements Connection {
 
   #receive(frames: readonly Frame[]): void {
     this.#guard(() => {
-      for (const frame of frames) if (!this.#ended) this.#handler?.onFrame(this, frame);
+      for (const frame of frames) {
+        if (this.#ended) return;
+        const { observer } = this.#links;
+        if (this.#other) observer.delivered?.(this.#other.link, frame);
+        this.#handler?.onFrame(this, frame);
+      }
       if (frames.length > 0 && !this.#ended) this.#handler?.onBatchEnd?.(this);
     });
   }
@@ -181,6 +229,6 @@ export class MemoryConnection implements Connection {
   #end(reason: CodedError): void {
     this.#ended = true;
     const tell = () => (this.#handler ? this.#handler.onClose(this, reason) : this.#onRefused(reason));
-    this.#links.clock.after(0, tell, { keepAlive: true });
+    this.#clock.after(0, tell, { keepAlive: true });
   }
 }

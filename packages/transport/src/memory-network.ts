@@ -6,22 +6,20 @@
  * connects as `local`, and a listener's name is its address. Links can be cut (connections break), held (nothing is
  * lost, nothing arrives) and delayed; an endpoint can be killed.
  */
-import { assert, deadline, Deferred, type Clock } from '@rokka/kernel';
-import {
-  FRAME_BODY_BYTES_MAX,
-  type Connection,
-  type ConnectionHandler,
-  type Listener,
-  type Network,
-} from './connection.ts';
+import { deadline, Deferred, type Clock } from '@rokka/kernel';
+import type { Connection, ConnectionHandler, Listener, Network } from './connection.ts';
 import { transportErrors } from './errors.ts';
-import { FRAME_HEADER_BYTES } from './frame.ts';
-import { MemoryConnection, type Link, type MemoryLinks } from './memory-connection.ts';
+import { MemoryConnection, type Link, type MemoryLinks, type NetworkObserver } from './memory-connection.ts';
 
 type Accept = (connection: Connection) => ConnectionHandler;
 
-interface MemoryListener {
+interface Endpoint {
   readonly name: string;
+  /** Of the process: it may be slower than the network's, or stand still. */
+  readonly clock: Clock;
+}
+
+interface MemoryListener extends Endpoint {
   readonly accept: Accept;
 }
 
@@ -29,8 +27,9 @@ export interface MemoryNetworkOptions {
   clock: Clock;
   /** How long a frame is on its way; asked for each. Order within a connection is kept whatever it answers. Default 0. */
   delayMs?: (link: Link) => number;
-  /** As in unixNetwork; here it bounds what is on its way. Default 16 MiB. */
+  /** As in unixNetwork; here it bounds what is on its way, whatever one frame takes. Default 16 MiB. */
   sendLimitBytes?: number;
+  observer?: NetworkObserver;
 }
 
 const keyOf = (link: Link) => JSON.stringify([link.from, link.to]);
@@ -42,30 +41,31 @@ export class MemoryNetwork implements Network {
   readonly #connections = new Map<MemoryConnection, MemoryListener | undefined>();
   readonly #held = new Set<string>();
   readonly #cut = new Set<string>();
+  #made = 0;
 
   constructor(options: MemoryNetworkOptions) {
-    const { clock, delayMs = () => 0, sendLimitBytes = 16 * 1024 * 1024 } = options;
-    assert(
-      sendLimitBytes >= FRAME_BODY_BYTES_MAX + FRAME_HEADER_BYTES,
-      'sendLimitBytes holds no whole frame',
-    );
-    this.#links = { clock, sendLimitBytes, delayMs, isHeld: (link) => this.#held.has(keyOf(link)) };
+    const { clock, delayMs = () => 0, sendLimitBytes = 16 * 1024 * 1024, observer = {} } = options;
+    const isHeld = (link: Link) => this.#held.size > 0 && this.#held.has(keyOf(link));
+    this.#links = { clock, sendLimitBytes, delayMs, isHeld, observer };
   }
 
-  /** The network as the process `name` sees it. */
-  endpoint(name: string): Network {
+  /** The network as the process `name` sees it; `clock` is the process's own, where it has one. */
+  endpoint(name: string, options: { clock?: Clock } = {}): Network {
+    const endpoint = { name, clock: options.clock ?? this.#links.clock };
     return {
-      listen: async (address, accept) => this.#listen(name, address, accept),
-      connect: (address, handler, { timeoutMs }) => this.#connect({ name, address, timeoutMs }, handler),
+      listen: async (address, accept) => this.#listen(endpoint, address, accept),
+      connect: (address, handler, { timeoutMs }) =>
+        this.#connect({ ...endpoint, address, timeoutMs }, handler),
     };
   }
 
   async listen(address: string, accept: Accept): Promise<Listener> {
-    return this.#listen(address, address, accept);
+    return this.#listen({ name: address, clock: this.#links.clock }, address, accept);
   }
 
   connect(address: string, handler: ConnectionHandler, options: { timeoutMs: number }): Promise<Connection> {
-    return this.#connect({ name: 'local', address, timeoutMs: options.timeoutMs }, handler);
+    const { clock } = this.#links;
+    return this.#connect({ name: 'local', clock, address, timeoutMs: options.timeoutMs }, handler);
   }
 
   /** Breaks every connection between two names, both ways, and refuses new ones until `heal`. */
@@ -79,9 +79,24 @@ export class MemoryNetwork implements Network {
     }
   }
 
+  /** Breaks every connection between two names, both ways: what was on its way is lost. New ones may be made at once. */
+  reset(a: string, b: string): void {
+    for (const link of [
+      { from: a, to: b },
+      { from: b, to: a },
+    ])
+      for (const connection of this.#between(link)) connection.lose({ why: 'ECONNRESET' });
+  }
+
   /** Frames from one name to another stay on their way until `heal`; nobody is told. */
   hold(from: string, to: string): void {
     this.#held.add(keyOf({ from, to }));
+  }
+
+  /** Undoes `hold`. */
+  release(from: string, to: string): void {
+    this.#held.delete(keyOf({ from, to }));
+    for (const connection of this.#between({ from, to })) connection.resume();
   }
 
   /** Undoes `cut` and `hold` between two names. */
@@ -96,21 +111,28 @@ export class MemoryNetwork implements Network {
     }
   }
 
-  /** The process `name` is killed: its handlers are not called again, the other sides see their connections break. */
-  kill(name: string): void {
+  /**
+   * The process `name` is killed: its handlers are not called again, the other sides see their connections break. What it
+   * had sent is lost, unless `sentArrives`: then the other sides learn of its end behind it.
+   */
+  kill(name: string, options: { sentArrives?: boolean } = {}): void {
     for (const [address, listener] of this.#listeners) {
       if (listener.name === name) this.#listeners.delete(address);
     }
     for (const connection of this.#connections.keys()) {
-      if (connection.link.from === name) this.#forget(connection, { why: 'ECONNRESET', silent: true });
-      else if (connection.link.to === name) this.#forget(connection, { why: 'ECONNRESET' });
+      const { from, to } = connection.link;
+      if (options.sentArrives) {
+        if (from === name) connection.vanish();
+        if (to === name) connection.abandon();
+      } else if (from === name) this.#forget(connection, { why: 'ECONNRESET', silent: true });
+      else if (to === name) this.#forget(connection, { why: 'ECONNRESET' });
     }
   }
 
-  async #listen(name: string, address: string, accept: Accept): Promise<Listener> {
+  async #listen(endpoint: Endpoint, address: string, accept: Accept): Promise<Listener> {
     if (this.#listeners.has(address))
       throw transportErrors.TRANSPORT_ADDRESS_USED([address, 'another process listens there']);
-    const listener: MemoryListener = { name, accept };
+    const listener: MemoryListener = { ...endpoint, accept };
     this.#listeners.set(address, listener);
     return {
       address,
@@ -122,11 +144,10 @@ export class MemoryNetwork implements Network {
   }
 
   async #connect(
-    from: { name: string; address: string; timeoutMs: number },
+    from: Endpoint & { address: string; timeoutMs: number },
     handler: ConnectionHandler,
   ): Promise<Connection> {
-    const { name, address, timeoutMs } = from;
-    const { clock } = this.#links;
+    const { name, clock, address, timeoutMs } = from;
     const opened = new Deferred<Connection>();
     const refuse = (why: string) => opened.reject(transportErrors.TRANSPORT_UNREACHABLE([address, why]));
     let near: MemoryConnection | undefined;
@@ -139,8 +160,9 @@ export class MemoryNetwork implements Network {
       if (late || this.#links.isHeld(link)) return;
       near = new MemoryConnection({
         peer: address,
-        link,
+        link: { ...link, connection: ++this.#made },
         links: this.#links,
+        clock,
         onOpen: (connection) => {
           opened.resolve(connection);
           return handler;
@@ -150,7 +172,7 @@ export class MemoryNetwork implements Network {
       this.#accept(near, listener);
     };
     const to = this.#listeners.get(address)?.name ?? address;
-    clock.after(this.#links.delayMs({ from: name, to }), arrive, { keepAlive: true });
+    this.#links.clock.after(this.#links.delayMs({ from: name, to }), arrive, { keepAlive: true });
     try {
       return await deadline(opened.promise, { what: `connecting to ${address}`, ms: timeoutMs, clock });
     } catch (error) {
@@ -163,8 +185,9 @@ export class MemoryNetwork implements Network {
   #accept(near: MemoryConnection, listener: MemoryListener): void {
     const far = new MemoryConnection({
       peer: near.peer,
-      link: { from: near.link.to, to: near.link.from },
+      link: { from: near.link.to, to: near.link.from, connection: near.link.connection },
       links: this.#links,
+      clock: listener.clock,
       onOpen: listener.accept,
       onRefused: () => {},
     });

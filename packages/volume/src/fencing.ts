@@ -6,7 +6,7 @@
  * other way round, a segment lost later would be taken for one that never was, and come back empty: amnesia (aurora.md
  * trap 13).
  */
-import { isCoded, must, type Clock, type CodedError } from '@rokka/kernel';
+import { isCoded, must, mutant, type Clock, type CodedError } from '@rokka/kernel';
 import type { TruncationRange } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
@@ -52,7 +52,8 @@ export async function fenceSegment(
   } catch (error) {
     if (!isCoded(error, 'STORAGE_NO_SEGMENT')) throw error;
     // A node that is not on the list has had its segment: an empty one in its place would be a lie.
-    if (!isMissing()) throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg], { cause: error });
+    if (!isMissing() && !mutant('amnesia-accepted'))
+      throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg], { cause: error });
     await group.createOn(link, volumeEpoch);
   }
   await state.madeMissing(group.pg, link.node);

@@ -9,3 +9,4 @@ export type { FleetNode } from './healer.ts';
 export { Volume, type VolumeOptions } from './volume.ts';
 export type { VolumeStatus } from './volume-status.ts';
 export { volumeErrors } from './errors.ts';
+export type { GroupRecord, VolumeRecord } from './volume-record.ts';

@@ -7,7 +7,7 @@
  * - A page touched since `beginRound` never leaves: the operation at hand builds on it.
  * - A page enters cold. A scan's pages, each used once, push each other out; pages used again and again stay.
  */
-import { assert, must, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
+import { assert, must, mutant, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
 import type { Ticket } from './page-store.ts';
 
 const SLAB_BYTES = 1024 * 1024;
@@ -130,7 +130,7 @@ export class PageFrames {
       const frame = this.#hand;
       this.#hand = frame + 1 === made ? 0 : frame + 1;
       if (this.#pageIn[frame] === NO_PAGE || this.#roundOf[frame] === this.#round) continue;
-      if (this.#ticketOf[frame] > durable) continue;
+      if (this.#ticketOf[frame] > durable && !mutant('evict-before-durable')) continue;
       const heat = this.#heat[frame];
       if (heat === 0) return frame;
       this.#heat[frame] = heat === AWAITED ? 0 : heat - 1;

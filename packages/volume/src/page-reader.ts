@@ -23,6 +23,7 @@ import {
 import { ReadPoints } from '@rokka/quorum';
 import { decodeReadAnswer, encodeRead, MESSAGE, type ReadAnswer } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
+import { saysTakenOver } from './fencing.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
 import type { Roster } from './roster.ts';
@@ -42,6 +43,8 @@ export interface PageReaderOptions {
   sclOf(group: Group, node: NodeId): Lsn | undefined;
   /** Throws where the volume has failed. */
   demandAlive(): void;
+  /** A node says that another writer has the volume: whoever only reads learns it here, and not from a ship. */
+  onTakenOver(error: CodedError): void;
 }
 
 /** A member, by its place in the roster that the attempt began with. */
@@ -166,6 +169,7 @@ export class PageReader {
       return answer;
     } catch (error) {
       if (!isCoded(error)) throw error;
+      if (saysTakenOver(error)) this.#options.onTakenOver(error);
       roster.router.failed(place);
       return error;
     }

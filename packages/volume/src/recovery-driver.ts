@@ -111,7 +111,9 @@ class Driver {
         const key = `${group.pg}/${node}`;
         if (!link?.up || this.#busy.has(key) || clock.nowMs() < (this.#notBeforeMs.get(key) ?? 0)) continue;
         const repair = repairs.find(({ pg, member }) => pg === group.pg && member === node);
-        if (repair) {
+        // After a copy that failed, how far it came is asked first: one that is longer than a send buffer would else begin
+        // at the same place for ever.
+        if (repair && this.#clipped.has(key)) {
           const sources = repair.sources.map((source) => links.get(source as NodeId));
           const able = sources.filter((source) => source?.up === true);
           // Each time another one: a source may refuse what the next one gives.

@@ -181,6 +181,20 @@ test('a recovery asks damaged members again, for gossip may heal them', async ()
   await six.run(opening.opened, 3_000);
 });
 
+test('a recovery completes a member that lacks more than a send buffer takes', async () => {
+  // A ship of a few records fills the buffer, so that the fence behind it does not fit.
+  await using six = await SixNodes.start({ sendLimitBytes: 900 });
+  const writer = await filled(six);
+  for (const i of [2, 3]) for (const j of [0, 1, 4, 5]) six.network.cut(nodeId(i), nodeId(j));
+  for (const i of [2, 3]) six.hold(writer, i);
+  for (let i = 0; i < 10; i++) await six.run(writer.pages.commit(i, `more ${i}`.repeat(9)));
+  for (const i of [2, 3]) six.network.cut(writer.name, nodeId(i));
+  six.kill(writer);
+  for (const i of [4, 5]) six.crash(i);
+  const { volume } = await six.writer();
+  assert.equal(volume.durable, 20);
+});
+
 test('an opening does not wait for a node that takes everything and says nothing', async () => {
   await using six = await SixNodes.start();
   six.kill(await filled(six));

@@ -159,6 +159,16 @@ test('a paused writer wakes up fenced, and what it had in flight is never acknow
   assert.equal(await six.run(third.text(3, 6)), 'second');
 });
 
+test('a writer that is taken over while it idles learns it from its next read', async () => {
+  await using six = await SixNodes.start();
+  const first = await filled(six);
+  await six.pass(3_000);
+  await six.writer();
+  assert.deepEqual(first.failures, []);
+  await assert.rejects(six.run(first.volume.read(asPageNumber(1)), 1_000), { code: 'VOLUME_FENCED' });
+  assert.equal(first.failures.length, 1);
+});
+
 test('a writer that is taken over while it idles learns it from a node that comes back', async () => {
   await using six = await SixNodes.start();
   const first = await filled(six);

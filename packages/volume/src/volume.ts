@@ -9,7 +9,16 @@
  *   reached a write quorum are kept here and sent again.
  * - A volume that has failed stays failed: its owner must end, so that nothing goes on with writes that may be lost.
  */
-import { must, type Clock, type CodedError, type Epoch, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
+import {
+  must,
+  mutant,
+  type Clock,
+  type CodedError,
+  type Epoch,
+  isCoded,
+  type Lsn,
+  type NodeId,
+} from '@rokka/kernel';
 import type { PageNumber, PgIndex, Random, VolumeId } from '@rokka/kernel';
 import { LsnAllocator, ProgressTracker, settledMembership } from '@rokka/quorum';
 import type { HealingTimes, PlacedMember, VolumeStart } from '@rokka/quorum';
@@ -100,6 +109,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       volumeEpoch: state.record.volumeEpoch,
       linkTo: (group, node) => this.#upLink(group, node),
       sclOf: (group, node) => this.#sclOf(group, node),
+      onTakenOver: (error) => this.#takenOver(error),
       demandAlive: () => this.#demandAlive(),
     });
     this.#members = new Members({
@@ -169,7 +179,9 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#demandAlive();
     const group = must(this.#groups[this.#sealer.pgOf(page)], 'page is not mapped');
     const readPoint = this.#tracker.vdl;
-    const requiredScl = this.#tracker.lastLsnAtOrBelow(group.pg, readPoint);
+    const requiredScl = mutant('read-point-not-translated')
+      ? readPoint
+      : this.#tracker.lastLsnAtOrBelow(group.pg, readPoint);
     return this.#reader.read(group, { page, readPoint, requiredScl });
   }
 

@@ -2,13 +2,12 @@
  * Six real storage nodes and spares, a registry and writers in one process: memory disks that lose what was not synced, a memory
  * network that can be held and cut, and one virtual clock. Everything follows from the seed.
  */
-import { MemoryDisk, SeededRandom, VirtualClock, type CodedError } from '@rokka/kernel';
+import { MemoryDisk, ProcessClock, SeededRandom, VirtualClock, type CodedError } from '@rokka/kernel';
 import type { NodeId, VolumeId, Zone } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { StorageNode, type StoreTuning } from '@rokka/storage';
 import { MemoryNetwork } from '@rokka/transport';
 import { Volume, type VolumeOptions } from '../volume.ts';
-import { ProcessClock } from './process-clock.ts';
 
 export const VOLUME_ID = 'volume-1' as VolumeId;
 export const NODES = [0, 1, 2, 3, 4, 5] as const;

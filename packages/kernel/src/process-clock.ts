@@ -1,5 +1,5 @@
-/** The clock of one process among several on a common clock, so that a test can pause it or end it. */
-import type { Clock } from '@rokka/kernel';
+/** The clock of one process among several on a common clock, so that a test can pause the process or end it. */
+import type { Clock } from './clock.ts';
 
 export class ProcessClock implements Clock {
   readonly #clock: Clock;
@@ -45,18 +45,27 @@ export class ProcessClock implements Clock {
     });
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
   /** The process was killed: none of its timers fires any more. */
   end(): void {
     this.#ended = true;
+    this.#due = [];
   }
 
   pause(): void {
     this.#paused = true;
   }
 
-  /** What fell due meanwhile runs now, late and all at once, as after a SIGCONT. */
+  /** What fell due meanwhile runs now, late, one after the other in its order, as after a SIGCONT. */
   resume(): void {
     this.#paused = false;
-    for (const fire of this.#due.splice(0)) fire();
+    for (const fire of this.#due.splice(0)) this.#clock.soon(fire);
   }
 }

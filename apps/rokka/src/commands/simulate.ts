@@ -1,0 +1,104 @@
+/**
+ * `rokka simulate`: hunts for a schedule that loses or resurrects an acknowledged write, in a whole cluster on virtual time.
+ * Exit status 1 at the first seed that breaks an invariant; it says how to see that seed again. docs/simulator.md.
+ */
+import * as fs from 'node:fs';
+import { systemClock } from '@rokka/kernel';
+import type { HuntSummary, RunReport, Schedule } from '@rokka/simulator';
+import type { Arguments } from '../arguments.ts';
+import { Terminal } from '../terminal.ts';
+
+/** Where there is no terminal, a line for each seed would be too much. */
+const PROGRESS_MS = 2_000;
+
+export async function simulate(args: Arguments): Promise<number> {
+  const { seed, replay } = args.simulate;
+  if (replay !== undefined) return one(args, (JSON.parse(fs.readFileSync(replay, 'utf8')) as Kept).schedule);
+  if (seed !== undefined) {
+    const { generate } = await import('@rokka/simulator');
+    return one(args, generate(seed));
+  }
+  return many(args);
+}
+
+interface Kept {
+  schedule: Schedule;
+}
+
+async function many(args: Arguments): Promise<number> {
+  const { hunt } = await import('@rokka/simulator');
+  const terminal = new Terminal();
+  const { from, seeds, checkDeterminism } = args.simulate;
+  let shownMs = -Infinity;
+  const summary = await hunt({
+    from,
+    seeds,
+    checkDeterminism,
+    onProgress: (sofar) => {
+      const nowMs = systemClock.nowMs();
+      if (nowMs - shownMs < PROGRESS_MS) return;
+      shownMs = nowMs;
+      terminal.progress(`rokka: ${sofar.passed} of ${seeds} seeds passed, ${timesReal(sofar)} real time`);
+    },
+  });
+  terminal.line(describeSummary(summary));
+  const { broken } = summary;
+  if (!broken) return 0;
+  terminal.line(`rokka: seed ${broken.seed} broke ${broken.broken?.message}`);
+  terminal.line(`  rokka simulate --seed ${broken.seed} --trace          shows what happened`);
+  terminal.line(
+    `  rokka simulate --seed ${broken.seed} --shrink FILE    leaves the smallest schedule in FILE`,
+  );
+  return 1;
+}
+
+/** One schedule, with its trace or made small. */
+async function one(args: Arguments, schedule: Schedule): Promise<number> {
+  const { runSchedule, traceLine } = await import('@rokka/simulator');
+  const { trace, shrink } = args.simulate;
+  const terminal = new Terminal();
+  const report = await runSchedule(
+    schedule,
+    trace ? { onEvent: (atMs, event) => terminal.line(traceLine(atMs, event)) } : {},
+  );
+  terminal.line(describeReport(report));
+  if (report.broken && shrink !== undefined) await makeSmall(schedule, { report, file: shrink, terminal });
+  return report.broken ? 1 : 0;
+}
+
+async function makeSmall(
+  schedule: Schedule,
+  options: { report: RunReport; file: string; terminal: Terminal },
+): Promise<void> {
+  const { runSchedule, shrink } = await import('@rokka/simulator');
+  const { report, file, terminal } = options;
+  const smallest = await shrink(schedule, {
+    broken: async (candidate) => (await runSchedule(candidate)).broken?.invariant,
+    onProgress: (steps, runs) => terminal.progress(`rokka: ${steps} steps left after ${runs} runs`),
+  });
+  const kept = { note: report.broken?.message, invariant: report.broken?.invariant, schedule: smallest };
+  fs.writeFileSync(file, `${JSON.stringify(kept, undefined, 2)}\n`);
+  terminal.line(`rokka: ${smallest.steps.length} of ${schedule.steps.length} steps are left, in ${file}`);
+  terminal.line(`  rokka simulate --replay ${file} --trace`);
+}
+
+function describeReport(report: RunReport): string {
+  const { seed, hash, events, records, virtualMs, broken } = report;
+  const facts = `seed ${seed}: ${events} events, ${records} records, ${(virtualMs / 1000).toFixed(1)} s of virtual time, hash ${hash.toString(16)}`;
+  return broken ? `${facts}\nrokka: it broke ${broken.message}` : `${facts}; nothing broke`;
+}
+
+function describeSummary(summary: HuntSummary): string {
+  const { passed, events, records, virtualMs, realMs, faults, broken } = summary;
+  const kinds = [...faults].sort(([a], [b]) => (a < b ? -1 : 1)).map(([kind, count]) => `${kind} ${count}`);
+  return [
+    `histories   ${passed + (broken ? 1 : 0)}, ${passed} of them without a fault of ours`,
+    `events      ${events}, of ${records} records`,
+    `faults      ${kinds.join(', ')}`,
+    `time        ${(virtualMs / 1000).toFixed(0)} s of virtual time in ${(realMs / 1000).toFixed(1)} s, ${timesReal(summary)} real time`,
+  ].join('\n');
+}
+
+function timesReal({ virtualMs, realMs }: HuntSummary): string {
+  return `${(virtualMs / Math.max(1, realMs)).toFixed(0)} times`;
+}

@@ -1,0 +1,71 @@
+/**
+ * Which faults the protocol must survive at this instant. Pure.
+ *
+ * Two budgets, for they are two promises. Durability: a member may lose data for good only while those that never did are
+ * still a read quorum and a write quorum of every group; the first keeps what was acknowledged findable, the second lets
+ * the volume go on without a new member. Availability: any number may be away for a while; then nothing is expected to
+ * go on, and nothing may be lost either.
+ *
+ * A member that is rebuilt as a new one has nothing to do with what stood in its place: `rebuilt` gives its budget back.
+ */
+import type { NodeId } from '@rokka/kernel';
+import { satisfied, type QuorumFormulas } from '@rokka/quorum';
+
+export interface AtlasGroup {
+  readonly formulas: QuorumFormulas;
+  readonly members: readonly NodeId[];
+}
+
+/** What a set of members that are there is good for, in the worst of the groups. */
+export type Availability = 'writes' | 'recovery' | 'nothing';
+
+export class FaultAtlas {
+  readonly #groups: () => readonly AtlasGroup[];
+  readonly #lost = new Set<NodeId>();
+
+  /** @param groups as they are at the time of the question */
+  constructor(groups: () => readonly AtlasGroup[]) {
+    this.#groups = groups;
+  }
+
+  /** Members whose data is wrong or gone, for good. */
+  get lost(): ReadonlySet<NodeId> {
+    return this.#lost;
+  }
+
+  isLost(node: NodeId): boolean {
+    return this.#lost.has(node);
+  }
+
+  /** Whether the member may lose data now. One that has lost some may lose more. */
+  mayLose(node: NodeId): boolean {
+    if (this.#lost.has(node)) return true;
+    const groups = this.#groups();
+    // Before the first group nothing can be judged: what is lost then would count against groups that come later.
+    if (groups.length === 0) return false;
+    const isWhole = (member: string) => member !== node && !this.#lost.has(member as NodeId);
+    return groups.every(
+      ({ formulas }) => satisfied(formulas.read, isWhole) && satisfied(formulas.write, isWhole),
+    );
+  }
+
+  /** Takes the loss from the budget; answers false, and takes nothing, where it would be too much. */
+  lose(node: NodeId): boolean {
+    if (!this.mayLose(node)) return false;
+    this.#lost.add(node);
+    return true;
+  }
+
+  /** The member's place was taken by one that is complete. */
+  rebuilt(node: NodeId): void {
+    this.#lost.delete(node);
+  }
+
+  /** What can go on while only the members for which `isThere` answers true are there, and those that lost data count for nothing. */
+  availability(isThere: (node: NodeId) => boolean): Availability {
+    const counts = (member: string) => isThere(member as NodeId) && !this.#lost.has(member as NodeId);
+    const groups = this.#groups();
+    if (groups.every(({ formulas }) => satisfied(formulas.write, counts))) return 'writes';
+    return groups.every(({ formulas }) => satisfied(formulas.read, counts)) ? 'recovery' : 'nothing';
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Makes the schedule of a seed: a few lives of writers, each with work, background trouble, and an end that is likely to
+ * leave something behind. Pure: a schedule follows from its seed alone.
+ */
+import type { SeededRandom } from '@rokka/kernel';
+import { drawKnobs } from './knobs.ts';
+import { drawEnding, drawFault, drawFlip, drawTornOpening } from './plots.ts';
+import type { Schedule, Step } from './schedule.ts';
+import { between, scaled, stream, unit } from './seeds.ts';
+
+export function generate(seed: number): Schedule {
+  const knobs = drawKnobs(stream(seed, 'knobs'));
+  const work = stream(seed, 'work');
+  const faults = stream(seed, 'faults');
+  const lives = stream(seed, 'lives');
+  const steps: Step[] = [];
+  let atMs = 5;
+  for (let count = between(lives, 2, 4); count > 0; count--) {
+    steps.push(...drawTornOpening(lives, atMs));
+    const beginMs = atMs;
+    const lengthMs = Math.round(scaled(lives, 150, 3_000));
+    atMs += lengthMs;
+    steps.push(...drawWork(work, beginMs, lengthMs));
+    steps.push(...drawTrouble(faults, beginMs, lengthMs));
+    const ending = lives.chance(0.2) ? drawFlip(lives, atMs) : drawEnding(lives, atMs);
+    steps.push(...ending);
+    atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));
+  }
+  const ordered = steps.map((step) => ({ ...step, atMs: round(step.atMs) })).sort((a, b) => a.atMs - b.atMs);
+  return { version: 1, seed, knobs, steps: ordered, endMs: round(atMs + 50) };
+}
+
+/** Bursts of operations, at a pace that changes from life to life. */
+function drawWork(random: SeededRandom, beginMs: number, lengthMs: number): Step[] {
+  const pauseMs = scaled(random, 4, 150);
+  const most = between(random, 1, 8);
+  const steps: Step[] = [];
+  for (let at = 0; at < lengthMs; at += pauseMs * 2 * unit(random)) {
+    const salt = random.below(2 ** 31);
+    steps.push({ atMs: round(beginMs + at), kind: 'work', operations: between(random, 1, most), salt });
+  }
+  return steps;
+}
+
+function drawTrouble(random: SeededRandom, beginMs: number, lengthMs: number): Step[] {
+  if (random.chance(0.1)) return [];
+  const pauseMs = scaled(random, 20, 800);
+  const steps: Step[] = [];
+  for (let at = pauseMs * unit(random); at < lengthMs; at += pauseMs * 2 * unit(random))
+    steps.push(drawFault(random, round(beginMs + at)));
+  return steps;
+}
+
+/** Between events, not at whole milliseconds only; short enough to read. */
+export function round(ms: number): number {
+  return Math.round(ms * 100) / 100;
+}

@@ -1,0 +1,46 @@
+/** A thread of `hunt`: runs the seeds that it is given, one after the other. */
+import { parentPort } from 'node:worker_threads';
+import { must, withMutants } from '@rokka/kernel';
+import { generate } from './generate.ts';
+import { runSchedule } from './run.ts';
+
+export interface HuntTask {
+  seed: number;
+  checkDeterminism: boolean;
+  mutants: readonly string[];
+}
+
+/** What a seed came to, as it crosses from thread to thread. */
+export interface SeedReport {
+  seed: number;
+  broken: { readonly invariant: string; readonly message: string } | undefined;
+  hash: number;
+  events: number;
+  records: number;
+  virtualMs: number;
+  faults: [string, number][];
+}
+
+async function runSeed(task: HuntTask): Promise<SeedReport> {
+  const once = () => withMutants(task.mutants, () => runSchedule(generate(task.seed)));
+  const { seed, broken, hash, events, records, virtualMs, faults } = await once();
+  const report: SeedReport = {
+    seed,
+    broken: broken && { invariant: broken.invariant, message: broken.message },
+    hash,
+    events,
+    records,
+    virtualMs,
+    faults: [...faults],
+  };
+  if (!task.checkDeterminism || broken) return report;
+  const again = await once();
+  if (again.hash !== hash)
+    report.broken = { invariant: 'determinism', message: `two runs gave ${hash} and ${again.hash}` };
+  return report;
+}
+
+// Coded errors are made by the thousand here, and whoever looks for a reason replays the seed with its trace.
+Error.stackTraceLimit = 0;
+const port = must(parentPort, 'a worker thread');
+port.on('message', (task: HuntTask) => void runSeed(task).then((report) => port.postMessage(report)));

@@ -1,0 +1,55 @@
+/**
+ * What differs from cluster to cluster: sizes, intervals, limits. Small values bring boundaries close, so that a few seconds
+ * meet what takes weeks in life; each seed draws its own.
+ */
+import type { SeededRandom } from '@rokka/kernel';
+import type { StoreTuning } from '@rokka/storage';
+import { between, scaled } from './seeds.ts';
+
+export interface Knobs {
+  readonly groups: number;
+  readonly pagesPerGroup: number;
+  readonly allFull: boolean;
+  /** Records above the VDL that a writer may allocate, and that its successor annuls. */
+  readonly allocationLimit: number;
+  readonly outstandingBytesMax: number;
+  readonly sendLimitBytes: number;
+  readonly cacheFrames: number;
+  readonly clients: number;
+  readonly gossipIntervalMs: number;
+  readonly latencyMs: readonly [number, number];
+  readonly lateOnceIn: number;
+  readonly lateMs: number;
+  readonly registryMs: number;
+  readonly sectorBytes: number;
+  readonly tuning: StoreTuning;
+}
+
+export function drawKnobs(random: SeededRandom): Knobs {
+  const least = scaled(random, 0.05, 2);
+  const logFileBytes = random.pick([16, 32, 64, 128]) * 1024;
+  return {
+    groups: between(random, 1, 3),
+    pagesPerGroup: between(random, 6, 16),
+    allFull: random.chance(0.25),
+    allocationLimit: Math.round(scaled(random, 24, 2_000)),
+    outstandingBytesMax: Math.round(scaled(random, 4 * 1024, 256 * 1024)),
+    sendLimitBytes: Math.round(scaled(random, 2 * 1024, 1024 * 1024)),
+    cacheFrames: between(random, 8, 40),
+    clients: between(random, 1, 4),
+    gossipIntervalMs: Math.round(scaled(random, 100, 1_500)),
+    latencyMs: [least, least * scaled(random, 1.1, 6)],
+    lateOnceIn: Math.round(scaled(random, 20, 2_000)),
+    lateMs: Math.round(scaled(random, 5, 800)),
+    registryMs: scaled(random, 0.1, 20),
+    sectorBytes: random.pick([512, 4096]),
+    tuning: {
+      logFileBytes,
+      logBatchBytes: random.pick([8, 16, 32]) * 1024,
+      segmentLogBytes: random.pick([4, 16, 64]) * 1024,
+      pageRecords: random.pick([4, 32, 1_000]),
+      logBytes: logFileBytes * random.pick([1, 2, 4]),
+      scrubBytesPerSecond: random.pick([0, 4 * 1024, 64 * 1024]),
+    },
+  };
+}

@@ -1,0 +1,160 @@
+/**
+ * What the volume is, reconstructed from what writers made and what recoveries decided: the model that the oracles compare
+ * with. Kept as dumb as it can be.
+ *
+ * A branch is the log as one writer sees it: the records that its recovery kept, found by following the volume chain down
+ * from the recovered VDL, and its own above them.
+ */
+import { must, PAGE_SIZE, type Epoch, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
+import { applyRecord, formulasOf, type QuorumFormulas, type TruncationRange } from '@rokka/quorum';
+import type { GroupRecord, VolumeRecord } from '@rokka/volume';
+import { demand } from '../broken-invariant.ts';
+import type { Listeners } from '../event-log.ts';
+import type { SeenRecord } from '../events.ts';
+
+export class Branch {
+  readonly epoch: Epoch;
+  /** Where the writer began: its recovery's VDL. */
+  readonly vdl: Lsn;
+  readonly #lsns: Lsn[] = [];
+  readonly #byPg = new Map<PgIndex, Lsn[]>();
+  readonly #byPage = new Map<PageNumber, SeenRecord[]>();
+  readonly #members = new Set<Lsn>();
+  /** The page as of an LSN, the latest that was asked for; reads mostly go forward. */
+  readonly #pages = new Map<PageNumber, { lsn: Lsn; through: number; content: Uint8Array }>();
+
+  constructor(epoch: Epoch, kept: readonly SeenRecord[]) {
+    this.epoch = epoch;
+    this.vdl = (kept.at(-1)?.lsn ?? 0) as Lsn;
+    for (const record of kept) this.add(record);
+  }
+
+  get last(): Lsn {
+    return (this.#lsns.at(-1) ?? 0) as Lsn;
+  }
+
+  add(record: SeenRecord): void {
+    this.#lsns.push(record.lsn);
+    this.#members.add(record.lsn);
+    pushTo(this.#byPg, record.pg, record.lsn);
+    pushTo(this.#byPage, record.page, record);
+  }
+
+  has(lsn: Lsn): boolean {
+    return lsn === 0 || this.#members.has(lsn);
+  }
+
+  /** The group's last record at or below `lsn`; 0 where there is none. */
+  lastOf(pg: PgIndex, lsn: Lsn): Lsn {
+    const lsns = this.#byPg.get(pg) ?? [];
+    let low = 0;
+    for (let high = lsns.length; low < high;) {
+      const middle = (low + high) >> 1;
+      if (lsns[middle] <= lsn) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? (0 as Lsn) : lsns[low - 1];
+  }
+
+  /** The page as of `readPoint`, and the LSN of its last record; no content for a page never written. A view. */
+  page(page: PageNumber, readPoint: Lsn): { lsn: Lsn; content: Uint8Array | undefined } {
+    const records = this.#byPage.get(page) ?? [];
+    let known = this.#pages.get(page);
+    if (!known || known.lsn > readPoint) {
+      known = { lsn: 0 as Lsn, through: 0, content: new Uint8Array(PAGE_SIZE) };
+      this.#pages.set(page, known);
+    }
+    for (; known.through < records.length; known.through++) {
+      const record = must(records[known.through]);
+      if (record.lsn > readPoint) break;
+      applyRecord(record.bytes, known.content);
+      known.lsn = record.lsn;
+    }
+    return { lsn: known.lsn, content: known.lsn === 0 ? undefined : known.content };
+  }
+}
+
+export class History {
+  /** Every record that any writer ever made. */
+  readonly records = new Map<Lsn, SeenRecord>();
+  readonly branches = new Map<Epoch, Branch>();
+  /** What the registry says of the volume. */
+  volume: VolumeRecord | undefined;
+  /** By membership: making them checks every overlap. */
+  readonly #formulas = new Map<string, QuorumFormulas>();
+  /** What was in force before the last change of each group's members. */
+  readonly #before = new Map<PgIndex, QuorumFormulas>();
+
+  readonly listeners: Listeners = {
+    appended: ({ records }) => this.#appended(records),
+    registry: ({ record }) => this.#registry(record),
+  };
+
+  get ranges(): readonly TruncationRange[] {
+    return this.volume?.truncationRanges ?? [];
+  }
+
+  /** The quorum formulas that are in force in a group. */
+  formulasOf(group: GroupRecord): QuorumFormulas {
+    const key = JSON.stringify(group.membership.slots);
+    let formulas = this.#formulas.get(key);
+    if (!formulas) this.#formulas.set(key, (formulas = formulasOf(group.membership)));
+    return formulas;
+  }
+
+  /**
+   * What a writer may count by: the formulas in force, and those before them, for the registry knows of a change before its
+   * writer does.
+   */
+  countedBy(group: GroupRecord): QuorumFormulas[] {
+    const before = this.#before.get(group.pg);
+    return before ? [this.formulasOf(group), before] : [this.formulasOf(group)];
+  }
+
+  branch(epoch: Epoch): Branch {
+    let branch = this.branches.get(epoch);
+    // The first writer finds an empty volume and decides nothing.
+    if (!branch) this.branches.set(epoch, (branch = new Branch(epoch, [])));
+    return branch;
+  }
+
+  #appended(records: readonly SeenRecord[]): void {
+    for (const record of records) {
+      const twin = this.records.get(record.lsn);
+      demand(twin === undefined, 'I14', () => `LSN ${record.lsn} was given to two records`);
+      this.records.set(record.lsn, record);
+      this.branch(record.volumeEpoch).add(record);
+    }
+  }
+
+  #registry(record: VolumeRecord): void {
+    const known = this.ranges.length;
+    for (const group of this.volume?.groups ?? []) {
+      const next = record.groups[group.pg];
+      if (next && next.membership.epoch > group.membership.epoch)
+        this.#before.set(group.pg, this.formulasOf(group));
+    }
+    this.volume = record;
+    for (const range of record.truncationRanges.slice(known)) {
+      const kept = this.#chainDown(range.after);
+      this.branches.set(range.volumeEpoch, new Branch(range.volumeEpoch, kept));
+    }
+  }
+
+  #chainDown(from: Lsn): SeenRecord[] {
+    const kept: SeenRecord[] = [];
+    for (let lsn = from; lsn > 0;) {
+      const record = this.records.get(lsn);
+      demand(record !== undefined, 'I4', () => `a recovery stands on LSN ${lsn}, which no writer made`);
+      kept.push(record);
+      lsn = record.previousVolumeLsn;
+    }
+    return kept.reverse();
+  }
+}
+
+function pushTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+}

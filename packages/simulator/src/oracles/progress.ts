@@ -1,0 +1,112 @@
+/**
+ * I6 PGCL truth and monotony, I14 back-pressure: a writer says that something is durable only when a write quorum of every
+ * group has said so at the writer's own epoch, never takes it back, and never runs further ahead than the next recovery
+ * allows for. An opening counts as such a statement: what it kept must be on a write quorum before it serves (trap 3).
+ */
+import type { Epoch, Lsn, NodeId, PgIndex } from '@rokka/kernel';
+import { allMembers, satisfied } from '@rokka/quorum';
+import { demand } from '../broken-invariant.ts';
+import type { Listeners } from '../event-log.ts';
+import type { EventOf } from '../events.ts';
+import type { History } from './history.ts';
+
+interface Report {
+  epoch: Epoch;
+  scl: Lsn;
+}
+
+export class ProgressOracle {
+  readonly #history: History;
+  /** What each member said last, by group. */
+  readonly #reports = new Map<PgIndex, Map<NodeId, Report>>();
+  readonly #announced = new Map<Epoch, Lsn>();
+  readonly #appendedFirst = new Map<Epoch, Lsn>();
+
+  constructor(history: History) {
+    this.#history = history;
+  }
+
+  readonly listeners: Listeners = {
+    ack: ({ pg, node, epoch, scl }) => this.#report(pg, node, epoch, scl),
+    state: ({ of, node, state }) => {
+      if (of === 'fence' && !state.damaged) this.#report(state.pg, node, state.volumeEpoch, state.scl);
+    },
+    announced: (event) => this.#announce(event),
+    opened: ({ epoch, vdl }) => this.#demandQuorum(epoch, vdl, 'opened'),
+    acked: ({ epoch, lsn }) => this.#demandQuorum(epoch, lsn, 'acknowledged'),
+    appended: (event) => this.#appended(event),
+  };
+
+  #report(pg: PgIndex, node: NodeId, epoch: Epoch, scl: Lsn): void {
+    let group = this.#reports.get(pg);
+    if (!group) this.#reports.set(pg, (group = new Map()));
+    const report = group.get(node);
+    if (!report) group.set(node, { epoch, scl });
+    else if (epoch === report.epoch) report.scl = scl > report.scl ? scl : report.scl;
+    else if (epoch > report.epoch) Object.assign(report, { epoch, scl });
+  }
+
+  #announce({ epoch, vdl, pg, pgmrpl, logFloor }: EventOf<'announced'>): void {
+    const before = this.#announced.get(epoch) ?? (0 as Lsn);
+    demand(vdl >= before, 'I6', () => `the VDL of epoch ${epoch} fell from ${before} to ${vdl}`);
+    demand(pgmrpl <= vdl && logFloor <= vdl, 'I13', () => {
+      return `epoch ${epoch}, group ${pg}: PGMRPL ${pgmrpl}, log floor ${logFloor}, VDL ${vdl}`;
+    });
+    if (vdl === before) return;
+    this.#announced.set(epoch, vdl);
+    this.#demandQuorum(epoch, vdl, 'announced');
+  }
+
+  #demandQuorum(epoch: Epoch, vdl: Lsn, what: string): void {
+    const branch = this.#history.branch(epoch);
+    demand(branch.has(vdl), 'I6', () => `epoch ${epoch} ${what} ${vdl}, which is not in its log`);
+    demand(
+      vdl === 0 || this.#history.records.get(vdl)?.cpl === true,
+      'I3',
+      () => `${vdl} was ${what}, and is no CPL`,
+    );
+    for (const group of this.#history.volume?.groups ?? []) {
+      const { pg } = group;
+      const needed = branch.lastOf(pg, vdl);
+      if (needed === 0) continue;
+      const has = (node: string) => {
+        const report = this.#reports.get(pg)?.get(node as NodeId);
+        // One that a newer writer has fenced since may have said it before.
+        return report !== undefined && report.epoch >= epoch && report.scl >= needed;
+      };
+      const rules = this.#history.countedBy(group);
+      const isHeld = rules.some(({ write }) => satisfied(write, has));
+      demand(isHeld, 'I6', () => {
+        const holders = allMembers(group.membership)
+          .filter(({ node }) => has(node))
+          .map(({ node }) => node);
+        return `epoch ${epoch} ${what} ${vdl}, but ${needed} of group ${pg} is only on ${holders.join(' ') || 'nobody'}`;
+      });
+    }
+  }
+
+  #appended({ records, vdl }: EventOf<'appended'>): void {
+    const first = records[0];
+    const last = records.at(-1);
+    if (!first || !last) return;
+    const epoch = first.volumeEpoch;
+    if (!this.#appendedFirst.has(epoch)) this.#appendedFirst.set(epoch, first.lsn);
+    const limit = this.#history.volume?.lsnAllocationLimitMax ?? Infinity;
+    for (const range of this.#history.ranges) {
+      if (range.volumeEpoch === epoch)
+        demand(
+          first.lsn > range.through,
+          'I14',
+          () => `epoch ${epoch} gave out ${first.lsn}, inside its own range`,
+        );
+      if (range.volumeEpoch > epoch)
+        demand(last.lsn <= range.through, 'I14', () => {
+          return `epoch ${epoch} gave out ${last.lsn}, beyond the range of epoch ${range.volumeEpoch}, which ends at ${range.through}`;
+        });
+    }
+    const durable = Math.max((this.#appendedFirst.get(epoch) ?? first.lsn) - 1, vdl);
+    demand(last.lsn <= durable + limit, 'I14', () => {
+      return `epoch ${epoch} gave out ${last.lsn}, more than ${limit} above ${durable}`;
+    });
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * I4 single history, I5 SCL truth, I8 epoch order, I2 no resurrection: what nodes say of their segments.
+ *
+ * - Every record that a node gets or gives is the one that its writer made.
+ * - A node that claims an SCL was given every record of the chain up to it, and has not gone back behind an earlier claim,
+ *   crash or no crash, except by a truncation that it has heard of.
+ * - The epochs that it states never fall.
+ * - Once it knows a range, it neither claims nor gives what lies in it.
+ *
+ * A segment that says it is damaged claims nothing; a promise made before binds it again when it says that it is whole.
+ */
+import { must, type Epoch, type Lsn, type NodeId, type PgIndex } from '@rokka/kernel';
+import { Truncation, type TruncationRange } from '@rokka/quorum';
+import { demand } from '../broken-invariant.ts';
+import type { Listeners } from '../event-log.ts';
+import type { SeenRecord } from '../events.ts';
+import type { History } from './history.ts';
+
+interface Seen {
+  readonly node: NodeId;
+  readonly pg: PgIndex;
+  /** Everything that ever reached it. */
+  readonly delivered: Set<Lsn>;
+  /** LSNs whose whole chain is known to have reached it. */
+  readonly complete: Set<Lsn>;
+  claimed: Lsn;
+  volumeEpoch: Epoch;
+  membershipEpoch: Epoch;
+  /** The ranges that it has told. */
+  truncation: Truncation;
+}
+
+export class SegmentOracle {
+  readonly #history: History;
+  readonly #segments = new Map<string, Seen>();
+
+  constructor(history: History) {
+    this.#history = history;
+  }
+
+  readonly listeners: Listeners = {
+    delivered: (event) => {
+      for (const record of event.records) this.#demandSame(record, `${event.from} sent ${event.node}`);
+      this.#delivered(this.#segment(event.node, event.pg), event.records);
+    },
+    gave: (event) => this.#gave(this.#segment(event.node, event.pg), event.records),
+    ack: (event) => {
+      const segment = this.#segment(event.node, event.pg);
+      this.#epochs(segment, { volumeEpoch: event.epoch, membershipEpoch: event.membershipEpoch });
+      this.#claim(segment, event.scl, event.epoch);
+    },
+    state: ({ node, of, state }) => {
+      const segment = this.#segment(node, state.pg);
+      // What a peer is told of epochs and ranges need not be on the disk yet; it only helps the peer to catch up.
+      if (of === 'fence') {
+        this.#epochs(segment, state);
+        segment.truncation = segment.truncation.with(state.ranges);
+      }
+      if (!state.damaged) this.#claim(segment, state.scl, state.volumeEpoch);
+    },
+    fate: ({ who, what }) => {
+      if (what === 'replaced') this.#forget(who);
+    },
+  };
+
+  #segment(node: NodeId, pg: PgIndex): Seen {
+    const key = `${node}/${pg}`;
+    let segment = this.#segments.get(key);
+    if (!segment) {
+      const zero = 0 as Lsn & Epoch;
+      segment = {
+        node,
+        pg,
+        delivered: new Set(),
+        complete: new Set([zero]),
+        claimed: zero,
+        volumeEpoch: zero,
+        membershipEpoch: zero,
+        truncation: Truncation.none,
+      };
+      this.#segments.set(key, segment);
+    }
+    return segment;
+  }
+
+  #demandSame(record: SeenRecord, what: string): void {
+    const made = this.#history.records.get(record.lsn);
+    demand(made !== undefined, 'I4', () => `${what} LSN ${record.lsn}, which no writer made`);
+    demand(
+      made.checksum === record.checksum,
+      'I4',
+      () => `${what} another record ${record.lsn} than was made`,
+    );
+  }
+
+  #delivered(segment: Seen, records: readonly SeenRecord[]): void {
+    for (const { lsn } of records) segment.delivered.add(lsn);
+  }
+
+  #gave(segment: Seen, records: readonly SeenRecord[]): void {
+    for (const record of records) {
+      this.#demandSame(record, `${segment.node} gave`);
+      const { lsn, pg } = record;
+      demand(pg === segment.pg, 'I4', () => `${segment.node} gave ${lsn} of group ${pg} for ${segment.pg}`);
+      demand(!segment.truncation.covers(lsn), 'I2', () => {
+        return `${segment.node} gave ${lsn} to a peer, and knows the range that annuls it`;
+      });
+    }
+  }
+
+  #epochs(segment: Seen, given: { volumeEpoch: Epoch; membershipEpoch: Epoch }): void {
+    const { node, pg } = segment;
+    for (const name of ['volumeEpoch', 'membershipEpoch'] as const) {
+      demand(
+        given[name] >= segment[name],
+        'I8',
+        () => `${node}, group ${pg}: ${name} fell from ${segment[name]} to ${given[name]}`,
+      );
+      segment[name] = given[name];
+    }
+  }
+
+  #claim(segment: Seen, scl: Lsn, epoch: Epoch): void {
+    const { node, pg } = segment;
+    if (scl === segment.claimed) return;
+    this.#demandChain(segment, scl);
+    demand(!segment.truncation.covers(scl), 'I2', () => {
+      return `${node}, group ${pg} counts ${scl} and knows the range that annuls it`;
+    });
+    if (scl < segment.claimed) this.#demandTruncated(segment, scl, epoch);
+    segment.claimed = scl;
+  }
+
+  #demandChain(segment: Seen, scl: Lsn): void {
+    const { node, pg, delivered, complete } = segment;
+    const walked: Lsn[] = [];
+    for (let lsn = scl; !complete.has(lsn);) {
+      const record = this.#history.records.get(lsn);
+      demand(
+        record?.pg === pg,
+        'I5',
+        () => `${node} claims SCL ${scl} in group ${pg}, which has no record ${lsn}`,
+      );
+      demand(
+        delivered.has(lsn),
+        'I5',
+        () => `${node} claims SCL ${scl} in group ${pg}, and never got ${lsn}`,
+      );
+      walked.push(lsn);
+      lsn = must(record).previousPgLsn;
+    }
+    for (const lsn of walked) complete.add(lsn);
+  }
+
+  /** The claim fell: a range of its epoch or below must have annulled the old one, and only what it annulled may be missing. */
+  #demandTruncated(segment: Seen, scl: Lsn, epoch: Epoch): void {
+    const { node, pg, claimed } = segment;
+    const known: readonly TruncationRange[] = this.#history.ranges.filter(
+      (range) => range.volumeEpoch <= epoch,
+    );
+    const range = known.findLast(({ after, through }) => claimed > after && claimed <= through);
+    demand(
+      range !== undefined,
+      'I5',
+      () => `${node}, group ${pg} had claimed ${claimed}, now it claims ${scl}`,
+    );
+    const kept = this.#history.branch(range.volumeEpoch).lastOf(pg, claimed);
+    demand(
+      scl >= kept,
+      'I5',
+      () =>
+        `${node}, group ${pg} had ${claimed}; the range of epoch ${range.volumeEpoch} leaves it ${kept}, it claims ${scl}`,
+    );
+  }
+
+  /** A new member under a new name has nothing to do with what stood here. */
+  #forget(node: string): void {
+    for (const key of this.#segments.keys()) if (key.startsWith(`${node}/`)) this.#segments.delete(key);
+  }
+}

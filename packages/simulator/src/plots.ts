@@ -1,0 +1,143 @@
+/** The trouble that schedules are made of: single faults, and endings of a writer's life. */
+import type { SeededRandom } from '@rokka/kernel';
+import type { Party, Step } from './schedule.ts';
+import { between, scaled } from './seeds.ts';
+
+const NODES = [0, 1, 2, 3, 4, 5];
+const TEARS = ['all', 'none', 'some', 'some', 'prefix'] as const;
+
+/** One fault of any kind, as likely as it is worth its time. */
+export function drawFault(random: SeededRandom, atMs: number): Step {
+  const node = random.below(6);
+  const salt = random.below(2 ** 31);
+  const forMs = Math.round(scaled(random, 2, 1_500));
+  const tear = random.pick(TEARS);
+  const draw = random.below(100);
+  if (draw < 14) return { atMs, kind: 'power-loss', node, tear, salt, forMs };
+  if (draw < 24)
+    return { atMs, kind: 'power-loss-within', node, tear, salt, forMs, operations: random.below(12) };
+  if (draw < 30) return { atMs, kind: 'kill-node', node, forMs };
+  if (draw < 34) return { atMs, kind: 'stop-node', node, forMs };
+  if (draw < 42) return { atMs, kind: 'pause', who: drawParty(random), forMs };
+  if (draw < 52) return { atMs, kind: 'hold', from: drawParty(random), to: drawParty(random), forMs };
+  if (draw < 60) {
+    const from = random.pick(['writer', 'nodes'] as const);
+    return { atMs, kind: 'isolate', nodes: drawNodes(random, between(random, 1, 4)), from, forMs };
+  }
+  if (draw < 68) return { atMs, kind: 'reset', a: drawParty(random), b: drawParty(random) };
+  if (draw < 75) {
+    const factor = between(random, 2, 60);
+    return { atMs, kind: 'slow-link', from: drawParty(random), to: drawParty(random), factor, forMs };
+  }
+  if (draw < 82) return { atMs, kind: 'slow-disk', node, syncMsMax: between(random, 1, 120), forMs };
+  if (draw < 88) {
+    const failing = random.pick(['full', 'full', 'write', 'sync'] as const);
+    return { atMs, kind: 'failing-disk', node, failing, forMs };
+  }
+  if (draw < 92) return { atMs, kind: 'rot', node, where: random.pick(['log', 'pages', 'table']), salt };
+  if (draw < 94) return { atMs, kind: 'trap', node, trap: random.pick(['lost', 'misdirected']) };
+  if (draw < 95) return { atMs, kind: 'wipe', node };
+  return { atMs, kind: 'open' };
+}
+
+/** How a writer's life ends. What it writes last reaches some nodes and not others. */
+export function drawEnding(random: SeededRandom, atMs: number): Step[] {
+  const steps: Step[] = [];
+  const missed = drawNodes(random, random.below(7));
+  const forMs = Math.round(scaled(random, 20, 400));
+  if (missed.length > 0) steps.push({ atMs, kind: 'isolate', nodes: missed, from: 'writer', forMs });
+  if (random.chance(0.4)) steps.push({ atMs, kind: 'isolate', nodes: missed, from: 'nodes', forMs });
+  steps.push({
+    atMs: atMs + 0.5,
+    kind: 'work',
+    operations: between(random, 1, 6),
+    salt: random.below(2 ** 31),
+  });
+  let at = atMs + scaled(random, 2, 60);
+  const draw = random.below(10);
+  if (draw < 5) steps.push({ atMs: at, kind: 'kill-writer', which: 'newest' });
+  else if (draw < 8) steps.push({ atMs: at, kind: 'pause', who: 'writer', forMs: scaled(random, 20, 3_000) });
+  // Else it goes on, and learns from somebody that it was replaced.
+  if (random.chance(0.5)) {
+    const reached = NODES.filter((node) => !missed.includes(node));
+    for (const node of reached)
+      if (random.chance(0.7)) steps.push({ atMs: at + 0.1, kind: 'power-loss', ...drawLoss(random, node) });
+  }
+  for (let tries = random.below(3); tries > 0; tries--) {
+    steps.push(...drawTornOpening(random, at));
+    at += scaled(random, 0.5, 120);
+    if (random.chance(0.5))
+      steps.push({ atMs: at, kind: 'power-loss', ...drawLoss(random, random.below(6)) });
+    if (random.chance(0.7)) steps.push({ atMs: at + 0.1, kind: 'kill-writer', which: 'newest' });
+  }
+  return steps;
+}
+
+/** An opening that reaches some nodes early and some late, while others lose power as they obey it. */
+export function drawTornOpening(random: SeededRandom, atMs: number): Step[] {
+  const steps: Step[] = [{ atMs, kind: 'open' }];
+  if (random.chance(0.5)) {
+    const nodes = drawNodes(random, between(random, 1, 4));
+    const forMs = scaled(random, 5, 2_000);
+    steps.push({ atMs: atMs + scaled(random, 0.1, 40), kind: 'isolate', nodes, from: 'writer', forMs });
+  }
+  if (random.chance(0.5)) {
+    for (const node of drawNodes(random, between(random, 1, 3))) {
+      const operations = random.below(3);
+      steps.push({ atMs: atMs + 0.1, kind: 'power-loss-within', operations, ...drawLoss(random, node) });
+    }
+  }
+  return steps;
+}
+
+/**
+ * Two recoveries in a row that hear of different members. What the writer wrote last is on one member only, or on exactly a
+ * write quorum of which one member loses its disk; gossip is kept from spreading it; the first recovery reaches those who
+ * have it, or have lost it, the second one the others.
+ */
+export function drawFlip(random: SeededRandom, atMs: number): Step[] {
+  const salt = random.below(2 ** 31);
+  const order = drawOrder(random);
+  const alone = random.chance(0.5);
+  const missed = order.slice(alone ? 1 : 4);
+  const forMs = 4_000;
+  const steps: Step[] = [
+    { atMs, kind: 'isolate', nodes: missed, from: 'writer', forMs },
+    { atMs, kind: 'isolate', nodes: missed, from: 'nodes', forMs },
+    { atMs: atMs + 0.5, kind: 'work', operations: between(random, 2, 6), salt },
+  ];
+  let at = atMs + scaled(random, 10, 80);
+  steps.push({ atMs: at, kind: 'kill-writer', which: 'newest' });
+  if (!alone) steps.push({ atMs: at, kind: 'wipe', node: order[0] });
+  for (const node of alone ? order.slice(3) : order.slice(1, 4))
+    steps.push({ atMs: at, kind: 'power-loss', ...drawLoss(random, node), forMs: 700 });
+  steps.push({ atMs: at + 1, kind: 'open' });
+  at += random.chance(0.5) ? scaled(random, 20, 700) : 700 + scaled(random, 1, 1_500);
+  steps.push({ atMs: at, kind: 'work', operations: 2, salt: salt + 100 });
+  at += scaled(random, 1, 100);
+  steps.push({ atMs: at, kind: 'kill-writer', which: 'newest' });
+  for (const node of order.slice(0, between(random, 1, 3)))
+    steps.push({ atMs: at, kind: 'power-loss', ...drawLoss(random, node), forMs: 1_500 });
+  steps.push({ atMs: at + scaled(random, 1, 60), kind: 'open' });
+  return steps;
+}
+
+function drawOrder(random: SeededRandom): number[] {
+  const left = [...NODES];
+  return NODES.map(() => left.splice(random.below(left.length), 1)[0]);
+}
+
+function drawLoss(random: SeededRandom, node: number) {
+  const forMs = Math.round(scaled(random, 5, 1_000));
+  return { node, tear: random.pick(TEARS), salt: random.below(2 ** 31), forMs };
+}
+
+function drawParty(random: SeededRandom): Party {
+  return random.chance(0.4) ? 'writer' : random.below(6);
+}
+
+function drawNodes(random: SeededRandom, count: number): number[] {
+  return drawOrder(random)
+    .slice(0, count)
+    .sort((a, b) => a - b);
+}

@@ -1,0 +1,75 @@
+/**
+ * A schedule: everything that a run is made from, as plain JSON. It is generated first and run then, so that a failing one can
+ * be kept, replayed and made smaller by leaving steps out. Any subset of the steps is a valid schedule: a step that finds
+ * nothing to do, or that the fault atlas does not allow at that moment, does nothing.
+ *
+ * Faults that end by themselves carry their own end (`forMs`), so that leaving one out leaves nothing behind.
+ */
+import type { Knobs } from './knobs.ts';
+import type { Failing, Tear, WriteTrap } from './sim-disk.ts';
+
+/** Members by their place, 0 to 5; `writer` is the newest one that lives. */
+export type Party = number | 'writer';
+
+interface At {
+  /** Virtual time since the start, in milliseconds. */
+  readonly atMs: number;
+}
+
+interface Lasting {
+  readonly forMs: number;
+}
+
+interface Salted {
+  /** Decides everything random about this step, so that the steps before it do not. */
+  readonly salt: number;
+}
+
+export type Step = At &
+  (
+    | ({ readonly kind: 'work'; readonly operations: number } & Salted)
+    | { readonly kind: 'open' }
+    | { readonly kind: 'kill-writer'; readonly which: 'newest' | 'oldest' }
+    | ({ readonly kind: 'pause'; readonly who: Party } & Lasting)
+    | ({ readonly kind: 'power-loss'; readonly node: number; readonly tear: Tear } & Salted & Lasting)
+    | ({
+        readonly kind: 'power-loss-within';
+        readonly node: number;
+        readonly tear: Tear;
+        readonly operations: number;
+      } & Salted &
+        Lasting)
+    | ({ readonly kind: 'kill-node'; readonly node: number } & Lasting)
+    | ({ readonly kind: 'stop-node'; readonly node: number } & Lasting)
+    | ({ readonly kind: 'hold'; readonly from: Party; readonly to: Party } & Lasting)
+    | ({
+        readonly kind: 'isolate';
+        readonly nodes: readonly number[];
+        readonly from: 'writer' | 'nodes';
+      } & Lasting)
+    | { readonly kind: 'reset'; readonly a: Party; readonly b: Party }
+    | ({
+        readonly kind: 'slow-link';
+        readonly from: Party;
+        readonly to: Party;
+        readonly factor: number;
+      } & Lasting)
+    | ({ readonly kind: 'slow-disk'; readonly node: number; readonly syncMsMax: number } & Lasting)
+    | ({ readonly kind: 'failing-disk'; readonly node: number; readonly failing: Failing } & Lasting)
+    | ({ readonly kind: 'rot'; readonly node: number; readonly where: 'log' | 'pages' | 'table' } & Salted)
+    | { readonly kind: 'trap'; readonly node: number; readonly trap: WriteTrap }
+    | { readonly kind: 'wipe'; readonly node: number }
+  );
+
+export type StepKind = Step['kind'];
+export type StepOf<K extends StepKind> = Extract<Step, { kind: K }>;
+
+export interface Schedule {
+  readonly version: 1;
+  readonly seed: number;
+  readonly knobs: Knobs;
+  /** By time. */
+  readonly steps: readonly Step[];
+  /** When the faults end and the cluster must come to rest. */
+  readonly endMs: number;
+}

@@ -1,0 +1,116 @@
+/**
+ * The content of a file on a simulated disk: the bytes as the page cache has them and, for each sector written since the last
+ * sync, what the disk itself still holds. Sectors reach the disk whole and in any order; that is all the atomicity there is.
+ */
+import type { SeededRandom } from '@rokka/kernel';
+import type { Tear } from './sim-disk.ts';
+
+const NOTHING = new Uint8Array(0);
+
+export class Inode {
+  readonly #sectorBytes: number;
+  #bytes = new Uint8Array(0);
+  #size = 0;
+  #syncedSize = 0;
+  /** The sectors that differ from the disk's and began below the synced size, and a flag for each sector. */
+  #dirty: number[] = [];
+  #isDirty = new Uint8Array(0);
+  /** What the disk has of them, where the file reached there when it was synced. */
+  readonly #onDisk = new Map<number, Uint8Array>();
+
+  constructor(sectorBytes: number) {
+    this.#sectorBytes = sectorBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#size;
+  }
+
+  read(at: number, length: number): Uint8Array {
+    return this.#bytes.slice(at, Math.min(this.#size, at + length));
+  }
+
+  readInto(into: Uint8Array, at: number): number {
+    if (at >= this.#size) return 0;
+    const part = this.#bytes.subarray(at, Math.min(this.#size, at + into.length));
+    into.set(part);
+    return part.length;
+  }
+
+  write(bytes: Uint8Array, at: number): void {
+    const end = at + bytes.length;
+    this.#makeRoom(end);
+    // What lies beyond the synced size is new as a whole, and has no old content to keep.
+    const oldEnd = Math.min(end, this.#syncedSize);
+    const first = Math.floor(at / this.#sectorBytes);
+    for (let sector = first; sector * this.#sectorBytes < oldEnd; sector++) this.#keepOld(sector);
+    this.#bytes.set(bytes, at);
+    this.#size = Math.max(this.#size, end);
+  }
+
+  sync(): void {
+    for (const sector of this.#dirty) this.#isDirty[sector] = 0;
+    this.#dirty = [];
+    this.#onDisk.clear();
+    this.#syncedSize = this.#size;
+  }
+
+  truncate(sizeBytes: number): void {
+    this.#makeRoom(sizeBytes);
+    this.#bytes.fill(0, sizeBytes);
+    this.#size = sizeBytes;
+    this.sync();
+  }
+
+  flip(at: number, bit: number): void {
+    this.#bytes[at] = (this.#bytes[at] ?? 0) ^ (1 << bit);
+  }
+
+  powerLoss(random: SeededRandom, tear: Tear): void {
+    const sectors = this.#unsynced();
+    const keptThrough = tear === 'prefix' ? random.below(sectors.length + 1) : 0;
+    let size = this.#syncedSize;
+    for (const [place, sector] of sectors.entries()) {
+      const kept = tear === 'none' || (tear === 'some' && random.chance(0.5)) || place < keptThrough;
+      const at = sector * this.#sectorBytes;
+      if (kept) {
+        size = Math.max(size, Math.min(this.#size, at + this.#sectorBytes));
+      } else {
+        this.#bytes.fill(0, at, at + this.#sectorBytes);
+        this.#bytes.set(this.#onDisk.get(sector) ?? NOTHING, at);
+      }
+    }
+    this.#bytes.fill(0, size);
+    this.#size = size;
+    this.sync();
+  }
+
+  /** In ascending order. */
+  #unsynced(): number[] {
+    const sectors = this.#dirty.sort((a, b) => a - b);
+    const firstNew = Math.ceil(this.#syncedSize / this.#sectorBytes);
+    for (let sector = firstNew; sector * this.#sectorBytes < this.#size; sector++) sectors.push(sector);
+    return sectors;
+  }
+
+  #keepOld(sector: number): void {
+    if (this.#isDirty[sector]) return;
+    this.#isDirty[sector] = 1;
+    this.#dirty.push(sector);
+    const at = sector * this.#sectorBytes;
+    const end = Math.min(at + this.#sectorBytes, this.#syncedSize);
+    if (at < end) this.#onDisk.set(sector, this.#bytes.slice(at, end));
+  }
+
+  #makeRoom(end: number): void {
+    // Whole sectors, so that a torn one can be filled.
+    const need = Math.ceil(end / this.#sectorBytes) * this.#sectorBytes;
+    if (need <= this.#bytes.length) return;
+    const bytes = new Uint8Array(Math.max(need, this.#bytes.length * 2));
+    bytes.set(this.#bytes);
+    this.#bytes = bytes;
+    const isDirty = new Uint8Array(Math.ceil(bytes.length / this.#sectorBytes));
+    isDirty.set(this.#isDirty);
+    this.#isDirty = isDirty;
+  }
+}

@@ -1,0 +1,124 @@
+/** One process that opens the volume for writing, with its clients. It may be replaced, paused or killed at any moment. */
+import {
+  asEpoch,
+  asLsn,
+  isCoded,
+  type CodedError,
+  type NodeId,
+  type VirtualClock,
+  type VolumeId,
+} from '@rokka/kernel';
+import type { MemoryRegistry } from '@rokka/registry';
+import type { MemoryNetwork } from '@rokka/transport';
+import { Volume, type VolumeRecord } from '@rokka/volume';
+import { Client } from './client.ts';
+import type { SimEvent } from './events.ts';
+import type { Knobs } from './knobs.ts';
+import { ObservedSink } from './observed-sink.ts';
+import { scaled, stream } from './seeds.ts';
+import { CLUSTER } from './sim-node.ts';
+import { SimProcess } from './sim-process.ts';
+import { simRegistry } from './sim-registry.ts';
+
+export const VOLUME_ID = 'volume' as VolumeId;
+const RECOVER_TIMEOUT_MS = 60_000;
+
+export interface SimWriterOptions {
+  number: number;
+  seed: number;
+  knobs: Knobs;
+  clock: VirtualClock;
+  network: MemoryNetwork;
+  registry: MemoryRegistry;
+  emit(event: SimEvent): void;
+  pages(): number;
+  /** It ended by an error that is no error of the world. */
+  onBug(error: unknown): void;
+}
+
+export type WriterState = 'opening' | 'open' | 'failed' | 'dead';
+
+export class SimWriter {
+  readonly name: string;
+  readonly process: SimProcess;
+  readonly #options: SimWriterOptions;
+  #state: WriterState = 'opening';
+  #volume: Volume | undefined;
+  #client: Client | undefined;
+  failure: CodedError | undefined;
+
+  /** Begins to open at once. */
+  constructor(options: SimWriterOptions) {
+    this.#options = options;
+    const { number, seed, knobs, clock, network, registry, emit } = options;
+    this.name = `w${number}`;
+    const process = new SimProcess(this.name, clock);
+    this.process = process;
+    const delays = stream(seed, `registry ${this.name}`);
+    emit({ kind: 'fate', who: this.name, what: 'opening' });
+    const opened = Volume.open({
+      volumeId: VOLUME_ID,
+      cluster: CLUSTER,
+      registry: simRegistry({
+        registry: registry.another(),
+        process,
+        clock,
+        delayMs: () => scaled(delays, knobs.registryMs / 4, knobs.registryMs),
+        onPut: (_key, value) => emit({ kind: 'registry', record: value as VolumeRecord }),
+      }),
+      network: network.endpoint(this.name, { clock: process.clock }),
+      addressOf: (node: NodeId) => node,
+      clock: process.clock,
+      random: stream(seed, `writer ${this.name}`),
+      recoverTimeoutMs: RECOVER_TIMEOUT_MS,
+      outstandingBytesMax: knobs.outstandingBytesMax,
+      onFailed: (error) => this.#failed(error),
+    });
+    opened.then(
+      (volume) => this.#opened(volume),
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
+  get state(): WriterState {
+    return this.#state;
+  }
+
+  get volume(): Volume | undefined {
+    return this.#volume;
+  }
+
+  get client(): Client | undefined {
+    return this.#client;
+  }
+
+  kill(): void {
+    if (this.#state === 'dead') return;
+    this.#state = 'dead';
+    this.process.end();
+    this.#options.network.kill(this.name, { sentArrives: true });
+    this.#options.emit({ kind: 'fate', who: this.name, what: 'killed' });
+  }
+
+  #opened(volume: Volume): void {
+    if (this.#state !== 'opening') return;
+    this.#state = 'open';
+    this.#volume = volume;
+    const { emit, seed, knobs, pages } = this.#options;
+    const epoch = asEpoch(volume.status().volumeEpoch);
+    emit({ kind: 'opened', writer: this.name, epoch, vdl: asLsn(volume.durable) });
+    const sink = new ObservedSink(volume, { writer: this.name, epoch, emit });
+    this.#client = new Client({ writer: this.name, sink, seed, knobs, emit, pages });
+  }
+
+  /** Its owner ends with it, as the head process does. */
+  #failed(error: unknown): void {
+    if (this.#state === 'dead' || this.#state === 'failed') return;
+    if (!isCoded(error)) return this.#options.onBug(error);
+    this.failure = error;
+    this.#state = 'failed';
+    this.#options.emit({ kind: 'fate', who: this.name, what: 'failed', why: error.code });
+    // At the end of what it is doing now: the volume tells its waiters first.
+    this.process.clock.soon(() => this.kill());
+  }
+}

@@ -1,0 +1,32 @@
+/** Writers that open the volume, work, are replaced, paused and killed. */
+import type { Actions } from './index.ts';
+
+export const writerActions: Actions<'work' | 'open' | 'kill-writer' | 'pause'> = {
+  /** All that are open work, also those that do not know yet that they were replaced. */
+  work: (world, { operations, salt }) => {
+    const clients = world.livingWriters.flatMap(({ client }) => (client ? [client] : []));
+    for (const client of clients) client.work(operations, salt);
+    return clients.length > 0;
+  },
+
+  open: (world) => {
+    world.open();
+    return true;
+  },
+
+  'kill-writer': (world, { which }) => {
+    const living = world.livingWriters;
+    const writer = which === 'newest' ? living.at(-1) : living[0];
+    writer?.kill();
+    return writer !== undefined;
+  },
+
+  /** As by SIGSTOP: nothing of it runs, and what it is sent waits for it. */
+  pause: (world, { who, forMs }) => {
+    const process = who === 'writer' ? world.writer?.process : world.node(who).process;
+    if (!process) return false;
+    process.hold('paused');
+    world.lasting(forMs, () => process.release('paused'));
+    return true;
+  },
+};

@@ -1,0 +1,130 @@
+/**
+ * Listens on the network and says what the frames mean. Answers do not name what they answer, so requests are remembered by
+ * connection and id until then.
+ */
+import { must, type NodeId, type PgIndex, type Epoch } from '@rokka/kernel';
+import * as storage from '@rokka/storage';
+import { MESSAGE } from '@rokka/storage';
+import type { Frame, Lane, NetworkObserver } from '@rokka/transport';
+import type { SimEvent } from './events.ts';
+import { seenRecords } from './seen-records.ts';
+
+type Asked =
+  | { readonly type: typeof MESSAGE.FENCE | typeof MESSAGE.PEER_STATE }
+  | { readonly type: typeof MESSAGE.READ; readonly read: storage.Read }
+  | { readonly type: typeof MESSAGE.FETCH; readonly pg: PgIndex; readonly epoch: Epoch };
+
+const REQUESTS_MAX = 2 ** 32;
+
+export class WireTap implements NetworkObserver {
+  readonly #emit: (event: SimEvent) => void;
+  readonly #isNode: (name: string) => boolean;
+  readonly #asked = new Map<number, Asked>();
+  /** Answers with records that are on their way. */
+  readonly #fetched = new Map<number, PgIndex>();
+  readonly #announced = new Map<string, string>();
+
+  constructor(options: { emit: (event: SimEvent) => void; isNode: (name: string) => boolean }) {
+    this.#emit = options.emit;
+    this.#isNode = options.isNode;
+  }
+
+  sent(lane: Lane, frame: Frame): void {
+    const { type, body } = frame;
+    const key = lane.connection * REQUESTS_MAX + frame.requestId;
+    switch (type) {
+      case MESSAGE.FENCE:
+      case MESSAGE.PEER_STATE:
+        return void this.#asked.set(key, { type });
+      case MESSAGE.READ:
+        return void this.#asked.set(key, { type, read: storage.decodeRead(body) });
+      case MESSAGE.FETCH: {
+        const { pg, volumeEpoch } = storage.decodeFetch(body);
+        return void this.#asked.set(key, { type, pg, epoch: volumeEpoch });
+      }
+      case MESSAGE.SHIP:
+        return this.#announce(lane, storage.decodeShip(body));
+      case MESSAGE.ACK: {
+        const { pg, volumeEpoch, membershipEpoch, scl, coalesced } = storage.decodeAck(body);
+        const node = lane.from as NodeId;
+        const to = lane.to;
+        return this.#emit({
+          kind: 'ack',
+          node,
+          to,
+          pg,
+          epoch: volumeEpoch,
+          membershipEpoch,
+          scl,
+          coalesced,
+        });
+      }
+      case MESSAGE.SHIP_REFUSED: {
+        const { code } = storage.decodeShipRefused(body);
+        return this.#emit({ kind: 'refused', node: lane.from as NodeId, to: lane.to, code });
+      }
+      case MESSAGE.ERROR:
+        if (this.#asked.delete(key)) {
+          const { code } = storage.decodeError(body);
+          this.#emit({ kind: 'refused', node: lane.from as NodeId, to: lane.to, code });
+        }
+        return;
+      case MESSAGE.OK:
+        return this.#answered(lane, key, body);
+    }
+  }
+
+  delivered(lane: Lane, frame: Frame): void {
+    if (frame.type === MESSAGE.SHIP) {
+      const { pg, records } = storage.decodeShip(frame.body);
+      if (records.length > 0) this.#deliver(lane, pg, records);
+    } else if (frame.type === MESSAGE.OK) {
+      const key = lane.connection * REQUESTS_MAX + frame.requestId;
+      const pg = this.#fetched.get(key);
+      if (pg === undefined) return;
+      this.#fetched.delete(key);
+      // A recovery that fetches passes them on as a ship.
+      if (this.#isNode(lane.to)) this.#deliver(lane, pg, frame.body);
+    }
+  }
+
+  #deliver(lane: Lane, pg: PgIndex, records: Uint8Array): void {
+    this.#emit({
+      kind: 'delivered',
+      node: lane.to as NodeId,
+      from: lane.from,
+      pg,
+      records: seenRecords(records),
+    });
+  }
+
+  #announce(lane: Lane, ship: storage.Ship): void {
+    const { pg, volumeEpoch, vdl, pgmrpl, logFloor } = ship;
+    if (vdl === 0) return;
+    const writer = lane.from;
+    const said = `${vdl} ${pgmrpl} ${logFloor}`;
+    if (this.#announced.get(`${writer}/${pg}`) === said) return;
+    this.#announced.set(`${writer}/${pg}`, said);
+    this.#emit({ kind: 'announced', writer, epoch: volumeEpoch, pg, vdl, pgmrpl, logFloor });
+  }
+
+  #answered(lane: Lane, key: number, body: Uint8Array): void {
+    const asked = this.#asked.get(key);
+    if (!asked) return;
+    this.#asked.delete(key);
+    const node = lane.from as NodeId;
+    const { to } = lane;
+    if (asked.type === MESSAGE.READ) {
+      const { pg, volumeEpoch, page, readPoint } = asked.read;
+      const answer = storage.decodeReadAnswer(body);
+      this.#emit({ kind: 'read-answer', node, to, pg, epoch: volumeEpoch, page, readPoint, ...answer });
+    } else if (asked.type === MESSAGE.FETCH) {
+      const { pg, epoch } = asked;
+      this.#fetched.set(key, pg);
+      this.#emit({ kind: 'gave', node, to, pg, epoch, records: seenRecords(body) });
+    } else {
+      const of = asked.type === MESSAGE.FENCE ? 'fence' : 'peer';
+      this.#emit({ kind: 'state', node, to, of, state: must(storage.decodeSegmentState(body)) });
+    }
+  }
+}
