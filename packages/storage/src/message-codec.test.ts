@@ -25,7 +25,7 @@ const members: m.MemberAddress[] = [
 test('every message survives its codec', () => {
   const hello = { protocol: 1, cluster: 'c', node: 'n' as NodeId };
   assert.deepEqual(codec.decodeHello(codec.encodeHello(hello)), hello);
-  const helloAnswer = { protocol: 1, node: 'n' as NodeId, zone: 'a' as Zone };
+  const helloAnswer = { protocol: 1, node: 'n' as NodeId, zone: 'a' as Zone, store: '0a1b' };
   assert.deepEqual(codec.decodeHelloAnswer(codec.encodeHelloAnswer(helloAnswer)), helloAnswer);
   const create: m.CreateSegment = {
     ...head,

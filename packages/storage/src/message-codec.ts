@@ -21,7 +21,12 @@ export function decodeHello(body: Uint8Array): m.Hello {
 }
 
 export function encodeHelloAnswer(answer: m.HelloAnswer): Uint8Array {
-  return new ByteWriter(64).u32(answer.protocol).string(answer.node).string(answer.zone).finish();
+  return new ByteWriter(64)
+    .u32(answer.protocol)
+    .string(answer.node)
+    .string(answer.zone)
+    .string(answer.store)
+    .finish();
 }
 
 export function decodeHelloAnswer(body: Uint8Array): m.HelloAnswer {
@@ -29,6 +34,7 @@ export function decodeHelloAnswer(body: Uint8Array): m.HelloAnswer {
     protocol: r.u32(),
     node: r.string() as NodeId,
     zone: r.string() as Zone,
+    store: r.string(),
   }));
 }
 

@@ -57,6 +57,8 @@ export interface HelloAnswer {
   protocol: number;
   node: NodeId;
   zone: Zone;
+  /** Made with the data directory: an empty disk under an old name has another one (aurora.md trap 13). */
+  store: string;
 }
 
 /** A member of the protection group as nodes know it: whom to gossip with, and whom to hydrate from. */

@@ -121,7 +121,12 @@ export class NodeSession implements ConnectionHandler {
     this.#greeted = true;
     this.#answer(
       requestId,
-      codec.encodeHelloAnswer({ protocol: STORAGE_PROTOCOL, node, zone: identity.zone }),
+      codec.encodeHelloAnswer({
+        protocol: STORAGE_PROTOCOL,
+        node,
+        zone: identity.zone,
+        store: identity.log,
+      }),
     );
   }
 

@@ -33,7 +33,13 @@ export async function fenceSegment(
   const { state, ranges, timeoutMs } = options;
   const { volumeEpoch } = state.record;
   const isMissing = () => must(state.record.groups[group.pg]).missing.includes(link.node);
+  const isLost = () => {
+    const known = state.record.stores[link.node];
+    return known !== undefined && known !== link.store && !mutant('amnesia-accepted');
+  };
   const fence = async () => {
+    // Looked at on the connection that is asked: a disk that was put in since has another store.
+    if (isLost()) throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
     const answer = await group.fenceOn(
       link,
       volumeEpoch,
@@ -48,7 +54,10 @@ export async function fenceSegment(
   };
   try {
     const answer = await fence();
-    if (!isMissing()) return answer;
+    if (!isMissing()) {
+      if (state.record.stores[link.node] === undefined) await state.learnStore(link.node, link.store);
+      return answer;
+    }
   } catch (error) {
     if (!isCoded(error, 'STORAGE_NO_SEGMENT')) throw error;
     // A node that is not on the list has had its segment: an empty one in its place would be a lie.
@@ -56,7 +65,7 @@ export async function fenceSegment(
       throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg], { cause: error });
     await group.createOn(link, volumeEpoch);
   }
-  await state.madeMissing(group.pg, link.node);
+  await state.madeMissing(group.pg, link.node, link.store);
   return fence();
 }
 

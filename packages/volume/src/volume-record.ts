@@ -22,6 +22,11 @@ export interface VolumeRecord {
   readonly allFull: boolean;
   /** The six nodes that a new group is placed on, in the order of the members A to F. */
   readonly nodes: readonly { node: NodeId; zone: Zone }[];
+  /**
+   * The data directory of each node that was ever given a segment. Under the same name another one holds nothing that was
+   * acknowledged, whatever it says (aurora.md trap 13).
+   */
+  readonly stores: Readonly<Record<NodeId, string>>;
   readonly groups: readonly GroupRecord[];
   readonly truncationRanges: readonly TruncationRange[];
 }
@@ -41,5 +46,6 @@ export function upgradeRecord(record: VolumeRecord): VolumeRecord {
     const { pg, missing, membershipEpoch, members } = group;
     return { pg, missing, membership: settledMembership(membershipEpoch, members), retired: [] };
   });
-  return { ...record, groups };
+  // 0.1.0 did not know of stores; they are learnt when their nodes are first met.
+  return { ...record, groups, stores: record.stores ?? {} };
 }

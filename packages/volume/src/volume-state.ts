@@ -4,6 +4,7 @@
  */
 import {
   assert,
+  type CodedError,
   type Epoch,
   isCoded,
   must,
@@ -54,6 +55,7 @@ export class VolumeState {
       ...options,
       volumeEpoch: 0 as Epoch,
       lsnAllocationLimitMax: LSN_ALLOCATION_LIMIT,
+      stores: {},
       groups: [],
       truncationRanges: [],
     };
@@ -87,16 +89,28 @@ export class VolumeState {
     await this.#change(({ truncationRanges }) => ({ truncationRanges: [...truncationRanges, range] }));
   }
 
-  async addGroup(group: GroupRecord): Promise<void> {
-    await this.#change(({ groups }) => {
+  /** @param stores those of the nodes that have their segment */
+  async addGroup(group: GroupRecord, stores: VolumeRecord['stores']): Promise<void> {
+    await this.#change(({ groups, stores: known }) => {
       assert(group.pg === groups.length, 'groups are appended');
-      return { groups: [...groups, group] };
+      return { groups: [...groups, group], stores: { ...stores, ...known } };
     });
   }
 
   /** The node has its segment of the group now; from here on an empty one there is lost data. */
-  async madeMissing(pg: PgIndex, node: NodeId): Promise<void> {
-    await this.#changeGroup(pg, ({ missing }) => ({ missing: missing.filter((other) => other !== node) }));
+  async madeMissing(pg: PgIndex, node: NodeId, store: string): Promise<void> {
+    await this.#change(({ groups, stores }) => {
+      const without = (group: GroupRecord) => group.missing.filter((other) => other !== node);
+      return {
+        stores: { [node]: store, ...stores },
+        groups: groups.map((group) => (group.pg === pg ? { ...group, missing: without(group) } : group)),
+      };
+    });
+  }
+
+  /** The node's data directory, where an older version did not write it down. */
+  async learnStore(node: NodeId, store: string): Promise<void> {
+    await this.#change(({ stores }) => ({ stores: { [node]: store, ...stores } }));
   }
 
   /**
@@ -154,10 +168,24 @@ export class VolumeState {
     try {
       this.#revision = await this.#registry.put(this.#key, record, this.#revision);
     } catch (error) {
-      if (!isCoded(error, 'REGISTRY_CONFLICT')) throw error;
-      throw volumeErrors.VOLUME_INTERRUPTED([record.volumeId], { cause: error });
+      if (!isCoded(error)) throw error;
+      if (error.code !== 'REGISTRY_CONFLICT' && !(await this.#wasWritten(record, error))) throw error;
+      if (error.code === 'REGISTRY_CONFLICT')
+        throw volumeErrors.VOLUME_INTERRUPTED([record.volumeId], { cause: error });
     }
     this.#record = record;
+  }
+
+  /**
+   * The registry could not tell what became of the change. Nobody else writes under our epoch, so what stands there now
+   * tells; one that is carried out later still is met as a conflict by the next change.
+   */
+  async #wasWritten(record: VolumeRecord, error: CodedError): Promise<boolean> {
+    if (error.detail['inDoubt'] !== true) return false;
+    const entry = await this.#registry.get<VolumeRecord>(this.#key);
+    if (!entry || JSON.stringify(entry.value) !== JSON.stringify(record)) return false;
+    this.#revision = entry.revision;
+    return true;
   }
 }
 

@@ -383,7 +383,8 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     try {
       const made = await this.#makeSegments(group);
       const missing = members.map(({ node }) => node).filter((node) => !made.has(node));
-      await this.#state.addGroup({ pg, membership, missing, retired: [] });
+      const stores = Object.fromEntries([...made].map((node) => [node, this.#links.to(node).store]));
+      await this.#state.addGroup({ pg, membership, missing, retired: [] }, stores);
       this.#demandAlive();
       this.#groups.push(group);
       this.#sealer.addGroup();

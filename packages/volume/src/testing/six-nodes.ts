@@ -53,6 +53,7 @@ export class SixNodes implements AsyncDisposable {
   readonly #nodes: ({ node: StorageNode; clock: ProcessClock } | undefined)[] = [];
   readonly #options: SixNodesOptions;
   #writers = 0;
+  #starts = 0;
   /** Nodes that are being emptied. */
   readonly leaving = new Set<number>();
   /** What writers told people. */
@@ -101,7 +102,8 @@ export class SixNodes implements AsyncDisposable {
       zone: zoneOf(i),
       node: nodeId(i),
       clock,
-      random: new SeededRandom(i + 1 + (this.#options.seed ?? 0) * 7),
+      // A node that is started again draws other numbers; a disk that is put in gets a store of its own.
+      random: new SeededRandom(i + 1 + (this.#options.seed ?? 0) * 7 + 1_000 * this.#starts++),
       tuning: { ...TUNING, ...this.#options.tuning },
     });
     this.#nodes[i] = { node, clock };
