@@ -107,7 +107,7 @@ function judge(etcd: FakeEtcd, { key, expected, id, outcome, revision }: Call): 
   if (revision !== undefined) assert.equal(ours[0]?.revision, revision, told);
 }
 
-test('whatever is lost, each call is told the truth about itself', { timeout: 60_000 }, async () => {
+test('whatever is lost, each call is told the truth about itself', { timeout: 110_000 }, async () => {
   const outcomes = new Map<Outcome, number>();
   await fc.assert(
     fc.asyncProperty(fc.nat(), async (seed) => {

@@ -8,8 +8,8 @@
  * `gone` over it, because a deleted key is back at mod_revision 0, and a late "create it if it is not there" would raise
  * the dead. So a key never comes back to a revision that it has left.
  *
- * All attempts of one write are the same transaction: if the key is at revision `base`, put this value with this write
- * id; if not, read it.
+ * All attempts of one write are the same transaction: if the key is at revision `base`, where somebody has seen it, put
+ * this value with this write id; if not, read it.
  * 1. At most one of them takes effect. The one that does moves the key above `base` for ever, and the others, whenever
  *    they are carried out, find it there.
  * 2. If one took effect, its version follows directly after `base` in the history of the key, and carries our id. Nobody
