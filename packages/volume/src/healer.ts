@@ -88,10 +88,7 @@ export class Healer {
 
   #look(group: Group, fleet: readonly FleetNode[], links: ReadonlyMap<NodeId, NodeLink>): void {
     const { changes, retiredFrom } = this.#options;
-    const leaving = new Set(fleet.filter((node) => node.leaving).map(({ node }) => node));
-    const members = new Map(
-      group.members.map(({ node }) => [node, this.#health(group, node, leaving.has(node))]),
-    );
+    const members = new Map(group.members.map(({ node }) => [node, this.#health(group, node, fleet)]));
     this.#pgcls.set(group, this.#options.standingOf(group).pgcl);
     const blockedForMs = this.#blockedForMs(group);
     if (changes.isBusy(group)) return;
@@ -104,13 +101,16 @@ export class Healer {
     if (step && (group.isInstalled || step.kind === 'force')) void this.#take(group, step);
   }
 
-  #health(group: Group, node: NodeId, leaving: boolean): MemberHealth {
+  #health(group: Group, node: NodeId, fleet: readonly FleetNode[]): MemberHealth {
     const nowMs = this.#options.clock.nowMs();
     const key = `${group.pg}/${node}`;
-    const state = this.#state(group, node);
+    const known = fleet.find((one) => one.node === node);
+    // One that the cluster has given up comes back no more.
+    const isGivenUp = fleet.length > 0 && !known;
+    const state = isGivenUp ? 'lost' : this.#state(group, node);
     let watch = this.#watches.get(key);
     if (watch?.state !== state) this.#watches.set(key, (watch = { state, sinceMs: nowMs }));
-    return { state, forMs: nowMs - watch.sinceMs, leaving };
+    return { state, forMs: nowMs - watch.sinceMs, leaving: known?.leaving ?? false };
   }
 
   #state(group: Group, node: NodeId): MemberState {
