@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { treeCpuSeconds, type BenchSystem, type Counters } from './system.ts';
 
-const MAIN = path.resolve(import.meta.dirname, '../apps/rokka/src/main.ts');
+export const MAIN = path.resolve(import.meta.dirname, '../apps/rokka/src/main.ts');
 const run = promisify(execFile);
 
 interface Status {

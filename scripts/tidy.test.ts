@@ -18,6 +18,7 @@ const LAYERS = [
   'volume',
   'storage',
   'registry',
+  'trust',
   'transport',
   'quorum',
   'kernel',

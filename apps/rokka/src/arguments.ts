@@ -8,6 +8,8 @@ export type EngineChoice = (typeof ENGINES)[number];
 
 export interface Arguments {
   command: string;
+  /** What follows the command: `rokka node drain 3`. */
+  words: readonly string[];
   dataDirectory: string;
   port: number;
   engine: EngineChoice;
@@ -19,6 +21,8 @@ export interface Arguments {
   watch: boolean;
   cacheMiB: number;
   help: boolean;
+  /** Of a node to be added. */
+  zone: string | undefined;
   simulate: SimulateArguments;
 }
 
@@ -43,6 +47,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   rokka status    members, zones, process ids, durable points      [--json] [--watch]
   rokka stop      stop what "up" started
   rokka doctor    what this machine lacks, and how to get it
+  rokka node      the storage nodes: list, add --zone Z, drain N, keep N, replace N, remove N
   rokka simulate  whole clusters on virtual time, with faults, seed by seed
                     [--from N] [--seeds K] [--check-determinism]
                     --seed N | --replay FILE  [--trace] [--shrink FILE]
@@ -56,10 +61,14 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --cache MiB       page cache of the volume           (default 256)
 `;
 
+/** Commands that go on in words. */
+const WORDY = ['node'];
+
 /** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE */
 export function parseArguments(argv: readonly string[]): Arguments {
   const { values, positionals } = parse(argv);
-  if (positionals.length > 1) {
+  const [command = 'help', ...words] = positionals;
+  if (words.length > 0 && !WORDY.includes(command)) {
     throw rokkaErrors.ROKKA_BAD_FLAG([`one command at a time, not ${positionals.join(' ')}`]);
   }
   const data = values.data ?? process.env['ROKKA_DATA'] ?? '.rokka';
@@ -72,7 +81,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (!engine)
     throw rokkaErrors.ROKKA_BAD_VALUE(['engine', String(values.engine), `one of ${ENGINES.join(', ')}`]);
   return {
-    command: positionals[0] ?? 'help',
+    command,
+    words,
     dataDirectory: path.resolve(data),
     port: wholeNumber('port', values.port ?? '5432', { least: 1, most: 65_535 }),
     engine,
@@ -82,6 +92,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     watch: values.watch ?? false,
     cacheMiB: wholeNumber('cache', values.cache ?? '256', { least: 16, most: 1 << 20 }),
     help: values.help ?? false,
+    zone: values.zone,
     simulate: {
       from: wholeNumber('from', values.from ?? '1', SEEDS),
       seeds: wholeNumber('seeds', values.seeds ?? '100', { ...SEEDS, least: 1 }),
@@ -105,6 +116,7 @@ function parse(argv: readonly string[]) {
         engine: { type: 'string' },
         postgres: { type: 'string' },
         cache: { type: 'string' },
+        zone: { type: 'string' },
         set: { type: 'string', multiple: true },
         json: { type: 'boolean' },
         watch: { type: 'boolean' },

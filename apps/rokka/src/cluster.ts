@@ -1,4 +1,4 @@
-/** What a cluster on one machine consists of: six nodes in three zones, one volume, one database, as the registry says. */
+/** What a cluster on one machine consists of: its nodes in three zones, six at first, one volume, one database, as the registry says. */
 import {
   type Clock,
   must,
@@ -10,14 +10,19 @@ import {
 } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
 import { Volume } from '@rokka/volume';
+import { rokkaErrors } from './errors.ts';
 
 export interface NodeRecord {
   readonly node: NodeId;
   readonly zone: Zone;
-  /** 1 to 6: names its directory and its socket. */
+  /** Counted up from 1, never used again: names its directory and its socket. */
   readonly ordinal: number;
   /** Its data directory has been made: from now on an empty one is lost data. */
   readonly made: boolean;
+  /** It is to be emptied: other nodes of its zone take over what it holds. */
+  readonly leaving?: boolean;
+  /** Its data is lost or was taken from it: it is never started again. */
+  readonly gone?: boolean;
 }
 
 export interface DatabaseRecord {
@@ -53,12 +58,11 @@ export async function loadCluster(options: {
   engine(): Promise<'native' | 'pglite'>;
 }): Promise<Cluster> {
   const { registry, id, random, clock, engine } = options;
-  const nodes: NodeRecord[] = [];
   for (let ordinal = 1; ordinal <= ZONES.length * NODES_PER_ZONE; ordinal++) {
     const zone = must(ZONES[Math.floor((ordinal - 1) / NODES_PER_ZONE)]);
-    const fresh = { node: `node-${ordinal}-${random.hex(6)}` as NodeId, zone, ordinal, made: false };
-    nodes.push(await readOrMake<NodeRecord>(registry, nodeKey(ordinal), async () => fresh));
+    await readOrMake<NodeRecord>(registry, nodeKey(ordinal), async () => freshNode(ordinal, zone, random));
   }
+  const nodes = await listNodes(registry);
   const database = await readOrMake<DatabaseRecord>(registry, `databases/${DATABASE}`, async () => {
     const volumeId = `vol-${random.hex(8)}` as VolumeId;
     const chosen = await engine();
@@ -68,20 +72,51 @@ export async function loadCluster(options: {
       pagesPerGroup: PAGES_PER_GROUP,
       groupsMax: GROUPS_MAX,
       allFull: false,
-      nodes: nodes.map(({ node, zone }) => ({ node, zone })),
+      nodes: nodes.filter(({ gone }) => !gone).map(({ node, zone }) => ({ node, zone })),
     });
     return { name: DATABASE, engine: chosen, volumeId, createdAtMs: clock.wallMs() };
   });
   return { id, nodes, database };
 }
 
-/** The node's directory is there; an empty one in its place would be refused from now on. */
-export async function markMade(registry: Registry, node: NodeRecord): Promise<void> {
-  const entry = must(await registry.get<NodeRecord>(nodeKey(node.ordinal)), 'the node is in the registry');
-  if (!entry.value.made) await registry.put(entry.key, { ...entry.value, made: true }, entry.revision);
+/** Every node that the cluster ever had, the first first. */
+export async function listNodes(registry: Registry): Promise<NodeRecord[]> {
+  const entries = await registry.list<NodeRecord>(NODES);
+  return entries.map(({ value }) => value).sort((a, b) => a.ordinal - b.ordinal);
 }
 
-const nodeKey = (ordinal: number) => `nodes/${ordinal}`;
+/** One more node for a zone; it has no directory yet. @throws ROKKA_NO_ZONE */
+export async function addNode(
+  registry: Registry,
+  options: { zone: string; random: Random },
+): Promise<NodeRecord> {
+  const zone = ZONES.find((one) => one === options.zone);
+  if (!zone) throw rokkaErrors.ROKKA_NO_ZONE([options.zone, ZONES.join(', ')]);
+  const last = (await listNodes(registry)).at(-1)?.ordinal ?? 0;
+  const node = freshNode(last + 1, zone, options.random);
+  await registry.put(nodeKey(node.ordinal), node, 0);
+  return node;
+}
+
+/** Changes what the registry says of a node. @throws ROKKA_NO_NODE, REGISTRY_CONFLICT */
+export async function changeNode(
+  registry: Registry,
+  ordinal: number,
+  part: Pick<Partial<NodeRecord>, 'made' | 'leaving' | 'gone'>,
+): Promise<NodeRecord> {
+  const entry = await registry.get<NodeRecord>(nodeKey(ordinal));
+  if (!entry) throw rokkaErrors.ROKKA_NO_NODE([ordinal]);
+  const record = { ...entry.value, ...part };
+  await registry.put(entry.key, record, entry.revision);
+  return record;
+}
+
+const NODES = 'nodes/';
+const nodeKey = (ordinal: number) => `${NODES}${ordinal}`;
+
+function freshNode(ordinal: number, zone: Zone, random: Random): NodeRecord {
+  return { node: `node-${ordinal}-${random.hex(6)}` as NodeId, zone, ordinal, made: false };
+}
 
 async function readOrMake<T>(registry: Registry, key: string, make: () => Promise<T>): Promise<T> {
   const entry = await registry.get<T>(key);

@@ -1,40 +1,53 @@
 /** How `status` and `stop` talk to a running `up`: one request and one answer over a socket in the data directory. */
-import { isCoded, systemClock } from '@rokka/kernel';
+import { CodedError, isCoded, systemClock } from '@rokka/kernel';
 import { Caller, type Listener, unixNetwork } from '@rokka/transport';
+import type { NodeRequest } from './commands/node.ts';
 import { dataPaths, holderOf, isHeld } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 
-export const CONTROL = { STATUS: 1, STOP: 2, OK: 100, ERROR: 101 } as const;
+export const CONTROL = { STATUS: 1, STOP: 2, NODE: 3, OK: 100, ERROR: 101 } as const;
 
 export interface ControlHandlers {
   status(): Promise<unknown>;
   stop(): void;
+  node(request: NodeRequest): Promise<unknown>;
 }
 
-const TIMEOUT_MS = 10_000;
+/** A node that is added has to start. */
+const TIMEOUT_MS = 60_000;
 
 /** Listens until disposed. */
 export function listenForControl(directory: string, handlers: ControlHandlers): Promise<Listener> {
   return unixNetwork({ clock: systemClock }).listen(dataPaths.control(directory), () => ({
     onClose: () => {},
-    onFrame: (connection, { type, requestId }) => {
+    onFrame: (connection, { type, requestId, body }) => {
       const answer = (kind: number, value: unknown) =>
         connection.send(kind, requestId, [Buffer.from(JSON.stringify(value ?? null))]);
       if (type === CONTROL.STOP) {
         answer(CONTROL.OK, { pid: process.pid });
         handlers.stop();
-      } else if (type === CONTROL.STATUS) {
-        void handlers.status().then(
-          (value) => answer(CONTROL.OK, value),
-          (error: unknown) => answer(CONTROL.ERROR, { message: String(error) }),
-        );
-      } else answer(CONTROL.ERROR, { message: `no request of type ${type}` });
+        return;
+      }
+      const work =
+        type === CONTROL.STATUS
+          ? handlers.status()
+          : type === CONTROL.NODE
+            ? handlers.node(JSON.parse(Buffer.from(body).toString()) as NodeRequest)
+            : Promise.reject(new Error(`no request of type ${type}`));
+      void work.then(
+        (value) => answer(CONTROL.OK, value),
+        (error: unknown) =>
+          answer(CONTROL.ERROR, {
+            ...(isCoded(error) ? { code: error.code } : {}),
+            message: isCoded(error) ? error.message : String(error),
+          }),
+      );
     },
   }));
 }
 
-/** @throws ROKKA_NOT_RUNNING, ROKKA_STARTING, ROKKA_CONTROL_FAILED */
-export async function askControl<T>(directory: string, type: number): Promise<T> {
+/** @throws ROKKA_NOT_RUNNING, ROKKA_STARTING, ROKKA_CONTROL_FAILED, and the coded error that it answered */
+export async function askControl<T>(directory: string, type: number, request?: unknown): Promise<T> {
   let caller: Caller;
   try {
     caller = await Caller.connect(unixNetwork({ clock: systemClock }), dataPaths.control(directory), {
@@ -48,10 +61,13 @@ export async function askControl<T>(directory: string, type: number): Promise<T>
     throw ROKKA_NOT_RUNNING([directory], { cause: error });
   }
   try {
-    const answer = await caller.call(type, [], { timeoutMs: TIMEOUT_MS });
+    const body = request === undefined ? [] : [Buffer.from(JSON.stringify(request))];
+    const answer = await caller.call(type, body, { timeoutMs: TIMEOUT_MS });
     const value = JSON.parse(Buffer.from(answer.body).toString()) as T;
     if (answer.type === CONTROL.ERROR) {
-      throw rokkaErrors.ROKKA_CONTROL_FAILED([directory, (value as { message: string }).message]);
+      const { code, message } = value as { code?: string; message: string };
+      if (code !== undefined) throw new CodedError(code, message);
+      throw rokkaErrors.ROKKA_CONTROL_FAILED([directory, message]);
     }
     return value;
   } finally {

@@ -22,6 +22,16 @@ export const rokkaErrors = defineErrors({
     `what runs on ${path} did not answer: ${why}; look at ${path}/rokka.log`,
   ROKKA_NODE_MISSING: (path: string, node: string) =>
     `${path} is gone, but the cluster knows node ${node} there: its data is lost; the other nodes go on`,
+  ROKKA_NO_ZONE: (zone: string, zones: string) => `there is no zone ${zone}; the zones are ${zones}`,
+  ROKKA_NO_NODE: (ordinal: number) => `there is no node ${ordinal}; rokka node list names them`,
+  ROKKA_NODE_GONE: (ordinal: number) =>
+    `node ${ordinal} is gone for good; add another one to its zone (rokka node add)`,
+  ROKKA_NO_SPARE: (ordinal: number, zone: string) =>
+    `zone ${zone} has no node that could take over from node ${ordinal}; add one (rokka node add --zone ${zone}), or use rokka node replace ${ordinal}`,
+  ROKKA_NO_HEAD: (ordinal: number) =>
+    `the database is not open, so nobody knows what node ${ordinal} holds: try again when rokka status shows the head`,
+  ROKKA_NODE_NEEDED: (ordinal: number, groups: number) =>
+    `node ${ordinal} still holds segments of ${groups} protection groups; drain it first (rokka node drain ${ordinal}) and wait until rokka node list shows none`,
   ROKKA_CHILD_FAILED: (name: string, why: string) => `${name} ended: ${why}`,
   ROKKA_CHILD_LATE: (name: string, ms: number) => `${name} was not ready within ${ms} ms`,
   ROKKA_STOPPED: (name: string) => `${name} was told to stop before it was ready`,

@@ -15,6 +15,7 @@ import { Volume } from '@rokka/volume';
 import { loadCluster } from './cluster.ts';
 import { DataDirectory, dataPaths } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
+import { Fleet } from './fleet.ts';
 import { NodeSet } from './node-set.ts';
 import { relativeNetwork } from './processes/relative-network.ts';
 
@@ -55,16 +56,15 @@ export async function openRokka(options: RokkaOptions): Promise<EmbeddedRokka> {
       new NodeSet({ data, cluster, onProgress, onLog: (_level, text) => onProgress(text) }),
     );
     await nodes.start();
-    const sockets = new Map(
-      cluster.nodes.map(({ node, ordinal }) => [node, dataPaths.nodeSocketName(ordinal)]),
-    );
+    const fleet = resources.use(await Fleet.open(registry, systemClock));
     const volume = resources.use(
       await Volume.open({
         volumeId: cluster.database.volumeId,
         cluster: cluster.id,
         registry,
         network: relativeNetwork(dataPaths.sockets(data.path), unixNetwork({ clock: systemClock })),
-        addressOf: (node) => sockets.get(node) ?? node,
+        addressOf: (node) => fleet.addressOf(node),
+        fleet: () => fleet.nodes(),
         clock: systemClock,
         random: systemRandom,
         onProgress,

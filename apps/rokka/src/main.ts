@@ -3,6 +3,7 @@
 import { describeError, isCoded } from '@rokka/kernel';
 import { HELP, parseArguments, type Arguments } from './arguments.ts';
 import { doctor } from './commands/doctor.ts';
+import { node } from './commands/node.ts';
 import { simulate } from './commands/simulate.ts';
 import { status } from './commands/status.ts';
 import { stop } from './commands/stop.ts';
@@ -14,6 +15,7 @@ const COMMANDS = new Map<string, (args: Arguments) => Promise<number>>([
   ['status', status],
   ['stop', stop],
   ['doctor', doctor],
+  ['node', node],
   ['simulate', simulate],
   ['help', help],
 ]);

@@ -37,20 +37,32 @@ const MEBIBYTE = 1024 * 1024;
 /** Six nodes each want room for the next file of their logs. */
 const FREE_BYTES_LOW = 256 * MEBIBYTE;
 
-/** A page for a terminal: the six members by zone, then the volume's points. */
+/** A page for a terminal: the nodes by zone, then the volume's points. */
 export function describeStatus(status: SupervisorStatus): string {
-  const { head, nodes } = status;
+  const { head } = status;
+  const volume = head.detail;
+  const lines = [describeNodes(status), ''];
+  if (!volume) lines.push(`head        ${head.pid === undefined ? 'down' : `process ${head.pid}, starting`}`);
+  else lines.push(...volumeLines(status, volume));
+  lines.push(diskLine(status.freeBytes));
+  return lines.join('\n');
+}
+
+/** The nodes by zone: what each holds, and how it keeps up in the first protection group. */
+export function describeNodes({ head, nodes }: SupervisorStatus): string {
   const volume = head.detail;
   const member = (node: string) => volume?.groups[0]?.members.find((one) => one.node === node);
   const rows = nodes.map((node) => {
-    const { kind = '', scl = '', lagLsn = '', up = false } = member(node.node) ?? {};
+    const { kind = '', scl = '', lagLsn = '', up = false, hydrating = false } = member(node.node) ?? {};
+    const segments = volume?.groups.filter(({ members }) => members.some((one) => one.node === node.node));
     const memory = node.detail?.memory.residentBytes;
     return [
       node.zone,
       node.ordinal,
       kind,
       node.pid ?? '-',
-      node.pid === undefined ? 'down' : up ? 'up' : 'starting',
+      node.pid === undefined ? 'down' : stateOf(node, { up, hydrating, holds: segments?.length }),
+      segments?.length ?? '',
       scl,
       lagLsn,
       memory === undefined ? '' : Math.round(memory / MEBIBYTE),
@@ -58,14 +70,20 @@ export function describeStatus(status: SupervisorStatus): string {
       node.error ?? node.detail?.failure?.message ?? '',
     ];
   });
-  const lines = [
-    table(['zone', 'node', 'kind', 'pid', 'state', 'SCL', 'lag', 'MiB', 'restarts', ''], rows),
-    '',
-  ];
-  if (!volume) lines.push(`head        ${head.pid === undefined ? 'down' : `process ${head.pid}, starting`}`);
-  else lines.push(...volumeLines(status, volume));
-  lines.push(diskLine(status.freeBytes));
-  return lines.join('\n');
+  return table(
+    ['zone', 'node', 'kind', 'pid', 'state', 'segments', 'SCL', 'lag', 'MiB', 'restarts', ''],
+    rows.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0)),
+  );
+}
+
+function stateOf(
+  node: NodeStatus,
+  seen: { up: boolean; hydrating: boolean; holds: number | undefined },
+): string {
+  if (node.leaving) return seen.holds === 0 ? 'empty' : 'leaving';
+  if (seen.hydrating) return 'hydrating';
+  if (seen.holds === 0) return 'spare';
+  return seen.up ? 'up' : 'starting';
 }
 
 function diskLine(freeBytes: number): string {
@@ -79,6 +97,12 @@ function volumeLines(status: SupervisorStatus, volume: HeadDetail): string[] {
     `head        process ${status.head.pid}, ${Math.round(volume.memoryBytes / MEBIBYTE)} MiB, restarts ${status.head.restarts}`,
     `engine      ${engine.kind} ${engine.version ?? ''}, process ${engine.postgresPid ?? '-'}, port ${status.port}`,
     `volume      epoch ${volume.volumeEpoch}, ${volume.groups.length} protection group${volume.groups.length === 1 ? '' : 's'}`,
+    ...volume.groups.flatMap(({ pg, changes }) =>
+      changes.map(
+        ({ leaves, joins, forced }) =>
+          `members     group ${pg}: ${joins} takes over from ${leaves}${forced ? ', which is forced out' : ''}`,
+      ),
+    ),
     `durable     VDL ${volume.vdl}, VCL ${volume.vcl}, last LSN ${volume.lastLsn}, ${volume.outstandingBytes} bytes on their way`,
   ];
 }

@@ -5,9 +5,11 @@ import { generatePassword, namespaceCommand, probeNativeSupport } from '@rokka/d
 import { openSqliteRegistry } from '@rokka/registry';
 import type { Arguments } from './arguments.ts';
 import { SupervisedChild } from './child.ts';
+import type { NodeRequest } from './commands/node.ts';
 import { loadCluster, type Cluster } from './cluster.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
+import { operateNode } from './node-operations.ts';
 import { NodeSet } from './node-set.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
@@ -94,6 +96,11 @@ export class Supervisor implements AsyncDisposable {
     } as SupervisorStatus;
   }
 
+  /** @throws what operateNode throws */
+  node(request: NodeRequest): Promise<{ said: string }> {
+    return operateNode(request, { nodes: this.#nodes, status: () => this.status() });
+  }
+
   /** The head first: it needs the nodes to make its last writes durable. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
@@ -120,7 +127,7 @@ export class Supervisor implements AsyncDisposable {
 
   #headChild(): SupervisedChild {
     const { data, args, onLog, onProgress } = this.#options;
-    const { database, nodes } = this.cluster;
+    const { database } = this.cluster;
     const options: HeadProcessOptions = {
       directory: data.path,
       cluster: this.cluster.id,
@@ -129,9 +136,6 @@ export class Supervisor implements AsyncDisposable {
       port: args.port,
       cacheBytes: args.cacheMiB * 1024 * 1024,
       settings: args.settings,
-      addresses: Object.fromEntries(
-        nodes.map(({ node, ordinal }) => [node, dataPaths.nodeSocketName(ordinal)]),
-      ),
       ...(args.postgres === undefined ? {} : { postgres: args.postgres }),
     };
     const inner = {

@@ -15,21 +15,31 @@ function failure(code: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${path}`), { code });
 }
 
+/** Files grow into memory that is kept ready behind them, so that a row of appends does not copy them each time. */
 function put(target: Uint8Array, at: number, bytes: Uint8Array): Uint8Array {
-  let out = target;
-  if (at + bytes.length > out.length) {
-    out = new Uint8Array(at + bytes.length);
-    out.set(target);
-  }
+  const out = at + bytes.length > target.length ? grown(target, at + bytes.length) : target;
   out.set(bytes, at);
+  return out;
+}
+
+/** Memory that was made here: what lies in it behind a file is zeroes and nobody else's. */
+const roomy = new WeakSet<ArrayBufferLike>();
+
+function grown(target: Uint8Array, length: number): Uint8Array {
+  const { buffer } = target;
+  if (roomy.has(buffer) && length <= buffer.byteLength) return new Uint8Array(buffer, 0, length);
+  const memory = new ArrayBuffer(Math.max(length, target.length * 2));
+  roomy.add(memory);
+  const out = new Uint8Array(memory, 0, length);
+  out.set(target);
   return out;
 }
 
 export class MemoryDisk implements Disk {
   readonly files = new Map<string, MemoryFile>();
   readonly #directories = new Set<string>();
-  /** Called before each write or sync; may throw to play a full or failing disk. */
-  onAccess: ((kind: 'write' | 'sync', path: string) => void) | undefined;
+  /** Called before each write, sync or removal; may throw to play a full or failing disk. */
+  onAccess: ((kind: 'write' | 'sync' | 'remove', path: string) => void) | undefined;
 
   open(path: string, options: { create?: boolean } = {}): DiskFile {
     let file = this.files.get(path);
@@ -59,6 +69,7 @@ export class MemoryDisk implements Disk {
   }
 
   remove(path: string): void {
+    this.onAccess?.('remove', path);
     this.#directories.delete(path);
     for (const name of this.files.keys())
       if (name === path || name.startsWith(`${path}/`)) this.files.delete(name);
@@ -106,7 +117,7 @@ export class MemoryDisk implements Disk {
       },
       sync: () => {
         this.onAccess?.('sync', path);
-        file.synced = file.bytes.slice();
+        for (const write of file.unsynced) file.synced = put(file.synced, write.at, write.bytes);
         file.unsynced = [];
       },
       sizeBytes: () => file.bytes.length,

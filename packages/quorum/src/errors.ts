@@ -22,6 +22,30 @@ export const quorumErrors = defineErrors({
     `protection group ${pg} has two histories at LSN ${lsn}, on ${first} and on ${second}: one of them must be rebuilt`,
   QUORUM_BAD_TAIL: (member: string, lsn: number, annulled: number) =>
     `member ${member} lists LSN ${lsn} after ${annulled}, which was annulled, so its tail is no chain: rebuild it`,
+  QUORUM_NOT_A_MEMBER: (node: string) =>
+    `${node} is no member of the protection group: rokka status names its members`,
+  QUORUM_ALREADY_MEMBER: (node: string) =>
+    `${node} takes part in the protection group already: name a node that does not`,
+  QUORUM_WRONG_PLACE: (
+    joins: string,
+    kind: string,
+    zone: string,
+    leaves: string,
+    ownKind: string,
+    ownZone: string,
+  ) =>
+    `${joins} (${kind}, zone ${zone}) can't replace ${leaves} (${ownKind}, zone ${ownZone}): the loss of one zone would be too much; take a node of zone ${ownZone}`,
+  QUORUM_CHANGE_RUNS: (leaves: string, joins: string) =>
+    `${leaves} is being replaced by ${joins} already: wait for the end of that, or take it back`,
+  QUORUM_TOO_MANY_CHANGES: (leaves: string, max: number) =>
+    `${leaves} can't be replaced now: ${max} replacements run in its protection group; wait for the end of one`,
+  QUORUM_NO_CHANGE: (joins: string) => `no replacement by ${joins} runs in the protection group`,
+  QUORUM_NOT_SETTLED: (node: string, point: number, needed: number) =>
+    `the group without the other one would be complete to LSN ${point}, ${needed} is needed: wait until ${node} has caught up`,
+  QUORUM_FORCED: (joins: string) =>
+    `the replacement by ${joins} was forced after a write quorum was lost, and can't be taken back: the old member missed writes`,
+  QUORUM_NOT_FENCED: (leaves: string, fenced: string) =>
+    `${leaves} can't be forced out: the members that obey this recovery (${fenced}) are no read quorum`,
   QUORUM_LOST_WRITES: (pg: number, member: string, told: number, vdl: number) =>
     `member ${member} of protection group ${pg} knows LSN ${told} as durable, recovery found only ${vdl}: more copies were lost than the quorum allows`,
 });

@@ -30,6 +30,13 @@ export interface SegmentAnswer {
   /** Its records above `vdl` up to `scl`, in chain order. */
   readonly tail: readonly TailRecord[];
   readonly damaged: boolean;
+  /** A newcomer that does not hold everything yet: unknown as well (aurora.md trap 17). */
+  readonly hydrating?: boolean;
+}
+
+/** Whether what the member says of its chain is the truth about it. */
+export function isKnown(answer: SegmentAnswer): boolean {
+  return !answer.damaged && answer.hydrating !== true;
 }
 
 /** The answers of one group that may be trusted: fenced, undamaged, together a read quorum. */

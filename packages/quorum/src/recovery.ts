@@ -11,8 +11,8 @@
  * 5. `canServe()`: fence, range and records are on a write quorum of every group (trap 2). `start()` is what the writer
  *    begins with. One unfenced group would be enough for the old writer to go on.
  *
- * Fault model: any member may never answer, answer late, answer twice, or be damaged (then it is unknown, never "has not":
- * trap 14). If every holder of a group's last record is lost between 2 and 4, this recovery waits; another, under a
+ * Fault model: any member may never answer, answer late, answer twice, be damaged, or hydrate as a newcomer (then it is
+ * unknown, never "has not": traps 14, 17). If every holder of a group's last record is lost between 2 and 4, this recovery waits; another, under a
  * new epoch, decides anew from whoever is left.
  */
 import { assert, must, mutant, type Epoch, type Lsn, type PgIndex } from '@rokka/kernel';
@@ -20,7 +20,7 @@ import { quorumErrors } from './errors.ts';
 import { membersOf, satisfied, type Member } from './expression.ts';
 import type { QuorumFormulas } from './formulas.ts';
 import { LSN_ALLOCATION_LIMIT } from './lsn-allocator.ts';
-import { decideRecovery, type RecoveryDecision, type SegmentAnswer } from './recovery-decision.ts';
+import { decideRecovery, isKnown, type RecoveryDecision, type SegmentAnswer } from './recovery-decision.ts';
 import type { TruncationRange } from './truncation.ts';
 
 export interface RecoveringGroup {
@@ -56,8 +56,8 @@ export interface VolumeStart {
 }
 
 interface Group {
-  readonly formulas: QuorumFormulas;
-  readonly members: readonly Member[];
+  formulas: QuorumFormulas;
+  members: readonly Member[];
   readonly answers: Map<Member, SegmentAnswer>;
 }
 
@@ -83,8 +83,7 @@ export class Recovery {
     this.#allocationLimit = options.allocationLimit ?? LSN_ALLOCATION_LIMIT;
     this.#ranges = [...(options.ranges ?? [])];
     const groups = [...options.groups].map(({ pg, formulas }): [PgIndex, Group] => {
-      const members = [...new Set([...membersOf(formulas.write), ...membersOf(formulas.read)])];
-      return [pg, { formulas, members, answers: new Map() }];
+      return [pg, { formulas, members: membersIn(formulas), answers: new Map() }];
     });
     this.#groups = new Map(groups);
     assert(groups.length > 0 && this.#groups.size === groups.length, 'groups of a volume, once each');
@@ -104,7 +103,7 @@ export class Recovery {
     if (answer.volumeEpoch < this.#volumeEpoch)
       throw quorumErrors.QUORUM_UNFENCED([pg, member, answer.volumeEpoch, this.#volumeEpoch]);
     const decision = this.#decision;
-    if (decision && !answer.damaged) {
+    if (decision && isKnown(answer)) {
       if (answer.vdl > decision.vdl)
         throw quorumErrors.QUORUM_LOST_WRITES([pg, member, answer.vdl, decision.vdl]);
       if (knows(answer, decision.range) && answer.scl > decision.vdl)
@@ -113,10 +112,28 @@ export class Recovery {
     group.answers.set(member, answer);
   }
 
+  /**
+   * The group's membership has changed while it recovers (membership.ts `forceReplacement`): its read rule asks for no less
+   * than before, so what was decided stands; who may serve is counted by the new write rule.
+   */
+  reform(pg: PgIndex, formulas: QuorumFormulas): void {
+    const group = this.#group(pg);
+    group.formulas = formulas;
+    group.members = membersIn(formulas);
+    for (const member of group.answers.keys())
+      if (!group.members.includes(member)) group.answers.delete(member);
+  }
+
+  /** Members of the group that are fenced and known. */
+  knownIn(pg: PgIndex): Set<Member> {
+    const { answers } = this.#group(pg);
+    return new Set([...answers].filter(([, answer]) => isKnown(answer)).map(([member]) => member));
+  }
+
   /** Whether undamaged, fenced members that answered are a read quorum of the group. */
   canTrust(pg: PgIndex): boolean {
     const { formulas, answers } = this.#group(pg);
-    return satisfied(formulas.read, (member) => answers.get(member)?.damaged === false);
+    return satisfied(formulas.read, (member) => this.#known(answers.get(member)));
   }
 
   /**
@@ -134,7 +151,7 @@ export class Recovery {
       ranges: this.#ranges,
       groups: pgs.map((pg) => ({
         pg,
-        answers: new Map([...this.#group(pg).answers].filter(([, answer]) => !answer.damaged)),
+        answers: new Map([...this.#group(pg).answers].filter(([, answer]) => isKnown(answer))),
       })),
     });
     return this.#decision;
@@ -172,7 +189,7 @@ export class Recovery {
     const lacks: Lack[] = [];
     for (const [pg, { members, answers }] of this.#groups) {
       if (!this.canTrust(pg)) {
-        const unknown = members.filter((member) => answers.get(member)?.damaged !== false);
+        const unknown = members.filter((member) => !this.#known(answers.get(member)));
         lacks.push({ pg, lacks: 'read quorum', members: unknown });
       } else if (this.#decision && this.lastKept(pg) === undefined) {
         const holders = must(this.#decision.groups.get(pg)).holders;
@@ -211,16 +228,24 @@ export class Recovery {
     return kept !== undefined && answer !== undefined && answer.scl >= kept;
   }
 
+  #known(answer: SegmentAnswer | undefined): boolean {
+    return answer !== undefined && isKnown(answer);
+  }
+
   /** The member's answer, if it is sound and was given with this recovery's range applied. */
   #clipped(pg: PgIndex, member: Member): SegmentAnswer | undefined {
     const answer = this.#group(pg).answers.get(member);
-    if (!answer || answer.damaged || !this.#decision) return undefined;
+    if (!answer || !isKnown(answer) || !this.#decision) return undefined;
     return knows(answer, this.#decision.range) ? answer : undefined;
   }
 
   #group(pg: PgIndex): Group {
     return must(this.#groups.get(pg), 'protection group is not part of this recovery');
   }
+}
+
+function membersIn({ write, read }: QuorumFormulas): Member[] {
+  return [...new Set([...membersOf(write), ...membersOf(read)])];
 }
 
 function knows(answer: SegmentAnswer, range: TruncationRange): boolean {

@@ -1,6 +1,6 @@
 /**
  * Cluster state by compare-and-set: the one authority for which epoch means what. Small values, rarely written, never on
- * the path of a commit. SQLite serves it on one machine; etcd can serve the same interface on many.
+ * the path of a commit. SQLite serves it on one machine, etcd on many.
  */
 export interface RegistryEntry<T = unknown> {
   readonly key: string;
@@ -15,10 +15,13 @@ export interface Registry extends AsyncDisposable {
   list<T>(prefix: string): Promise<RegistryEntry<T>[]>;
   /**
    * Writes `value` (plain JSON) if the key is still at `expectedRevision`; durable before it resolves.
+   *
+   * A conflict means that this write did not take effect and never will. Any other error leaves that open, unless its
+   * detail `inDoubt` is false: read the key again before you rely on either.
    * @returns the new revision
    * @throws REGISTRY_CONFLICT where somebody else was first
    */
   put(key: string, value: unknown, expectedRevision: number): Promise<number>;
-  /** @throws REGISTRY_CONFLICT */
+  /** As `put` does, with no value. @throws REGISTRY_CONFLICT */
   remove(key: string, expectedRevision: number): Promise<void>;
 }

@@ -40,8 +40,11 @@ export class FaultAtlas {
   /** Whether the member may lose data now. One that has lost some may lose more. */
   mayLose(node: NodeId): boolean {
     if (this.#lost.has(node)) return true;
+    const groups = this.#groups();
+    // Before the first group nothing can be judged: what is lost then would count against groups that come later.
+    if (groups.length === 0) return false;
     const isWhole = (member: string) => member !== node && !this.#lost.has(member as NodeId);
-    return this.#groups().every(
+    return groups.every(
       ({ formulas }) => satisfied(formulas.read, isWhole) && satisfied(formulas.write, isWhole),
     );
   }

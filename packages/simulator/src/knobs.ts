@@ -49,6 +49,7 @@ export function drawKnobs(random: SeededRandom): Knobs {
       segmentLogBytes: random.pick([4, 16, 64]) * 1024,
       pageRecords: random.pick([4, 32, 1_000]),
       logBytes: logFileBytes * random.pick([1, 2, 4]),
+      scrubBytesPerSecond: random.pick([0, 4 * 1024, 64 * 1024]),
     },
   };
 }

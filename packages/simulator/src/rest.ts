@@ -3,6 +3,7 @@
  * reads as it should, and all members converge while the writer is silent; each within a bounded virtual time.
  */
 import { asLsn, type Lsn, type PgIndex } from '@rokka/kernel';
+import { allMembers } from '@rokka/quorum';
 import { BrokenInvariant, demand } from './broken-invariant.ts';
 import type { SimWriter } from './sim-writer.ts';
 import type { World } from './world.ts';
@@ -80,9 +81,9 @@ function lagging(world: World, writer: SimWriter): string[] {
   const epoch = writer.volume?.status().volumeEpoch ?? 0;
   const { history } = world.oracles;
   const branch = history.branches.get(epoch as never);
-  for (const { pg, members } of history.volume?.groups ?? []) {
+  for (const { pg, membership } of history.volume?.groups ?? []) {
     const expected = branch?.lastOf(pg, branch.last) ?? asLsn(0);
-    for (const { node } of members) {
+    for (const { node } of allMembers(membership)) {
       if (world.atlas.isLost(node)) continue;
       const scl = sclOf(world, node, pg);
       if (scl !== expected) lags.push(`${node}, group ${pg} has ${scl} of ${expected}`);

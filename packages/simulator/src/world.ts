@@ -6,6 +6,7 @@
  * wrong the oracles'.
  */
 import { describeError, must, settled, VirtualClock, type NodeId, type Zone } from '@rokka/kernel';
+import { allMembers } from '@rokka/quorum';
 import { MemoryRegistry } from '@rokka/registry';
 import { MemoryNetwork } from '@rokka/transport';
 import { Volume, type VolumeRecord } from '@rokka/volume';
@@ -193,7 +194,7 @@ export class World {
     // Before the first group there is nothing to lose.
     return (history.volume?.groups ?? []).map((group) => ({
       formulas: history.formulasOf(group),
-      members: group.members.map(({ node }) => node),
+      members: allMembers(group.membership).map(({ node }) => node),
     }));
   }
 

@@ -26,6 +26,8 @@ export interface CoalescerOptions {
   pageRecords: number;
   /** Coalesce whatever pins the oldest log file when the log is larger than this. */
   logBytes: number;
+  /** A record cannot be read. The segment is taken up again when it has been repaired. */
+  onDamage: (segment: Segment, error: CodedError) => void;
   /** A disk error that is no full disk: the node cannot go on. */
   onFailure: (error: CodedError) => void;
 }
@@ -110,7 +112,9 @@ export class Coalescer {
   }
 
   #ready(segment: Segment): boolean {
-    return segment.pageFile !== undefined && !segment.damaged && this.#target(segment) > segment.coalesced;
+    const { pageFile, hydration, damaged, dropped } = segment;
+    if (!pageFile || pageFile.busy || hydration || damaged || dropped) return false;
+    return this.#target(segment) > segment.coalesced;
   }
 
   /** The last record that may go into pages now. */
@@ -152,7 +156,7 @@ export class Coalescer {
     if (!work || this.#closed) return false;
     try {
       // Once its number may stand in the table, a generation is carried through even then.
-      if (work.segment.damaged && !work.staged) this.#abandon();
+      if (work.segment.dropped || (work.segment.damaged && !work.staged)) this.#abandon();
       else if (!work.rest) {
         this.#measure(work);
         return true;
@@ -225,7 +229,7 @@ export class Coalescer {
 
   #failed(work: Work, error: unknown): void {
     if (isCoded(error, 'STORAGE_LOG_DAMAGED')) {
-      work.segment.fault = error;
+      this.#options.onDamage(work.segment, error);
       return this.#abandon();
     }
     if (error instanceof Error && !isCoded(error) && (error as NodeJS.ErrnoException).code === undefined)
@@ -237,6 +241,7 @@ export class Coalescer {
 
   /** Nothing of an unfinished generation was ever counted, so it can be forgotten; its slots with it, until the next start. */
   #abandon(): void {
+    if (!this.#work?.segment.dropped) this.#work?.staged?.abandon();
     this.#work = undefined;
     this.#options.clock.after(RETRY_MS, () => this.consider());
   }

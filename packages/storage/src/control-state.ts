@@ -6,7 +6,7 @@
 import { ByteWriter } from '@rokka/kernel';
 import type { Epoch, Lsn, PageNumber, PgIndex, VolumeId } from '@rokka/kernel';
 import { MessageReader, writeMembers, writeRange, writeRanges } from './message-fields.ts';
-import type { CreateSegment, Epochs, SegmentAddress, SegmentKind, TruncationRange } from './messages.ts';
+import type { Epochs, MemberAddress, SegmentAddress, SegmentKind, TruncationRange } from './messages.ts';
 
 /** One completed coalescing generation of a full segment, as its COALESCED entry states it. */
 export interface Generation {
@@ -20,6 +20,21 @@ export interface Generation {
 
 export const NO_GENERATION: Generation = { number: 0, lsn: 0 as Lsn, livePages: 0, tableDigest: 0 };
 
+/**
+ * How far a segment has come that is filled with what its peers hold (hydration.ts). The log and the pages that it has
+ * begin after `generation.lsn`.
+ */
+export interface Hydration {
+  /** A newcomer has no history and says nothing of an SCL yet; a rebuild has lost its pages and keeps its log. */
+  reason: 'newcomer' | 'rebuild';
+  /** Whether `generation.lsn` has been chosen yet. */
+  begun: boolean;
+  /** Pages below this one, counted from the segment's first, are here. */
+  nextPage: number;
+  /** SCL that it must reach before it counts. */
+  target: Lsn;
+}
+
 /** An SCL that no chain reaches: the segment may have acknowledged anything, so it stays unknown for ever. */
 export const SCL_UNKNOWN = Number.MAX_SAFE_INTEGER as Lsn;
 
@@ -29,7 +44,7 @@ export interface SegmentControl extends SegmentAddress, Epochs {
   kind: SegmentKind;
   firstPage: PageNumber;
   pageCount: number;
-  members: CreateSegment['members'];
+  members: MemberAddress[];
   ranges: readonly TruncationRange[];
   vdl: Lsn;
   /** The last record that may be missing from the log. */
@@ -37,6 +52,9 @@ export interface SegmentControl extends SegmentAddress, Epochs {
   /** SCL when this was written: a log that gives less on replay has lost something. */
   acknowledgedScl: Lsn;
   generation: Generation;
+  /** A page may contain records up to here, because it came from a peer: no read below is right. */
+  readFloor: Lsn;
+  hydration: Hydration | undefined;
 }
 
 /** Everything that outlives the log files before the one it opens. */
@@ -50,6 +68,16 @@ export interface Manifest {
 export interface EpochEntry extends Epochs {
   id: number;
   ranges: readonly TruncationRange[];
+  /** Those of the membership epoch; none where they have not changed. */
+  members: readonly MemberAddress[];
+}
+
+/** Pages have come from a peer, or the hydration of the segment has taken a step. Ordered by the number of the generation. */
+export interface CopiedEntry {
+  id: number;
+  generation: Generation;
+  readFloor: Lsn;
+  hydration: Hydration | undefined;
 }
 
 export function encodeManifest(manifest: Manifest): Uint8Array {
@@ -77,12 +105,18 @@ export function decodeControl(body: Uint8Array): SegmentControl {
 
 export function encodeEpochEntry(entry: EpochEntry): Uint8Array {
   const w = new ByteWriter(64).u32(entry.id).u32(entry.volumeEpoch).u32(entry.membershipEpoch);
-  return writeRanges(w, entry.ranges).finish();
+  return writeMembers(writeRanges(w, entry.ranges), entry.members).finish();
 }
 
 export function decodeEpochEntry(body: Uint8Array): EpochEntry {
   const r = new MessageReader(0, body);
-  return { id: r.u32(), volumeEpoch: r.epoch(), membershipEpoch: r.epoch(), ranges: r.ranges() };
+  return {
+    id: r.u32(),
+    volumeEpoch: r.epoch(),
+    membershipEpoch: r.epoch(),
+    ranges: r.ranges(),
+    members: r.members(),
+  };
 }
 
 export function encodeTruncateEntry(entry: { id: number; range: TruncationRange }): Uint8Array {
@@ -103,6 +137,24 @@ export function decodeCoalescedEntry(body: Uint8Array): { id: number; generation
   return { id: r.u32(), generation: readGeneration(r) };
 }
 
+export function encodeCopiedEntry(entry: CopiedEntry): Uint8Array {
+  const w = writeGeneration(new ByteWriter(64).u32(entry.id), entry.generation).u64(entry.readFloor);
+  return writeHydration(w, entry.hydration).finish();
+}
+
+export function decodeCopiedEntry(body: Uint8Array): CopiedEntry {
+  const r = new MessageReader(0, body);
+  return { id: r.u32(), generation: readGeneration(r), readFloor: r.lsn(), hydration: readHydration(r) };
+}
+
+export function encodeDropEntry(id: number): Uint8Array {
+  return new ByteWriter(4).u32(id).finish();
+}
+
+export function decodeDropEntry(body: Uint8Array): number {
+  return new MessageReader(0, body).u32();
+}
+
 function writeControl(w: ByteWriter, control: SegmentControl): ByteWriter {
   w.u32(control.id).string(control.volume).u16(control.pg);
   w.u32(control.volumeEpoch).u32(control.membershipEpoch);
@@ -111,7 +163,8 @@ function writeControl(w: ByteWriter, control: SegmentControl): ByteWriter {
     .u64(control.pageCount);
   writeRanges(writeMembers(w, control.members), control.ranges);
   w.u64(control.vdl).u64(control.logFloor).u64(control.acknowledgedScl);
-  return writeGeneration(w, control.generation);
+  writeGeneration(w, control.generation).u64(control.readFloor);
+  return writeHydration(w, control.hydration);
 }
 
 function readControl(r: MessageReader): SegmentControl {
@@ -130,14 +183,32 @@ function readControl(r: MessageReader): SegmentControl {
     logFloor: r.lsn(),
     acknowledgedScl: r.lsn(),
     generation: readGeneration(r),
+    readFloor: r.lsn(),
+    hydration: readHydration(r),
   };
 }
 
-function writeGeneration(w: ByteWriter, generation: Generation): ByteWriter {
+const HYDRATION_REASONS = [undefined, 'newcomer', 'rebuild'] as const;
+
+function writeHydration(w: ByteWriter, hydration: Hydration | undefined): ByteWriter {
+  w.u8(HYDRATION_REASONS.indexOf(hydration?.reason));
+  if (!hydration) return w;
+  return w
+    .u8(hydration.begun ? 1 : 0)
+    .u64(hydration.nextPage)
+    .u64(hydration.target);
+}
+
+function readHydration(r: MessageReader): Hydration | undefined {
+  const reason = HYDRATION_REASONS[r.u8()];
+  return reason && { reason, begun: r.u8() !== 0, nextPage: r.count(), target: r.lsn() };
+}
+
+export function writeGeneration(w: ByteWriter, generation: Generation): ByteWriter {
   return w.u64(generation.number).u64(generation.lsn).u32(generation.livePages).u32(generation.tableDigest);
 }
 
-function readGeneration(r: MessageReader): Generation {
+export function readGeneration(r: MessageReader): Generation {
   return { number: r.count(), lsn: r.lsn(), livePages: r.u32(), tableDigest: r.u32() };
 }
 

@@ -1,11 +1,26 @@
 import { defineErrors } from '@rokka/kernel';
 
-/** What a node answers beside OK. `detail` of the epoch errors holds the node's own epochs. */
+/**
+ * What a node answers beside OK. `detail` of the epoch and membership errors holds the node's own epochs and its members,
+ * so that whoever is behind needs no second request to catch up.
+ */
 export const storageErrors = defineErrors({
   STORAGE_STALE_EPOCH: (what: string, given: number, own: number) =>
     `${what} carries volume epoch ${given}, this segment is at ${own}: another writer opened the volume`,
   STORAGE_STALE_MEMBERSHIP: (given: number, own: number) =>
     `membership epoch ${given} is not this segment's ${own}: refresh the membership and repeat`,
+  STORAGE_NOT_A_MEMBER: (node: string, epoch: number) =>
+    `node ${node} is not among the members of membership epoch ${epoch}: it keeps what it has until it is told to drop it`,
+  STORAGE_MEMBERSHIP_CONFLICT: (epoch: number, own: string, given: string) =>
+    `membership epoch ${epoch} is ${own} here and ${given} in the fence: two changes were begun under one epoch; ask the registry which one holds`,
+  STORAGE_STILL_A_MEMBER: (node: string, epoch: number) =>
+    `node ${node} is a member under epoch ${epoch}; a segment is dropped only where a later membership is without it`,
+  STORAGE_HYDRATING: (volume: string, pg: number) =>
+    `volume ${volume}, protection group ${pg} is being filled here and is not complete yet: ask another member`,
+  STORAGE_NO_SOURCE: (volume: string, pg: number, why: string) =>
+    `volume ${volume}, protection group ${pg} cannot be filled now: ${why}; it is tried again`,
+  STORAGE_BUSY: (what: string, limit: number) =>
+    `${limit} requests for ${what} wait here already; repeat later`,
   STORAGE_UNFENCED: (given: number, own: number) =>
     `volume epoch ${given} is above this segment's ${own}: send it a fence with the truncation ranges first`,
   STORAGE_NO_SEGMENT: (volume: string, pg: number) =>
@@ -32,7 +47,7 @@ export const storageErrors = defineErrors({
   STORAGE_DIRECTORY_FOREIGN: (path: string, found: string, expected: string) =>
     `${path} belongs to ${found}, not to ${expected}: point --data at the right directory`,
   STORAGE_LOG_DAMAGED: (path: string, at: number) =>
-    `${path} is damaged at byte ${at}, before data that was acknowledged: the node's segments count as unknown until repaired`,
+    `${path} is damaged at byte ${at}, where there was data that was acknowledged: what it held counts as unknown until repaired`,
   STORAGE_DIRECTORY_EMPTIED: (path: string) =>
     `${path} has an identity but its log is gone: a node that lost its data must come back as a new member, with an empty --data`,
   STORAGE_SEGMENT_UNKNOWN: (volume: string, pg: number) =>

@@ -91,3 +91,34 @@ test('a node that was away catches up over many fetches, and dead peers do not s
   await cluster.pass(10_000);
   assert.equal(sclsOf(cluster)[5], 400);
 });
+
+test('two nodes that were away for hours come back together and catch up from all that are there', async () => {
+  await using cluster = await sixWithSegments();
+  const maker = new RecordMaker();
+  const first = maker.many(5);
+  for (const writer of cluster.writers) writer.ship(first);
+  await cluster.pass(5);
+  for (const i of [4, 5]) await cluster.crash(i);
+  for (let i = 0; i < 120; i++) {
+    const records = maker.many(100, { bytes: 60 });
+    // Nobody may drop what the two have not got.
+    for (const writer of cluster.writers.slice(0, 4))
+      writer.ship(records, { vdl: maker.lastLsn, pgmrpl: maker.lastLsn });
+    await cluster.pass(1);
+  }
+  const { bytesWritten } = cluster.nodes[0].store.log;
+  await cluster.pass(1_000);
+  await cluster.start(4);
+  await cluster.start(5);
+  await cluster.pass(4_000);
+  assert.deepEqual(sclsOf(cluster), Array(6).fill(maker.lastLsn));
+  for (const i of [4, 5]) assert.ok(cluster.nodes[i].gossip.fetchedRecords >= 12_000);
+  assert.equal(cluster.nodes[0].store.log.bytesWritten, bytesWritten, 'it costs the others no write');
+  const answer = cluster.nodes[4].store.read({
+    ...head(),
+    page: 1 as never,
+    readPoint: maker.lastLsn,
+    requiredScl: maker.lastLsn,
+  });
+  assert.deepEqual(answer.content, maker.page(1).content);
+});

@@ -3,13 +3,15 @@
  * what it lacks itself. Every second, and soon after a ship that left a hole.
  *
  * Only peers at this segment's own epochs are used, in both directions: a peer of a higher volume epoch refuses us until we
- * are fenced, and we refuse it. What is fetched goes through the same checks as what a writer ships.
+ * are fenced, and we refuse it. Whoever is refused for being behind waits for the writer, and does not ask again and again;
+ * whoever hears that the group goes on without it falls silent (P18 §4.1).
  */
-import { isCoded, type Clock, type NodeId, type Random } from '@rokka/kernel';
+import { isCoded, type Clock, type Random } from '@rokka/kernel';
 import type { Network } from '@rokka/transport';
-import * as codec from './message-codec.ts';
-import { MESSAGE, type CreateSegment, type SegmentState } from './messages.ts';
-import { NodeClient } from './node-client.ts';
+import { pullLog } from './log-pull.ts';
+import { learnRetirement } from './membership.ts';
+import type { Epochs } from './messages.ts';
+import { atSameEpochs, PeerClients, type SoundPeer } from './peer-clients.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
 
@@ -21,28 +23,25 @@ export interface GossipOptions {
   intervalMs: number;
 }
 
-const REQUEST_MS = 2_000;
-/** A member that did not answer is left alone for so long. */
-const SHUN_MS = 1_000;
 /** After a ship that left a hole: what is missing may be on its way from the writer. */
 const HOLE_MS = 20;
 /** How many peers in a row may have nothing for a segment with a hole before it waits for the next round. */
 const MISSES_MAX = 8;
-const FETCH_BYTES = 1024 * 1024;
-const FETCHES_MAX = 256;
+/** Whoever lacks more than this asks all members at once. */
+const FAR_LSNS = 8_192;
+/** A segment that peers refuse because they obey a later writer or membership waits to be fenced; so long at most. */
+const BEHIND_REST_MS = 5_000;
 /** Segments that are looked after at the same time. */
 const EXCHANGES_MAX = 4;
 
-type Member = CreateSegment['members'][number];
-
 export class Gossip implements AsyncDisposable {
   readonly #options: GossipOptions;
-  readonly #clients = new Map<NodeId, Promise<NodeClient>>();
-  readonly #shunnedUntilMs = new Map<NodeId, number>();
+  readonly #clients: PeerClients;
   /** Segments waiting for an exchange, and those that have one. */
   readonly #queue = new Set<Segment>();
   readonly #running = new Map<Segment, Promise<void>>();
   readonly #misses = new Map<Segment, number>();
+  readonly #resting = new Map<Segment, { epochs: Epochs; untilMs: number }>();
   #cancelRound: () => void;
   #cancelHole: (() => void) | undefined;
   #closed = false;
@@ -51,7 +50,14 @@ export class Gossip implements AsyncDisposable {
 
   constructor(options: GossipOptions) {
     this.#options = options;
+    this.#clients = new PeerClients(options);
     this.#cancelRound = this.#nextRound();
+  }
+
+  /** Looks after a segment now: it has been given a base and lacks everything above it. */
+  ask(segment: Segment): void {
+    this.#queue.add(segment);
+    this.#run();
   }
 
   /** A ship has arrived; if it left a hole, peers are asked soon. */
@@ -64,7 +70,7 @@ export class Gossip implements AsyncDisposable {
     this.#cancelRound();
     this.#cancelHole?.();
     this.#queue.clear();
-    for (const client of this.#clients.values()) client.then((one) => one.close()).catch(() => {});
+    this.#clients[Symbol.dispose]();
     await Promise.allSettled(this.#running.values());
   }
 
@@ -85,6 +91,7 @@ export class Gossip implements AsyncDisposable {
     const delayMs = intervalMs / 2 + random.below(Math.max(1, intervalMs));
     return clock.after(delayMs, () => {
       this.#misses.clear();
+      for (const segment of this.#resting.keys()) if (segment.dropped) this.#resting.delete(segment);
       for (const segment of store.segments.all) this.#queue.add(segment);
       this.#run();
       this.#cancelRound = this.#nextRound();
@@ -119,81 +126,58 @@ export class Gossip implements AsyncDisposable {
 
   /** Asks one peer, and catches up with it. Never rejects: a peer's failure is a reason to ask another one next time. */
   async #exchange(segment: Segment): Promise<void> {
-    const member = this.#choose(segment);
-    if (!member) return;
+    const { random, store } = this.#options;
+    const members = this.#clients.membersOf(segment);
+    const member = members.length === 0 ? undefined : members[random.below(members.length)];
+    // A newcomer without a base does not know yet where its log begins.
+    const unready = segment.retired || segment.dropped || segment.hydration?.begun === false;
+    if (!member || unready || this.#isResting(segment)) return;
     this.exchangeCount++;
     try {
-      const client = await this.#client(member);
-      const body = await client.request(MESSAGE.PEER_STATE, [codec.encodePeerState(headOf(segment))], {
-        timeoutMs: REQUEST_MS,
-      });
-      await this.#catchUp(segment, client, codec.decodeSegmentState(body));
+      const answer = await this.#clients.stateOf(segment, member);
+      await this.#catchUp(segment, { member, ...answer });
     } catch (error) {
-      if (!isCoded(error)) throw error;
-      // An answer, even a refusal, shows that the peer is alive; anything else costs it a rest.
-      if (error.code.startsWith('STORAGE_')) return;
-      const { clock } = this.#options;
-      this.#clients.delete(member.node);
-      this.#shunnedUntilMs.set(member.node, clock.nowMs() + SHUN_MS);
+      if (!this.#clients.failed(member, error)) return;
+      learnRetirement(segment, error, store.identity.node);
+      if (isBehind(segment, error)) this.#rest(segment);
     }
   }
 
-  async #catchUp(segment: Segment, client: NodeClient, peer: SegmentState): Promise<void> {
-    const { store } = this.#options;
-    const { volumeEpoch, membershipEpoch } = segment.epochs;
-    const sameEpochs = (other: { volumeEpoch: number; membershipEpoch: number }) =>
-      other.volumeEpoch === volumeEpoch && other.membershipEpoch === membershipEpoch;
-    if (peer.damaged || !sameEpochs(peer)) return;
-    // A truncation may have missed us. It was decided in the registry before the peer heard of it, so it binds us too.
-    const unknown = peer.ranges.filter((range) => !segment.chain.truncation.has(range));
-    if (unknown.length > 0) store.adoptRanges(segment, unknown, segment.epochs);
-    segment.learnPoints({ vdl: peer.vdl });
-    for (let i = 0; i < FETCHES_MAX && peer.scl > segment.chain.scl && !this.#closed; i++) {
-      const after = segment.chain.scl;
-      const fetch = { ...headOf(segment), after, through: peer.scl, limitBytes: FETCH_BYTES };
-      const records = await client.request(MESSAGE.FETCH, [codec.encodeFetch(fetch)], {
-        timeoutMs: REQUEST_MS,
-      });
-      // A fence may have come while we waited; then the answer is of a time that is over.
-      if (this.#closed || !sameEpochs(segment.epochs)) return;
-      this.fetchedRecords += store.ingest(segment, records);
-      if (segment.chain.scl <= after) return;
-    }
-  }
-
-  #choose(segment: Segment): Member | undefined {
-    const { store, clock, random } = this.#options;
-    const nowMs = clock.nowMs();
-    const others = segment.members.filter(
-      ({ node }) => node !== store.identity.node && (this.#shunnedUntilMs.get(node) ?? -Infinity) <= nowMs,
+  async #catchUp(segment: Segment, peer: SoundPeer): Promise<void> {
+    const { store, clock } = this.#options;
+    const { state } = peer;
+    if (this.#closed || segment.dropped || !this.#clients.isUsable(segment, state)) return;
+    this.#clients.learn(segment, state);
+    const { scl } = segment.chain;
+    if (state.scl <= scl) return;
+    const far = segment.hydration !== undefined || state.scl - scl > FAR_LSNS;
+    const others = far ? await this.#clients.soundPeers(segment) : [];
+    const peers = [peer, ...others.filter(({ member }) => member.node !== peer.member.node)].filter(
+      (one) => one.state.scl >= state.scl && one.state.logFloor <= segment.chain.scl,
     );
-    return others.length === 0 ? undefined : others[random.below(others.length)];
+    if (peers.length === 0 || this.#closed) return;
+    const through = state.scl;
+    this.fetchedRecords += await pullLog({ segment, through, peers, store, clients: this.#clients, clock });
   }
 
-  async #client(member: Member): Promise<NodeClient> {
-    const { network, clock, store } = this.#options;
-    const known = this.#clients.get(member.node);
-    if (known) return known;
-    const client = NodeClient.connect({
-      network,
-      address: member.address,
-      hello: { cluster: store.identity.cluster, node: member.node },
-      clock,
-      timeoutMs: REQUEST_MS,
-      rest: {
-        onClose: () => {
-          if (this.#clients.get(member.node) === client) this.#clients.delete(member.node);
-        },
-      },
-    });
-    this.#clients.set(member.node, client);
-    client.catch(() => {
-      if (this.#clients.get(member.node) === client) this.#clients.delete(member.node);
-    });
-    return client;
+  /** Until the writer has fenced it, or for a while: others may be as far back as this segment. */
+  #rest(segment: Segment): void {
+    const untilMs = this.#options.clock.nowMs() + BEHIND_REST_MS;
+    this.#resting.set(segment, { epochs: segment.epochs, untilMs });
+  }
+
+  #isResting(segment: Segment): boolean {
+    const rest = this.#resting.get(segment);
+    if (!rest) return false;
+    if (atSameEpochs(segment, rest.epochs) && this.#options.clock.nowMs() < rest.untilMs) return true;
+    this.#resting.delete(segment);
+    return false;
   }
 }
 
-function headOf(segment: Segment) {
-  return { volume: segment.volume, pg: segment.pg, ...segment.epochs };
+/** Whether a peer's refusal says that it obeys a later writer, or a later membership. */
+function isBehind(segment: Segment, error: unknown): boolean {
+  if (isCoded(error, 'STORAGE_STALE_EPOCH')) return true;
+  if (!isCoded(error, 'STORAGE_STALE_MEMBERSHIP')) return false;
+  return Number(error.detail['membershipEpoch']) > segment.membershipEpoch;
 }

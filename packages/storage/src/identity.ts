@@ -6,7 +6,9 @@ import { isCoded, type Disk, type NodeId, type Random, type Zone } from '@rokka/
 import { storageErrors } from './errors.ts';
 import { diskError } from './log-files.ts';
 
-export const DIRECTORY_FORMAT = 1;
+export const DIRECTORY_FORMAT = 2;
+/** The oldest that is read, and upgraded (format-upgrade.ts). */
+const DIRECTORY_FORMAT_OLDEST = 1;
 
 export interface Identity {
   format: 'rokka-storage';
@@ -63,9 +65,12 @@ export function openIdentity(options: IdentityOptions): Identity {
   }
 }
 
-/** The log is there: from now on its absence is a loss. */
+/**
+ * The log is there, and its newest file begins with a manifest of this format: from now on its absence is a loss, and
+ * programs that know earlier formats alone are refused.
+ */
 export function markReady(disk: Disk, directory: string, identity: Identity): Identity {
-  const ready = { ...identity, ready: true };
+  const ready = { ...identity, version: DIRECTORY_FORMAT, ready: true };
   writeIdentity(disk, directory, ready);
   return ready;
 }
@@ -84,7 +89,9 @@ function checkIdentity(text: string, options: IdentityOptions): Identity {
     );
   }
   const format = `${found.format} ${found.version}`;
-  if (found.format !== 'rokka-storage' || found.version !== DIRECTORY_FORMAT)
+  const version = Number(found.version);
+  const readable = version >= DIRECTORY_FORMAT_OLDEST && version <= DIRECTORY_FORMAT;
+  if (found.format !== 'rokka-storage' || !readable)
     throw storageErrors.STORAGE_DIRECTORY_VERSION([directory, format, `rokka-storage ${DIRECTORY_FORMAT}`]);
   const foreign = (what: string, given: string, expected: string) =>
     storageErrors.STORAGE_DIRECTORY_FOREIGN([directory, `${what} ${given}`, `${what} ${expected}`]);

@@ -20,7 +20,8 @@
  */
 import { assert, crc32 } from '@rokka/kernel';
 
-export const LOG_FORMAT = 1;
+/** Of the batches that this program writes. It reads those since 1: format-upgrade.ts. */
+export const LOG_FORMAT = 2;
 export const BATCH_ALIGN_BYTES = 4096;
 export const BATCH_HEADER_BYTES = 48;
 export const ENTRY_HEADER_BYTES = 5;
@@ -34,6 +35,8 @@ export const ENTRY = {
   TRUNCATE: 4,
   COALESCED: 5,
   MANIFEST: 6,
+  COPIED: 7,
+  DROP: 8,
 } as const;
 
 export const RECORDS_HEAD_BYTES = 12;
@@ -49,6 +52,8 @@ export interface BatchPlace {
 }
 
 export interface Batch {
+  /** Format in which its entries are written. */
+  version: number;
   sequence: number;
   /** Header and entries. */
   length: number;
@@ -76,24 +81,26 @@ export function sealBatch(batch: Uint8Array, identity: Uint8Array, place: BatchP
 }
 
 /**
- * The batch at `at` of the file whose content is `bytes`, or undefined where there is none, or none of this log, of this
- * file, at this place, or not a whole one.
+ * The batch at `at` of `bytes`, or undefined where there is none, or none of this log, of this file, at this place, or not a
+ * whole one. `bytes` are the file's from its start, or from `expected.offset` on.
  */
 export function batchAt(
   bytes: Uint8Array,
   at: number,
-  expected: { identity: Uint8Array; file: number },
+  expected: { identity: Uint8Array; file: number; offset?: number },
 ): Batch | undefined {
   if (at + BATCH_HEADER_BYTES > bytes.length) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, bytes.byteLength - at);
-  if (view.getUint32(0, true) !== MAGIC || view.getUint16(4, true) !== LOG_FORMAT) return undefined;
+  const version = view.getUint16(4, true);
+  if (view.getUint32(0, true) !== MAGIC || version < 1 || version > LOG_FORMAT) return undefined;
   const length = view.getUint32(12, true);
   if (length < BATCH_HEADER_BYTES || length > view.byteLength) return undefined;
-  if (getU64(view, 24) !== expected.file || view.getUint32(32, true) !== at) return undefined;
+  const place = (expected.offset ?? 0) + at;
+  if (getU64(view, 24) !== expected.file || view.getUint32(32, true) !== place) return undefined;
   const { identity } = expected;
   for (let i = 0; i < LOG_IDENTITY_BYTES; i++) if (bytes[at + 40 + i] !== identity[i]) return undefined;
   if (crc32(bytes.subarray(at + 12, at + length)) !== view.getUint32(8, true)) return undefined;
-  return { sequence: getU64(view, 16), length };
+  return { version, sequence: getU64(view, 16), length };
 }
 
 /** Calls `visit` for each entry of a sound batch; `bodyAt` counts from the start of `batch`. */

@@ -47,6 +47,8 @@ export class LogReader {
 
   #damage(place: IndexedRecord): CodedError {
     this.#file = 0;
-    return storageErrors.STORAGE_LOG_DAMAGED([this.#log.path(place.file), place.offset]);
+    const { lsn, file, offset } = place;
+    const more = { detail: { lsn, file, offset } };
+    return storageErrors.STORAGE_LOG_DAMAGED([this.#log.path(file), offset], more);
   }
 }

@@ -7,6 +7,7 @@
  *
  * Limit of what one copy can tell: a bit that rots in the very last batch looks like a torn write.
  */
+import { upgradedBody } from './format-upgrade.ts';
 import { alignUp, BATCH_ALIGN_BYTES, batchAt, ENTRY, visitEntries, type Batch } from './log-format.ts';
 import type { LogFiles } from './log-files.ts';
 
@@ -26,6 +27,8 @@ export interface LogEnd {
   nextSequence: number;
   /** The last batch. It may be in the page cache only, so whoever goes on writes it once more. */
   last: { file: number; offset: number; length: number } | undefined;
+  /** Where the batches of each file end. */
+  ends: Map<number, number>;
 }
 
 /** Replays what `files` hold. Answers undefined where they hold no batch at all. */
@@ -45,6 +48,7 @@ class Scan {
   /** Where reading first failed since the last sound batch. */
   #gap: { file: number; offset: number } | undefined;
   #end: LogEnd | undefined;
+  readonly #ends = new Map<number, number>();
 
   constructor(files: LogFiles, identity: Uint8Array) {
     this.#files = files;
@@ -59,7 +63,7 @@ class Scan {
       if (!batch) continue;
       let body: Uint8Array | undefined;
       visitEntries(bytes.subarray(0, batch.length), (type, content) => {
-        if (type === ENTRY.MANIFEST) body ??= content;
+        if (type === ENTRY.MANIFEST) body ??= upgradedBody(batch.version, type, content);
       });
       if (body) return { body, file };
     }
@@ -96,14 +100,16 @@ class Scan {
     }
     this.#gap = undefined;
     this.#nextSequence = batch.sequence + 1;
+    this.#ends.set(file, at + alignUp(batch.length));
     this.#end = {
       file,
       offset: at + alignUp(batch.length),
       nextSequence: batch.sequence + 1,
       last: { file, offset: at, length: batch.length },
+      ends: this.#ends,
     };
     visitEntries(bytes.subarray(at, at + batch.length), (type, body, bodyAt) =>
-      replay.entry(type, body, { file, offset: at + bodyAt }),
+      replay.entry(type, upgradedBody(batch.version, type, body), { file, offset: at + bodyAt }),
     );
   }
 

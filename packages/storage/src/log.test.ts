@@ -210,9 +210,12 @@ test('a full disk stops the acknowledgements and nothing else, and passes', () =
   assert.equal(segment.durableScl, 10);
   assert.equal(node.store.log.failure?.code, 'STORAGE_DISK_FULL');
   assert.throws(() => node.store.ship(shipMessage(maker.many(10))), { code: 'STORAGE_DISK_FULL' });
-  assert.throws(() => node.store.fence({ ...head({ volumeEpoch: 2 as Epoch }), ranges: [] }, () => {}), {
-    code: 'STORAGE_DISK_FULL',
-  });
+  assert.throws(
+    () => node.store.fence({ ...head({ volumeEpoch: 2 as Epoch }), members: [], ranges: [] }, () => {}),
+    {
+      code: 'STORAGE_DISK_FULL',
+    },
+  );
   assert.deepEqual(node.read(0, 10).content, maker.page(0, 10 as Lsn).content, 'reads go on');
   node.disk.onAccess = undefined;
   node.run(1000);

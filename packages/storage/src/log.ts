@@ -63,6 +63,8 @@ export class StorageLog implements Disposable {
   #retryAtMs = -Infinity;
   /** Highest LSN of each segment in each file: a file goes when all of them are at or below the floors. */
   readonly #contents = new Map<number, Map<number, Lsn>>();
+  /** Where the batches of each file end; the current one grows. */
+  readonly #ends = new Map<number, number>();
   syncCount = 0;
   bytesWritten = 0;
 
@@ -81,6 +83,15 @@ export class StorageLog implements Disposable {
 
   get sizeBytes(): number {
     return this.#files.bytes;
+  }
+
+  /** The files, oldest first, and where what was written to each ends: what a scrub has to look at. */
+  get extents(): { file: number; end: number }[] {
+    return [...this.#contents.keys()].map((file) => ({ file, end: this.#endOf(file) }));
+  }
+
+  get identity(): Uint8Array {
+    return this.#options.identity;
   }
 
   get fileCount(): number {
@@ -118,6 +129,7 @@ export class StorageLog implements Disposable {
     this.#offset = end.offset;
     this.#fileEnd = this.#files.file(end.file).sizeBytes();
     this.#sequence = end.nextSequence;
+    for (const [file, at] of end.ends) this.#ends.set(file, at);
     const { last } = end;
     if (!last) return;
     // It may have been read from a page cache that a failed sync left clean but never written: make it dirty again.
@@ -213,6 +225,10 @@ export class StorageLog implements Disposable {
     return this.#files.file(file).read(into.subarray(0, end), offset);
   }
 
+  #endOf(file: number): number {
+    return file === this.#file ? this.#offset : (this.#ends.get(file) ?? 0);
+  }
+
   path(file: number): string {
     return this.#files.file(file).path;
   }
@@ -223,6 +239,7 @@ export class StorageLog implements Disposable {
       if (file === this.#file) return;
       for (const [segment, lsn] of contents) if (lsn > floorOf(segment)) return;
       this.#contents.delete(file);
+      this.#ends.delete(file);
       this.#files.drop(file);
     }
   }
@@ -308,6 +325,7 @@ export class StorageLog implements Disposable {
       throw error;
     }
     this.#sequence++;
+    this.#ends.set(this.#file, this.#offset);
     this.#file = file;
     this.#offset = padded.length;
     this.#fileEnd = this.#files.file(file).sizeBytes();

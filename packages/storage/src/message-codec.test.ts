@@ -18,20 +18,25 @@ const head = { volume: VOLUME, pg: 3 as PgIndex, volumeEpoch: 7 as Epoch, member
 const range = { volumeEpoch: 6 as Epoch, after: 10 as Lsn, through: (2 ** 52) as Lsn };
 const lsn = (value: number) => value as Lsn;
 
+const members: m.MemberAddress[] = [
+  { node: 'n' as NodeId, address: '/run/ünïx', zone: 'b' as Zone, kind: 'full' },
+];
+
 test('every message survives its codec', () => {
   const hello = { protocol: 1, cluster: 'c', node: 'n' as NodeId };
   assert.deepEqual(codec.decodeHello(codec.encodeHello(hello)), hello);
-  const helloAnswer = { protocol: 1, node: 'n' as NodeId, zone: 'a' as Zone };
+  const helloAnswer = { protocol: 1, node: 'n' as NodeId, zone: 'a' as Zone, store: '0a1b' };
   assert.deepEqual(codec.decodeHelloAnswer(codec.encodeHelloAnswer(helloAnswer)), helloAnswer);
   const create: m.CreateSegment = {
     ...head,
     kind: 'tail',
     firstPage: 1_310_720 as PageNumber,
     pageCount: 1_310_720,
-    members: [{ node: 'n' as NodeId, address: '/run/ünïx', zone: 'b' as Zone, kind: 'full' }],
+    members,
+    hydrate: true,
   };
   assert.deepEqual(codec.decodeCreateSegment(codec.encodeCreateSegment(create)), create);
-  const fence = { ...head, ranges: [range, { ...range, volumeEpoch: 7 as Epoch }] };
+  const fence = { ...head, members, ranges: [range, { ...range, volumeEpoch: 7 as Epoch }] };
   assert.deepEqual(codec.decodeFence(codec.encodeFence(fence)), fence);
   assert.deepEqual(codec.decodeTruncate(codec.encodeTruncate({ ...head, range })), { ...head, range });
   const ship = { ...head, vdl: lsn(4), pgmrpl: lsn(3), logFloor: lsn(2) };
@@ -47,6 +52,17 @@ test('every message survives its codec', () => {
   const fetch = { ...head, after: lsn(1), through: lsn(2), limitBytes: 3 };
   assert.deepEqual(codec.decodeFetch(codec.encodeFetch(fetch)), fetch);
   assert.deepEqual(codec.decodePeerState(codec.encodePeerState(head)), head);
+  const pages = { ...head, firstPage: 4 as PageNumber, endPage: 9 as PageNumber, limitBytes: 5 };
+  assert.deepEqual(codec.decodePages(codec.encodePages(pages)), pages);
+  const content = new Uint8Array(8192).fill(3);
+  const some = {
+    coalesced: lsn(7),
+    nextPage: 9 as PageNumber,
+    pages: [{ page: 5 as PageNumber, lsn: lsn(6), content }],
+  };
+  assert.deepEqual(codec.decodePagesAnswer(codec.encodePagesAnswer(some)), some);
+  const drop = { ...head, members };
+  assert.deepEqual(codec.decodeDropSegment(codec.encodeDropSegment(drop)), drop);
   for (const length of [0, 8192]) {
     const answer = { pageLsn: lsn(6), content: new Uint8Array(length).fill(7) };
     assert.deepEqual(codec.decodeReadAnswer(codec.encodeReadAnswer(answer)), answer);
@@ -66,6 +82,7 @@ test('a state survives its codec, and a dense tail costs a byte a record', () =>
     ranges: [range],
     tail,
     damaged: true,
+    hydrating: false,
   });
   const records = fc.array(
     fc.record({

@@ -21,7 +21,12 @@ export function decodeHello(body: Uint8Array): m.Hello {
 }
 
 export function encodeHelloAnswer(answer: m.HelloAnswer): Uint8Array {
-  return new ByteWriter(64).u32(answer.protocol).string(answer.node).string(answer.zone).finish();
+  return new ByteWriter(64)
+    .u32(answer.protocol)
+    .string(answer.node)
+    .string(answer.zone)
+    .string(answer.store)
+    .finish();
 }
 
 export function decodeHelloAnswer(body: Uint8Array): m.HelloAnswer {
@@ -29,13 +34,17 @@ export function decodeHelloAnswer(body: Uint8Array): m.HelloAnswer {
     protocol: r.u32(),
     node: r.string() as NodeId,
     zone: r.string() as Zone,
+    store: r.string(),
   }));
 }
 
 export function encodeCreateSegment(message: m.CreateSegment): Uint8Array {
   const w = fields.writeHead(new ByteWriter(512), message);
   fields.writeKind(w, message.kind).u64(message.firstPage).u64(message.pageCount);
-  return fields.writeMembers(w, message.members).finish();
+  return fields
+    .writeMembers(w, message.members)
+    .u8(message.hydrate ? 1 : 0)
+    .finish();
 }
 
 export function decodeCreateSegment(body: Uint8Array): m.CreateSegment {
@@ -45,15 +54,21 @@ export function decodeCreateSegment(body: Uint8Array): m.CreateSegment {
     firstPage: r.count() as PageNumber,
     pageCount: r.count(),
     members: r.members(),
+    hydrate: r.u8() !== 0,
   }));
 }
 
 export function encodeFence(message: m.Fence): Uint8Array {
-  return fields.writeRanges(fields.writeHead(new ByteWriter(256), message), message.ranges).finish();
+  const w = fields.writeMembers(fields.writeHead(new ByteWriter(512), message), message.members);
+  return fields.writeRanges(w, message.ranges).finish();
 }
 
 export function decodeFence(body: Uint8Array): m.Fence {
-  return decode(MESSAGE.FENCE, body, (r) => ({ ...r.head(), ranges: r.ranges() }));
+  return decode(MESSAGE.FENCE, body, (r) => ({
+    ...r.head(),
+    members: r.members(),
+    ranges: r.ranges(),
+  }));
 }
 
 export function encodeTruncate(message: m.Truncate): Uint8Array {
@@ -164,7 +179,10 @@ export function encodeSegmentState(state: m.SegmentState): Uint8Array {
   fields.writeKind(w, state.kind).u64(state.scl).u64(state.vdl).u64(state.coalesced).u64(state.logFloor);
   fields.writeRanges(w, state.ranges);
   fields.writeTail(w, state.tail);
-  return w.u8(state.damaged ? 1 : 0).finish();
+  return w
+    .u8(state.damaged ? 1 : 0)
+    .u8(state.hydrating ? 1 : 0)
+    .finish();
 }
 
 export function decodeSegmentState(body: Uint8Array): m.SegmentState {
@@ -178,7 +196,54 @@ export function decodeSegmentState(body: Uint8Array): m.SegmentState {
     ranges: r.ranges(),
     tail: r.tail(),
     damaged: r.u8() !== 0,
+    hydrating: r.u8() !== 0,
   }));
+}
+
+export function encodePages(message: m.Pages): Uint8Array {
+  return fields
+    .writeHead(new ByteWriter(128), message)
+    .u64(message.firstPage)
+    .u64(message.endPage)
+    .u32(message.limitBytes)
+    .finish();
+}
+
+export function decodePages(body: Uint8Array): m.Pages {
+  return decode(MESSAGE.PAGES, body, (r) => ({
+    ...r.head(),
+    firstPage: r.count() as PageNumber,
+    endPage: r.count() as PageNumber,
+    limitBytes: r.u32(),
+  }));
+}
+
+export function encodePagesAnswer(answer: m.PagesAnswer): Uint8Array {
+  const { coalesced, nextPage, pages } = answer;
+  const w = new ByteWriter(32 + pages.length * (PAGE_SIZE + 16))
+    .u64(coalesced)
+    .u64(nextPage)
+    .u32(pages.length);
+  for (const { page, lsn, content } of pages) w.u64(page).u64(lsn).raw(content);
+  return w.finish();
+}
+
+/** The contents are views into `body`. */
+export function decodePagesAnswer(body: Uint8Array): m.PagesAnswer {
+  return decode(MESSAGE.OK, body, (r) => {
+    const answer: m.PagesAnswer = { coalesced: r.lsn(), nextPage: r.count() as PageNumber, pages: [] };
+    for (let count = r.u32(); count > 0; count--)
+      answer.pages.push({ page: r.count() as PageNumber, lsn: r.lsn(), content: r.raw(PAGE_SIZE) });
+    return answer;
+  });
+}
+
+export function encodeDropSegment(message: m.DropSegment): Uint8Array {
+  return fields.writeMembers(fields.writeHead(new ByteWriter(512), message), message.members).finish();
+}
+
+export function decodeDropSegment(body: Uint8Array): m.DropSegment {
+  return decode(MESSAGE.DROP_SEGMENT, body, (r) => ({ ...r.head(), members: r.members() }));
 }
 
 export function encodeError(error: CodedError): Uint8Array {

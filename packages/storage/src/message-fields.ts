@@ -24,7 +24,7 @@ export function writeKind(w: ByteWriter, kind: m.SegmentKind): ByteWriter {
   return w.u8(kind === 'full' ? 1 : 2);
 }
 
-export function writeMembers(w: ByteWriter, members: m.CreateSegment['members']): ByteWriter {
+export function writeMembers(w: ByteWriter, members: readonly m.MemberAddress[]): ByteWriter {
   w.u16(members.length);
   for (const { node, address, zone, kind } of members)
     writeKind(w.string(node).string(address).string(zone), kind);

@@ -6,7 +6,7 @@
 import type { Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from '@rokka/kernel';
 
 /** Version of this table and its codec. Said in HELLO by both sides; a node refuses any other. */
-export const STORAGE_PROTOCOL = 1;
+export const STORAGE_PROTOCOL = 2;
 
 /** Frame types. Answers carry the request's id; SHIP and its ACK have none, they are a stream. */
 export const MESSAGE = {
@@ -21,6 +21,8 @@ export const MESSAGE = {
   STATUS: 9,
   PEER_STATE: 10,
   SHIP_REFUSED: 11,
+  PAGES: 12,
+  DROP_SEGMENT: 13,
   OK: 100,
   ERROR: 101,
 } as const;
@@ -55,6 +57,16 @@ export interface HelloAnswer {
   protocol: number;
   node: NodeId;
   zone: Zone;
+  /** Made with the data directory: an empty disk under an old name has another one (aurora.md trap 13). */
+  store: string;
+}
+
+/** A member of the protection group as nodes know it: whom to gossip with, and whom to hydrate from. */
+export interface MemberAddress {
+  node: NodeId;
+  address: string;
+  zone: Zone;
+  kind: SegmentKind;
 }
 
 /** Idempotent: a segment that exists with the same kind is left alone. Durable before the answer. */
@@ -63,15 +75,20 @@ export interface CreateSegment extends SegmentAddress, Epochs {
   /** Pages [firstPage, firstPage + pageCount) of the volume. */
   firstPage: PageNumber;
   pageCount: number;
-  /** All six, this node included: whom to gossip with. */
-  members: { node: NodeId; address: string; zone: Zone; kind: SegmentKind }[];
+  /** All of the membership epoch, this node included: six, or up to eight while replacements run. */
+  members: MemberAddress[];
+  /** A newcomer to a group that has history: the segment is `hydrating` until it holds what its peers do. */
+  hydrate: boolean;
 }
 
 /**
- * Fence and read in ONE step (aurora.md trap 1): the node makes `volumeEpoch` and all `ranges` durable, refuses every
- * lower epoch from then on, and only then reads its state for the answer.
+ * Fence and read in ONE step (aurora.md trap 1): the node makes `volumeEpoch`, the membership and all `ranges` durable,
+ * refuses lower epochs from then on, and only then reads its state for the answer. Under the same volume epoch it
+ * installs the next membership.
  */
 export interface Fence extends SegmentAddress, Epochs {
+  /** Those of `membershipEpoch`; two lists under one epoch are refused (aurora.md I9). */
+  members: MemberAddress[];
   ranges: TruncationRange[];
 }
 
@@ -91,6 +108,8 @@ export interface SegmentState extends SegmentAddress, Epochs {
   tail: { lsn: Lsn; previousVolumeLsn: Lsn; cpl: boolean }[];
   /** A damaged segment says so: it counts as unknown, never as "does not have it". */
   damaged: boolean;
+  /** So does a newcomer that does not hold everything yet; its `scl` is 0 and its tail empty (trap 17). */
+  hydrating: boolean;
 }
 
 /** Durable before the answer (OK). Refused unless `range.volumeEpoch` equals the node's volume epoch. */
@@ -145,3 +164,29 @@ export interface Fetch extends SegmentAddress, Epochs {
 
 /** For gossip; the answer is a SegmentState with an empty tail. */
 export interface PeerState extends SegmentAddress, Epochs {}
+
+/**
+ * Pages of a full segment as they lie on its disk, for a newcomer and for repair: those ever written, from `firstPage` on,
+ * about `limitBytes` of them (at least one) and none at or above `endPage`.
+ */
+export interface Pages extends SegmentAddress, Epochs {
+  firstPage: PageNumber;
+  endPage: PageNumber;
+  limitBytes: number;
+}
+
+export interface PagesAnswer {
+  /** Each page contains every record of its own up to here, and perhaps none above; the sender's log goes on from here. */
+  coalesced: Lsn;
+  /** Where to go on; equals `endPage` where nothing is left. */
+  nextPage: PageNumber;
+  pages: { page: PageNumber; lsn: Lsn; content: Uint8Array }[];
+}
+
+/**
+ * The node is no longer a member: `members` is what replaced it, under a higher `membershipEpoch`. The segment and its
+ * pages go. Idempotent. Sent only when the group is whole again without it (P18 §4.1).
+ */
+export interface DropSegment extends SegmentAddress, Epochs {
+  members: MemberAddress[];
+}

@@ -7,19 +7,25 @@ import type { Connection, ConnectionHandler, Frame } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
 import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Ship } from './messages.ts';
+import type { PagesServer } from './pages-server.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
 
 export interface SessionHost {
   readonly store: SegmentStore;
+  readonly pages: PagesServer;
   /** The answer to STATUS: plain JSON. */
   status(): unknown;
+  /** A segment was made or fenced: it may be able to get on now with what it lacks. */
+  changed(): void;
   /** A segment took a ship in: it may have found a hole. */
   shipped(segment: Segment): void;
   closed(session: NodeSession): void;
 }
 
 const NOTHING = new Uint8Array(0);
+/** Answers that wait beside a full send buffer: about what a peer that catches up has in flight. */
+const UNSENT_BYTES_MAX = 16 * 1024 * 1024;
 
 export class NodeSession implements ConnectionHandler {
   readonly connection: Connection;
@@ -29,6 +35,8 @@ export class NodeSession implements ConnectionHandler {
   /** Segments whose writer is at the other end. */
   readonly #written = new Set<Segment>();
   #greeted = false;
+  #unsent: { type: number; requestId: number; body: Uint8Array }[] = [];
+  #unsentBytes = 0;
 
   constructor(connection: Connection, host: SessionHost) {
     this.connection = connection;
@@ -50,7 +58,16 @@ export class NodeSession implements ConnectionHandler {
     if (this.#written.has(segment) && !this.#toAck.has(segment)) this.#sendAck(segment);
   }
 
+  onDrain(): void {
+    for (let next = this.#unsent[0]; next; next = this.#unsent[0]) {
+      if (!this.connection.send(next.type, next.requestId, [next.body])) return;
+      this.#unsent.shift();
+      this.#unsentBytes -= next.body.length;
+    }
+  }
+
   onClose(): void {
+    this.#unsent = [];
     this.#toAck.clear();
     this.#written.clear();
     this.#host.closed(this);
@@ -62,7 +79,10 @@ export class NodeSession implements ConnectionHandler {
     if (!this.#greeted) throw storageErrors.STORAGE_BAD_MESSAGE([type, 'HELLO comes first']);
     switch (type) {
       case MESSAGE.CREATE_SEGMENT:
-        return store.createSegment(codec.decodeCreateSegment(body), () => this.#answer(requestId, NOTHING));
+        return store.createSegment(codec.decodeCreateSegment(body), () => {
+          this.#answer(requestId, NOTHING);
+          this.#host.changed();
+        });
       case MESSAGE.FENCE:
         return this.#fence(codec.decodeFence(body), requestId);
       case MESSAGE.TRUNCATE:
@@ -75,6 +95,15 @@ export class NodeSession implements ConnectionHandler {
         const state = store.peerState(codec.decodePeerState(body));
         return this.#answer(requestId, codec.encodeSegmentState(state));
       }
+      case MESSAGE.PAGES: {
+        const message = codec.decodePages(body);
+        return this.#host.pages.serve(message, {
+          answer: (answer) => this.#answer(requestId, codec.encodePagesAnswer(answer)),
+          refuse: (error) => this.#refuse(requestId, error),
+        });
+      }
+      case MESSAGE.DROP_SEGMENT:
+        return store.dropSegment(codec.decodeDropSegment(body), () => this.#answer(requestId, NOTHING));
       case MESSAGE.STATUS:
         return this.#answer(requestId, Buffer.from(JSON.stringify(this.#host.status())));
       default:
@@ -92,7 +121,12 @@ export class NodeSession implements ConnectionHandler {
     this.#greeted = true;
     this.#answer(
       requestId,
-      codec.encodeHelloAnswer({ protocol: STORAGE_PROTOCOL, node, zone: identity.zone }),
+      codec.encodeHelloAnswer({
+        protocol: STORAGE_PROTOCOL,
+        node,
+        zone: identity.zone,
+        store: identity.log,
+      }),
     );
   }
 
@@ -125,9 +159,12 @@ export class NodeSession implements ConnectionHandler {
     this.#toAck.clear();
   }
 
-  #sendAck({ volume, pg, epochs, durableScl, coalesced, chain }: Segment): void {
-    const scl = mutant('count-acks') ? chain.highestHeld : durableScl;
-    const ack = codec.encodeAck({ volume, pg, ...epochs, scl, coalesced });
+  #sendAck(segment: Segment): void {
+    // A record that cannot be read is not held. When it has been repaired the writer is told.
+    if (segment.wounds.size > 0) return;
+    const { volume, pg, epochs, toldScl, toldCoalesced } = segment;
+    const scl = mutant('count-acks') ? segment.chain.highestHeld : toldScl;
+    const ack = codec.encodeAck({ volume, pg, ...epochs, scl, coalesced: toldCoalesced });
     // One that does not fit is made up for by the next: they are cumulative.
     this.connection.send(MESSAGE.ACK, 0, [ack]);
   }
@@ -163,8 +200,14 @@ export class NodeSession implements ConnectionHandler {
     this.#send(MESSAGE.ERROR, requestId, codec.encodeError(error));
   }
 
-  /** Whoever does not take its answers loses the connection: it would wait for one that never comes. */
+  /**
+   * Answers leave in order. Those for which the buffer has no room wait until it is empty; whoever asks on and on and takes
+   * nothing loses the connection, for it would wait for an answer that never comes.
+   */
   #send(type: number, requestId: number, body: Uint8Array): void {
-    if (!this.connection.send(type, requestId, [body])) this.connection.close();
+    if (this.#unsent.length === 0 && this.connection.send(type, requestId, [body])) return;
+    this.#unsentBytes += body.length;
+    if (this.#unsentBytes > UNSENT_BYTES_MAX) return this.connection.close();
+    this.#unsent.push({ type, requestId, body });
   }
 }

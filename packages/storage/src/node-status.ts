@@ -1,12 +1,13 @@
 /** What STATUS answers: plain JSON, for `rokka status` and `rokka doctor`, and for tests. */
 import * as process from 'node:process';
+import type { Hydrator } from './hydration.ts';
 import type { StorageNode } from './node.ts';
-import type { Segment } from './segment.ts';
+import { higher, type Segment } from './segment.ts';
 
 export type NodeStatus = ReturnType<typeof describeNode>;
 
 export function describeNode(node: StorageNode) {
-  const { store, gossip, identity } = node;
+  const { store, gossip, identity, hydrator, repairer, scrubber, pages } = node;
   const { log } = store;
   return {
     node: identity.node,
@@ -25,8 +26,17 @@ export function describeNode(node: StorageNode) {
     },
     gossip: { exchanges: gossip.exchangeCount, fetchedRecords: gossip.fetchedRecords },
     generations: store.coalescer.generationCount,
+    hydration: { completed: hydrator.completedCount, pagesServed: pages.servedPages },
+    scrub: {
+      passes: scrubber.passCount,
+      bytesScanned: scrubber.scannedBytes,
+      pagesDamaged: scrubber.damagedPages,
+      batchesDamaged: scrubber.damagedBatches,
+      pagesRepaired: repairer.repairedPages,
+      recordsRepaired: repairer.repairedRecords,
+    },
     memory: describeMemory(),
-    segments: [...store.segments.all].map(describe),
+    segments: [...store.segments.all].map((segment) => describe(segment, hydrator)),
   };
 }
 
@@ -35,25 +45,48 @@ function describeMemory() {
   return { residentBytes: rss, heapBytes: heapUsed, externalBytes: external };
 }
 
-function describe(segment: Segment) {
+/** How far a segment has come that is filled from its peers; null where it is whole. */
+function describeHydration(segment: Segment, hydrator: Hydrator) {
+  const { hydration, pageFile, pageCount, durableScl, readFloor, kind } = segment;
+  if (!hydration) return null;
+  const target = higher(hydration.target, readFloor);
+  return {
+    reason: hydration.reason,
+    begun: hydration.begun,
+    /** Pages of the segment that have been gone through, of how many, and how many of them there were. */
+    nextPage: hydration.nextPage,
+    pageCount: kind === 'full' ? pageCount : 0,
+    pagesCopied: pageFile?.livePages ?? 0,
+    /** LSNs that its log lacks of what it must reach. */
+    logGap: Math.max(0, target - durableScl),
+    waitsFor: hydrator.reasonOf(segment)?.message ?? null,
+  };
+}
+
+function describe(segment: Segment, hydrator: Hydrator) {
   const { chain, pageFile } = segment;
   return {
     volume: segment.volume,
     pg: segment.pg,
     kind: segment.kind,
     ...segment.epochs,
-    scl: segment.durableScl,
+    members: segment.members.map(({ node }) => node),
+    retired: segment.retired,
+    scl: segment.toldScl,
     vdl: segment.vdl,
     pgmrpl: segment.pgmrpl,
     coalesced: segment.coalesced,
     logFloor: chain.base,
     damaged: segment.damaged,
-    fault: segment.fault?.code ?? null,
+    fault: (segment.fault ?? segment.pagesFault)?.code ?? null,
+    hydration: describeHydration(segment, hydrator),
     recordsInLog: chain.index.end - chain.index.first,
     recordsHeld: chain.heldCount,
     uncoalescedBytes: segment.uncoalescedBytes,
     pages: pageFile?.livePages ?? 0,
-    pagesLost: pageFile?.lostPages ?? 0,
+    pagesLost: segment.lostPages.size,
+    recordsLost: segment.wounds.size,
+    readFloor: segment.readFloor,
     pageFileBytes: pageFile?.sizeBytes ?? 0,
     ranges: chain.truncation.known.length,
   };

@@ -45,7 +45,7 @@ test('what was acknowledged survives SIGKILL at any moment', { timeout: 120_000 
       const call = (type: number, body: Uint8Array) => client.request(type, [body], { timeoutMs: 5_000 });
       await call(MESSAGE.CREATE_SEGMENT, codec.encodeCreateSegment(createMessage()));
       const state = codec.decodeSegmentState(
-        await call(MESSAGE.FENCE, codec.encodeFence({ ...head(), ranges: [] })),
+        await call(MESSAGE.FENCE, codec.encodeFence({ ...head(), members: [], ranges: [] })),
       );
       assert.ok(state.scl >= acked, `SCL ${state.scl} after ${acked} was acknowledged`);
       assert.equal(state.damaged, false);

@@ -1,5 +1,5 @@
 /**
- * The storage node: a store, the connections that talk to it, and gossip with its peers. The composition of one process;
+ * The storage node: a store, the connections that talk to it, gossip and hydration with its peers. The composition of one process;
  * everything it needs from outside is passed in, so that the simulator runs the same node.
  */
 import {
@@ -14,8 +14,12 @@ import {
 import type { Listener, Network } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import { Gossip } from './gossip.ts';
+import { Hydrator } from './hydration.ts';
 import { NodeSession } from './node-session.ts';
 import { describeNode, type NodeStatus } from './node-status.ts';
+import { PagesServer } from './pages-server.ts';
+import { Repairer } from './repair.ts';
+import { Scrubber } from './scrub.ts';
 import { SegmentStore, type StoreTuning } from './store.ts';
 
 export interface StorageNodeOptions {
@@ -42,6 +46,10 @@ const GOSSIP_INTERVAL_MS = 1_000;
 export class StorageNode implements AsyncDisposable {
   readonly store: SegmentStore;
   readonly gossip: Gossip;
+  readonly hydrator: Hydrator;
+  readonly pages: PagesServer;
+  readonly repairer: Repairer;
+  readonly scrubber: Scrubber;
   readonly #listener: Listener;
   readonly #sessions: Set<NodeSession>;
   readonly #failed: Deferred<CodedError>;
@@ -50,12 +58,20 @@ export class StorageNode implements AsyncDisposable {
   private constructor(parts: {
     store: SegmentStore;
     gossip: Gossip;
+    hydrator: Hydrator;
+    pages: PagesServer;
+    repairer: Repairer;
+    scrubber: Scrubber;
     listener: Listener;
     sessions: Set<NodeSession>;
     failed: Deferred<CodedError>;
   }) {
     this.store = parts.store;
     this.gossip = parts.gossip;
+    this.hydrator = parts.hydrator;
+    this.pages = parts.pages;
+    this.repairer = parts.repairer;
+    this.scrubber = parts.scrubber;
     this.#listener = parts.listener;
     this.#sessions = parts.sessions;
     this.#failed = parts.failed;
@@ -76,6 +92,13 @@ export class StorageNode implements AsyncDisposable {
         get store() {
           return (host as StorageNode).store;
         },
+        get pages() {
+          return (host as StorageNode).pages;
+        },
+        changed: () => {
+          host?.hydrator.consider();
+          host?.repairer.consider();
+        },
         status: () => host?.status(),
         shipped: (segment) => host?.gossip.shipped(segment),
         closed: (closed) => sessions.delete(closed),
@@ -89,13 +112,30 @@ export class StorageNode implements AsyncDisposable {
         ...options,
         node: options.node,
         onFailure: (error) => failed.resolve(error),
+        onDamage: () => host?.repairer.consider(),
         onAdvance: (segment) => {
           for (const session of sessions) session.advanced(segment);
         },
       });
       const intervalMs = options.gossipIntervalMs ?? GOSSIP_INTERVAL_MS;
       const gossip = new Gossip({ store, network, clock, random, intervalMs });
-      host = new StorageNode({ store, gossip, listener, sessions, failed });
+      const pages = new PagesServer(store, clock);
+      const { log } = options;
+      const hydrator = new Hydrator({ store, network, clock, gossip, log });
+      const repairer = new Repairer({ store, network, clock, log });
+      const bytesPerSecond = store.tuning.scrubBytesPerSecond;
+      const scrubber = new Scrubber({ store, repairer, clock, bytesPerSecond, log });
+      host = new StorageNode({
+        store,
+        gossip,
+        hydrator,
+        pages,
+        repairer,
+        scrubber,
+        listener,
+        sessions,
+        failed,
+      });
       return host;
     } catch (error) {
       await listener[Symbol.asyncDispose]();
@@ -132,8 +172,10 @@ export class StorageNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.gossip[Symbol.asyncDispose]();
+    const works = [this.scrubber, this.repairer, this.hydrator, this.gossip];
+    await Promise.all(works.map((work) => work[Symbol.asyncDispose]()));
     for (const { connection } of this.#sessions) connection.close();
+    this.pages[Symbol.dispose]();
     this.store[Symbol.dispose]();
     await this.#listener[Symbol.asyncDispose]();
   }

@@ -52,8 +52,8 @@ export class PageFile implements Disposable {
   readonly #table: DiskFile;
   #map: SlotMap;
   /** The table is not the one that the log describes: which versions are current is unknown. */
-  readonly damaged: boolean;
-  lostPages = 0;
+  #damaged: boolean;
+  #making = false;
 
   constructor(options: PageFileOptions) {
     const { disk, directory, segment, pageCount, generation } = options;
@@ -62,16 +62,47 @@ export class PageFile implements Disposable {
     this.#pages = disk.open(this.path, { create: true });
     this.#table = disk.open(`${directory}/${segment}.table`, { create: true });
     const map = loadSlotMap(this.#table, { pageCount, generation });
-    this.damaged = map === undefined;
+    this.#damaged = map === undefined;
     this.#map = map ?? new SlotMap();
+  }
+
+  get damaged(): boolean {
+    return this.#damaged;
+  }
+
+  /**
+   * Forgets every page, durably: what follows is a copy from a peer. Nothing else may be in the making; a crash before the
+   * log knows of it leaves a table that is not the log's, so the pages are missed and not confused.
+   */
+  reset(): void {
+    assert(!this.#making, 'a generation is being made');
+    this.#table.truncate(0);
+    syncOrStop(this.#table);
+    this.#map = new SlotMap();
+    this.#damaged = false;
+  }
+
+  /** A generation is on its way: no other may begin. */
+  get busy(): boolean {
+    return this.#making;
   }
 
   get livePages(): number {
     return this.#map.livePages;
   }
 
+  /** What one page takes on the disk. */
+  get slotBytes(): number {
+    return PAGE_SIZE + SLOT_ENTRY_BYTES;
+  }
+
   get sizeBytes(): number {
-    return this.#map.slotCount * (PAGE_SIZE + SLOT_ENTRY_BYTES);
+    return this.#map.slotCount * this.slotBytes;
+  }
+
+  /** The first page from `page` on that was ever written; `end` where there is none below. */
+  nextLive(page: number, end: number): number {
+    return this.#map.nextLive(page, end);
   }
 
   /** The page of the last completed generation; undefined for a page never written. The content belongs to the caller. */
@@ -81,37 +112,46 @@ export class PageFile implements Disposable {
     const bytes = new Uint8Array(SLOT_ENTRY_BYTES);
     this.#table.read(bytes, slot * SLOT_ENTRY_BYTES);
     const entry = readSlotEntry(new DataView(bytes.buffer), 0);
-    // The entry was sound when the file was opened, so it has rotted since; nobody knows how new the page was.
-    if (!entry || entry.page !== page) return this.#lost(Number.MAX_SAFE_INTEGER as Lsn);
+    // The entry was sound when it was written or read, so it has rotted since; nobody knows how new the page was.
+    const checksum = new DataView(bytes.buffer).getUint32(SLOT_ENTRY_BYTES - 4, true);
+    if (!entry || entry.page !== page || checksum !== this.#map.checksum(page))
+      return { lsn: Number.MAX_SAFE_INTEGER as Lsn, content: undefined };
     if (entry.kind === KIND_LOST) return { lsn: entry.lsn, content: undefined };
     const content = new Uint8Array(PAGE_SIZE);
     const whole = this.#pages.read(content, slot * PAGE_SIZE) === PAGE_SIZE;
-    if (!whole || crc32(content) !== entry.dataChecksum) return this.#lost(entry.lsn);
+    if (!whole || crc32(content) !== entry.dataChecksum) return { lsn: entry.lsn, content: undefined };
     return { lsn: entry.lsn, content };
   }
 
   /** Begins a generation. One at a time; it is carried through or the process ends. */
   begin(number: number): PageGeneration {
-    assert(!this.damaged, 'pages are never added to a damaged file');
-    return new PageGeneration({ pages: this.#pages, table: this.#table, map: this.#map }, number);
+    assert(!this.damaged && !this.#making, 'pages are never added to a damaged file, nor by two at a time');
+    this.#making = true;
+    const onEnd = () => (this.#making = false);
+    return new PageGeneration({ pages: this.#pages, table: this.#table, map: this.#map, onEnd }, number);
   }
 
   [Symbol.dispose](): void {
     this.#pages[Symbol.dispose]();
     this.#table[Symbol.dispose]();
   }
-
-  #lost(lsn: Lsn): BasePage {
-    this.lostPages++;
-    return { lsn, content: undefined };
-  }
 }
 
 /** Pages that are gathered for one write where their slots lie side by side. */
 const PAGES_PER_WRITE = 32;
-/** A sync stops the node for as long as the disk needs for what was written since the last one, so that is kept small. */
+/**
+ * A sync stops the node for as long as the disk needs for what was written since the last one, so that is kept small while
+ * somebody waits for the node.
+ */
 const PAGES_PER_SYNC = 128;
 const ENTRIES_PER_STEP = 512;
+
+interface GenerationFiles {
+  pages: DiskFile;
+  table: DiskFile;
+  map: SlotMap;
+  onEnd: () => void;
+}
 
 /**
  * A generation on its way to the disk: pages are added one by one and not kept. Every method does a bounded piece of work,
@@ -119,14 +159,14 @@ const ENTRIES_PER_STEP = 512;
  */
 export class PageGeneration {
   readonly number: number;
-  readonly #files: { pages: DiskFile; table: DiskFile; map: SlotMap };
+  readonly #files: GenerationFiles;
   readonly #placed: PlacedPage[] = [];
   #contents: Uint8Array[] = [];
   #unsynced = 0;
   #entriesWritten = 0;
   #synced = false;
 
-  constructor(files: { pages: DiskFile; table: DiskFile; map: SlotMap }, number: number) {
+  constructor(files: GenerationFiles, number: number) {
     this.#files = files;
     this.number = number;
   }
@@ -150,8 +190,8 @@ export class PageGeneration {
     this.#contents.push(content ?? EMPTY_PAGE);
   }
 
-  /** Writes what was gathered, and syncs now and then. */
-  write(): void {
+  /** Writes what was gathered, and syncs now and then; in no hurry to do so where nobody waits for the node. */
+  write(options: { idle?: boolean } = {}): void {
     const first = this.#placed.length - this.#contents.length;
     for (let from = 0; from < this.#contents.length;) {
       const { slot } = this.#placed[first + from];
@@ -162,7 +202,7 @@ export class PageGeneration {
     }
     this.#unsynced += this.#contents.length;
     this.#contents = [];
-    if (this.#unsynced >= PAGES_PER_SYNC) this.#syncPages();
+    if (this.#unsynced >= PAGES_PER_SYNC && !options.idle) this.#syncPages();
   }
 
   /** The next step after the last page. Answers true when both files are synced: then, and not before, the log may say so. */
@@ -192,6 +232,16 @@ export class PageGeneration {
     for (const { page, slot, checksum } of this.#placed) this.#files.map.set(page, slot, checksum);
     // Lowest first again: neighbours go in one write.
     this.#files.map.free.sort((a, b) => b - a);
+    this.#files.onEnd();
+  }
+
+  /** Gives it up before any of its entries was written; its slots are free again after the next start. */
+  abandon(): void {
+    assert(
+      this.#entriesWritten === 0,
+      'a generation whose entries may stand in the table is carried through',
+    );
+    this.#files.onEnd();
   }
 
   #syncPages(): void {

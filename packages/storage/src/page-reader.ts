@@ -1,9 +1,9 @@
 /** A page as of a read point: its base on disk and the records above it, in chain order. */
-import { PAGE_SIZE, type Lsn } from '@rokka/kernel';
+import { must, PAGE_SIZE, type Lsn, type PageNumber } from '@rokka/kernel';
 import { applyRecord } from '@rokka/quorum';
 import { storageErrors } from './errors.ts';
 import type { LogReader } from './log-reader.ts';
-import type { Read, ReadAnswer } from './messages.ts';
+import type { Pages, PagesAnswer, Read, ReadAnswer } from './messages.ts';
 import type { IndexedRecord } from './record-index.ts';
 import { higher, lower, type Segment } from './segment.ts';
 
@@ -11,7 +11,7 @@ const NOTHING = new Uint8Array(0);
 
 /**
  * @throws STORAGE_TAIL_HAS_NO_PAGES, STORAGE_NO_PAGE, STORAGE_NOT_YET, STORAGE_BELOW_READ_WINDOW, STORAGE_PAGE_UNKNOWN,
- * STORAGE_LOG_DAMAGED, STORAGE_PAGES_DAMAGED, STORAGE_SEGMENT_UNKNOWN
+ * STORAGE_LOG_DAMAGED, STORAGE_PAGES_DAMAGED, STORAGE_SEGMENT_UNKNOWN, STORAGE_HYDRATING
  */
 export function readPage(
   segment: Segment,
@@ -22,7 +22,8 @@ export function readPage(
   // Records of this group at or below the read point are at or below requiredScl, so all of them are on the disk.
   const readPoint = lower(request.readPoint, segment.durableScl);
   const { lsn, content } = buildPage(segment, reader, { page: request.page - segment.firstPage, readPoint });
-  if (!content) throw storageErrors.STORAGE_PAGE_UNKNOWN([request.page]);
+  const { page } = request;
+  if (!content) throw storageErrors.STORAGE_PAGE_UNKNOWN([page], { detail: { page } });
   return { pageLsn: lsn, content };
 }
 
@@ -50,14 +51,43 @@ export function buildPage(
   return { lsn, content };
 }
 
+/** One answer stays well below the longest frame, whatever the caller asks for. */
+const PAGES_BYTES_MAX = 4 * 1024 * 1024;
+
+/**
+ * Pages as they lie on the disk, for a peer: those ever written, in order, about `limitBytes` of them.
+ * @throws STORAGE_TAIL_HAS_NO_PAGES, STORAGE_NO_PAGE, STORAGE_PAGE_UNKNOWN, STORAGE_PAGES_DAMAGED, STORAGE_SEGMENT_UNKNOWN,
+ * STORAGE_HYDRATING
+ */
+export function readPages(segment: Segment, request: Omit<Pages, 'volume' | 'pg'>): PagesAnswer {
+  if (segment.kind === 'tail') throw storageErrors.STORAGE_TAIL_HAS_NO_PAGES([]);
+  segment.demandPages();
+  const { firstPage, pageCount } = segment;
+  const end = request.endPage - firstPage;
+  if (request.firstPage < firstPage || end > pageCount)
+    throw storageErrors.STORAGE_NO_PAGE([request.firstPage, firstPage, pageCount]);
+  const file = must(segment.pageFile);
+  const limit = Math.max(1, Math.floor(Math.min(request.limitBytes, PAGES_BYTES_MAX) / PAGE_SIZE));
+  const pages: PagesAnswer['pages'] = [];
+  let next = file.nextLive(request.firstPage - firstPage, end);
+  for (; next < end && pages.length < limit; next = file.nextLive(next + 1, end)) {
+    const { lsn, content } = must(file.read(next));
+    const page = (firstPage + next) as PageNumber;
+    // Left out, it would pass for one that was never written.
+    if (!content) throw storageErrors.STORAGE_PAGE_UNKNOWN([page], { detail: { page } });
+    pages.push({ page, lsn, content });
+  }
+  return { coalesced: segment.coalesced, nextPage: (firstPage + next) as PageNumber, pages };
+}
+
 function demandReadable(segment: Segment, request: Pick<Read, 'page' | 'readPoint' | 'requiredScl'>): void {
   const { page, readPoint, requiredScl } = request;
   if (segment.kind === 'tail') throw storageErrors.STORAGE_TAIL_HAS_NO_PAGES([]);
-  segment.demandSound();
+  segment.demandPages();
   if (page < segment.firstPage || page >= segment.firstPage + segment.pageCount)
     throw storageErrors.STORAGE_NO_PAGE([page, segment.firstPage, segment.pageCount]);
   if (requiredScl > segment.durableScl)
     throw storageErrors.STORAGE_NOT_YET([segment.durableScl, requiredScl]);
-  const floor = higher(segment.pgmrpl, segment.coalesced);
+  const floor = higher(higher(segment.pgmrpl, segment.coalesced), segment.readFloor);
   if (readPoint < floor) throw storageErrors.STORAGE_BELOW_READ_WINDOW([readPoint, floor]);
 }

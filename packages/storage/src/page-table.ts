@@ -67,6 +67,13 @@ export class SlotMap {
     return slot === 0 ? undefined : slot - 1;
   }
 
+  /** The first page from `page` on that has a slot; `end` where there is none below. */
+  nextLive(page: number, end: number): number {
+    const known = Math.min(end, this.#slotOfPage.length);
+    for (let at = page; at < known; at++) if (this.#slotOfPage[at] !== 0) return at;
+    return Math.max(page, end);
+  }
+
   /** Checksum of the page's entry, where it has one. */
   checksum(page: number): number | undefined {
     const slot = this.slot(page);

@@ -38,6 +38,22 @@ export class PlacedChain {
     return this.#base;
   }
 
+  /**
+   * Takes over the records of another chain of the same segment that hang together with this one's base, or wait above it:
+   * a segment that begins anew at what a peer has keeps what was sent to it meanwhile.
+   */
+  takeOver(other: PlacedChain): void {
+    const { index } = other;
+    const place: IndexedRecord = { lsn: 0 as Lsn, page: 0, file: 0, offset: 0, length: 0, flags: 0 };
+    let previous = other.#base;
+    for (let at = index.first; at < index.end; at++) {
+      index.read(at, place);
+      if (previous >= this.#base) this.accept(place, previous);
+      previous = place.lsn;
+    }
+    for (const [before, record] of other.#held) if (before >= this.#base) this.accept(record, before);
+  }
+
   get scl(): Lsn {
     return this.#chain.scl;
   }

@@ -98,6 +98,20 @@ export class RecordIndex {
     return into;
   }
 
+  /** The record has been written once more and lies there now. */
+  relocate(ordinal: number, place: { file: number; offset: number }): void {
+    const chunk = this.#chunk(ordinal);
+    const slot = (ordinal - this.#origin) % CHUNK_RECORDS;
+    chunk.file[slot] = place.file;
+    chunk.offset[slot] = place.offset;
+  }
+
+  /** Ordinal of the record with this LSN, where there is one. */
+  find(lsn: Lsn): number | undefined {
+    const ordinal = this.firstAbove((lsn - 1) as Lsn);
+    return ordinal < this.#end && this.lsnAt(ordinal) === lsn ? ordinal : undefined;
+  }
+
   /** Remembers which record the page had before this one. Answers how many records a read has to apply now. */
   link(ordinal: number, previous: number | undefined, options: { restart: boolean }): number {
     const chunk = this.#chunk(ordinal);

@@ -21,13 +21,14 @@ export function describeSegment(
     pg: segment.pg,
     ...segment.epochs,
     kind: segment.kind,
-    scl: segment.durableScl,
+    scl: segment.toldScl,
     vdl: segment.vdl,
-    coalesced: segment.coalesced,
+    coalesced: segment.toldCoalesced,
     logFloor: segment.chain.base,
     ranges: [...segment.chain.truncation.known],
-    tail: options.withTail ? describeTail(segment, reader) : [],
+    tail: options.withTail && !segment.hydrating ? describeTail(segment, reader) : [],
     damaged: segment.damaged,
+    hydrating: segment.hydrating,
   };
 }
 

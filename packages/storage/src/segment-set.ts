@@ -49,6 +49,14 @@ export class SegmentSet {
     return segment;
   }
 
+  /** The node gives it up; its number is never used again. */
+  remove(segment: Segment): void {
+    this.#byId.delete(segment.id);
+    const name = nameOf(segment.volume, segment.pg);
+    if (this.#byName.get(name) === segment) this.#byName.delete(name);
+    segment.dropped = true;
+  }
+
   manifest(): Uint8Array {
     const segments = [...this.#byId.values()].map((segment) => segment.control());
     return control.encodeManifest({ nextSegmentId: this.nextId, incomplete: this.incomplete, segments });
@@ -65,6 +73,9 @@ export class SegmentReplay implements LogReplay {
   readonly damages: LogDamage[] = [];
   readonly #set: SegmentSet;
   readonly #target: ReplayTarget;
+  /** Segments below this number that the newest manifest does not name were dropped: older entries bring none of them back. */
+  #dropsBelow = 0;
+  readonly #named = new Set<number>();
 
   /** @param note called for each record that is kept, with the file it lies in */
   constructor(set: SegmentSet, note: (file: number, segment: number, lsn: Lsn) => void) {
@@ -75,7 +86,11 @@ export class SegmentReplay implements LogReplay {
   newestManifest(body: Uint8Array): void {
     const manifest = control.decodeManifest(body);
     this.#set.nextId = manifest.nextSegmentId;
-    for (const state of manifest.segments) this.#set.add(new Segment(state));
+    this.#dropsBelow = manifest.nextSegmentId;
+    for (const state of manifest.segments) {
+      this.#named.add(state.id);
+      this.#set.add(new Segment(state));
+    }
   }
 
   entry(type: number, body: Uint8Array, place: { file: number; offset: number }): void {
@@ -85,9 +100,9 @@ export class SegmentReplay implements LogReplay {
       case ENTRY.CREATE_SEGMENT:
         return this.#create(control.decodeControl(body));
       case ENTRY.EPOCH: {
-        const { id, volumeEpoch, membershipEpoch, ranges } = control.decodeEpochEntry(body);
+        const { id, ranges, members, ...epochs } = control.decodeEpochEntry(body);
         this.#set.byId(id)?.truncate(ranges);
-        return this.#set.byId(id)?.adoptEpochs({ volumeEpoch, membershipEpoch });
+        return this.#set.byId(id)?.adoptEpochs(epochs, members);
       }
       case ENTRY.TRUNCATE: {
         const { id, range } = control.decodeTruncateEntry(body);
@@ -101,8 +116,18 @@ export class SegmentReplay implements LogReplay {
       }
       case ENTRY.MANIFEST:
         return this.#manifest(control.decodeManifest(body));
+      case ENTRY.COPIED: {
+        const { id, ...copied } = control.decodeCopiedEntry(body);
+        const segment = this.#set.byId(id);
+        if (segment && copied.generation.number > segment.generation.number) segment.copied(copied);
+        return;
+      }
+      case ENTRY.DROP: {
+        const segment = this.#set.byId(control.decodeDropEntry(body));
+        return segment && this.#set.remove(segment);
+      }
       default:
-        throw storageErrors.STORAGE_DIRECTORY_VERSION(['log', `an entry of type ${type}`, 'types up to 6']);
+        throw storageErrors.STORAGE_DIRECTORY_VERSION(['log', `an entry of type ${type}`, 'types up to 8']);
     }
   }
 
@@ -114,15 +139,20 @@ export class SegmentReplay implements LogReplay {
   }
 
   #create(state: control.SegmentControl): void {
-    if (!this.#set.byId(state.id)) this.#set.add(new Segment(state));
+    if (!this.#set.byId(state.id) && !this.#isGone(state.id)) this.#set.add(new Segment(state));
+  }
+
+  #isGone(id: number): boolean {
+    return id < this.#dropsBelow && !this.#named.has(id);
   }
 
   #manifest(manifest: control.Manifest): void {
     this.#set.incomplete = manifest.incomplete;
     for (const state of manifest.segments) {
+      if (this.#isGone(state.id)) continue;
       const segment = this.#set.byId(state.id) ?? this.#set.add(new Segment(state));
       segment.truncate(state.ranges);
-      segment.adoptEpochs(state);
+      segment.adoptEpochs(state, state.members);
       segment.learnPoints({ vdl: state.vdl });
       segment.requiredScl = state.acknowledgedScl;
     }

@@ -6,6 +6,8 @@
  * - `generation.lsn <= vdl`: what is in the pages can never be truncated.
  * - Answers use `durableScl`, which is what the last flush covers; the chain in memory may be ahead of it by one batch.
  * - A segment whose log gave back less than it had acknowledged is damaged: its SCL is unknown, not low.
+ * - A newcomer that is still being filled tells nobody an SCL: `toldScl`, never `durableScl`, leaves the node.
+ * - Members change only together with their epoch.
  */
 import {
   assert,
@@ -13,14 +15,17 @@ import {
   type CodedError,
   type Epoch,
   type Lsn,
+  type NodeId,
   type PageNumber,
   type PgIndex,
   type VolumeId,
 } from '@rokka/kernel';
 import { FLAG_INIT } from '@rokka/quorum';
-import { laterEpoch, SCL_UNKNOWN, type Generation, type SegmentControl } from './control-state.ts';
+import { laterEpoch, SCL_UNKNOWN } from './control-state.ts';
+import type { CopiedEntry, Generation, Hydration, SegmentControl } from './control-state.ts';
 import { storageErrors } from './errors.ts';
-import type { CreateSegment, Epochs, SegmentKind, TruncationRange } from './messages.ts';
+import { includesNode, nameMembers, sameMembers } from './membership.ts';
+import type { Epochs, Fence, MemberAddress, SegmentKind, TruncationRange } from './messages.ts';
 import type { PageFile } from './page-file.ts';
 import { PlacedChain, type ChainWatcher } from './placed-chain.ts';
 
@@ -31,8 +36,6 @@ export class Segment implements ChainWatcher {
   readonly kind: SegmentKind;
   readonly firstPage: PageNumber;
   readonly pageCount: number;
-  readonly members: CreateSegment['members'];
-  readonly chain: PlacedChain;
   /** Full segments only; opened when the log has been replayed. */
   pageFile: PageFile | undefined;
   generation: Generation;
@@ -45,10 +48,24 @@ export class Segment implements ChainWatcher {
   durableScl: Lsn;
   /** What the chain must reach again before it counts; 0 where nothing is known to be lost. */
   requiredScl: Lsn;
-  /** Why the segment may not be served beside that: damage met while reading. */
+  /** Why the segment may not be served beside that: its log holds what cannot have been written to it. */
   fault: CodedError | undefined;
+  /** Why none of its pages may be served, though its log may: they are to be copied from a peer. */
+  pagesFault: CodedError | undefined;
+  /** Records of the chain that cannot be read from the log any more, until they have been repaired. */
+  readonly wounds = new Set<Lsn>();
+  /** Pages, counted from the segment's first, that failed their checksum, until they have been repaired. */
+  readonly lostPages = new Set<number>();
+  /** The node was told to drop it: nothing of it is written any more. */
+  dropped = false;
   #volumeEpoch: Epoch;
   #membershipEpoch: Epoch;
+  #members: readonly MemberAddress[];
+  /** A later membership is known that is without this node. */
+  #retiredAt: Epoch | undefined;
+  #chain: PlacedChain;
+  #readFloor: Lsn;
+  #hydration: Hydration | undefined;
   /** Ordinal of the last record of each page that the pages on disk lack. */
   readonly #lastOfPage = new Map<number, number>();
   #uncoalescedBytes = 0;
@@ -62,7 +79,9 @@ export class Segment implements ChainWatcher {
     this.kind = control.kind;
     this.firstPage = control.firstPage;
     this.pageCount = control.pageCount;
-    this.members = control.members;
+    this.#members = control.members;
+    this.#readFloor = control.readFloor;
+    this.#hydration = control.hydration;
     this.#volumeEpoch = control.volumeEpoch;
     this.#membershipEpoch = control.membershipEpoch;
     this.vdl = control.vdl;
@@ -70,7 +89,35 @@ export class Segment implements ChainWatcher {
     this.durableScl = control.logFloor;
     this.#manifestFloor = control.logFloor;
     this.requiredScl = 0 as Lsn;
-    this.chain = new PlacedChain({ base: control.logFloor, ranges: control.ranges, watcher: this });
+    this.#chain = new PlacedChain({ base: control.logFloor, ranges: control.ranges, watcher: this });
+  }
+
+  get chain(): PlacedChain {
+    return this.#chain;
+  }
+
+  /** Of the membership epoch, in the writer's order. */
+  get members(): readonly MemberAddress[] {
+    return this.#members;
+  }
+
+  /** The group goes on without this node: it keeps what it has and talks to nobody of it. */
+  get retired(): boolean {
+    return this.#retiredAt !== undefined;
+  }
+
+  get hydration(): Hydration | undefined {
+    return this.#hydration;
+  }
+
+  /** A newcomer that does not hold everything yet. */
+  get hydrating(): boolean {
+    return this.#hydration?.reason === 'newcomer';
+  }
+
+  /** No read below is right, because a page that came from a peer may contain records up to here. */
+  get readFloor(): Lsn {
+    return this.#readFloor;
   }
 
   get volumeEpoch(): Epoch {
@@ -90,6 +137,16 @@ export class Segment implements ChainWatcher {
     return this.kind === 'full' ? this.generation.lsn : this.durableScl;
   }
 
+  /** The SCL that others may count with (aurora.md trap 17). */
+  get toldScl(): Lsn {
+    return this.hydrating ? (0 as Lsn) : this.durableScl;
+  }
+
+  /** Up to where others may count with its pages: while those are being copied it needs the log from the first byte on. */
+  get toldCoalesced(): Lsn {
+    return this.#hydration ? (0 as Lsn) : this.coalesced;
+  }
+
   /** Bytes of log that the pages do not contain; 0 for tails. */
   get uncoalescedBytes(): number {
     return this.#uncoalescedBytes;
@@ -102,7 +159,8 @@ export class Segment implements ChainWatcher {
 
   get damaged(): boolean {
     if (mutant('damage-is-low-scl')) return false;
-    return this.fault !== undefined || this.chain.scl < this.requiredScl;
+    const faulty = this.fault !== undefined || this.pagesFault !== undefined || this.wounds.size > 0;
+    return faulty || this.#hydration?.reason === 'rebuild' || this.chain.scl < this.requiredScl;
   }
 
   /** The records at or below this are in no log file that replay needs: the newest manifest says so. */
@@ -110,29 +168,46 @@ export class Segment implements ChainWatcher {
     return this.#manifestFloor;
   }
 
+  /** What goes with every refusal for an epoch: whoever is behind learns all that it needs. */
+  get refusalDetail(): Readonly<Record<string, unknown>> {
+    return { ...this.epochs, members: this.#members };
+  }
+
   /** Refuses a caller whose epochs are not this segment's. @throws STORAGE_STALE_EPOCH, _UNFENCED, _STALE_MEMBERSHIP */
   demandEpochs(what: string, given: Epochs): void {
     const own = this.epochs;
-    const more = { detail: { ...own } };
+    const same = given.volumeEpoch === own.volumeEpoch && given.membershipEpoch === own.membershipEpoch;
+    if (same) return;
+    const more = { detail: this.refusalDetail };
     if (given.volumeEpoch < own.volumeEpoch)
       throw storageErrors.STORAGE_STALE_EPOCH([what, given.volumeEpoch, own.volumeEpoch], more);
     if (given.volumeEpoch > own.volumeEpoch)
       throw storageErrors.STORAGE_UNFENCED([given.volumeEpoch, own.volumeEpoch], more);
-    if (given.membershipEpoch !== own.membershipEpoch)
-      throw storageErrors.STORAGE_STALE_MEMBERSHIP([given.membershipEpoch, own.membershipEpoch], more);
+    throw storageErrors.STORAGE_STALE_MEMBERSHIP([given.membershipEpoch, own.membershipEpoch], more);
   }
 
-  /** Refuses a fence that is older than one already obeyed. @throws STORAGE_STALE_EPOCH, STORAGE_STALE_MEMBERSHIP */
-  demandFence(given: Epochs): void {
+  /**
+   * Refuses a fence that is older than one already obeyed, or whose membership cannot be this node's.
+   * @throws STORAGE_STALE_EPOCH, STORAGE_STALE_MEMBERSHIP, STORAGE_NOT_A_MEMBER, STORAGE_MEMBERSHIP_CONFLICT
+   */
+  demandFence(given: Omit<Fence, 'ranges'>, self: NodeId): void {
     const own = this.epochs;
-    const more = { detail: { ...own } };
+    const { members, membershipEpoch } = given;
+    const more = { detail: this.refusalDetail };
     if (given.volumeEpoch < own.volumeEpoch)
       throw storageErrors.STORAGE_STALE_EPOCH(['fence', given.volumeEpoch, own.volumeEpoch], more);
-    if (given.membershipEpoch < own.membershipEpoch)
-      throw storageErrors.STORAGE_STALE_MEMBERSHIP([given.membershipEpoch, own.membershipEpoch], more);
+    if (membershipEpoch < own.membershipEpoch)
+      throw storageErrors.STORAGE_STALE_MEMBERSHIP([membershipEpoch, own.membershipEpoch], more);
+    if (membershipEpoch > own.membershipEpoch) {
+      if (!includesNode(members, self))
+        throw storageErrors.STORAGE_NOT_A_MEMBER([self, membershipEpoch], more);
+    } else if (members.length > 0 && !sameMembers(members, this.#members)) {
+      const names = [nameMembers(this.#members), nameMembers(members)] as const;
+      throw storageErrors.STORAGE_MEMBERSHIP_CONFLICT([membershipEpoch, ...names], more);
+    }
   }
 
-  /** @throws STORAGE_LOG_DAMAGED, STORAGE_PAGES_DAMAGED: unknown is never served */
+  /** @throws STORAGE_LOG_DAMAGED, STORAGE_SEGMENT_UNKNOWN: unknown is never served */
   demandSound(): void {
     if (mutant('damage-is-low-scl')) return;
     if (this.fault) throw this.fault;
@@ -140,10 +215,32 @@ export class Segment implements ChainWatcher {
       throw storageErrors.STORAGE_SEGMENT_UNKNOWN([this.volume, this.pg]);
   }
 
-  /** Epochs only rise. */
-  adoptEpochs(epochs: Epochs): void {
+  /** Refuses to give what is not complete yet. @throws STORAGE_HYDRATING, and as `demandSound` does */
+  demandComplete(): void {
+    if (this.hydrating) throw storageErrors.STORAGE_HYDRATING([this.volume, this.pg]);
+    this.demandSound();
+  }
+
+  /** @throws STORAGE_PAGES_DAMAGED, STORAGE_HYDRATING, and as `demandSound` does */
+  demandPages(): void {
+    if (this.pagesFault) throw this.pagesFault;
+    if (this.#hydration) throw storageErrors.STORAGE_HYDRATING([this.volume, this.pg]);
+    this.demandSound();
+  }
+
+  /** Epochs only rise, and the members are those of the highest membership epoch; none given is no change. */
+  adoptEpochs(epochs: Epochs, members: readonly MemberAddress[] = []): void {
+    const { membershipEpoch } = epochs;
+    if (members.length > 0 && membershipEpoch >= this.#membershipEpoch) this.#members = members;
     this.#volumeEpoch = laterEpoch(this.#volumeEpoch, epochs.volumeEpoch);
-    this.#membershipEpoch = laterEpoch(this.#membershipEpoch, epochs.membershipEpoch);
+    this.#membershipEpoch = laterEpoch(this.#membershipEpoch, membershipEpoch);
+    if (this.#retiredAt !== undefined && this.#membershipEpoch >= this.#retiredAt)
+      this.#retiredAt = undefined;
+  }
+
+  /** Somebody who knows a later membership says that this node is no part of it. */
+  learnRetirement(membershipEpoch: Epoch): void {
+    if (membershipEpoch > this.#membershipEpoch) this.#retiredAt = membershipEpoch;
   }
 
   /** @throws QUORUM_RANGE_BELOW_DURABLE, QUORUM_RANGE_CONFLICT; then nothing has changed */
@@ -209,13 +306,50 @@ export class Segment implements ChainWatcher {
   /** The pages on disk contain everything up to `generation.lsn`, and the log says so durably. */
   completeGeneration(generation: Generation): void {
     const { index } = this.chain;
-    const end = index.firstAbove(generation.lsn);
-    for (let at = index.firstAbove(this.generation.lsn); at < end; at++)
-      this.#uncoalescedBytes -= index.lengthAt(at);
+    const before = this.generation.lsn;
     this.generation = generation;
+    // Pages of the same age: nothing that is lacking has changed.
+    if (generation.lsn === before) return;
+    const end = index.firstAbove(generation.lsn);
+    for (let at = index.firstAbove(before); at < end; at++) this.#uncoalescedBytes -= index.lengthAt(at);
     this.#lastOfPage.clear();
     this.#deepestPage = 0;
     for (let at = end; at < index.end; at++) this.#link(at);
+  }
+
+  /** What its log says of copies from peers: they replace each other in the order of their generations. */
+  copied(entry: Omit<CopiedEntry, 'id'>): void {
+    const { generation, hydration, readFloor } = entry;
+    assert(generation.number > this.generation.number, 'copies go by the number of their generation');
+    const rebuild = hydration?.reason === 'rebuild';
+    const restarts = hydration?.begun === true && (hydration.nextPage === 0 || !this.#hydration?.begun);
+    this.#readFloor = higher(this.#readFloor, readFloor);
+    this.#hydration = hydration;
+    this.learnPoints({ vdl: higher(readFloor, generation.lsn) });
+    if (restarts) this.#restart(generation, { keepLog: rebuild });
+    else this.completeGeneration(generation);
+    // Whatever stood in the pages before is forgotten.
+    this.pagesFault = undefined;
+  }
+
+  /** Base and pages begin anew. A newcomer's log does, too, but for what it has above the base. */
+  #restart(generation: Generation, options: { keepLog: boolean }): void {
+    this.generation = generation;
+    this.lostPages.clear();
+    this.#lastOfPage.clear();
+    this.#deepestPage = 0;
+    this.#uncoalescedBytes = 0;
+    if (!options.keepLog) {
+      const before = this.#chain;
+      const ranges = before.truncation.known;
+      this.#chain = new PlacedChain({ base: generation.lsn, ranges, watcher: this });
+      this.#chain.takeOver(before);
+      this.#chain.settle(this.vdl);
+      this.durableScl = lower(this.durableScl, this.#chain.scl);
+      return;
+    }
+    const { index } = this.chain;
+    for (let at = index.firstAbove(generation.lsn); at < index.end; at++) this.added(at);
   }
 
   #link(ordinal: number): void {
@@ -239,12 +373,15 @@ export class Segment implements ChainWatcher {
       kind: this.kind,
       firstPage: this.firstPage,
       pageCount: this.pageCount,
-      members: this.members,
+      members: [...this.members],
       ranges: this.chain.truncation.known,
       vdl: this.vdl,
       logFloor: this.#manifestFloor,
-      acknowledgedScl: higher(this.chain.scl, this.requiredScl),
+      // A newcomer has acknowledged nothing.
+      acknowledgedScl: this.hydrating ? this.requiredScl : higher(this.chain.scl, this.requiredScl),
       generation: this.generation,
+      readFloor: this.#readFloor,
+      hydration: this.#hydration,
     };
   }
 

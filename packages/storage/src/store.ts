@@ -17,16 +17,18 @@ import { describeError, isCoded } from '@rokka/kernel';
 import { Coalescer } from './coalescer.ts';
 import * as control from './control-state.ts';
 import { storageErrors } from './errors.ts';
-import { markReady, openIdentity, type Identity } from './identity.ts';
+import { Foreground } from './foreground.ts';
+import { DIRECTORY_FORMAT, markReady, openIdentity, type Identity } from './identity.ts';
 import { ingestRecords } from './ingest.ts';
 import { diskError } from './log-files.ts';
 import { ENTRY } from './log-format.ts';
 import { LogReader } from './log-reader.ts';
 import { StorageLog } from './log.ts';
+import { includesNode, sameAddresses } from './membership.ts';
 import type * as m from './messages.ts';
 import { MESSAGE } from './messages.ts';
 import { PageFile } from './page-file.ts';
-import { readPage } from './page-reader.ts';
+import { readPage, readPages } from './page-reader.ts';
 import { SegmentReplay, SegmentSet, type LogDamage } from './segment-set.ts';
 import { describeSegment, readRecords } from './segment-reader.ts';
 import { Segment } from './segment.ts';
@@ -45,6 +47,8 @@ export interface StoreOptions {
   onFailure: (error: CodedError) => void;
   /** A segment's durable SCL has advanced, whoever brought the records. */
   onAdvance?: (segment: Segment) => void;
+  /** Something of a segment cannot be read any more: `segment.wounds` or `segment.lostPages`. */
+  onDamage?: (segment: Segment) => void;
   /** Takes lines for people. */
   log?: ((line: string) => void) | undefined;
   tuning?: Partial<StoreTuning> | undefined;
@@ -61,6 +65,8 @@ export interface StoreTuning {
   pageRecords: number;
   /** Size of the log above which the oldest file is made droppable; default 128 MiB. */
   logBytes: number;
+  /** How fast pages and log are looked through for flipped bits, in bytes a second; 0 for never; default 512 KiB. */
+  scrubBytesPerSecond: number;
 }
 
 const DEFAULT_TUNING: StoreTuning = {
@@ -69,7 +75,11 @@ const DEFAULT_TUNING: StoreTuning = {
   segmentLogBytes: 32 * 1024 * 1024,
   pageRecords: 4_096,
   logBytes: 128 * 1024 * 1024,
+  scrubBytesPerSecond: 512 * 1024,
 };
+const PAGE_FILE = /^\d+\.(pages|table)$/;
+/** A segment that was dropped needs nothing of the log. */
+const DROPPED = Number.MAX_SAFE_INTEGER as Lsn;
 /** Page numbers within a segment are u32 on disk. */
 const SEGMENT_PAGES_MAX = 2 ** 32 - 1;
 
@@ -79,6 +89,9 @@ export class SegmentStore implements Disposable {
   readonly log: StorageLog;
   readonly coalescer: Coalescer;
   readonly damages: readonly LogDamage[];
+  /** When the node last did something that somebody waits for. */
+  readonly foreground: Foreground;
+  readonly tuning: StoreTuning;
   readonly #options: StoreOptions;
   readonly #reader: LogReader;
   /** Segments whose chain is ahead of what is durable. */
@@ -93,6 +106,8 @@ export class SegmentStore implements Disposable {
     this.#options = options;
     const { disk, directory, clock } = options;
     const tuning = { ...DEFAULT_TUNING, ...options.tuning };
+    this.tuning = tuning;
+    this.foreground = new Foreground(clock);
     const identity = openIdentity(options);
     this.log = new StorageLog({
       disk,
@@ -114,11 +129,15 @@ export class SegmentStore implements Disposable {
       segments: () => this.segments.all,
       segmentOf: (id) => this.segments.byId(id),
       ...tuning,
+      onDamage: (segment, error) => this.noteDamage(segment, error),
       onFailure: (error) => this.#fail(error),
     });
     try {
       this.damages = identity.ready ? this.#replay() : (this.log.create(), []);
-      this.identity = identity.ready ? identity : markReady(disk, directory, identity);
+      const current = identity.ready && identity.version === DIRECTORY_FORMAT;
+      // A log of an earlier format goes on in a file that begins with a manifest of this one.
+      if (identity.ready && !current) this.log.rotate();
+      this.identity = current ? identity : markReady(disk, directory, identity);
     } catch (error) {
       this[Symbol.dispose]();
       throw isCoded(error) ? error : diskError(error, directory);
@@ -156,6 +175,10 @@ export class SegmentStore implements Disposable {
       logFloor: zero,
       acknowledgedScl: zero,
       generation: control.NO_GENERATION,
+      readFloor: zero,
+      hydration: message.hydrate
+        ? { reason: 'newcomer', begun: false, nextPage: 0, target: zero }
+        : undefined,
     };
     const segment = new Segment(state);
     try {
@@ -171,20 +194,49 @@ export class SegmentStore implements Disposable {
   }
 
   /**
-   * Epoch and ranges are durable when `done` runs: only then may the segment's state be read for the answer.
-   * @throws STORAGE_STALE_EPOCH, STORAGE_STALE_MEMBERSHIP, QUORUM_RANGE_BELOW_DURABLE, and what the log throws
+   * Epochs, members and ranges are durable when `done` runs: only then may the segment's state be read for the answer.
+   * @throws STORAGE_STALE_EPOCH, STORAGE_STALE_MEMBERSHIP, STORAGE_NOT_A_MEMBER, STORAGE_MEMBERSHIP_CONFLICT,
+   * QUORUM_RANGE_BELOW_DURABLE, and what the log throws
    */
   fence(message: m.Fence, done: (segment: Segment) => void): void {
     const segment = this.segments.get(message);
-    segment.demandFence(message);
-    if (
-      mutant('read-then-fence') &&
-      !message.ranges.some((range) => range.volumeEpoch === message.volumeEpoch)
-    )
-      return this.whenDurable(() => done(segment));
-    this.adoptRanges(segment, message.ranges, message);
+    const { node } = this.identity;
+    const { members, membershipEpoch, ranges } = message;
+    const isRetired = members.length > 0 && !includesNode(members, node);
+    if (isRetired && message.volumeEpoch >= segment.volumeEpoch) segment.learnRetirement(membershipEpoch);
+    segment.demandFence(message, node);
+    const decided = ranges.some((range) => range.volumeEpoch === message.volumeEpoch);
+    if (mutant('read-then-fence') && !decided) return this.whenDurable(() => done(segment));
+    const news = membershipEpoch > segment.membershipEpoch || !sameAddresses(members, segment.members);
+    this.adoptRanges(segment, ranges, message, news ? members : []);
     if (mutant('fence-not-durable')) return done(segment);
     this.whenDurable(() => done(segment));
+  }
+
+  /**
+   * Gives a segment up that the group no longer needs; OK where there is none. Durable when `done` runs; its pages go then.
+   * @throws STORAGE_STALE_EPOCH, STORAGE_STALE_MEMBERSHIP, STORAGE_STILL_A_MEMBER, and what the log throws
+   */
+  dropSegment(message: m.DropSegment, done: () => void): void {
+    const segment = this.segments.find(message);
+    if (!segment) return this.whenDurable(done);
+    const { node } = this.identity;
+    const { volumeEpoch, membershipEpoch, members } = message;
+    const detail = { detail: segment.refusalDetail };
+    if (volumeEpoch < segment.volumeEpoch)
+      throw storageErrors.STORAGE_STALE_EPOCH(['drop', volumeEpoch, segment.volumeEpoch], detail);
+    if (membershipEpoch <= segment.membershipEpoch)
+      throw storageErrors.STORAGE_STALE_MEMBERSHIP([membershipEpoch, segment.membershipEpoch], detail);
+    if (members.length === 0 || includesNode(members, node))
+      throw storageErrors.STORAGE_STILL_A_MEMBER([node, membershipEpoch], detail);
+    this.log.append(ENTRY.DROP, control.encodeDropEntry(segment.id));
+    this.segments.remove(segment);
+    this.#unsettled.delete(segment);
+    segment.pageFile?.[Symbol.dispose]();
+    this.whenDurable(() => {
+      this.#removePages((id) => id === segment.id);
+      done();
+    });
   }
 
   /** @throws STORAGE_STALE_EPOCH, STORAGE_UNFENCED, STORAGE_STALE_MEMBERSHIP, QUORUM_RANGE_BELOW_DURABLE … */
@@ -199,15 +251,64 @@ export class SegmentStore implements Disposable {
   }
 
   /** Takes ranges, and epochs with them, that were decided in the registry. Durable with the next flush. */
-  adoptRanges(segment: Segment, ranges: readonly m.TruncationRange[], epochs: m.Epochs): void {
+  adoptRanges(
+    segment: Segment,
+    ranges: readonly m.TruncationRange[],
+    epochs: m.Epochs,
+    members: readonly m.MemberAddress[] = [],
+  ): void {
     segment.truncate(ranges);
     const { volumeEpoch, membershipEpoch } = epochs;
-    this.log.append(
-      ENTRY.EPOCH,
-      control.encodeEpochEntry({ id: segment.id, volumeEpoch, membershipEpoch, ranges }),
-    );
-    segment.adoptEpochs(epochs);
+    const entry = { id: segment.id, volumeEpoch, membershipEpoch, ranges, members };
+    this.log.append(ENTRY.EPOCH, control.encodeEpochEntry(entry));
+    segment.adoptEpochs(epochs, members);
     this.#unsettle(segment);
+  }
+
+  /**
+   * Copies from peers have taken a step. It counts at once where nobody is told of it, which is so until the last one;
+   * `done` runs when it is durable.
+   */
+  copied(segment: Segment, entry: Omit<control.CopiedEntry, 'id'>, done: () => void): void {
+    this.log.append(ENTRY.COPIED, control.encodeCopiedEntry({ id: segment.id, ...entry }));
+    const begins = entry.hydration !== undefined;
+    if (begins) segment.copied(entry);
+    this.#unsettle(segment);
+    this.whenDurable(() => {
+      if (!begins) segment.copied(entry);
+      done();
+    });
+  }
+
+  /**
+   * Takes note of an error that says that something cannot be read any more. What else the segment has is served as before;
+   * whoever mends it is told.
+   */
+  noteDamage(segment: Segment, error: CodedError): void {
+    const { lsn, page } = error.detail as { lsn?: Lsn; page?: number };
+    const isRecord = error.code === 'STORAGE_LOG_DAMAGED' && lsn !== undefined;
+    const isPage = error.code === 'STORAGE_PAGE_UNKNOWN' && page !== undefined;
+    if (isRecord) {
+      if (segment.wounds.has(lsn) || !segment.chain.index.has(lsn)) return;
+      segment.wounds.add(lsn);
+    } else if (isPage) {
+      if (segment.lostPages.has(page - segment.firstPage)) return;
+      segment.lostPages.add(page - segment.firstPage);
+    } else {
+      return;
+    }
+    this.#say(error);
+    this.#options.onDamage?.(segment);
+  }
+
+  /** The disk has failed under somebody who works with the store: the node cannot go on. */
+  fail(error: CodedError): void {
+    this.#fail(error);
+  }
+
+  /** Tells the writer how far a segment is. */
+  announce(segment: Segment): void {
+    this.#options.onAdvance?.(segment);
   }
 
   /** Takes a ship in; it is durable with the next flush. @throws what it is refused for, perhaps after a prefix was taken */
@@ -216,6 +317,7 @@ export class SegmentStore implements Disposable {
     segment.demandEpochs('ship', message);
     segment.demandSound();
     segment.learnPoints(message);
+    this.foreground.note();
     if (message.records.length > 0) this.ingest(segment, message.records);
     return segment;
   }
@@ -234,15 +336,23 @@ export class SegmentStore implements Disposable {
   read(message: m.Read): m.ReadAnswer {
     const segment = this.segments.get(message);
     segment.demandEpochs('read', message);
+    this.foreground.note();
     return this.#noting(segment, () => readPage(segment, this.#reader, message));
   }
 
-  /** @throws STORAGE_STALE_EPOCH …, STORAGE_LOG_DROPPED, STORAGE_LOG_DAMAGED, STORAGE_SEGMENT_UNKNOWN */
+  /** @throws STORAGE_STALE_EPOCH …, STORAGE_LOG_DROPPED, STORAGE_LOG_DAMAGED, STORAGE_SEGMENT_UNKNOWN, STORAGE_HYDRATING */
   fetch(message: m.Fetch): Uint8Array {
     const segment = this.segments.get(message);
     segment.demandEpochs('fetch', message);
-    segment.demandSound();
+    segment.demandComplete();
     return this.#noting(segment, () => readRecords(segment, this.#reader, message));
+  }
+
+  /** @throws STORAGE_STALE_EPOCH …, and what readPages throws */
+  pages(message: m.Pages): m.PagesAnswer {
+    const segment = this.segments.get(message);
+    segment.demandEpochs('copy of pages', message);
+    return this.#noting(segment, () => readPages(segment, message));
   }
 
   /** @throws STORAGE_STALE_EPOCH, STORAGE_UNFENCED, STORAGE_STALE_MEMBERSHIP */
@@ -252,9 +362,14 @@ export class SegmentStore implements Disposable {
     return this.describe(segment, { withTail: false });
   }
 
-  /** @throws STORAGE_LOG_DAMAGED */
   describe(segment: Segment, options: { withTail: boolean }): m.SegmentState {
-    return this.#noting(segment, () => describeSegment(segment, this.#reader, options));
+    try {
+      return this.#noting(segment, () => describeSegment(segment, this.#reader, options));
+    } catch (error) {
+      if (!isCoded(error, 'STORAGE_LOG_DAMAGED')) throw error;
+      // It counts as unknown now, so nobody asks for its tail.
+      return describeSegment(segment, this.#reader, { withTail: false });
+    }
   }
 
   /** Writes what pends, where the disk lets it, and lets go of all files. */
@@ -283,6 +398,8 @@ export class SegmentStore implements Disposable {
       segment.durableScl = segment.chain.scl;
       this.#openPages(segment);
     }
+    // Left over by a crash between a segment's end and that of its files; what may be unknown is kept.
+    if (!this.segments.incomplete) this.#removePages((id) => !this.segments.byId(id)?.pageFile);
     if ([...this.segments.all].some(({ pageFile }) => pageFile)) this.#syncPageNames();
     for (const { file, offset } of replay.damages)
       this.#say(storageErrors.STORAGE_LOG_DAMAGED([this.log.path(file), offset]));
@@ -302,8 +419,17 @@ export class SegmentStore implements Disposable {
       generation: segment.generation,
     });
     if (!segment.pageFile.damaged) return;
-    segment.fault ??= storageErrors.STORAGE_PAGES_DAMAGED([segment.pageFile.path]);
-    this.#say(segment.fault);
+    segment.pagesFault = storageErrors.STORAGE_PAGES_DAMAGED([segment.pageFile.path]);
+    this.#say(segment.pagesFault);
+  }
+
+  #removePages(isGone: (id: number) => boolean): void {
+    const { disk, directory } = this.#options;
+    const path = `${directory}/pages`;
+    if (!disk.exists(path)) return;
+    const gone = disk.list(path).filter((name) => PAGE_FILE.test(name) && isGone(Number.parseInt(name, 10)));
+    for (const name of gone) disk.remove(`${path}/${name}`);
+    if (gone.length > 0) disk.syncDirectory(path);
   }
 
   /**
@@ -346,18 +472,14 @@ export class SegmentStore implements Disposable {
 
   #rotated(): void {
     for (const segment of this.segments.all) segment.floorIsDurable();
-    this.log.dropFiles((id) => this.segments.byId(id)?.manifestFloor ?? (0 as Lsn));
+    this.log.dropFiles((id) => this.segments.byId(id)?.manifestFloor ?? DROPPED);
   }
 
-  /** Damage that is met while reading takes the whole segment out of service: what else is damaged is unknown. */
   #noting<T>(segment: Segment, work: () => T): T {
     try {
       return work();
     } catch (error) {
-      if (isCoded(error, 'STORAGE_LOG_DAMAGED') && !segment.fault) {
-        segment.fault = error;
-        this.#say(error);
-      }
+      if (isCoded(error)) this.noteDamage(segment, error);
       throw error;
     }
   }

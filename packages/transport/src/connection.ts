@@ -1,10 +1,11 @@
 /**
- * What the packages above see of the network. The unix-socket driver implements it here; the simulator has its own.
+ * What the packages above see of the network. Unix sockets and TLS implement it here; the simulator has its own.
  *
  * A frame is a type byte, a request id and a body. Frames arrive whole, in order and checked, or the connection ends
  * with a coded error: there is no partial delivery and no resend below this interface.
  */
 import type { CodedError } from '@rokka/kernel';
+import type { PeerIdentity } from './peer-identity.ts';
 
 export interface Frame {
   /** Meaning of the body; the packages above number their own types from 1. */
@@ -18,6 +19,8 @@ export interface Frame {
 export interface Connection {
   /** For messages and logs: the path or address of the other side. */
   readonly peer: string;
+  /** Whom the other side has proven to be; undefined on unix sockets and in memory, where nobody else gets in. */
+  readonly peerIdentity?: PeerIdentity | undefined;
   /** Bytes accepted by `send` and not yet taken by the kernel. */
   readonly bufferedBytes: number;
   /**
@@ -52,14 +55,16 @@ export interface Network {
    * `handler` is called for each connection once its other side has greeted. The listener owns these connections: they
    * end when it is disposed.
    *
-   * @throws TRANSPORT_ADDRESS_USED, TRANSPORT_PERMISSION, TRANSPORT_PATH_TOO_LONG, TRANSPORT_LISTEN_FAILED
+   * @throws TRANSPORT_ADDRESS_USED, TRANSPORT_PERMISSION, TRANSPORT_PATH_TOO_LONG, TRANSPORT_BAD_ADDRESS,
+   *   TRANSPORT_LISTEN_FAILED
    */
   listen(address: string, handler: (connection: Connection) => ConnectionHandler): Promise<Listener>;
   /**
    * Resolves once the other side has greeted; the caller owns the connection. Frames may reach `handler` before the
    * caller runs on. Where this throws, `handler` hears nothing.
    *
-   * @throws TRANSPORT_UNREACHABLE, TRANSPORT_NOT_ROKKA, TRANSPORT_WRONG_VERSION, KERNEL_DEADLINE
+   * @throws TRANSPORT_UNREACHABLE, TRANSPORT_NOT_ROKKA, TRANSPORT_WRONG_VERSION, TRANSPORT_BAD_ADDRESS, TRANSPORT_TLS_*,
+   *   KERNEL_DEADLINE
    */
   connect(address: string, handler: ConnectionHandler, options: { timeoutMs: number }): Promise<Connection>;
 }

@@ -9,16 +9,16 @@
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import { isMainThread } from 'node:worker_threads';
-import { assert, deadline, Deferred, isCoded, type Clock, type CodedError } from '@rokka/kernel';
-import {
-  FRAME_BODY_BYTES_MAX,
-  type Connection,
-  type ConnectionHandler,
-  type Listener,
-  type Network,
-} from './connection.ts';
+import { deadline, Deferred, isCoded, type Clock, type CodedError } from '@rokka/kernel';
+import type { Connection, ConnectionHandler, Listener, Network } from './connection.ts';
 import { transportErrors } from './errors.ts';
-import { FRAME_HEADER_BYTES } from './frame.ts';
+import type { ConnectionLimits } from './stream-connection.ts';
+import {
+  connectionLimits,
+  openConnection,
+  StreamListener,
+  type StreamNetworkOptions,
+} from './stream-network.ts';
 import {
   inspectSocketFile,
   openSocketPath,
@@ -26,44 +26,26 @@ import {
   removeSocketFile,
   type SocketPath,
 } from './unix-address.ts';
-import { UnixConnection, type ConnectionLimits } from './unix-connection.ts';
 
 /** A live listener takes a connection at once, unless its machine stands still. */
 const PROBE_TIMEOUT_MS = 2_000;
 const PERMISSION_CODES = ['EACCES', 'EPERM', 'EROFS'];
 
-export interface UnixNetworkOptions {
-  clock: Clock;
-  /** Most bytes that wait to be sent on one connection; default 16 MiB, at least one whole frame. */
-  sendLimitBytes?: number;
-  /** A connection that has not greeted by then is closed; default 5 s. */
-  preambleTimeoutMs?: number;
-  /** A connection on which nothing arrives for so long is closed; by default it stays open. */
-  idleTimeoutMs?: number;
-  /** Connections a listener holds at once; more are closed as they come. Default 1024. */
-  connectionsMax?: number;
-  /** For logs: a connection to a listener that ended before it greeted, or could not be accepted. */
-  onRefused?: (reason: CodedError) => void;
-}
+export type UnixNetworkOptions = StreamNetworkOptions;
 
 export function unixNetwork(options: UnixNetworkOptions): Network {
-  const { clock, sendLimitBytes = 16 * 1024 * 1024, preambleTimeoutMs = 5_000, idleTimeoutMs } = options;
-  assert(sendLimitBytes >= FRAME_BODY_BYTES_MAX + FRAME_HEADER_BYTES, 'sendLimitBytes holds no whole frame');
-  const limits: ConnectionLimits = { sendLimitBytes, preambleTimeoutMs, idleTimeoutMs };
+  const { clock } = options;
+  const limits = connectionLimits(options);
   return {
-    listen: (address, handler) => listen(address, handler, { ...options, limits }),
+    listen: (address, handler) => listen(address, handler, options),
     connect: (address, handler, { timeoutMs }) => connect(address, handler, { clock, limits, timeoutMs }),
   };
-}
-
-interface ListenOptions extends UnixNetworkOptions {
-  limits: ConnectionLimits;
 }
 
 async function listen(
   address: string,
   handler: (connection: Connection) => ConnectionHandler,
-  options: ListenOptions,
+  options: UnixNetworkOptions,
 ): Promise<Listener> {
   let socketPath: SocketPath | undefined;
   try {
@@ -75,7 +57,10 @@ async function listen(
       server = await bind(socketPath.path);
     }
     if (!server) throw transportErrors.TRANSPORT_ADDRESS_USED([address, 'another process was faster']);
-    return new UnixListener(server, { address, socketPath, handler, options });
+    const onDispose = () => socketPath?.[Symbol.dispose]();
+    const listener = new StreamListener(server, { address, handler, options, onDispose });
+    server.on('connection', (socket) => listener.accept({ socket, peer: address }));
+    return listener;
   } catch (error) {
     socketPath?.[Symbol.dispose]();
     throw listenFailure(address, error);
@@ -133,59 +118,6 @@ async function removeStale(address: string, path: string, clock: Clock): Promise
   }
 }
 
-/** Owns the socket file and every connection that was accepted on it. */
-class UnixListener implements Listener {
-  readonly address: string;
-  readonly #server: net.Server;
-  readonly #socketPath: SocketPath;
-  readonly #connections = new Set<UnixConnection>();
-  #disposed: Promise<void> | undefined;
-
-  constructor(
-    server: net.Server,
-    setup: {
-      address: string;
-      socketPath: SocketPath;
-      handler: (connection: Connection) => ConnectionHandler;
-      options: ListenOptions;
-    },
-  ) {
-    const { address, options } = setup;
-    this.address = address;
-    this.#server = server;
-    this.#socketPath = setup.socketPath;
-    server.maxConnections = options.connectionsMax ?? 1024;
-    server.on('error', (error: NodeJS.ErrnoException) =>
-      options.onRefused?.(transportErrors.TRANSPORT_RESET([address, error.code ?? error.message])),
-    );
-    server.on('connection', (socket) => {
-      const connection = new UnixConnection({
-        socket,
-        peer: address,
-        clock: options.clock,
-        limits: options.limits,
-        onOpen: setup.handler,
-        onRefused: (reason) => options.onRefused?.(reason),
-      });
-      this.#connections.add(connection);
-      socket.once('close', () => this.#connections.delete(connection));
-    });
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return (this.#disposed ??= this.#dispose());
-  }
-
-  async #dispose(): Promise<void> {
-    const closed = new Deferred<void>();
-    // Stops accepting, removes the file, and calls back when the last connection has ended.
-    this.#server.close(() => closed.resolve());
-    this.#socketPath[Symbol.dispose]();
-    for (const connection of this.#connections) connection.close();
-    await closed.promise;
-  }
-}
-
 async function connect(
   address: string,
   handler: ConnectionHandler,
@@ -194,18 +126,12 @@ async function connect(
   const { clock, limits, timeoutMs } = options;
   using socketPath = reachable(address);
   const socket = net.connect(socketPath.path);
-  const opened = new Deferred<Connection>();
-  const onOpen = (connection: Connection) => {
-    opened.resolve(connection);
-    return handler;
-  };
-  const onRefused = (reason: CodedError) => opened.reject(unreachable(address, reason));
-  const made = new UnixConnection({ socket, peer: address, clock, limits, onOpen, onRefused });
+  const opened = openConnection({ socket, peer: address }, { clock, limits, handler });
   try {
-    return await deadline(opened.promise, { what: `connecting to ${made.peer}`, ms: timeoutMs, clock });
+    return await deadline(opened, { what: `connecting to ${address}`, ms: timeoutMs, clock });
   } catch (error) {
     socket.destroy();
-    throw error;
+    throw isCoded(error) ? unreachable(address, error) : error;
   }
 }
 

@@ -15,6 +15,12 @@ export const volumeErrors = defineErrors({
   VOLUME_NODE_DOWN: (node: string) => `storage node ${node} is not connected`,
   VOLUME_NODE_SILENT: (node: string, ms: number) =>
     `storage node ${node} takes what it is sent and has answered nothing for ${ms} ms`,
+  VOLUME_CHANGE_BUSY: (pg: number) =>
+    `protection group ${pg} is still taking in its last change of members: try again when rokka status shows it settled`,
+  VOLUME_NODE_RETIRED: (node: string, pg: number) =>
+    `node ${node} was replaced in protection group ${pg} and still holds what it had there: it may come back when that is dropped, or take another node`,
+  VOLUME_CHANGE_LATE: (pg: number, epoch: number, ms: number) =>
+    `protection group ${pg}: membership epoch ${epoch} is decided and did not reach a write quorum within ${ms} ms; it goes on when nodes are back`,
   VOLUME_CLOSED: (id: string) => `volume ${id} is closed`,
   VOLUME_INTERRUPTED: (id: string) =>
     `volume ${id} was opened by someone else while it recovered; open it again`,

@@ -6,7 +6,7 @@
  * other way round, a segment lost later would be taken for one that never was, and come back empty: amnesia (aurora.md
  * trap 13).
  */
-import { isCoded, must, mutant, type Clock, type CodedError, type NodeId } from '@rokka/kernel';
+import { isCoded, must, mutant, type Clock, type CodedError } from '@rokka/kernel';
 import type { TruncationRange } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
@@ -26,15 +26,20 @@ export async function fenceSegment(
   link: NodeLink,
   options: {
     state: VolumeState;
-    addressOf: (node: NodeId) => string;
     ranges: readonly TruncationRange[];
     timeoutMs?: number;
   },
 ): Promise<SegmentState> {
-  const { state, addressOf, ranges, timeoutMs } = options;
+  const { state, ranges, timeoutMs } = options;
   const { volumeEpoch } = state.record;
   const isMissing = () => must(state.record.groups[group.pg]).missing.includes(link.node);
+  const isLost = () => {
+    const known = state.record.stores[link.node];
+    return known !== undefined && known !== link.store && !mutant('amnesia-accepted');
+  };
   const fence = async () => {
+    // Looked at on the connection that is asked: a disk that was put in since has another store.
+    if (isLost()) throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
     const answer = await group.fenceOn(
       link,
       volumeEpoch,
@@ -49,22 +54,24 @@ export async function fenceSegment(
   };
   try {
     const answer = await fence();
-    if (!isMissing()) return answer;
+    if (!isMissing()) {
+      if (state.record.stores[link.node] === undefined) await state.learnStore(link.node, link.store);
+      return answer;
+    }
   } catch (error) {
     if (!isCoded(error, 'STORAGE_NO_SEGMENT')) throw error;
     // A node that is not on the list has had its segment: an empty one in its place would be a lie.
     if (!isMissing() && !mutant('amnesia-accepted'))
       throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg], { cause: error });
-    await group.createOn(link, volumeEpoch, addressOf);
+    await group.createOn(link, volumeEpoch);
   }
-  await state.madeMissing(group.pg, link.node);
+  await state.madeMissing(group.pg, link.node, link.store);
   return fence();
 }
 
 export interface FencerOptions {
   clock: Clock;
   state: VolumeState;
-  addressOf(node: NodeId): string;
   /** Whether fencing still has a purpose. */
   isServing(): boolean;
   /** The segment obeys this writer. */
@@ -86,12 +93,15 @@ export class Fencer {
   fence(group: Group, link: NodeLink): void {
     const key = `${group.pg}/${link.node}`;
     const { isServing } = this.#options;
-    if (!isServing() || !link.up || group.isFenced(link.node) || this.#busy.has(key)) return;
+    const obeys = group.isFenced(link.node) && group.isInstalledOn(link.node);
+    if (!isServing() || !link.up || obeys || this.#busy.has(key)) return;
     if (group.placeOf(link.node) < 0) return;
     this.#busy.add(key);
     void this.#attempt(group, link).then((fenced) => {
       this.#busy.delete(key);
-      if (!fenced) this.fenceLater(group, link);
+      if (fenced) return;
+      if (group.isFenced(link.node)) this.fence(group, link);
+      else this.fenceLater(group, link);
     });
   }
 
@@ -102,19 +112,23 @@ export class Fencer {
 
   /** Answers whether the member obeys now. */
   async #attempt(group: Group, link: NodeLink): Promise<boolean> {
-    const { state, addressOf, isServing, onFenced, onTakenOver } = this.#options;
+    const { state, isServing, onFenced, onTakenOver } = this.#options;
     try {
       const ranges = state.record.truncationRanges;
-      const answer = await fenceSegment(group, link, { state, addressOf, ranges });
+      const answer = await fenceSegment(group, link, { state, ranges });
       // A damaged segment is unknown: what it says must not count. Peers may fill it, so it is asked again.
       group.unfencedReasons.set(link.node, answer.damaged ? 'damaged' : '');
+      if (answer.damaged) group.markUnfenced(link.node);
       if (answer.damaged || !isServing() || !link.up) return false;
-      group.markFenced(link.node, true);
+      // It was replaced while it was asked.
+      if (group.placeOf(link.node) < 0) return true;
+      group.markFenced(link.node, answer);
       onFenced(group, link, answer);
-      return true;
+      // Where the membership has changed meanwhile, it hears of that next.
+      return group.isInstalledOn(link.node);
     } catch (error) {
       if (!isCoded(error)) throw error;
-      group.markFenced(link.node, false);
+      group.markUnfenced(link.node);
       group.unfencedReasons.set(link.node, error.code);
       if (saysTakenOver(error) && isServing()) onTakenOver(error);
       return false;

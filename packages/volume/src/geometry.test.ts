@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { NodeId, PgIndex, Zone } from '@rokka/kernel';
-import { satisfied } from '@rokka/quorum';
-import { firstPageOf, formulasOf, placeMembers } from './geometry.ts';
+import type { Epoch, NodeId, PgIndex, Zone } from '@rokka/kernel';
+import { formulasOf, satisfied, settledMembership } from '@rokka/quorum';
+import { firstPageOf, placeMembers } from './geometry.ts';
 
 const nodes = ['a', 'b', 'c', 'a', 'b', 'c'].map((zone, i) => ({
   node: `n${i}` as NodeId,
@@ -24,7 +24,7 @@ test('each zone holds one full member and one tail, which change places from gro
 test('a zone and one more node may be gone and a read quorum is left', () => {
   for (const allFull of [false, true]) {
     const members = placeMembers(nodes, pg(0), { allFull });
-    const { read, write } = formulasOf(members);
+    const { read, write } = formulasOf(settledMembership(1 as Epoch, members));
     for (const zone of ['a', 'b', 'c']) {
       const left = members.filter((member) => member.zone !== zone);
       assert.ok(satisfied(write, (node) => left.some((member) => member.node === node)));

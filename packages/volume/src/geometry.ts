@@ -5,14 +5,7 @@
  * group, so that pages and their work spread over all nodes.
  */
 import { assert, type NodeId, type PageNumber, type PgIndex, type Zone } from '@rokka/kernel';
-import { standardFormulas, type QuorumFormulas } from '@rokka/quorum';
-import type { SegmentKind } from '@rokka/storage';
-
-export interface PlacedMember {
-  readonly node: NodeId;
-  readonly kind: SegmentKind;
-  readonly zone: Zone;
-}
+import type { PlacedMember } from '@rokka/quorum';
 
 export interface PlaceableNode {
   readonly node: NodeId;
@@ -35,10 +28,6 @@ export function placeMembers(
       return { node, zone, kind: full ? ('full' as const) : ('tail' as const) };
     });
   });
-}
-
-export function formulasOf(members: readonly PlacedMember[]): QuorumFormulas {
-  return standardFormulas(members.map(({ node, kind }) => ({ member: node, kind })));
 }
 
 export function firstPageOf(pg: PgIndex, pagesPerGroup: number): PageNumber {

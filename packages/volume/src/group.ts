@@ -1,18 +1,22 @@
-/** One protection group as the writer holds it, and what it says to the group's six nodes. */
-import { must, type Epoch, type Lsn, type NodeId, type PgIndex, type VolumeId } from '@rokka/kernel';
-import { ReadRouter, type QuorumFormulas, type TruncationRange } from '@rokka/quorum';
+/** One protection group as the writer holds it, and what it says to the group's nodes. */
+import { type Epoch, type Lsn, type NodeId, type PgIndex, type VolumeId } from '@rokka/kernel';
+import { satisfied, type Membership, type QuorumExpression, type TruncationRange } from '@rokka/quorum';
 import {
   decodeSegmentState,
   encodeCreateSegment,
+  encodeDropSegment,
   encodeFence,
   encodeFetch,
+  encodePeerState,
   encodeShipHead,
   MESSAGE,
+  type MemberAddress,
   type SegmentState,
 } from '@rokka/storage';
-import { firstPageOf, formulasOf, type PlacedMember } from './geometry.ts';
+import { firstPageOf } from './geometry.ts';
 import type { NodeLink } from './node-link.ts';
 import { Outbox } from './outbox.ts';
+import { Roster } from './roster.ts';
 
 /** Bytes of records in one ship or fetch: long enough to be worth a system call, short enough to interleave. */
 export const SHIP_BYTES_MAX = 1024 * 1024;
@@ -25,17 +29,21 @@ export interface GroupPoints {
 
 export class Group {
   readonly pg: PgIndex;
-  readonly members: readonly PlacedMember[];
-  readonly formulas: QuorumFormulas;
   readonly outbox = new Outbox();
-  readonly router: ReadRouter;
   readonly #volume: VolumeId;
   readonly #pagesPerGroup: number;
-  readonly #membershipEpoch: Epoch;
-  /** How far each member's pages are, by place; 0 where unknown. Tails have no pages and do not count. */
-  readonly #coalesced: Lsn[];
+  readonly #addressOf: (node: NodeId) => string;
+  #roster: Roster;
+  /** How far each full member's pages are. */
+  readonly #coalesced = new Map<NodeId, Lsn>();
   /** Members whose segment this writer has fenced since their link came up. */
   readonly #fenced = new Set<NodeId>();
+  /** Those of them that said so under the current membership epoch. */
+  readonly #installed = new Set<NodeId>();
+  /** Newcomers that do not hold everything yet: what they say of their SCL does not count. */
+  readonly #hydrating = new Set<NodeId>();
+  /** The write rule that must have heard of the current membership before the next change. */
+  #installRule: QuorumExpression;
   /** Why a node that is up does not take part, for people. */
   readonly unfencedReasons = new Map<NodeId, string>();
   /** The VDL that all fenced members were told last, so that a heartbeat is sent only when there is news. */
@@ -45,55 +53,99 @@ export class Group {
     volume: VolumeId;
     pg: PgIndex;
     pagesPerGroup: number;
-    membershipEpoch: Epoch;
-    members: readonly PlacedMember[];
+    membership: Membership;
+    addressOf: (node: NodeId) => string;
   }) {
     this.pg = options.pg;
-    this.members = options.members;
-    this.formulas = formulasOf(options.members);
-    this.router = new ReadRouter(options.members.map(({ kind }) => kind));
     this.#volume = options.volume;
     this.#pagesPerGroup = options.pagesPerGroup;
-    this.#membershipEpoch = options.membershipEpoch;
-    this.#coalesced = options.members.map(() => 0 as Lsn);
+    this.#addressOf = options.addressOf;
+    this.#roster = new Roster(options.membership);
+    this.#installRule = this.#roster.formulas.write;
   }
 
-  /** Place of a node among the members, or -1. */
+  get roster(): Roster {
+    return this.#roster;
+  }
+
+  get members(): Roster['members'] {
+    return this.#roster.members;
+  }
+
   placeOf(node: NodeId): number {
-    return this.members.findIndex((member) => member.node === node);
+    return this.#roster.placeOf(node);
+  }
+
+  /**
+   * The registry has decided the next membership. Whoever obeyed goes on obeying: it hears of the new epoch by a fence that
+   * leaves before anything that carries it.
+   */
+  enter(membership: Membership): void {
+    this.#installRule = this.#roster.formulas.write;
+    this.#roster = new Roster(membership);
+    this.#installed.clear();
+    for (const nodes of [this.#fenced, this.#hydrating])
+      for (const node of nodes) if (this.placeOf(node) < 0) nodes.delete(node);
+  }
+
+  /** Whether the current epoch is known to members that satisfy the write rule before it, and its own. */
+  get isInstalled(): boolean {
+    const has = (node: string) => this.#installed.has(node as NodeId);
+    return satisfied(this.#installRule, has) || satisfied(this.#roster.formulas.write, has);
+  }
+
+  isInstalledOn(node: NodeId): boolean {
+    return this.#installed.has(node);
   }
 
   isFenced(node: NodeId): boolean {
     return this.#fenced.has(node);
   }
 
-  markFenced(node: NodeId, fenced: boolean): void {
-    if (fenced) this.#fenced.add(node);
-    else this.#fenced.delete(node);
+  isHydrating(node: NodeId): boolean {
+    return this.#hydrating.has(node);
   }
 
-  coalescedTo(place: number, lsn: Lsn): void {
-    if (lsn > must(this.#coalesced[place])) this.#coalesced[place] = lsn;
+  markHydrating(node: NodeId, hydrating: boolean): void {
+    if (hydrating) this.#hydrating.add(node);
+    else this.#hydrating.delete(node);
   }
 
-  /** The log may be dropped up to here: all six have it, and every full one has it in its pages. */
+  /** The member obeys, as the answer to a fence says. */
+  markFenced(node: NodeId, answer: SegmentState): void {
+    this.#fenced.add(node);
+    if (answer.membershipEpoch === this.#roster.epoch) this.#installed.add(node);
+    this.markHydrating(node, answer.hydrating);
+  }
+
+  markUnfenced(node: NodeId): void {
+    this.#fenced.delete(node);
+    this.#installed.delete(node);
+  }
+
+  coalescedTo(node: NodeId, lsn: Lsn): void {
+    if (lsn > (this.#coalesced.get(node) ?? 0)) this.#coalesced.set(node, lsn);
+  }
+
+  /** The log may be dropped up to here: all members have it, and every full one has it in its pages. */
   logFloor(sclOf: (place: number) => Lsn | undefined): Lsn {
     let floor = Number.MAX_SAFE_INTEGER;
-    for (const [place, { kind }] of this.members.entries()) {
-      floor = Math.min(floor, sclOf(place) ?? 0);
-      if (kind === 'full') floor = Math.min(floor, must(this.#coalesced[place]));
+    for (const [place, { node, kind }] of this.members.entries()) {
+      floor = Math.min(floor, this.isHydrating(node) ? 0 : (sclOf(place) ?? 0));
+      if (kind === 'full') floor = Math.min(floor, this.#coalesced.get(node) ?? 0);
     }
     return floor as Lsn;
   }
 
   /** Makes the segment on a node where it is missing. Durable when it resolves. */
-  async createOn(link: NodeLink, volumeEpoch: Epoch, addressOf: (node: NodeId) => string): Promise<void> {
+  async createOn(link: NodeLink, volumeEpoch: Epoch): Promise<void> {
     const message = encodeCreateSegment({
       ...this.#head(volumeEpoch),
-      kind: must(this.members[this.placeOf(link.node)]).kind,
+      kind: this.#roster.member(this.placeOf(link.node)).kind,
       firstPage: firstPageOf(this.pg, this.#pagesPerGroup),
       pageCount: this.#pagesPerGroup,
-      members: this.members.map((member) => ({ ...member, address: addressOf(member.node) })),
+      members: this.#addresses(),
+      hydrate: this.#roster.isCandidate(link.node),
     });
     await link.call(MESSAGE.CREATE_SEGMENT, [message]);
   }
@@ -105,8 +157,24 @@ export class Group {
     ranges: readonly TruncationRange[],
     options: { timeoutMs?: number } = {},
   ): Promise<SegmentState> {
-    const message = encodeFence({ ...this.#head(volumeEpoch), ranges: [...ranges] });
+    const message = encodeFence({
+      ...this.#head(volumeEpoch),
+      members: this.#addresses(),
+      ranges: [...ranges],
+    });
     return decodeSegmentState(await link.call(MESSAGE.FENCE, [message], options));
+  }
+
+  /** Where a member stands, without a trace on its disk. */
+  async stateOf(link: NodeLink, volumeEpoch: Epoch, options: { timeoutMs: number }): Promise<SegmentState> {
+    const message = encodePeerState(this.#head(volumeEpoch));
+    return decodeSegmentState(await link.call(MESSAGE.PEER_STATE, [message], options));
+  }
+
+  /** Tells a node that was replaced to let its segment go. Durable when it resolves. */
+  async dropOn(link: NodeLink, volumeEpoch: Epoch): Promise<void> {
+    const message = encodeDropSegment({ ...this.#head(volumeEpoch), members: this.#addresses() });
+    await link.call(MESSAGE.DROP_SEGMENT, [message]);
   }
 
   /** Copies the records in (after, through] from one node to another: what recovery does before it may serve. */
@@ -143,7 +211,11 @@ export class Group {
     return this.#head(volumeEpoch);
   }
 
+  #addresses(): MemberAddress[] {
+    return this.members.map((member) => ({ ...member, address: this.#addressOf(member.node) }));
+  }
+
   #head(volumeEpoch: Epoch) {
-    return { volume: this.#volume, pg: this.pg, volumeEpoch, membershipEpoch: this.#membershipEpoch };
+    return { volume: this.#volume, pg: this.pg, volumeEpoch, membershipEpoch: this.#roster.epoch };
   }
 }

@@ -6,6 +6,7 @@ import { isCoded, must, type Clock, type NodeId } from '@rokka/kernel';
 import { volumeErrors } from './errors.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
+import type { NodeLinks } from './node-links.ts';
 
 /** All six if they are there; a write quorum is enough where some have stayed away for so long. */
 const STRAGGLERS_MS = 1_000;
@@ -18,7 +19,7 @@ const ENOUGH = 4;
 export interface GrowthOptions {
   clock: Clock;
   volumeId: string;
-  links: ReadonlyMap<NodeId, NodeLink>;
+  links: NodeLinks;
   /** Makes the segment on a node and fences it. */
   make(link: NodeLink): Promise<void>;
   /** Throws where the volume has ended. */

@@ -49,6 +49,7 @@ export class NodeLink implements AsyncDisposable {
   readonly #reconnector: Reconnector;
   #caller: Caller | undefined;
   #up = false;
+  #store = '';
   /** When the first message was sent that nothing has been heard since. */
   #unansweredSinceMs: number | undefined;
   #lastError: CodedError | undefined;
@@ -70,6 +71,11 @@ export class NodeLink implements AsyncDisposable {
 
   get up(): boolean {
     return this.#up;
+  }
+
+  /** Which data directory answers under the node's name. */
+  get store(): string {
+    return this.#store;
   }
 
   /** Why it is not up, for people. */
@@ -156,6 +162,7 @@ export class NodeLink implements AsyncDisposable {
       const hello = encodeHello({ protocol: STORAGE_PROTOCOL, cluster, node });
       const answer = decodeHelloAnswer(await this.call(MESSAGE.HELLO, [hello]));
       assert(answer.node === node, 'a node answered for another');
+      this.#store = answer.store;
     } catch (error) {
       if (!isCoded(error)) throw error;
       this.#lastError = error;

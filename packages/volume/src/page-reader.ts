@@ -15,6 +15,7 @@ import {
   type Epoch,
   isCoded,
   type Lsn,
+  type NodeId,
   PAGE_SIZE,
   type PageNumber,
   type Random,
@@ -25,6 +26,7 @@ import { volumeErrors } from './errors.ts';
 import { saysTakenOver } from './fencing.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
+import type { Roster } from './roster.ts';
 
 const READ_TIMEOUT_MS = 2_000;
 /** A read keeps trying for so long before it gives up: long enough for nodes to be started again. */
@@ -37,12 +39,18 @@ export interface PageReaderOptions {
   random: Random;
   volumeEpoch: Epoch;
   /** The link to a member, while it is up. */
-  linkAt(group: Group, place: number): NodeLink | undefined;
-  sclAt(group: Group, place: number): Lsn | undefined;
+  linkTo(group: Group, node: NodeId): NodeLink | undefined;
+  sclOf(group: Group, node: NodeId): Lsn | undefined;
   /** Throws where the volume has failed. */
   demandAlive(): void;
   /** A node says that another writer has the volume: whoever only reads learns it here, and not from a ship. */
   onTakenOver(error: CodedError): void;
+}
+
+/** A member, by its place in the roster that the attempt began with. */
+interface Asked {
+  readonly roster: Roster;
+  readonly place: number;
 }
 
 export class PageReader {
@@ -81,10 +89,13 @@ export class PageReader {
     group: Group,
     of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
   ): Promise<ReadAnswer | CodedError> {
-    const { linkAt, sclAt, random, clock } = this.#options;
-    const scls = group.members.map((_, place) => (linkAt(group, place) ? sclAt(group, place) : undefined));
+    const { linkTo, sclOf, random, clock } = this.#options;
+    // Another membership may come while answers are awaited; this attempt keeps to the one that it began with.
+    const { roster } = group;
+    const { members, router } = roster;
+    const scls = members.map(({ node }) => (linkTo(group, node) ? sclOf(group, node) : undefined));
     const sample = random.below(SAMPLES) / SAMPLES;
-    const choice = group.router.choose({ scls, requiredScl: of.requiredScl, sample });
+    const choice = router.choose({ scls, requiredScl: of.requiredScl, sample });
     if (!choice)
       return volumeErrors.VOLUME_UNREADABLE([of.page, 'no full segment is connected and complete']);
     const asked: number[] = [];
@@ -94,26 +105,26 @@ export class PageReader {
     const ask = async (place: number): Promise<void> => {
       asked.push(place);
       open.set(place, clock.nowMs());
-      const answer = await this.#ask(group, place, of);
+      const answer = await this.#ask(group, { roster, place }, of);
       const startedMs = open.get(place);
       // Given up in favour of another one, and measured then: how late it came after all says nothing more.
       if (startedMs === undefined) return;
       open.delete(place);
       if (!(answer instanceof CodedError)) {
-        group.router.measured(place, clock.nowMs() - startedMs);
-        for (const [late, sinceMs] of open) group.router.measured(late, clock.nowMs() - sinceMs);
+        router.measured(place, clock.nowMs() - startedMs);
+        for (const [late, sinceMs] of open) router.measured(late, clock.nowMs() - sinceMs);
         open.clear();
         return outcome.resolve(answer);
       }
       // A member that refused: the next one at once; when all have, the last error is the outcome.
-      const next = group.router.second({ scls, requiredScl: of.requiredScl, asked });
+      const next = router.second({ scls, requiredScl: of.requiredScl, asked });
       if (next !== undefined) await ask(next);
       else if (open.size === 0) outcome.resolve(answer);
     };
     void ask(choice.member);
-    if (choice.probe !== undefined) this.#probe(group, choice.probe, of, outcome.promise);
-    const cancelHedge = clock.after(group.router.hedgeDelayMs, () => {
-      const next = group.router.second({ scls, requiredScl: of.requiredScl, asked });
+    if (choice.probe !== undefined) this.#probe(group, { roster, place: choice.probe }, of, outcome.promise);
+    const cancelHedge = clock.after(router.hedgeDelayMs, () => {
+      const next = router.second({ scls, requiredScl: of.requiredScl, asked });
       if (next !== undefined) void ask(next);
     });
     return outcome.promise.finally(cancelHedge);
@@ -122,14 +133,14 @@ export class PageReader {
   /** Asks one more member only to learn its latency; the two answers must agree, for they are of one read point. */
   #probe(
     group: Group,
-    place: number,
+    whom: Asked,
     of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
     other: Promise<ReadAnswer | CodedError>,
   ): void {
     const { clock } = this.#options;
     const startedMs = clock.nowMs();
-    const asked = this.#ask(group, place, of).then((answer) => {
-      if (!(answer instanceof CodedError)) group.router.measured(place, clock.nowMs() - startedMs);
+    const asked = this.#ask(group, whom, of).then((answer) => {
+      if (!(answer instanceof CodedError)) whom.roster.router.measured(whom.place, clock.nowMs() - startedMs);
       return answer;
     });
     void Promise.all([asked, other]).then(([probe, answer]) => {
@@ -144,11 +155,11 @@ export class PageReader {
 
   async #ask(
     group: Group,
-    place: number,
+    { roster, place }: Asked,
     of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
   ): Promise<ReadAnswer | CodedError> {
-    const { linkAt, volumeEpoch } = this.#options;
-    const link = linkAt(group, place);
+    const { linkTo, volumeEpoch } = this.#options;
+    const link = linkTo(group, roster.member(place).node);
     if (!link) return volumeErrors.VOLUME_UNREADABLE([of.page, 'member went away']);
     try {
       const request = encodeRead({ ...group.head(volumeEpoch), ...of });
@@ -159,7 +170,7 @@ export class PageReader {
     } catch (error) {
       if (!isCoded(error)) throw error;
       if (saysTakenOver(error)) this.#options.onTakenOver(error);
-      group.router.failed(place);
+      roster.router.failed(place);
       return error;
     }
   }

@@ -15,19 +15,23 @@ import type { SegmentState } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
+import type { NodeLinks } from './node-links.ts';
 
 /** How long to wait for news before looking at who is up again. */
 const LOOK_AGAIN_MS = 20;
 /** After a member failed, so that a broken one is not asked in a tight loop. */
 const RETRY_MS = 200;
 const FENCE_TIMEOUT_MS = 3_000;
+/** Members that are only late have come back by then. */
+const FORCE_AFTER_MS = 15_000;
+const FORCE_AGAIN_MS = 1_000;
 const PASSING = /^(STORAGE|TRANSPORT|KERNEL|VOLUME_NODE|VOLUME_SEGMENT)_/;
 
 export interface RecoveryOptions {
   volumeId: string;
   volumeEpoch: Epoch;
   groups: readonly Group[];
-  links: ReadonlyMap<NodeId, NodeLink>;
+  links: NodeLinks;
   ranges: readonly TruncationRange[];
   allocationLimit: number;
   clock: Clock;
@@ -41,6 +45,11 @@ export interface RecoveryOptions {
     link: NodeLink,
     options: { ranges: readonly TruncationRange[]; timeoutMs: number },
   ): Promise<SegmentState>;
+  /**
+   * A write quorum of the group has been out of reach for long though its `known` members are a read quorum: forces out
+   * one who is gone, if somebody can take his place. Answers whether the group has another membership now.
+   */
+  forceOut(group: Group, of: { known: ReadonlySet<string>; lastLsn: Lsn }): Promise<boolean>;
   onProgress?(text: string): void;
 }
 
@@ -58,13 +67,15 @@ class Driver {
   readonly #clipped = new Set<string>();
   readonly #fencedOnce = new Set<string>();
   #copies = 0;
+  #forceAtMs: number;
   #fatal: unknown;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
+    this.#forceAtMs = options.clock.nowMs() + FORCE_AFTER_MS;
     this.#recovery = new Recovery({
       volumeEpoch: options.volumeEpoch,
-      groups: options.groups.map(({ pg, formulas }) => ({ pg, formulas })),
+      groups: options.groups.map(({ pg, roster }) => ({ pg, formulas: roster.formulas })),
       allocationLimit: options.allocationLimit,
       ranges: options.ranges,
     });
@@ -83,6 +94,7 @@ class Driver {
         rangeDecided = true;
       }
       if (clock.nowMs() - startedMs > timeoutMs) throw this.#noQuorum();
+      if (rangeDecided && clock.nowMs() >= this.#forceAtMs) await this.#forceOut();
       this.#askEverybody(rangeDecided);
       await Promise.race([...this.#busy.values(), clock.sleep(LOOK_AGAIN_MS)]);
     }
@@ -114,6 +126,21 @@ class Driver {
     }
   }
 
+  /** The way out where a zone and one more are gone: the read quorum that is left gets a newcomer to write with. */
+  async #forceOut(): Promise<void> {
+    const { groups, forceOut, clock } = this.#options;
+    this.#forceAtMs = clock.nowMs() + FORCE_AGAIN_MS;
+    for (const { pg, lacks } of this.#recovery.waitingFor()) {
+      if (lacks !== 'write quorum') continue;
+      const group = must(groups[pg]);
+      const lastLsn = this.#recovery.lastKept(pg) ?? (0 as Lsn);
+      if (!(await forceOut(group, { known: this.#recovery.knownIn(pg), lastLsn }))) continue;
+      this.#recovery.reform(pg, group.roster.formulas);
+      // Everybody hears of the new membership with the next fence.
+      for (const { node } of group.members) this.#clipped.delete(`${pg}/${node}`);
+    }
+  }
+
   #start(key: string, work: () => Promise<void>): void {
     const done = work()
       .catch((error: unknown) => {
@@ -134,8 +161,8 @@ class Driver {
     const state = await this.#options.fence(group, link, { ranges, timeoutMs: FENCE_TIMEOUT_MS });
     this.#recovery.answered(group.pg, link.node, state);
     const key = `${group.pg}/${link.node}`;
-    // A damaged one may be filled by its peers, so it is asked again, after a while.
-    if (state.damaged) return this.#rest(key);
+    // A damaged one may be filled by its peers, and a newcomer hydrates, so they are asked again, after a while.
+    if (state.damaged || state.hydrating) return this.#rest(key);
     this.#fencedOnce.add(key);
     if (options.withRange) this.#clipped.add(key);
   }
@@ -158,9 +185,17 @@ class Driver {
     const { volumeId, timeoutMs } = this.#options;
     const [lack] = this.#recovery.waitingFor();
     assert(lack, 'a recovery that may not serve waits for something');
-    return volumeErrors.VOLUME_NO_QUORUM([volumeId, lack.pg, 6 - lack.members.length, timeoutMs], {
-      detail: { lacks: lack.lacks, members: lack.members },
-    });
+    return volumeErrors.VOLUME_NO_QUORUM(
+      [
+        volumeId,
+        lack.pg,
+        must(this.#options.groups[lack.pg]).members.length - lack.members.length,
+        timeoutMs,
+      ],
+      {
+        detail: { lacks: lack.lacks, members: lack.members },
+      },
+    );
   }
 
   #fenced(cause: { detail: Readonly<Record<string, unknown>> }) {

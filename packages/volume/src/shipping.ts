@@ -11,6 +11,7 @@ import { assert, must, type Clock, type Epoch, type Lsn, type NodeId } from '@ro
 import { MESSAGE } from '@rokka/storage';
 import { SHIP_BYTES_MAX, type Group, type GroupPoints } from './group.ts';
 import type { NodeLink } from './node-link.ts';
+import type { NodeLinks } from './node-links.ts';
 
 /** Nodes learn of progress with the next ship; where none follows, so much later. */
 const HEARTBEAT_MS = 250;
@@ -23,7 +24,7 @@ export interface ShipperOptions {
   clock: Clock;
   volumeEpoch: Epoch;
   groups: readonly Group[];
-  links: ReadonlyMap<NodeId, NodeLink>;
+  links: NodeLinks;
   pointsOf(group: Group): GroupPoints;
   /** Whether some record of the group is not at a write quorum yet, or is durable and not known to be by the members. */
   hasNews(group: Group): boolean;

@@ -142,7 +142,7 @@ async function live(
     oracle.durable = volume.durable;
   }
   // What it writes last reaches some nodes and not others, and some of those lose power with it.
-  const reached = NODES.filter(() => random.chance(random.pick([0, 0.3, 0.7])));
+  const reached = NODES.filter(() => random.chance(random.pick([0, 0.2, 0.6])));
   for (const i of NODES) if (!reached.includes(i)) six.hold(writer, i);
   await six.pass(4 + random.below(20));
   state.over = true;

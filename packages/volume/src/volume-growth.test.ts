@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { must } from '@rokka/kernel';
 import { PageWriter, pageWrite } from './testing/page-writer.ts';
 import { NODES, SixNodes, VOLUME_ID } from './testing/six-nodes.ts';
-import type { VolumeRecord } from './volume-state.ts';
+import type { VolumeRecord } from './volume-record.ts';
 
 const spanning = (text: string) => [5, 70, 6, 130, 200, 71].map((page) => pageWrite(page, text));
 const missingOf = async (six: SixNodes) =>

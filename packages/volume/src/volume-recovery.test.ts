@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { must, type NodeId, type PgIndex } from '@rokka/kernel';
+import { allMembers } from '@rokka/quorum';
 import { PageWriter } from './testing/page-writer.ts';
 import { NODES, nodeId, SixNodes, VOLUME_ID, type Writer } from './testing/six-nodes.ts';
-import type { VolumeRecord } from './volume-state.ts';
+import type { VolumeRecord } from './volume-record.ts';
 
 async function filled(six: SixNodes): Promise<Writer & { pages: PageWriter }> {
   const writer = await six.writer();
@@ -20,7 +21,7 @@ const head = (record: VolumeRecord) => ({
   volume: VOLUME_ID,
   pg: 0 as PgIndex,
   volumeEpoch: record.volumeEpoch,
-  membershipEpoch: must(record.groups[0]).membershipEpoch,
+  membershipEpoch: must(record.groups[0]).membership.epoch,
 });
 
 /** Writes a page that only the nodes in `reached` ever get, and kills the writer. */
@@ -121,13 +122,21 @@ test('a writer that dies between making a missing segment and saying so leaves n
   six.kill(first);
   await six.up(5);
   const record = await recordOf(six);
-  const members = must(record.groups[0]).members.map((member) => ({ ...member, address: member.node }));
-  six
-    .store(5)
-    .createSegment(
-      { ...head(record), kind: 'tail', firstPage: 0 as never, pageCount: record.pagesPerGroup, members },
-      () => {},
-    );
+  const members = allMembers(must(record.groups[0]).membership).map((member) => ({
+    ...member,
+    address: member.node,
+  }));
+  six.store(5).createSegment(
+    {
+      ...head(record),
+      kind: 'tail',
+      firstPage: 0 as never,
+      pageCount: record.pagesPerGroup,
+      members,
+      hydrate: false,
+    },
+    () => {},
+  );
   const second = await six.writer();
   await six.run(new PageWriter(second.volume).commit(1, 'two'));
   await six.pass(1_000);

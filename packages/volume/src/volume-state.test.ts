@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Epoch, Lsn, NodeId, PgIndex, VolumeId, Zone } from '@rokka/kernel';
+import {
+  CodedError,
+  type Epoch,
+  type Lsn,
+  type NodeId,
+  type PgIndex,
+  type VolumeId,
+  type Zone,
+} from '@rokka/kernel';
+import { settledMembership } from '@rokka/quorum';
 import { MemoryRegistry } from '@rokka/registry';
-import { VolumeState, type GroupRecord } from './volume-state.ts';
+import type { GroupRecord } from './volume-record.ts';
+import { VolumeState } from './volume-state.ts';
 
 const ID = 'v1' as VolumeId;
 const draft = { volumeId: ID, name: 'one', pagesPerGroup: 64, groupsMax: 4, allFull: false };
@@ -10,7 +20,8 @@ const nodes = 'abcabc'.split('').map((zone, i) => ({ node: `n${i}` as NodeId, zo
 
 function group(pg: number, missing: string[] = []): GroupRecord {
   const members = nodes.map(({ node, zone }) => ({ node, zone, kind: 'full' as const }));
-  return { pg: pg as PgIndex, membershipEpoch: 1 as Epoch, members, missing: missing as NodeId[] };
+  const membership = settledMembership(1 as Epoch, members);
+  return { pg: pg as PgIndex, membership, missing: missing as NodeId[], retired: [] };
 }
 
 async function made(): Promise<MemoryRegistry> {
@@ -43,7 +54,7 @@ test('whoever was overtaken changes nothing any more', async () => {
   const old = await VolumeState.takeOver(registry, ID);
   const next = await VolumeState.takeOver(registry, ID);
   await assert.rejects(old.addRange(range(1)), { code: 'VOLUME_INTERRUPTED' });
-  await assert.rejects(old.addGroup(group(0)), { code: 'VOLUME_INTERRUPTED' });
+  await assert.rejects(old.addGroup(group(0), {}), { code: 'VOLUME_INTERRUPTED' });
   assert.deepEqual([old.record.truncationRanges, old.record.groups], [[], []], 'nor does it believe so');
   await next.addRange(range(2));
   const { record } = await VolumeState.takeOver(registry, ID);
@@ -53,11 +64,11 @@ test('whoever was overtaken changes nothing any more', async () => {
 test('changes that are asked for at once are made one after the other', async () => {
   const registry = await made();
   const state = await VolumeState.takeOver(registry, ID);
-  await state.addGroup(group(0, ['n1', 'n2', 'n3']));
+  await state.addGroup(group(0, ['n1', 'n2', 'n3']), {});
   await Promise.all([
-    state.madeMissing(0 as PgIndex, 'n1' as NodeId),
-    state.addGroup(group(1, ['n2'])),
-    state.madeMissing(0 as PgIndex, 'n3' as NodeId),
+    state.madeMissing(0 as PgIndex, 'n1' as NodeId, 's1'),
+    state.addGroup(group(1, ['n2']), {}),
+    state.madeMissing(0 as PgIndex, 'n3' as NodeId, 's3'),
     state.addRange(range(1)),
   ]);
   const { record } = await VolumeState.takeOver(registry, ID);
@@ -71,7 +82,29 @@ test('changes that are asked for at once are made one after the other', async ()
 test('a change that fails does not hold up those after it', async () => {
   const registry = await made();
   const state = await VolumeState.takeOver(registry, ID);
-  await assert.rejects(state.addGroup(group(3)), /appended/);
-  await state.addGroup(group(0));
+  await assert.rejects(state.addGroup(group(3), {}), /appended/);
+  await state.addGroup(group(0), {});
   assert.equal(state.record.groups.length, 1);
+});
+
+test('a change whose outcome the registry can not tell is looked up, and counts where it was made', async () => {
+  const registry = await made();
+  const state = await VolumeState.takeOver(registry.another(), ID);
+  const { put } = MemoryRegistry.prototype;
+  const inDoubt = (applied: boolean) =>
+    async function (this: MemoryRegistry, ...args: Parameters<typeof put>): Promise<number> {
+      if (applied) await put.apply(this, args);
+      throw new CodedError('REGISTRY_UNAVAILABLE', 'no answer', { inDoubt: true });
+    };
+  const doubtful = registry.another();
+  const life = await VolumeState.takeOver(doubtful, ID);
+  doubtful.put = inDoubt(true);
+  await life.addRange(range(2));
+  assert.deepEqual(life.record.truncationRanges, [range(2)]);
+  doubtful.put = inDoubt(false);
+  await assert.rejects(life.addRange(range(3)), { code: 'REGISTRY_UNAVAILABLE' });
+  doubtful.put = put;
+  await life.addRange(range(4));
+  assert.deepEqual(life.record.truncationRanges, [range(2), range(4)], 'it goes on from what is there');
+  await assert.rejects(state.addRange(range(5)), { code: 'VOLUME_INTERRUPTED' });
 });

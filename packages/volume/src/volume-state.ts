@@ -1,40 +1,22 @@
-/** What the registry knows of a volume, and the only ways in which it changes. */
+/**
+ * The only ways in which the registry's record of a volume changes: each by compare-and-set on what this writer knows, so
+ * that whoever was replaced changes nothing any more.
+ */
 import {
   assert,
+  type CodedError,
   type Epoch,
   isCoded,
+  must,
   type NodeId,
   type PgIndex,
   type VolumeId,
   type Zone,
 } from '@rokka/kernel';
-import { LSN_ALLOCATION_LIMIT, type TruncationRange } from '@rokka/quorum';
+import { allMembers, LSN_ALLOCATION_LIMIT, type Membership, type TruncationRange } from '@rokka/quorum';
 import type { Registry } from '@rokka/registry';
 import { volumeErrors } from './errors.ts';
-import type { PlacedMember } from './geometry.ts';
-
-export interface GroupRecord {
-  readonly pg: PgIndex;
-  readonly membershipEpoch: Epoch;
-  readonly members: readonly PlacedMember[];
-  /** Members that were unreachable when the group was made: only they may be given an empty segment later. */
-  readonly missing: readonly NodeId[];
-}
-
-export interface VolumeRecord {
-  readonly volumeId: VolumeId;
-  readonly name: string;
-  readonly volumeEpoch: Epoch;
-  /** The largest that was ever in force: how far above the VDL a record may exist. */
-  readonly lsnAllocationLimitMax: number;
-  readonly pagesPerGroup: number;
-  readonly groupsMax: number;
-  readonly allFull: boolean;
-  /** The six nodes, in the order of the members A to F. */
-  readonly nodes: readonly { node: NodeId; zone: Zone }[];
-  readonly groups: readonly GroupRecord[];
-  readonly truncationRanges: readonly TruncationRange[];
-}
+import { upgradeRecord, type GroupRecord, type VolumeRecord } from './volume-record.ts';
 
 const ATTEMPTS_MAX = 20;
 
@@ -73,6 +55,7 @@ export class VolumeState {
       ...options,
       volumeEpoch: 0 as Epoch,
       lsnAllocationLimitMax: LSN_ALLOCATION_LIMIT,
+      stores: {},
       groups: [],
       truncationRanges: [],
     };
@@ -90,7 +73,7 @@ export class VolumeState {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const entry = await registry.get<VolumeRecord>(key);
       if (!entry) throw volumeErrors.VOLUME_NONE([volumeId]);
-      const record = { ...entry.value, volumeEpoch: (entry.value.volumeEpoch + 1) as Epoch };
+      const record = { ...upgradeRecord(entry.value), volumeEpoch: (entry.value.volumeEpoch + 1) as Epoch };
       try {
         const revision = await registry.put(key, record, entry.revision);
         return new VolumeState(registry, key, { record, revision });
@@ -106,18 +89,70 @@ export class VolumeState {
     await this.#change(({ truncationRanges }) => ({ truncationRanges: [...truncationRanges, range] }));
   }
 
-  async addGroup(group: GroupRecord): Promise<void> {
-    await this.#change(({ groups }) => {
+  /** @param stores those of the nodes that have their segment */
+  async addGroup(group: GroupRecord, stores: VolumeRecord['stores']): Promise<void> {
+    await this.#change(({ groups, stores: known }) => {
       assert(group.pg === groups.length, 'groups are appended');
-      return { groups: [...groups, group] };
+      return { groups: [...groups, group], stores: { ...stores, ...known } };
     });
   }
 
   /** The node has its segment of the group now; from here on an empty one there is lost data. */
-  async madeMissing(pg: PgIndex, node: NodeId): Promise<void> {
-    const without = (group: GroupRecord) => group.missing.filter((other) => other !== node);
+  async madeMissing(pg: PgIndex, node: NodeId, store: string): Promise<void> {
+    await this.#change(({ groups, stores }) => {
+      const without = (group: GroupRecord) => group.missing.filter((other) => other !== node);
+      return {
+        stores: { [node]: store, ...stores },
+        groups: groups.map((group) => (group.pg === pg ? { ...group, missing: without(group) } : group)),
+      };
+    });
+  }
+
+  /** The node's data directory, where an older version did not write it down. */
+  async learnStore(node: NodeId, store: string): Promise<void> {
+    await this.#change(({ stores }) => ({ stores: { [node]: store, ...stores } }));
+  }
+
+  /**
+   * Decides the next membership of a group. Who comes has no segment yet; who goes may have one, and gives its place in
+   * new groups to the one that came for it.
+   * @throws VOLUME_NODE_RETIRED, VOLUME_INTERRUPTED
+   */
+  async changeMembership(pg: PgIndex, next: Membership): Promise<void> {
+    await this.#change(({ groups, nodes }) => {
+      const group = must(groups[pg]);
+      assert(next.epoch === group.membership.epoch + 1, 'membership epochs go up one by one');
+      const before = allMembers(group.membership).map(({ node }) => node);
+      const after = allMembers(next).map(({ node }) => node);
+      const came = after.filter((node) => !before.includes(node));
+      const stale = came.find((node) => group.retired.includes(node));
+      // It may hold a chain that others have dropped the log for: it would never catch up.
+      if (stale) throw volumeErrors.VOLUME_NODE_RETIRED([stale, pg]);
+      const left = before.filter((node) => !after.includes(node));
+      const changed: GroupRecord = {
+        pg,
+        membership: next,
+        missing: [...group.missing.filter((node) => after.includes(node)), ...came],
+        retired: [...group.retired, ...left],
+      };
+      const heirs = new Map(
+        group.membership.slots.map(({ member }, place) => [member.node, must(next.slots[place]).member.node]),
+      );
+      return {
+        groups: groups.map((other) => (other.pg === pg ? changed : other)),
+        nodes: nodes.map(({ node, zone }) => ({ node: heirs.get(node) ?? node, zone })),
+      };
+    });
+  }
+
+  /** Nothing of the group is left on the node. */
+  async dropped(pg: PgIndex, node: NodeId): Promise<void> {
+    await this.#changeGroup(pg, ({ retired }) => ({ retired: retired.filter((other) => other !== node) }));
+  }
+
+  async #changeGroup(pg: PgIndex, part: (group: GroupRecord) => Partial<GroupRecord>): Promise<void> {
     await this.#change(({ groups }) => ({
-      groups: groups.map((group) => (group.pg === pg ? { ...group, missing: without(group) } : group)),
+      groups: groups.map((group) => (group.pg === pg ? { ...group, ...part(group) } : group)),
     }));
   }
 
@@ -133,10 +168,24 @@ export class VolumeState {
     try {
       this.#revision = await this.#registry.put(this.#key, record, this.#revision);
     } catch (error) {
-      if (!isCoded(error, 'REGISTRY_CONFLICT')) throw error;
-      throw volumeErrors.VOLUME_INTERRUPTED([record.volumeId], { cause: error });
+      if (!isCoded(error)) throw error;
+      if (error.code !== 'REGISTRY_CONFLICT' && !(await this.#wasWritten(record, error))) throw error;
+      if (error.code === 'REGISTRY_CONFLICT')
+        throw volumeErrors.VOLUME_INTERRUPTED([record.volumeId], { cause: error });
     }
     this.#record = record;
+  }
+
+  /**
+   * The registry could not tell what became of the change. Nobody else writes under our epoch, so what stands there now
+   * tells; one that is carried out later still is met as a conflict by the next change.
+   */
+  async #wasWritten(record: VolumeRecord, error: CodedError): Promise<boolean> {
+    if (error.detail['inDoubt'] !== true) return false;
+    const entry = await this.#registry.get<VolumeRecord>(this.#key);
+    if (!entry || JSON.stringify(entry.value) !== JSON.stringify(record)) return false;
+    this.#revision = entry.revision;
+    return true;
   }
 }
 

@@ -1,8 +1,7 @@
 /** What the writer tells people of its volume: plain JSON. */
-import type { NodeId } from '@rokka/kernel';
-import type { ProgressTracker } from '@rokka/quorum';
+import { changesOf, type ProgressTracker } from '@rokka/quorum';
 import type { Group } from './group.ts';
-import type { NodeLink } from './node-link.ts';
+import type { NodeLinks } from './node-links.ts';
 
 export interface VolumeStatus {
   volumeId: string;
@@ -18,9 +17,14 @@ export interface VolumeStatus {
 export interface GroupStatus {
   pg: number;
   pgcl: number;
+  membershipEpoch: number;
+  /** Replacements under way. */
+  changes: { leaves: string; joins: string; forced: boolean }[];
   members: {
     /** Whether the member obeys this writer and takes part. */
     fenced: boolean;
+    /** A newcomer that does not hold everything yet. */
+    hydrating: boolean;
     bufferedBytes: number;
     node: string;
     zone: string;
@@ -33,11 +37,7 @@ export interface GroupStatus {
   }[];
 }
 
-export function describeGroup(
-  group: Group,
-  links: ReadonlyMap<NodeId, NodeLink>,
-  tracker: ProgressTracker,
-): GroupStatus {
+export function describeGroup(group: Group, links: NodeLinks, tracker: ProgressTracker): GroupStatus {
   const members = group.members.map(({ node, zone, kind }, place) => {
     const link = links.get(node);
     const fenced = group.isFenced(node);
@@ -45,6 +45,7 @@ export function describeGroup(
     const reason = link?.up && !fenced ? group.unfencedReasons.get(node) : link?.lastError?.code;
     return {
       fenced,
+      hydrating: group.isHydrating(node),
       bufferedBytes: link?.bufferedBytes ?? 0,
       node,
       zone,
@@ -55,5 +56,12 @@ export function describeGroup(
       error: reason || undefined,
     };
   });
-  return { pg: group.pg, pgcl: tracker.pgcl(group.pg), members };
+  const { membership } = group.roster;
+  const changes = changesOf(membership).map(({ leaves, joins }) => ({
+    leaves: leaves.node,
+    joins: joins.node,
+    forced: joins.forced === true,
+  }));
+  const { pg } = group;
+  return { pg, pgcl: tracker.pgcl(pg), membershipEpoch: membership.epoch, changes, members };
 }

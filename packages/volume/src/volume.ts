@@ -9,26 +9,41 @@
  *   reached a write quorum are kept here and sent again.
  * - A volume that has failed stays failed: its owner must end, so that nothing goes on with writes that may be lost.
  */
-import { must, mutant, type Clock, type CodedError, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
+import {
+  must,
+  mutant,
+  type Clock,
+  type CodedError,
+  type Epoch,
+  isCoded,
+  type Lsn,
+  type NodeId,
+} from '@rokka/kernel';
 import type { PageNumber, PgIndex, Random, VolumeId } from '@rokka/kernel';
-import { LsnAllocator, ProgressTracker, type VolumeStart } from '@rokka/quorum';
+import { LsnAllocator, ProgressTracker, settledMembership } from '@rokka/quorum';
+import type { HealingTimes, PlacedMember, VolumeStart } from '@rokka/quorum';
 import type { Registry } from '@rokka/registry';
 import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import type { Network } from '@rokka/transport';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
+import { forceOut } from './force-out.ts';
 import { Fencer, fenceSegment, saysTakenOver } from './fencing.ts';
 import { placeMembers } from './geometry.ts';
 import { Group, type GroupPoints } from './group.ts';
 import { makeSegments } from './growth.ts';
-import { NodeLink, type NodeLinkEvents } from './node-link.ts';
+import type { FleetNode } from './healer.ts';
+import { Members } from './members.ts';
+import type { NodeLink, NodeLinkEvents } from './node-link.ts';
+import { NodeLinks } from './node-links.ts';
 import { PageReader } from './page-reader.ts';
 import type { Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
 import { recoverVolume } from './recovery-driver.ts';
 import { Sealer } from './sealer.ts';
 import { Shipper } from './shipping.ts';
-import { VolumeState, type GroupRecord } from './volume-state.ts';
+import type { GroupRecord } from './volume-record.ts';
+import { VolumeState } from './volume-state.ts';
 import { describeGroup, type VolumeStatus } from './volume-status.ts';
 
 /** Undurable bytes at which writers wait. Holds the memory of a writer whose nodes are slow. */
@@ -49,6 +64,11 @@ export interface VolumeOptions {
   signal?: AbortSignal;
   recoverTimeoutMs?: number;
   outstandingBytesMax?: number;
+  /** Every node of the cluster, spares among them; without it members are never replaced by themselves. */
+  fleet?(): readonly FleetNode[];
+  healingTimes?: Partial<HealingTimes>;
+  /** Takes lines for people: members that come and go. */
+  log?(text: string): void;
   onProgress?(text: string): void;
   /** Once, when another writer took over or the volume cannot go on. */
   onFailed?(error: CodedError): void;
@@ -57,7 +77,7 @@ export interface VolumeOptions {
 export class Volume implements AsyncRecordSink, AsyncDisposable {
   readonly #options: VolumeOptions;
   readonly #state: VolumeState;
-  readonly #links = new Map<NodeId, NodeLink>();
+  readonly #links: NodeLinks;
   readonly #groups: Group[] = [];
   readonly #reader: PageReader;
   readonly #durability = new DurabilityWaiters();
@@ -67,6 +87,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   #sealer!: Sealer;
   #shipper!: Shipper;
   readonly #fencer: Fencer;
+  readonly #members: Members;
   #serving = false;
   #failure: CodedError | undefined;
   #growing: Promise<void> | undefined;
@@ -74,10 +95,10 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   private constructor(options: VolumeOptions, state: VolumeState) {
     this.#options = options;
     this.#state = state;
+    this.#links = new NodeLinks({ ...options, events: this.#linkEvents() });
     this.#fencer = new Fencer({
       clock: options.clock,
       state,
-      addressOf: options.addressOf,
       isServing: () => this.#serving,
       onFenced: (group, link, answer) => this.#onFenced(group, link, answer),
       onTakenOver: (error) => this.#takenOver(error),
@@ -86,10 +107,19 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       clock: options.clock,
       random: options.random,
       volumeEpoch: state.record.volumeEpoch,
-      linkAt: (group, place) => this.#upLink(group, place),
-      sclAt: (group, place) => this.#tracker.scl(group.pg, place),
-      demandAlive: () => this.#demandAlive(),
+      linkTo: (group, node) => this.#upLink(group, node),
+      sclOf: (group, node) => this.#sclOf(group, node),
       onTakenOver: (error) => this.#takenOver(error),
+      demandAlive: () => this.#demandAlive(),
+    });
+    this.#members = new Members({
+      ...options,
+      state,
+      groups: this.#groups,
+      links: this.#links,
+      onEntered: (group) => this.#onEntered(group),
+      onHydrated: (group, link, answer) => this.#onFenced(group, link, answer),
+      demandAlive: () => this.#demandAlive(),
     });
   }
 
@@ -175,6 +205,25 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     return this.#durability.wait(ticket, this.durable);
   }
 
+  /**
+   * Replacements of members, where somebody wants one; the healer does the rest. Each step is decided in the registry first.
+   * @throws QUORUM_NOT_A_MEMBER, QUORUM_WRONG_PLACE, QUORUM_NOT_SETTLED and others of quorum/membership.ts,
+   * VOLUME_CHANGE_BUSY, VOLUME_CHANGE_LATE
+   */
+  replacement(pg: PgIndex): {
+    begin(of: { leaves: NodeId; joins: PlacedMember }): Promise<void>;
+    finish(joins: NodeId): Promise<void>;
+    revert(joins: NodeId): Promise<void>;
+  } {
+    const group = must(this.#groups[pg], 'no such protection group');
+    const { changes } = this.#members;
+    return {
+      begin: (of) => changes.begin(group, of),
+      finish: (joins) => changes.finish(group, joins),
+      revert: (joins) => changes.revert(group, joins),
+    };
+  }
+
   status(): VolumeStatus {
     const { volumeId, volumeEpoch } = this.#state.record;
     const { shippedBytes, shippedWrites } = this.#shipper;
@@ -193,13 +242,15 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   /** Stops writing. What is not durable yet may be lost: wait for `whenDurable(applied)` first. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#fail(volumeErrors.VOLUME_CLOSED([this.#options.volumeId]), { quiet: true });
-    await Promise.all([...this.#links.values()].map((link) => link[Symbol.asyncDispose]()));
+    await this.#links[Symbol.asyncDispose]();
   }
 
   async #open(): Promise<void> {
     const { record } = this.#state;
-    for (const { node } of record.nodes) this.#links.set(node, this.#link(node));
+    for (const { node } of record.nodes) this.#links.to(node);
     for (const group of record.groups) this.#groups.push(this.#group(group));
+    for (const { members } of this.#groups) for (const { node } of members) this.#links.to(node);
+    for (const { retired } of record.groups) for (const node of retired) this.#links.to(node);
     const start = record.groups.length === 0 ? this.#firstStart() : await this.#recover();
     // A node that takes part in nothing yet may have said meanwhile that another writer came.
     this.#demandAlive();
@@ -231,6 +282,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       pointsOf: (group) => this.#points(group),
       hasNews: (group) => this.#hasNews(group),
     });
+    this.#members.start(this.#tracker);
     this.#serving = true;
     for (const link of this.#links.values()) this.#fenceAll(link);
     if (this.#groups.length === 0) await this.grow(1);
@@ -243,7 +295,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   #recover(): Promise<VolumeStart> {
     const { record } = this.#state;
-    const { clock, recoverTimeoutMs, signal, onProgress, addressOf } = this.#options;
+    const { clock, recoverTimeoutMs, signal, onProgress } = this.#options;
     return recoverVolume({
       volumeId: record.volumeId,
       volumeEpoch: record.volumeEpoch,
@@ -255,17 +307,22 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       timeoutMs: recoverTimeoutMs ?? RECOVER_TIMEOUT_MS,
       signal: signal ?? new AbortController().signal,
       decideRange: (range) => this.#state.addRange(range),
-      fence: (group, link, how) => fenceSegment(group, link, { state: this.#state, addressOf, ...how }),
+      fence: (group, link, how) => fenceSegment(group, link, { state: this.#state, ...how }),
+      forceOut: (group, of) => {
+        const fleet = this.#options.fleet?.() ?? [];
+        const { retired } = must(this.#state.record.groups[group.pg]);
+        const { changes } = this.#members;
+        return forceOut(group, { ...of, fleet, retired, links: this.#links, changes });
+      },
       ...(onProgress ? { onProgress } : {}),
     });
   }
 
-  #link(node: NodeId): NodeLink {
-    const { addressOf, cluster, network, clock, random } = this.#options;
-    const events: NodeLinkEvents = {
+  #linkEvents(): NodeLinkEvents {
+    return {
       onUp: (link) => this.#fenceAll(link),
       onDown: (link) => {
-        for (const group of this.#groups) group.markFenced(link.node, false);
+        for (const group of this.#groups) group.markUnfenced(link.node);
         if (this.#serving) this.#shipper.forget(link.node);
       },
       onDrain: (link) => {
@@ -274,17 +331,16 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       onAck: (link, ack) => this.#onAck(link, ack),
       onRefused: (link, refused) => this.#onRefused(link, refused),
     };
-    return new NodeLink({ node, address: addressOf(node), cluster, network, clock, random, events });
   }
 
-  #group(record: GroupRecord): Group {
+  #group(record: Pick<GroupRecord, 'pg' | 'membership'>): Group {
     const { volumeId, pagesPerGroup } = this.#state.record;
-    return new Group({ ...record, volume: volumeId, pagesPerGroup });
+    return new Group({ ...record, volume: volumeId, pagesPerGroup, addressOf: this.#options.addressOf });
   }
 
   #tracked(group: Group) {
     const members = group.members.map(({ node }) => node as string);
-    return { pg: group.pg, members, write: group.formulas.write };
+    return { pg: group.pg, members, write: group.roster.formulas.write };
   }
 
   #fenceAll(link: NodeLink): void {
@@ -293,23 +349,42 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   /** A member obeys (again): learn where it stands, send it what may be nowhere else. */
   #onFenced(group: Group, link: NodeLink, answer: SegmentState): void {
-    const place = group.placeOf(link.node);
-    group.coalescedTo(place, answer.coalesced);
+    if (!answer.hydrating && answer.scl < (this.#sclOf(group, link.node) ?? 0)) {
+      // It acknowledged more than it holds: its disk lies, or is an old copy. What else it lacks nobody knows.
+      group.markUnfenced(link.node);
+      group.unfencedReasons.set(link.node, 'VOLUME_SEGMENT_WENT_BACK');
+      return;
+    }
     this.#shipper.catchUp(group, link, answer.scl);
-    this.#progress(group, place, answer.scl);
+    if (answer.hydrating) return;
+    group.coalescedTo(link.node, answer.coalesced);
+    this.#progress(group, group.placeOf(link.node), answer.scl);
+  }
+
+  /** Everything is counted by the next membership from here on, and its members hear of it. */
+  #onEntered(group: Group): void {
+    const lastLsn = this.#tracker.lastLsnOf(group.pg);
+    if (this.#tracker.setGroup({ ...this.#tracked(group), lastLsn })) this.#advanced();
+    for (const { node } of group.members) this.#fencer.fence(group, this.#links.to(node));
+  }
+
+  #sclOf(group: Group, node: NodeId): Lsn | undefined {
+    const place = group.placeOf(node);
+    return place < 0 || group.isHydrating(node) ? undefined : this.#tracker.scl(group.pg, place);
   }
 
   /** Maps one more protection group: its segments first, at a write quorum; then the registry; only then may LSNs go there. */
   async #addGroup(): Promise<void> {
     const { record } = this.#state;
     const pg = this.#groups.length as PgIndex;
-    const membershipEpoch = 1 as GroupRecord['membershipEpoch'];
     const members = placeMembers(record.nodes, pg, record);
-    const group = this.#group({ pg, membershipEpoch, members, missing: [] });
+    const membership = settledMembership(1 as Epoch, members);
+    const group = this.#group({ pg, membership });
     try {
       const made = await this.#makeSegments(group);
       const missing = members.map(({ node }) => node).filter((node) => !made.has(node));
-      await this.#state.addGroup({ pg, membershipEpoch, members, missing });
+      const stores = Object.fromEntries([...made].map((node) => [node, this.#links.to(node).store]));
+      await this.#state.addGroup({ pg, membership, missing, retired: [] }, stores);
       this.#demandAlive();
       this.#groups.push(group);
       this.#sealer.addGroup();
@@ -322,14 +397,14 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   }
 
   #makeSegments(group: Group): Promise<ReadonlySet<NodeId>> {
-    const { clock, addressOf } = this.#options;
+    const { clock } = this.#options;
     const { volumeId, volumeEpoch, truncationRanges } = this.#state.record;
     return makeSegments(group, {
       clock,
       volumeId,
       links: this.#links,
       make: async (link) => {
-        await group.createOn(link, volumeEpoch, addressOf);
+        await group.createOn(link, volumeEpoch);
         await group.fenceOn(link, volumeEpoch, truncationRanges);
       },
       demandAlive: () => this.#demandAlive(),
@@ -354,15 +429,18 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     if (!group || ack.volume !== this.#state.record.volumeId) return;
     if (ack.volumeEpoch !== this.#state.record.volumeEpoch) return;
     const place = group.placeOf(link.node);
-    if (place < 0 || !group.isFenced(link.node)) return;
-    group.coalescedTo(place, ack.coalesced);
+    if (place < 0 || !group.isFenced(link.node) || group.isHydrating(link.node)) return;
+    group.coalescedTo(link.node, ack.coalesced);
     this.#progress(group, place, ack.scl);
   }
 
   #progress(group: Group, place: number, scl: Lsn): void {
     const advanced = this.#tracker.acknowledged(group.pg, place, scl);
     group.outbox.forget(this.#tracker.pgcl(group.pg));
-    if (!advanced) return;
+    if (advanced) this.#advanced();
+  }
+
+  #advanced(): void {
     this.#allocator.durable(this.#tracker.vdl);
     this.#durability.advance(this.durable);
     this.#room.wake();
@@ -374,13 +452,14 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     // The node has not heard of this writer or of a range, or could not take it: fence it again, which tells it both.
     const group = this.#groups[refused.pg];
     if (!group) return;
-    group.markFenced(link.node, false);
+    group.markUnfenced(link.node);
     group.unfencedReasons.set(link.node, refused.code);
-    this.#fencer.fenceLater(group, link);
+    // One that only missed the last change of members hears of it at once; any other reason may come again.
+    if (refused.code === 'STORAGE_STALE_MEMBERSHIP') this.#fencer.fence(group, link);
+    else this.#fencer.fenceLater(group, link);
   }
 
-  #upLink(group: Group, place: number): NodeLink | undefined {
-    const { node } = must(group.members[place]);
+  #upLink(group: Group, node: NodeId): NodeLink | undefined {
     const link = this.#links.get(node);
     return link?.up && group.isFenced(node) ? link : undefined;
   }
@@ -405,6 +484,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     if (this.#failure) return;
     this.#failure = error;
     if (this.#serving) this.#shipper.stop();
+    this.#members.stop();
     this.#serving = false;
     this.#durability.fail(error);
     this.#room.fail(error);

@@ -32,6 +32,7 @@ export async function up(args: Arguments): Promise<number> {
   await using control = await listenForControl(data.path, {
     status: () => supervisor.status(),
     stop: () => stop.resolve('stop'),
+    node: (request) => supervisor.node(request),
   });
   const started = supervisor.start();
   // When a stop wins, the start ends in an error that nobody waits for.

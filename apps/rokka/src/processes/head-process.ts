@@ -2,11 +2,12 @@
  * The head: the process that holds a database. It writes the volume, keeps the filesystem on it and runs the engine. If any
  * part of it fails, all of it ends, and the supervisor starts it anew: what was not durable must not go on.
  */
-import { CodedError, Deferred, systemClock, systemRandom, type NodeId, type VolumeId } from '@rokka/kernel';
+import { CodedError, Deferred, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
 import { openSqliteRegistry } from '@rokka/registry';
 import { unixNetwork } from '@rokka/transport';
 import { Volume } from '@rokka/volume';
 import { dataPaths } from '../data-directory.ts';
+import { Fleet } from '../fleet.ts';
 import { runChild, type ParentChannel } from './channel.ts';
 import type { Engine, EngineStart } from './engine.ts';
 import { relativeNetwork } from './relative-network.ts';
@@ -20,8 +21,6 @@ export interface HeadProcessOptions {
   cacheBytes: number;
   postgres?: string;
   settings: Record<string, string>;
-  /** Socket names of the nodes. */
-  addresses: Record<NodeId, string>;
 }
 
 /** Starting again would repeat them, or would take the volume back from whoever took it from us. */
@@ -52,6 +51,7 @@ async function runHead(channel: ParentChannel) {
     const registry = resources.use(
       await openSqliteRegistry({ path: dataPaths.registry(options.directory), clock: systemClock }),
     );
+    const fleet = resources.use(await Fleet.open(registry, systemClock));
     progress('opening the volume');
     const volume = resources.use(
       await Volume.open({
@@ -59,7 +59,9 @@ async function runHead(channel: ParentChannel) {
         cluster: options.cluster,
         registry,
         network: relativeNetwork(dataPaths.sockets(options.directory), unixNetwork({ clock: systemClock })),
-        addressOf: (node) => options.addresses[node],
+        addressOf: (node) => fleet.addressOf(node),
+        fleet: () => fleet.nodes(),
+        log: (text) => channel.send({ kind: 'log', level: 'warn', text }),
         clock: systemClock,
         random: systemRandom,
         signal: opening.signal,

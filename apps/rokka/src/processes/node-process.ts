@@ -2,6 +2,7 @@
 import { systemClock, systemDisk, systemRandom, type NodeId, type Zone } from '@rokka/kernel';
 import { describeNode, StorageNode } from '@rokka/storage';
 import { unixNetwork } from '@rokka/transport';
+import { rokkaErrors } from '../errors.ts';
 import { runChild } from './channel.ts';
 import { relativeNetwork } from './relative-network.ts';
 
@@ -13,10 +14,13 @@ export interface NodeProcessOptions {
   /** Sockets are named relative to it, so that a data directory may be moved. */
   socketDirectory: string;
   address: string;
+  /** The directory must be there: an empty one in its place would be lost data. */
+  made: boolean;
 }
 
 /** Nothing that a restart would mend. */
 const FINAL = [
+  'ROKKA_NODE_MISSING',
   'STORAGE_DIRECTORY_VERSION',
   'STORAGE_DIRECTORY_FOREIGN',
   'STORAGE_DIRECTORY_EMPTIED',
@@ -28,6 +32,8 @@ const options = JSON.parse(process.argv[2] ?? '{}') as NodeProcessOptions;
 await runChild({
   finality: (code) => (FINAL.includes(code) ? 'always' : 'never'),
   async work(channel) {
+    if (options.made && !systemDisk.exists(options.directory))
+      throw rokkaErrors.ROKKA_NODE_MISSING([options.directory, options.node]);
     const node = await StorageNode.open({
       disk: systemDisk,
       directory: options.directory,

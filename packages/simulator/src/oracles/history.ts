@@ -6,8 +6,8 @@
  * from the recovered VDL, and its own above them.
  */
 import { must, PAGE_SIZE, type Epoch, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
-import { applyRecord, type QuorumFormulas, type TruncationRange } from '@rokka/quorum';
-import { formulasOf, type GroupRecord, type VolumeRecord } from '@rokka/volume';
+import { applyRecord, formulasOf, type QuorumFormulas, type TruncationRange } from '@rokka/quorum';
+import type { GroupRecord, VolumeRecord } from '@rokka/volume';
 import { demand } from '../broken-invariant.ts';
 import type { Listeners } from '../event-log.ts';
 import type { SeenRecord } from '../events.ts';
@@ -80,8 +80,10 @@ export class History {
   readonly branches = new Map<Epoch, Branch>();
   /** What the registry says of the volume. */
   volume: VolumeRecord | undefined;
-  /** By members: making them checks every overlap. */
+  /** By membership: making them checks every overlap. */
   readonly #formulas = new Map<string, QuorumFormulas>();
+  /** What was in force before the last change of each group's members. */
+  readonly #before = new Map<PgIndex, QuorumFormulas>();
 
   readonly listeners: Listeners = {
     appended: ({ records }) => this.#appended(records),
@@ -94,10 +96,19 @@ export class History {
 
   /** The quorum formulas that are in force in a group. */
   formulasOf(group: GroupRecord): QuorumFormulas {
-    const key = group.members.map(({ node, kind }) => `${node} ${kind}`).join();
+    const key = JSON.stringify(group.membership.slots);
     let formulas = this.#formulas.get(key);
-    if (!formulas) this.#formulas.set(key, (formulas = formulasOf(group.members)));
+    if (!formulas) this.#formulas.set(key, (formulas = formulasOf(group.membership)));
     return formulas;
+  }
+
+  /**
+   * What a writer may count by: the formulas in force, and those before them, for the registry knows of a change before its
+   * writer does.
+   */
+  countedBy(group: GroupRecord): QuorumFormulas[] {
+    const before = this.#before.get(group.pg);
+    return before ? [this.formulasOf(group), before] : [this.formulasOf(group)];
   }
 
   branch(epoch: Epoch): Branch {
@@ -118,6 +129,11 @@ export class History {
 
   #registry(record: VolumeRecord): void {
     const known = this.ranges.length;
+    for (const group of this.volume?.groups ?? []) {
+      const next = record.groups[group.pg];
+      if (next && next.membership.epoch > group.membership.epoch)
+        this.#before.set(group.pg, this.formulasOf(group));
+    }
     this.volume = record;
     for (const range of record.truncationRanges.slice(known)) {
       const kept = this.#chainDown(range.after);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PAGE_SIZE, type Epoch, type Lsn, type NodeId, type PageNumber, type PgIndex } from '@rokka/kernel';
-import { encodeRecord, sealRecord } from '@rokka/quorum';
+import { encodeRecord, sealRecord, settledMembership } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import type { VolumeRecord } from '@rokka/volume';
 import { BrokenInvariant } from '../broken-invariant.ts';
@@ -65,7 +65,8 @@ function registry(
     groupsMax: 1,
     allFull: false,
     nodes: [],
-    groups: [{ pg: PG, membershipEpoch: 1 as Epoch, members, missing: [] }],
+    stores: {},
+    groups: [{ pg: PG, membership: settledMembership(1 as Epoch, members), missing: [], retired: [] }],
     truncationRanges: ranges.map(([volumeEpoch, after, through]) => ({
       volumeEpoch: volumeEpoch as Epoch,
       after: after as Lsn,
@@ -120,6 +121,7 @@ function fenced(node: NodeId, scl: number, epoch: number, ranges: SegmentState['
     ranges,
     tail: [],
     damaged: false,
+    hydrating: false,
   } as const;
   return { kind: 'state', node, to: 'w2', of: 'fence', state: { ...state, tail: [] } };
 }

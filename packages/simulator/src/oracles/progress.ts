@@ -4,7 +4,7 @@
  * allows for. An opening counts as such a statement: what it kept must be on a write quorum before it serves (trap 3).
  */
 import type { Epoch, Lsn, NodeId, PgIndex } from '@rokka/kernel';
-import { satisfied } from '@rokka/quorum';
+import { allMembers, satisfied } from '@rokka/quorum';
 import { demand } from '../broken-invariant.ts';
 import type { Listeners } from '../event-log.ts';
 import type { EventOf } from '../events.ts';
@@ -20,6 +20,8 @@ export class ProgressOracle {
   /** What each member said last, by group. */
   readonly #reports = new Map<PgIndex, Map<NodeId, Report>>();
   readonly #announced = new Map<Epoch, Lsn>();
+  /** Nodes with an empty disk under an old name: what they say must not count. */
+  readonly #wiped = new Set<NodeId>();
   readonly #appendedFirst = new Map<Epoch, Lsn>();
   readonly #appendedLast = new Map<Epoch, Lsn>();
   #rangesSeen = 0;
@@ -30,8 +32,12 @@ export class ProgressOracle {
 
   readonly listeners: Listeners = {
     ack: ({ pg, node, epoch, scl }) => this.#report(pg, node, epoch, scl),
+    fate: ({ who, what }) => {
+      if (what === 'wiped') this.#wiped.add(who as NodeId);
+    },
     state: ({ of, node, state }) => {
-      if (of === 'fence' && !state.damaged) this.#report(state.pg, node, state.volumeEpoch, state.scl);
+      if (of === 'fence' && !state.damaged && !state.hydrating)
+        this.#report(state.pg, node, state.volumeEpoch, state.scl);
     },
     announced: (event) => this.#announce(event),
     opened: ({ epoch, vdl }) => this.#demandQuorum(epoch, vdl, 'opened'),
@@ -41,6 +47,7 @@ export class ProgressOracle {
   };
 
   #report(pg: PgIndex, node: NodeId, epoch: Epoch, scl: Lsn): void {
+    if (this.#wiped.has(node)) return;
     let group = this.#reports.get(pg);
     if (!group) this.#reports.set(pg, (group = new Map()));
     const report = group.get(node);
@@ -69,7 +76,7 @@ export class ProgressOracle {
       () => `${vdl} was ${what}, and is no CPL`,
     );
     for (const group of this.#history.volume?.groups ?? []) {
-      const { pg, members } = group;
+      const { pg } = group;
       const needed = branch.lastOf(pg, vdl);
       if (needed === 0) continue;
       const has = (node: string) => {
@@ -77,8 +84,12 @@ export class ProgressOracle {
         // One that a newer writer has fenced since may have said it before.
         return report !== undefined && report.epoch >= epoch && report.scl >= needed;
       };
-      demand(satisfied(this.#history.formulasOf(group).write, has), 'I6', () => {
-        const holders = members.filter(({ node }) => has(node)).map(({ node }) => node);
+      const rules = this.#history.countedBy(group);
+      const isHeld = rules.some(({ write }) => satisfied(write, has));
+      demand(isHeld, 'I6', () => {
+        const holders = allMembers(group.membership)
+          .filter(({ node }) => has(node))
+          .map(({ node }) => node);
         return `epoch ${epoch} ${what} ${vdl}, but ${needed} of group ${pg} is only on ${holders.join(' ') || 'nobody'}`;
       });
     }

@@ -1,5 +1,5 @@
 /** Six nodes of one protection group on a memory network and a virtual clock, and a writer's connection to each. */
-import { MemoryDisk, SeededRandom, VirtualClock } from '@rokka/kernel';
+import { AssertionError, MemoryDisk, SeededRandom, VirtualClock } from '@rokka/kernel';
 import type { NodeId, PgIndex, Zone } from '@rokka/kernel';
 import { MemoryNetwork } from '@rokka/transport';
 import * as codec from '../message-codec.ts';
@@ -7,13 +7,17 @@ import {
   MESSAGE,
   type Ack,
   type CreateSegment,
+  type DropSegment,
   type Fence,
+  type MemberAddress,
   type SegmentState,
   type Ship,
 } from '../messages.ts';
 import type { ShipRefused, Truncate } from '../messages.ts';
 import { NodeClient } from '../node-client.ts';
 import { StorageNode } from '../node.ts';
+import type { Segment } from '../segment.ts';
+import type { StoreTuning } from '../store.ts';
 import type { MadeRecord } from './records.ts';
 import { createMessage, head, shipMessage, SMALL } from './stores.ts';
 
@@ -25,9 +29,13 @@ export class TestCluster implements AsyncDisposable {
   readonly disks: MemoryDisk[] = [];
   readonly nodes: StorageNode[] = [];
   readonly writers: TestWriter[] = [];
+  /** What the nodes have told people. */
+  readonly lines: string[] = [];
+  tuning: Partial<StoreTuning> = {};
 
-  static async open(count = 6): Promise<TestCluster> {
+  static async open(count = 6, tuning: Partial<StoreTuning> = {}): Promise<TestCluster> {
     const cluster = new TestCluster();
+    cluster.tuning = tuning;
     for (let i = 0; i < count; i++) {
       cluster.disks.push(new MemoryDisk());
       await cluster.start(i);
@@ -36,14 +44,33 @@ export class TestCluster implements AsyncDisposable {
     return cluster;
   }
 
-  /** Every one is `n0`, `n1` …, two in each zone, one full and one tail. */
-  get members(): CreateSegment['members'] {
-    return this.disks.map((_, i) => ({
+  /** The first six are `n0`, `n1` …, two in each zone, one full and one tail; those after them go round again. */
+  get members(): MemberAddress[] {
+    return this.membersAt(this.disks.map((_, i) => i).slice(0, 6));
+  }
+
+  membersAt(nodes: readonly number[]): MemberAddress[] {
+    return nodes.map((i) => ({
       node: `n${i}` as NodeId,
       address: `n${i}`,
-      zone: 'abc'[i >> 1] as Zone,
-      kind: i % 2 === 0 ? 'full' : 'tail',
+      zone: zoneOf(i),
+      kind: kindOf(i),
     }));
+  }
+
+  segment(i: number, pg = 0): Segment {
+    return this.nodes[i].store.segments.get(head({ pg: pg as PgIndex }));
+  }
+
+  /** The node's process is gone; with it what its disk has not synced. */
+  async crash(i: number): Promise<void> {
+    this.network.kill(`n${i}`);
+    this.disks[i].onAccess = () => {
+      throw new AssertionError('this process is dead');
+    };
+    await this.run(this.nodes[i][Symbol.asyncDispose]()).catch(() => {});
+    this.disks[i].onAccess = undefined;
+    this.disks[i].crash();
   }
 
   async start(i: number): Promise<void> {
@@ -54,11 +81,12 @@ export class TestCluster implements AsyncDisposable {
         network: this.network.endpoint(`n${i}`),
         address: `n${i}`,
         cluster: CLUSTER,
-        zone: 'abc'[i >> 1] as Zone,
+        zone: zoneOf(i),
         node: `n${i}` as NodeId,
         clock: this.clock,
         random: new SeededRandom(i + 1),
-        tuning: SMALL,
+        tuning: { ...SMALL, ...this.tuning },
+        log: (line) => this.lines.push(`n${i}: ${line}`),
       }),
     );
   }
@@ -94,6 +122,14 @@ export class TestCluster implements AsyncDisposable {
   }
 }
 
+function zoneOf(i: number): Zone {
+  return 'abc'[(i % 6) >> 1] as Zone;
+}
+
+function kindOf(i: number): 'full' | 'tail' {
+  return i % 2 === 0 ? 'full' : 'tail';
+}
+
 export class TestWriter {
   readonly acks: Ack[] = [];
   readonly refusals: ShipRefused[] = [];
@@ -126,15 +162,20 @@ export class TestWriter {
     return this.#cluster.run(this.client.request(type, [body], { timeoutMs: 5_000 }));
   }
 
-  async create(kind: 'full' | 'tail', pg = 0): Promise<void> {
+  async create(kind: 'full' | 'tail', pg = 0, options: Partial<CreateSegment> = {}): Promise<void> {
     const { members } = this.#cluster;
-    const message = createMessage({ kind, pg: pg as PgIndex, members });
+    const message = createMessage({ kind, pg: pg as PgIndex, members, ...options });
     await this.request(MESSAGE.CREATE_SEGMENT, codec.encodeCreateSegment(message));
   }
 
   async fence(options: Partial<Fence>): Promise<SegmentState> {
-    const message = { ...head(options), ranges: options.ranges ?? [] };
+    const message = { ...head(options), members: options.members ?? [], ranges: options.ranges ?? [] };
     return codec.decodeSegmentState(await this.request(MESSAGE.FENCE, codec.encodeFence(message)));
+  }
+
+  async drop(options: Partial<DropSegment>): Promise<void> {
+    const message = { ...head(options), members: options.members ?? [] };
+    await this.request(MESSAGE.DROP_SEGMENT, codec.encodeDropSegment(message));
   }
 
   async truncate(message: Truncate): Promise<void> {

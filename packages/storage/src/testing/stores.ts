@@ -24,7 +24,13 @@ export class TestStore {
   readonly failures: CodedError[] = [];
 
   constructor(
-    options: { disk?: MemoryDisk; clock?: VirtualClock; tuning?: Partial<StoreTuning>; seed?: number } = {},
+    options: {
+      disk?: MemoryDisk;
+      clock?: VirtualClock;
+      tuning?: Partial<StoreTuning>;
+      seed?: number;
+      node?: NodeId;
+    } = {},
   ) {
     this.disk = options.disk ?? new MemoryDisk();
     this.clock = options.clock ?? new VirtualClock();
@@ -33,6 +39,7 @@ export class TestStore {
       directory: 'node',
       cluster: 'test',
       zone: 'a' as Zone,
+      node: options.node,
       clock: this.clock,
       random: new SeededRandom(options.seed ?? 1),
       tuning: { ...SMALL, ...options.tuning },
@@ -66,9 +73,12 @@ export class TestStore {
 
   fence(options: Partial<m.Fence> = {}): m.SegmentState {
     let state: m.SegmentState | undefined;
-    this.store.fence({ ...head(options), ranges: options.ranges ?? [] }, (segment) => {
-      state = this.store.describe(segment, { withTail: true });
-    });
+    this.store.fence(
+      { ...head(options), members: options.members ?? [], ranges: options.ranges ?? [] },
+      (segment) => {
+        state = this.store.describe(segment, { withTail: true });
+      },
+    );
     this.run();
     return state as m.SegmentState;
   }
@@ -108,6 +118,7 @@ export function createMessage(options: Partial<m.CreateSegment> = {}): m.CreateS
     members: options.members ?? [
       { node: 'n' as NodeId, address: 'memory', zone: 'a' as Zone, kind: options.kind ?? 'full' },
     ],
+    hydrate: options.hydrate ?? false,
   };
 }
 
@@ -127,5 +138,37 @@ export function copyOf(disk: MemoryDisk): MemoryDisk {
   for (const [path, { bytes }] of disk.files)
     copy.files.set(path, { bytes: bytes.slice(), synced: bytes.slice(), unsynced: [] });
   for (const directory of ['node', 'node/log', 'node/pages']) copy.makeDirectory(directory);
+  return copy;
+}
+
+/** The disk as it is before its `nth` access, with what is synced and what is not; undefined until then. */
+export class CrashImage {
+  image: MemoryDisk | undefined;
+  accesses = 0;
+
+  constructor(disk: MemoryDisk, nth: number) {
+    disk.onAccess = () => {
+      if (++this.accesses === nth) this.image = snapshotOf(disk);
+    };
+  }
+
+  /** What a crash leaves at that moment, if this much of each unsynced write had reached the disk. */
+  crashed(fate: CrashFate): MemoryDisk | undefined {
+    if (!this.image) return undefined;
+    const disk = snapshotOf(this.image);
+    disk.crash(({ length }) => ({ nothing: 0, everything: length, half: length >> 1 })[fate]);
+    return disk;
+  }
+}
+
+export const CRASH_FATES = ['nothing', 'everything', 'half'] as const;
+export type CrashFate = (typeof CRASH_FATES)[number];
+
+function snapshotOf(disk: MemoryDisk): MemoryDisk {
+  const copy = copyOf(disk);
+  for (const [path, { synced, unsynced }] of disk.files) {
+    const file = copy.files.get(path);
+    if (file) Object.assign(file, { synced: synced.slice(), unsynced: unsynced.slice() });
+  }
   return copy;
 }

@@ -1,5 +1,5 @@
 /**
- * Six real storage nodes, a registry and writers in one process: memory disks that lose what was not synced, a memory
+ * Six real storage nodes and spares, a registry and writers in one process: memory disks that lose what was not synced, a memory
  * network that can be held and cut, and one virtual clock. Everything follows from the seed.
  */
 import { MemoryDisk, ProcessClock, SeededRandom, VirtualClock, type CodedError } from '@rokka/kernel';
@@ -34,6 +34,8 @@ export interface SixNodesOptions {
   pagesPerGroup?: number;
   groupsMax?: number;
   allFull?: boolean;
+  /** Nodes 6, 7, 8 … of zones a, b, c, a … that hold nothing at first. */
+  spares?: number;
   tuning?: Partial<StoreTuning>;
   sendLimitBytes?: number;
   delayMs?: () => number;
@@ -45,13 +47,22 @@ export class SixNodes implements AsyncDisposable {
   readonly clock = new VirtualClock();
   readonly network: MemoryNetwork;
   readonly registry = new MemoryRegistry();
-  readonly disks = NODES.map(() => new MemoryDisk());
+  readonly disks: readonly MemoryDisk[];
+  /** All of them, spares included. */
+  readonly numbers: readonly number[];
   readonly #nodes: ({ node: StorageNode; clock: ProcessClock } | undefined)[] = [];
   readonly #options: SixNodesOptions;
   #writers = 0;
+  #starts = 0;
+  /** Nodes that are being emptied. */
+  readonly leaving = new Set<number>();
+  /** What writers told people. */
+  readonly said: string[] = [];
 
   private constructor(options: SixNodesOptions) {
     this.#options = options;
+    this.numbers = Array.from({ length: NODES.length + (options.spares ?? 0) }, (_, i) => i);
+    this.disks = this.numbers.map(() => new MemoryDisk());
     const { delayMs = () => 1, sendLimitBytes } = options;
     this.network = new MemoryNetwork({
       clock: this.clock,
@@ -63,7 +74,7 @@ export class SixNodes implements AsyncDisposable {
   /** All six are up, and the volume is in the registry, of no pages yet. */
   static async start(options: SixNodesOptions = {}): Promise<SixNodes> {
     const six = new SixNodes(options);
-    for (const i of NODES) await six.up(i);
+    for (const i of six.numbers) await six.up(i);
     await Volume.create(six.registry, {
       volumeId: VOLUME_ID,
       name: 'test',
@@ -91,7 +102,8 @@ export class SixNodes implements AsyncDisposable {
       zone: zoneOf(i),
       node: nodeId(i),
       clock,
-      random: new SeededRandom(i + 1 + (this.#options.seed ?? 0) * 7),
+      // A node that is started again draws other numbers; a disk that is put in gets a store of its own.
+      random: new SeededRandom(i + 1 + (this.#options.seed ?? 0) * 7 + 1_000 * this.#starts++),
       tuning: { ...TUNING, ...this.#options.tuning },
     });
     this.#nodes[i] = { node, clock };
@@ -141,6 +153,9 @@ export class SixNodes implements AsyncDisposable {
       registry: this.registry.another(),
       network: this.network.endpoint(name),
       addressOf: (node) => node,
+      fleet: () =>
+        this.numbers.map((i) => ({ node: nodeId(i), zone: zoneOf(i), leaving: this.leaving.has(i) })),
+      log: (text) => this.said.push(text),
       clock,
       random: new SeededRandom(number * 1001 + (this.#options.seed ?? 0)),
       recoverTimeoutMs: 20_000,
@@ -160,11 +175,11 @@ export class SixNodes implements AsyncDisposable {
   /** Nothing gets from or to the process, and its timers stand still. */
   pause(writer: Writer): void {
     writer.clock.pause();
-    for (const i of NODES) this.hold(writer, i);
+    for (const i of this.numbers) this.hold(writer, i);
   }
 
   resume(writer: Writer): void {
-    for (const i of NODES) this.network.heal(writer.name, nodeId(i));
+    for (const i of this.numbers) this.network.heal(writer.name, nodeId(i));
     writer.clock.resume();
   }
 
@@ -213,7 +228,7 @@ export class SixNodes implements AsyncDisposable {
 
   /** Nothing is left that fires: the virtual clock goes away with the test. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const i of NODES) this.crash(i);
+    for (const i of this.numbers) this.crash(i);
   }
 }
 
@@ -221,8 +236,8 @@ export function nodeId(i: number): NodeId {
   return `n${i}` as NodeId;
 }
 
-function zoneOf(i: number): Zone {
-  return 'abc'[i >> 1] as Zone;
+export function zoneOf(i: number): Zone {
+  return 'abc'[i < NODES.length ? i >> 1 : (i - NODES.length) % 3] as Zone;
 }
 
 /** Promises that are due run before the next timer does. */

@@ -1,5 +1,6 @@
 /**
- * One connection over a unix socket: greets, cuts what arrives into frames, queues what is sent.
+ * One connection over a byte stream (a unix socket, or TLS over TCP): greets, cuts what arrives into frames, queues what
+ * is sent.
  *
  * Fault model: the other side may be a stranger, may stop reading, stop writing, die in the middle of a frame or send
  * anything at all. Each ends this connection with a coded reason and costs bounded memory; none ends the process.
@@ -11,6 +12,7 @@ import { isCoded, type Clock, type CodedError } from '@rokka/kernel';
 import type { Connection, ConnectionHandler, Frame } from './connection.ts';
 import { transportErrors } from './errors.ts';
 import { bodyLength, encodeFrame, encodeFrameHeader, FRAME_HEADER_BYTES, FrameDecoder } from './frame.ts';
+import type { PeerIdentity } from './peer-identity.ts';
 import { PREAMBLE, PreambleReader } from './preamble.ts';
 
 /** Shorter frames are copied into one buffer: cheaper than another entry in the vector of the write. */
@@ -26,24 +28,33 @@ export interface ConnectionLimits {
   idleTimeoutMs?: number | undefined;
 }
 
-export interface UnixConnectionOptions {
+export interface StreamConnectionOptions {
   socket: net.Socket;
   peer: string;
   clock: Clock;
   limits: ConnectionLimits;
+  /** Whom the other side has proven to be, on a network that asks. */
+  peerIdentity?: PeerIdentity | undefined;
+  /**
+   * `close` waits, within its second, for the other side to end as well. TCP needs it: a socket that is closed while
+   * unread bytes lie in it is reset, and the reset overtakes what was sent last. Unix sockets do not.
+   */
+  lingers?: boolean;
   /** The other side has greeted: the connection is there. */
   onOpen: (connection: Connection) => ConnectionHandler;
   /** It ended before it was there; no handler knows of it. */
   onRefused: (reason: CodedError) => void;
 }
 
-export class UnixConnection implements Connection {
+export class StreamConnection implements Connection {
   readonly peer: string;
+  readonly peerIdentity: PeerIdentity | undefined;
   readonly #socket: net.Socket;
   readonly #clock: Clock;
   readonly #limits: ConnectionLimits;
-  readonly #onOpen: UnixConnectionOptions['onOpen'];
-  readonly #onRefused: UnixConnectionOptions['onRefused'];
+  readonly #lingers: boolean;
+  readonly #onOpen: StreamConnectionOptions['onOpen'];
+  readonly #onRefused: StreamConnectionOptions['onRefused'];
   readonly #preamble: PreambleReader;
   readonly #decoder: FrameDecoder;
   /** Set once the other side has greeted. */
@@ -56,12 +67,14 @@ export class UnixConnection implements Connection {
   #receivedMs: number;
   #cancelTimer: () => void;
 
-  constructor(options: UnixConnectionOptions) {
+  constructor(options: StreamConnectionOptions) {
     const { socket, peer, clock, limits } = options;
     this.peer = peer;
+    this.peerIdentity = options.peerIdentity;
     this.#socket = socket;
     this.#clock = clock;
     this.#limits = limits;
+    this.#lingers = options.lingers ?? false;
     this.#onOpen = options.onOpen;
     this.#onRefused = options.onRefused;
     this.#preamble = new PreambleReader(peer);
@@ -107,7 +120,8 @@ export class UnixConnection implements Connection {
     this.#reason = reason ?? transportErrors.TRANSPORT_CLOSED_HERE([this.peer]);
     this.#cancelTimer();
     this.#cancelTimer = this.#clock.after(CLOSE_FLUSH_MS, () => this.#socket.destroy());
-    this.#socket.destroySoon();
+    if (this.#lingers) this.#socket.end();
+    else this.#socket.destroySoon();
   }
 
   /** Gives the socket all that was sent in this tick, as one vector. */

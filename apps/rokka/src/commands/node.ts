@@ -1,0 +1,51 @@
+/** `rokka node …`: the cluster's storage nodes, and what is done with them. Asks the running supervisor. */
+import type { Arguments } from '../arguments.ts';
+import { askControl, CONTROL } from '../control.ts';
+import { rokkaErrors } from '../errors.ts';
+import { describeNodes } from '../status.ts';
+import type { SupervisorStatus } from '../status.ts';
+import { Terminal } from '../terminal.ts';
+
+export const NODE_ACTIONS = ['list', 'add', 'drain', 'keep', 'replace', 'remove'] as const;
+export type NodeAction = (typeof NODE_ACTIONS)[number];
+
+export interface NodeRequest {
+  readonly action: Exclude<NodeAction, 'list'>;
+  /** Which node; absent for `add`. */
+  readonly ordinal?: number;
+  /** For `add`. */
+  readonly zone?: string;
+}
+
+export async function node(args: Arguments): Promise<number> {
+  const terminal = new Terminal();
+  const [word = 'list', ...rest] = args.words;
+  const action = NODE_ACTIONS.find((one) => one === word);
+  if (!action)
+    throw rokkaErrors.ROKKA_BAD_FLAG([`rokka node ${word}: it is one of ${NODE_ACTIONS.join(', ')}`]);
+  if (action === 'list') {
+    if (rest.length > 0) throw rokkaErrors.ROKKA_BAD_FLAG([`rokka node list takes no ${rest.join(' ')}`]);
+    const status = await askControl<SupervisorStatus>(args.dataDirectory, CONTROL.STATUS);
+    terminal.line(args.json ? JSON.stringify(status.nodes) : describeNodes(status));
+    return 0;
+  }
+  const { said } = await askControl<{ said: string }>(
+    args.dataDirectory,
+    CONTROL.NODE,
+    requestOf(action, rest, args),
+  );
+  terminal.line(said);
+  return 0;
+}
+
+function requestOf(action: NodeRequest['action'], rest: readonly string[], args: Arguments): NodeRequest {
+  if (action === 'add') {
+    if (rest.length > 0 || args.zone === undefined)
+      throw rokkaErrors.ROKKA_BAD_FLAG(['rokka node add --zone ZONE']);
+    return { action, zone: args.zone };
+  }
+  const ordinal = Number(rest[0]);
+  if (rest.length !== 1 || !Number.isSafeInteger(ordinal) || ordinal < 1)
+    throw rokkaErrors.ROKKA_BAD_FLAG([`rokka node ${action} N, the number of a node`]);
+  return { action, ordinal };
+}

@@ -1,0 +1,64 @@
+/** What may be asked of the storage nodes while the cluster runs, and what is refused because it would hurt. */
+import { must, unreachable } from '@rokka/kernel';
+import type { NodeRequest } from './commands/node.ts';
+import { rokkaErrors } from './errors.ts';
+import type { NodeSet } from './node-set.ts';
+import type { SupervisorStatus } from './status.ts';
+
+/**
+ * Carries out the request. Answers with what to tell the person; copying goes on behind it.
+ * @throws ROKKA_NO_NODE, ROKKA_NODE_GONE, ROKKA_NO_ZONE, ROKKA_NO_SPARE, ROKKA_NODE_NEEDED, ROKKA_NO_HEAD, what a child throws
+ */
+export async function operateNode(
+  request: NodeRequest,
+  of: { nodes: NodeSet; status(): Promise<SupervisorStatus> },
+): Promise<{ said: string }> {
+  const { nodes, status } = of;
+  if (request.action === 'add') {
+    const { ordinal, zone } = await nodes.add(must(request.zone));
+    return { said: `node ${ordinal} runs in zone ${zone}; it holds nothing until it replaces another one` };
+  }
+  const ordinal = must(request.ordinal);
+  const { zone, node } = nodes.find(ordinal);
+  switch (request.action) {
+    case 'drain': {
+      const others = nodes.records.filter(
+        (one) => one.zone === zone && !one.leaving && one.ordinal !== ordinal,
+      );
+      const groupsOf = membershipsIn(await status());
+      const hasHeir = (pg: number) => others.some((one) => !groupsOf(one.node).includes(pg));
+      if (others.length === 0 || !groupsOf(node).every(hasHeir))
+        throw rokkaErrors.ROKKA_NO_SPARE([ordinal, zone]);
+      await nodes.change(ordinal, { leaving: true });
+      return { said: `node ${ordinal} is being emptied; rokka node list shows how far` };
+    }
+    case 'keep':
+      await nodes.change(ordinal, { leaving: false });
+      return { said: `node ${ordinal} stays` };
+    case 'replace': {
+      const heir = await nodes.add(zone);
+      await nodes.change(ordinal, { leaving: true });
+      return {
+        said: `node ${heir.ordinal} takes over from node ${ordinal} in zone ${zone}; rokka node list shows how far`,
+      };
+    }
+    case 'remove': {
+      const current = await status();
+      // Without a head nobody knows what the node holds; then it is not taken away.
+      if (!current.head.detail) throw rokkaErrors.ROKKA_NO_HEAD([ordinal]);
+      const groups = membershipsIn(current)(node);
+      if (groups.length > 0) throw rokkaErrors.ROKKA_NODE_NEEDED([ordinal, groups.length]);
+      await nodes.remove(ordinal);
+      return { said: `node ${ordinal} is gone` };
+    }
+    default:
+      return unreachable(request.action);
+  }
+}
+
+/** The protection groups that a node takes part in. */
+function membershipsIn({ head }: SupervisorStatus): (node: string) => number[] {
+  const groups = head.detail?.groups ?? [];
+  return (node) =>
+    groups.filter(({ members }) => members.some((member) => member.node === node)).map(({ pg }) => pg);
+}

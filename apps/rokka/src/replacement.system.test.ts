@@ -1,0 +1,147 @@
+/**
+ * Members come and go under load, on real processes: drained, replaced because their data is gone, killed in the middle of
+ * copying, two of a zone at once, with the head killed meanwhile. Through all of it the ledger is whole, pgbench loses no
+ * transaction (where no head is killed), and PostgreSQL finds no damage.
+ */
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import { probeNativeSupport } from '@rokka/databases';
+import { must, systemClock } from '@rokka/kernel';
+import { askControl, CONTROL } from './control.ts';
+import { dataPaths } from './data-directory.ts';
+import type { NodeStatus, SupervisorStatus } from './status.ts';
+import { BenchLoad } from './testing/bench-load.ts';
+import { assertIntact } from './testing/integrity.ts';
+import { Ledger } from './testing/ledger.ts';
+import { RokkaUnderTest } from './testing/rokka-under-test.ts';
+import { TestPlace } from './testing/test-place.ts';
+
+const support = await probeNativeSupport();
+const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;
+const timeout = 180_000;
+
+const CONNECTIONS = 6;
+const COMMITS = 100;
+
+describe('members are replaced under load', { skip }, () => {
+  const resources = new AsyncDisposableStack();
+  let place: TestPlace;
+  let rokka: RokkaUnderTest;
+  let ledger: Ledger;
+  let bench: BenchLoad | undefined;
+
+  before(
+    async () => {
+      place = resources.use(await TestPlace.make());
+      rokka = resources.use(await RokkaUnderTest.start(place));
+      ledger = resources.use(new Ledger(() => rokka.connection()));
+      await ledger.create();
+      bench = await BenchLoad.make(rokka);
+    },
+    { timeout },
+  );
+  after(() => resources.disposeAsync(), { timeout });
+
+  async function underLoad(t: TestContext, change: () => Promise<void>): Promise<void> {
+    ledger.start({ connections: CONNECTIONS });
+    bench?.start();
+    try {
+      await ledger.progress(COMMITS);
+      await change();
+      await ledger.progress(COMMITS);
+    } finally {
+      await bench?.stop();
+      await ledger.pause();
+    }
+    const { acknowledged } = await ledger.verify();
+    const moved = await bench?.assertBalanced();
+    const { tables } = await assertIntact(rokka);
+    t.diagnostic(
+      `${acknowledged} acknowledged entries there; ${moved ?? 'no'} transfers; ${tables} tables intact`,
+    );
+  }
+
+  const operate = (action: string, ordinal: number) =>
+    askControl(place.data, CONTROL.NODE, { action, ordinal });
+  const node = (status: SupervisorStatus, ordinal: number): NodeStatus | undefined =>
+    status.nodes.find((one) => one.ordinal === ordinal);
+  /** Nodes of a zone that hold something, oldest first. */
+  const holders = (status: SupervisorStatus, zone: string): NodeStatus[] => {
+    const members = must(status.head.detail?.groups[0]).members.map((member) => member.node);
+    return status.nodes.filter((one) => one.zone === zone && members.includes(one.node));
+  };
+  /** Six members, all of them complete, and none of the nodes named. */
+  const settledWithout = (ordinals: readonly number[]) => (status: SupervisorStatus) => {
+    const group = status.head.detail?.groups[0];
+    if (!group || group.changes.length > 0 || group.members.length !== 6) return false;
+    const gone = ordinals.map((ordinal) => node(status, ordinal)?.node);
+    return group.members.every((one) => one.fenced && !one.hydrating && !gone.includes(one.node as never));
+  };
+  /** Takes a node's data away, and the process with it. */
+  async function lose(ordinals: readonly number[]): Promise<void> {
+    const status = await rokka.status();
+    for (const ordinal of ordinals) fs.rmSync(dataPaths.node(place.data, ordinal), { recursive: true });
+    rokka.kill(ordinals.flatMap((ordinal) => node(status, ordinal)?.pid ?? []));
+  }
+  async function assertNoneFailed(): Promise<void> {
+    assert.deepEqual([...ledger.errors], [], 'no transaction failed');
+  }
+
+  test('a node is replaced because somebody wants it so', { timeout }, (t) =>
+    underLoad(t, async () => {
+      const [first] = holders(await rokka.status(), 'b');
+      await operate('replace', must(first).ordinal);
+      await rokka.until('the node is empty', settledWithout([must(first).ordinal]));
+      await operate('remove', must(first).ordinal);
+      await assertNoneFailed();
+    }),
+  );
+
+  test('a node whose data is gone gets a successor by itself', { timeout }, (t) =>
+    underLoad(t, async () => {
+      const [first] = holders(await rokka.status(), 'a');
+      await lose([must(first).ordinal]);
+      await rokka.until('it is replaced', settledWithout([must(first).ordinal]));
+      await assertNoneFailed();
+    }),
+  );
+
+  test('the newcomer is killed again and again while it copies', { timeout }, (t) =>
+    underLoad(t, async () => {
+      const [, second] = holders(await rokka.status(), 'c');
+      await operate('replace', must(second).ordinal);
+      const { nodes } = await rokka.status();
+      const newcomer = must(nodes.at(-1)).ordinal;
+      for (let i = 0; i < 5; i++) {
+        rokka.kill([node(await rokka.status(), newcomer)?.pid ?? 0].filter((pid) => pid > 0));
+        await systemClock.sleep(300);
+      }
+      await rokka.until('the node is empty', settledWithout([must(second).ordinal]));
+      await operate('remove', must(second).ordinal);
+      await assertNoneFailed();
+    }),
+  );
+
+  test('the head is killed while a member is replaced', { timeout }, (t) =>
+    underLoad(t, async () => {
+      const [first] = holders(await rokka.status(), 'c');
+      await operate('replace', must(first).ordinal);
+      await rokka.until('it has begun', ({ head }) => (head.detail?.groups[0]?.changes.length ?? 0) > 0);
+      const { head } = await rokka.pids();
+      rokka.kill([head]);
+      await rokka.until('the node is empty', settledWithout([must(first).ordinal]));
+    }),
+  );
+
+  test('both nodes of a zone lose their data at once', { timeout }, (t) =>
+    underLoad(t, async () => {
+      const lost = holders(await rokka.status(), 'b').map(({ ordinal }) => ordinal);
+      assert.equal(lost.length, 2);
+      ledger.errors.clear();
+      await lose(lost);
+      await rokka.until('both are replaced', settledWithout(lost));
+      await assertNoneFailed();
+    }),
+  );
+});

@@ -1,0 +1,38 @@
+/**
+ * How background work yields to what somebody waits for (P17 §3.3: the two are negatively correlated). While ships and
+ * reads come, work that took some time is followed by a rest of several times as long; on an idle node by none.
+ */
+import type { Clock } from '@rokka/kernel';
+
+/** The node counts as busy for so long after a ship or a read. */
+const BUSY_MS = 5;
+const REST_FACTOR = 3;
+/** However long a step took, the next one comes: a copy that never ends is a group that stays without its sixth member. */
+const REST_MS_MAX = 50;
+
+export class Foreground {
+  readonly #clock: Clock;
+  #lastMs = -Infinity;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** A ship or a read was served. */
+  note(): void {
+    this.#lastMs = this.#clock.nowMs();
+  }
+
+  get busy(): boolean {
+    return this.#clock.nowMs() - this.#lastMs < BUSY_MS;
+  }
+
+  /**
+   * How long to rest after work that was begun at `startedMs` and has just ended. What arrived while it stopped the node has
+   * not been seen yet, so it counts what was there when it began.
+   */
+  restMs(startedMs: number): number {
+    const tookMs = this.#clock.nowMs() - startedMs;
+    return this.#lastMs > startedMs - BUSY_MS ? Math.min(REST_MS_MAX, tookMs * REST_FACTOR) : 0;
+  }
+}

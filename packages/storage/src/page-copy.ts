@@ -1,0 +1,163 @@
+/**
+ * Copies the pages of a full segment from its full peers, in page order, several requests in flight. What has come is
+ * written as generations of its own page file; each of them says in the log how far the copy is, so that no more than a
+ * few hundredths are asked for again after a crash.
+ */
+import { must, PAGE_SIZE, type Clock, type Lsn, type PageNumber } from '@rokka/kernel';
+import type { Generation } from './control-state.ts';
+import { storageErrors } from './errors.ts';
+import { writeGeneration } from './generation-writer.ts';
+import * as codec from './message-codec.ts';
+import { MESSAGE, type PagesAnswer } from './messages.ts';
+import { OrderedPull, type Piece } from './ordered-pull.ts';
+import type { NewPage } from './page-file.ts';
+import { headOf, REQUEST_MS, type PeerClients, type SoundPeer } from './peer-clients.ts';
+import { higher, type Segment } from './segment.ts';
+import type { SegmentStore } from './store.ts';
+
+export interface CopyPagesOptions {
+  store: SegmentStore;
+  clients: PeerClients;
+  clock: Clock;
+  signal: AbortSignal;
+  /** Full peers whose pages reach at least the segment's base. */
+  sources: readonly SoundPeer[];
+  /** @throws STORAGE_CLOSED where the copy has no purpose any more */
+  demandOpen(): void;
+  /** Has the log say that the pages below `nextPage` are here; resolves when it does so durably. */
+  note(generation: Generation, readFloor: Lsn, nextPage: number): Promise<void>;
+}
+
+/** While this node waits for its disk, its peers go on reading for it. */
+const REQUESTS_IN_FLIGHT = 8;
+/** Parts of the segment that one request, and one generation, is made of: what a crash costs is bounded by these. */
+const REQUEST_SHARE = 512;
+const GENERATION_SHARE = 64;
+const REQUEST_PAGES_MIN = 4;
+const REQUEST_PAGES_MAX = 64;
+const GENERATION_PAGES_MIN = 16;
+const GENERATION_PAGES_MAX = 1_024;
+/** A sparse segment is crossed in long steps. */
+const STRIDE_PAGES_MAX = 1 << 16;
+/** The answer may wait at a peer that has more urgent things to do. */
+const PAGES_TIMEOUT_MS = 4 * REQUEST_MS;
+
+export interface PagePiece extends Piece {
+  coalesced: Lsn;
+  pages: PagesAnswer['pages'];
+}
+
+/** @throws the last peer's refusal where none of them can go on, STORAGE_CLOSED, what the disk and the log throw */
+export async function copyPages(segment: Segment, options: CopyPagesOptions): Promise<void> {
+  const { clients, sources, demandOpen, signal } = options;
+  const { pageCount } = segment;
+  const limitPages = shareOf(pageCount, REQUEST_SHARE, { min: REQUEST_PAGES_MIN, max: REQUEST_PAGES_MAX });
+  const generationPages = shareOf(pageCount, GENERATION_SHARE, {
+    min: GENERATION_PAGES_MIN,
+    max: GENERATION_PAGES_MAX,
+  });
+  const copy = new Copy(segment, options);
+  const pull = new OrderedPull<SoundPeer, PagePiece>({
+    from: must(segment.hydration).nextPage,
+    to: pageCount,
+    sources,
+    stride: limitPages,
+    strideMax: STRIDE_PAGES_MAX,
+    window: REQUESTS_IN_FLIGHT,
+    pieceBytes: limitPages * PAGE_SIZE,
+    request: async (peer, from, to) => {
+      const piece = await fetchPages(segment, peer, { from, to, limitPages });
+      // It reached the base when it was asked how far it is; its pages may have been rebuilt since.
+      if (piece.coalesced >= segment.generation.lsn) return piece;
+      const why = `the pages of ${peer.member.node} reach only up to LSN ${piece.coalesced}`;
+      throw storageErrors.STORAGE_NO_SOURCE([segment.volume, segment.pg, why]);
+    },
+    goesOn: () => !signal.aborted && !segment.dropped,
+    onFailed: (peer, error) => clients.failed(peer.member, error),
+    take: async (piece) => {
+      copy.add(piece);
+      if (copy.pageCount >= generationPages) await copy.write();
+    },
+  });
+  try {
+    await pull.run();
+  } finally {
+    demandOpen();
+    // Also where the last peer has failed: what has come is not asked for again.
+    await copy.write();
+  }
+}
+
+/** @throws the peer's refusal, STORAGE_BAD_MESSAGE, what the connection throws */
+export async function fetchPages(
+  segment: Segment,
+  peer: SoundPeer,
+  range: { from: number; to: number; limitPages: number },
+): Promise<PagePiece> {
+  const { firstPage } = segment;
+  const message = codec.encodePages({
+    ...headOf(segment),
+    firstPage: (firstPage + range.from) as PageNumber,
+    endPage: (firstPage + range.to) as PageNumber,
+    limitBytes: range.limitPages * PAGE_SIZE,
+  });
+  const body = await peer.client.request(MESSAGE.PAGES, [message], { timeoutMs: PAGES_TIMEOUT_MS });
+  const { coalesced, nextPage, pages } = codec.decodePagesAnswer(body);
+  const next = nextPage - firstPage;
+  const inOrder = pages.every(
+    ({ page }, at) => page >= (pages[at - 1]?.page ?? firstPage + range.from - 1) + (at > 0 ? 1 : 0),
+  );
+  const last = pages.at(-1)?.page ?? 0;
+  const fits = next > range.from && next <= range.to && last < nextPage && inOrder;
+  if (!fits)
+    throw storageErrors.STORAGE_BAD_MESSAGE([
+      MESSAGE.PAGES,
+      `pages up to ${last}, next ${nextPage}, of [${firstPage + range.from}, ${firstPage + range.to})`,
+    ]);
+  return { coalesced, pages, next, bytes: body.length };
+}
+
+/** Gathers pages and writes them to the segment's own page file. */
+class Copy {
+  readonly #segment: Segment;
+  readonly #options: CopyPagesOptions;
+  #pages: NewPage[] = [];
+  #nextPage: number;
+  #readFloor: Lsn;
+
+  constructor(segment: Segment, options: CopyPagesOptions) {
+    this.#segment = segment;
+    this.#options = options;
+    this.#nextPage = must(segment.hydration).nextPage;
+    this.#readFloor = segment.readFloor;
+  }
+
+  get pageCount(): number {
+    return this.#pages.length;
+  }
+
+  add(piece: PagePiece): void {
+    const { firstPage } = this.#segment;
+    for (const { page, lsn, content } of piece.pages)
+      this.#pages.push({ page: page - firstPage, lsn, content });
+    this.#nextPage = piece.next;
+    this.#readFloor = higher(this.#readFloor, piece.coalesced);
+  }
+
+  /** Durable when it resolves. */
+  async write(): Promise<void> {
+    const nextPage = this.#nextPage;
+    if (nextPage === must(this.#segment.hydration).nextPage) return;
+    const pages = this.#pages;
+    this.#pages = [];
+    await writeGeneration(this.#segment, {
+      ...this.#options,
+      pages,
+      note: (generation) => this.#options.note(generation, this.#readFloor, nextPage),
+    });
+  }
+}
+
+function shareOf(whole: number, parts: number, bounds: { min: number; max: number }): number {
+  return Math.min(bounds.max, Math.max(bounds.min, Math.floor(whole / parts)));
+}

@@ -1,0 +1,45 @@
+/**
+ * The way out where a zone and one more are gone and the volume is being recovered: what the healer does with a serving
+ * volume, without its patience, because nobody is served meanwhile.
+ */
+import type { Lsn, NodeId } from '@rokka/kernel';
+import { HEALING_TIMES, nextHealingStep, type MemberHealth } from '@rokka/quorum';
+import type { Group } from './group.ts';
+import type { FleetNode } from './healer.ts';
+import type { MembershipChanges } from './membership-changes.ts';
+import type { NodeLinks } from './node-links.ts';
+
+export interface ForceOutOptions {
+  fleet: readonly FleetNode[];
+  links: NodeLinks;
+  changes: MembershipChanges;
+  /** Members that have answered this recovery's fence and are to be believed. */
+  known: ReadonlySet<string>;
+  /** Nodes that were replaced in the group and may still hold what they had. */
+  retired: readonly NodeId[];
+  /** Last record of the group that is kept. */
+  lastLsn: Lsn;
+}
+
+/** Answers whether the group has another membership now. @throws QUORUM_NOT_FENCED, VOLUME_INTERRUPTED */
+export async function forceOut(group: Group, options: ForceOutOptions): Promise<boolean> {
+  const { fleet, links, changes, known, lastLsn, retired } = options;
+  const answers = (node: NodeId) => links.to(node).up;
+  const health = (node: NodeId): MemberHealth => ({
+    state: answers(node) || known.has(node) ? 'well' : 'lost',
+    forMs: 0,
+    leaving: false,
+  });
+  const step = nextHealingStep(
+    {
+      membership: group.roster.membership,
+      members: new Map(group.members.map(({ node }) => [node, health(node)])),
+      spares: fleet.filter(({ node, leaving }) => answers(node) && !leaving && !retired.includes(node)),
+      blockedForMs: HEALING_TIMES.blockedMs,
+    },
+    HEALING_TIMES,
+  );
+  if (step?.kind !== 'force') return false;
+  await changes.forceInRecovery(group, { ...step, lastLsn, fenced: known });
+  return true;
+}

@@ -1,0 +1,274 @@
+/**
+ * Members come and go while a volume serves, on real nodes: replaced and back, twice at once, with the writer killed in
+ * between, and with only a read quorum left. Nothing durable is lost, and writes go on.
+ */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { must, type PgIndex } from '@rokka/kernel';
+import { allMembers, type PlacedMember } from '@rokka/quorum';
+import { PageWriter } from './testing/page-writer.ts';
+import { nodeId, SixNodes, VOLUME_ID, zoneOf, type Writer } from './testing/six-nodes.ts';
+import type { VolumeRecord } from './volume-record.ts';
+import type { VolumeOptions } from './volume.ts';
+
+const P0 = 0 as PgIndex;
+/** The healer keeps out where a test takes the steps itself. */
+const BY_HAND: Partial<VolumeOptions> = { fleet: () => [] };
+const IMPATIENT: Partial<VolumeOptions> = {
+  healingTimes: { awayMs: 2_000, behindMs: 20_000, returnedMs: 500, blockedMs: 3_000 },
+};
+
+type Life = Writer & { pages: PageWriter };
+
+async function written(six: SixNodes, options: Partial<VolumeOptions>, count = 40): Promise<Life> {
+  const writer = await six.writer(options);
+  const life = { ...writer, pages: new PageWriter(writer.volume) };
+  for (let i = 0; i < count; i++) await six.run(life.pages.commit(i, `text ${i}`));
+  return life;
+}
+
+async function recordOf(six: SixNodes): Promise<VolumeRecord> {
+  return must(await six.registry.get<VolumeRecord>(`volumes/${VOLUME_ID}`)).value;
+}
+
+async function groupOf(six: SixNodes, pg = 0) {
+  const { membership, missing, retired } = must((await recordOf(six)).groups[pg]);
+  const { epoch } = membership;
+  return { epoch, members: allMembers(membership).map(({ node }) => node as string), missing, retired };
+}
+
+const names = (...numbers: number[]) => numbers.map(nodeId);
+const spare = (i: number, kind: PlacedMember['kind']): PlacedMember => ({
+  node: nodeId(i),
+  kind,
+  zone: zoneOf(i),
+});
+const statusOf = (writer: Writer, node: number) =>
+  writer.volume.status().groups[0]?.members.find((member) => member.node === nodeId(node));
+const isHydrated = (writer: Writer, node: number) => {
+  const status = statusOf(writer, node);
+  return status?.fenced === true && !status.hydrating && status.lagLsn === 0;
+};
+
+/** Waits until it is so. */
+async function until(six: SixNodes, what: string, is: () => boolean | Promise<boolean>, ms = 30_000) {
+  for (const endMs = six.clock.nowMs() + ms; !(await is());) {
+    assert.ok(six.clock.nowMs() < endMs, `never ${what}; told: ${six.said.join('; ')}`);
+    await six.pass(50);
+  }
+}
+
+async function assertReadable(six: SixNodes, count = 40, options = BY_HAND): Promise<Life> {
+  const writer = await six.writer(options);
+  const pages = new PageWriter(writer.volume);
+  for (let i = 0; i < count; i++) assert.equal(await six.run(pages.text(i, `text ${i}`.length)), `text ${i}`);
+  return { ...writer, pages };
+}
+
+for (const kind of ['full', 'tail'] as const) {
+  const [leaves, joins] = kind === 'full' ? [4, 8] : [5, 8];
+  describe(`a ${kind} member is replaced while the volume is written`, () => {
+    test('the newcomer hydrates, stays, and what the old one had is dropped', async () => {
+      await using six = await SixNodes.start({ spares: 3 });
+      const writer = await written(six, BY_HAND);
+      const steps = writer.volume.replacement(P0);
+      await six.run(steps.begin({ leaves: nodeId(leaves), joins: spare(joins, kind) }));
+      await six.run(writer.pages.commit(1, 'text 1'));
+      await assert.rejects(six.run(steps.finish(nodeId(joins))), { code: 'QUORUM_NOT_SETTLED' });
+      await until(six, 'hydrated', () => isHydrated(writer, joins));
+      await six.run(writer.pages.commit(2, 'text 2'));
+      await six.pass(50);
+      await six.run(steps.finish(nodeId(joins)));
+      await six.run(writer.pages.commit(3, 'text 3'));
+      await until(six, 'dropped', async () => (await groupOf(six)).retired.length === 0);
+      assert.equal(six.store(leaves).segments.count, 0, 'the old member let go of its segment');
+      const after = [0, 1, 2, 3, 4, 5].map((i) => nodeId(i === leaves ? joins : i));
+      assert.deepEqual((await groupOf(six)).members, after);
+      assert.equal((await groupOf(six)).epoch, 3);
+      six.kill(writer);
+      // With any zone but the newcomer's away, what it holds is needed.
+      for (const i of [0, 1]) six.crash(i);
+      await assertReadable(six);
+    });
+
+    test('it is taken back when the old member keeps up', async () => {
+      await using six = await SixNodes.start({ spares: 3 });
+      const writer = await written(six, BY_HAND);
+      const steps = writer.volume.replacement(P0);
+      await six.run(steps.begin({ leaves: nodeId(leaves), joins: spare(joins, kind) }));
+      await six.run(writer.pages.commit(1, 'text 1'));
+      await six.run(steps.revert(nodeId(joins)));
+      await until(six, 'dropped', async () => (await groupOf(six)).retired.length === 0);
+      assert.equal(six.store(joins).segments.count, 0);
+      six.kill(writer);
+      await assertReadable(six);
+    });
+  });
+}
+
+test('two members of a zone are replaced at once, and the changes end in the other order', async () => {
+  await using six = await SixNodes.start({ spares: 6 });
+  const writer = await written(six, BY_HAND);
+  const steps = writer.volume.replacement(P0);
+  await six.run(steps.begin({ leaves: nodeId(4), joins: spare(8, 'full') }));
+  six.crash(4);
+  await six.run(steps.begin({ leaves: nodeId(5), joins: spare(11, 'tail') }));
+  six.crash(5);
+  await six.run(writer.pages.commit(7, 'text 7'));
+  assert.equal(statusOf(writer, 11)?.up, true);
+  await until(six, 'hydrated', () => isHydrated(writer, 8) && isHydrated(writer, 11));
+  await six.run(steps.finish(nodeId(11)));
+  await six.run(steps.finish(nodeId(8)));
+  assert.deepEqual((await groupOf(six)).members, names(0, 1, 2, 3, 8, 11));
+  six.kill(writer);
+  six.crash(0);
+  six.crash(1);
+  await assertReadable(six);
+});
+
+test('the writer dies between the decision and its telling; the next one carries the change on', async () => {
+  for (const dieMs of [0, 1, 2, 3, 5, 20]) {
+    await using six = await SixNodes.start({ spares: 3, delayMs: () => 1 });
+    const writer = await written(six, BY_HAND);
+    void writer.volume
+      .replacement(P0)
+      .begin({ leaves: nodeId(4), joins: spare(8, 'full') })
+      .catch(() => {});
+    await six.pass(dieMs);
+    six.kill(writer);
+    const next = await assertReadable(six);
+    const { epoch, members } = await groupOf(six);
+    assert.deepEqual([epoch, members.length], [2, 7], `killed after ${dieMs} ms`);
+    await until(six, 'hydrated', () => isHydrated(next, 8));
+    await six.run(next.volume.replacement(P0).finish(nodeId(8)));
+    await six.run(next.pages.commit(1, 'text 1'));
+  }
+});
+
+test('a writer that was taken over changes nothing any more', async () => {
+  await using six = await SixNodes.start({ spares: 3 });
+  const old = await written(six, BY_HAND);
+  six.pause(old);
+  const next = await assertReadable(six);
+  six.resume(old);
+  const late = old.volume.replacement(P0).begin({ leaves: nodeId(4), joins: spare(8, 'full') });
+  await assert.rejects(six.run(late), (error: { code?: string }) =>
+    ['VOLUME_FENCED', 'VOLUME_INTERRUPTED'].includes(error.code ?? ''),
+  );
+  await six.run(next.volume.replacement(P0).begin({ leaves: nodeId(5), joins: spare(8, 'tail') }));
+  assert.deepEqual((await groupOf(six)).members, names(0, 1, 2, 3, 4, 5, 8));
+});
+
+test('what makes no sense is refused and leaves everything as it was', async () => {
+  await using six = await SixNodes.start({ spares: 3 });
+  const writer = await written(six, BY_HAND, 2);
+  const steps = writer.volume.replacement(P0);
+  const refused: [() => Promise<void>, string][] = [
+    [() => steps.begin({ leaves: nodeId(4), joins: spare(6, 'full') }), 'QUORUM_WRONG_PLACE'],
+    [() => steps.begin({ leaves: nodeId(4), joins: spare(8, 'tail') }), 'QUORUM_WRONG_PLACE'],
+    [() => steps.begin({ leaves: nodeId(8), joins: spare(8, 'tail') }), 'QUORUM_NOT_A_MEMBER'],
+    [() => steps.finish(nodeId(8)), 'QUORUM_NO_CHANGE'],
+  ];
+  for (const [step, code] of refused) await assert.rejects(six.run(step()), { code });
+  assert.equal((await groupOf(six)).epoch, 1);
+  await six.run(writer.pages.commit(1, 'on'));
+});
+
+describe('the healer', () => {
+  test('a member that stays away is replaced, in every group, and the spare takes its place in new groups', async () => {
+    await using six = await SixNodes.start({ spares: 3, pagesPerGroup: 16, groupsMax: 8 });
+    const writer = await written(six, IMPATIENT);
+    six.crash(4);
+    await until(six, 'replaced', async () => {
+      const { groups } = await recordOf(six);
+      return groups.every(({ membership }) => {
+        const members = allMembers(membership).map(({ node }) => node);
+        return members.length === 6 && members.includes(nodeId(8)) && !members.includes(nodeId(4));
+      });
+    });
+    assert.ok((await recordOf(six)).nodes.some(({ node }) => node === nodeId(8)));
+    await six.up(4);
+    await until(six, 'let go', () => six.store(4).segments.count === 0);
+    await six.run(writer.pages.commit(100, 'grown'));
+    six.kill(writer);
+    await assertReadable(six, 40, IMPATIENT);
+  });
+
+  test('one that comes back before its successor is ready stays', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    const writer = await written(six, IMPATIENT);
+    six.crash(4);
+    await until(six, 'begun', async () => (await groupOf(six)).members.length === 7);
+    six.crash(8);
+    await six.up(4);
+    await until(six, 'reverted', async () => (await groupOf(six)).members.length === 6);
+    assert.deepEqual((await groupOf(six)).members, names(0, 1, 2, 3, 4, 5));
+    six.kill(writer);
+    await assertReadable(six, 40, BY_HAND);
+  });
+
+  test('one that lost its disk is replaced at once, and never believed', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    const writer = await written(six, IMPATIENT);
+    six.crash(5);
+    six.disks[5].remove('node');
+    await six.up(5);
+    await until(six, 'replaced', async () => (await groupOf(six)).members.includes(nodeId(8)));
+    await until(six, 'settled', async () => (await groupOf(six)).members.length === 6);
+    six.kill(writer);
+    await assertReadable(six, 40, BY_HAND);
+  });
+
+  test('a node that is to leave is emptied, one zone at a time', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    await written(six, IMPATIENT);
+    six.leaving.add(0);
+    six.leaving.add(4);
+    await until(six, 'emptied', async () => {
+      const { members, retired } = await groupOf(six);
+      assert.ok(members.length <= 7, 'two zones in motion by choice');
+      return (
+        members.length === 6 && !members.some((node) => ['n0', 'n4'].includes(node)) && retired.length === 0
+      );
+    });
+    for (const i of [0, 4]) assert.equal(six.store(i).segments.count, 0);
+  });
+});
+
+describe('a zone and one more are gone (AZ+1)', () => {
+  test('while serving: writes stop, the one is forced out, writes go on; the half that was away reopens nothing', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    const writer = await written(six, IMPATIENT);
+    for (const i of [0, 1, 6, 2]) six.crash(i);
+    const waiting = writer.pages.commit(50, 'one more');
+    assert.ok(await six.isStuck(waiting, 1_500), 'three of six are no write quorum');
+    await six.run(waiting);
+    assert.deepEqual((await groupOf(six)).members.slice(0, 6), names(0, 1, 2, 3, 4, 5));
+    await until(six, 'settled', async () => (await groupOf(six)).members.length === 6);
+    assert.deepEqual((await groupOf(six)).members, names(0, 1, 7, 3, 4, 5));
+    six.kill(writer);
+    for (const i of [3, 4, 5, 7, 8]) six.crash(i);
+    for (const i of [0, 1, 2]) await six.up(i);
+    const stale = six.begin(BY_HAND);
+    assert.ok(await six.isStuck(stale.opened, 10_000), 'a read quorum of the old set opened the volume');
+    six.kill(stale);
+    for (const i of [3, 4, 5, 7]) await six.up(i);
+    await assertReadable(six, 40, IMPATIENT);
+  });
+
+  test('while opening: recovery forces it out by itself', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    const writer = await written(six, BY_HAND);
+    six.kill(writer);
+    for (const i of [0, 1, 6, 2]) six.crash(i);
+    const next = await assertReadable(six, 40, { ...IMPATIENT, recoverTimeoutMs: 60_000 });
+    await six.run(next.pages.commit(1, 'text 1'));
+    for (const i of [0, 1, 2]) await six.up(i);
+    await until(six, 'settled', async () => {
+      const { members, retired } = await groupOf(six);
+      return members.length === 6 && retired.length === 0;
+    });
+    assert.deepEqual((await groupOf(six)).members, names(0, 1, 7, 3, 4, 5));
+    assert.equal(six.store(2).segments.count, 0);
+  });
+});
