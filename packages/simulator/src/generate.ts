@@ -3,13 +3,15 @@
  * leave something behind. Pure: a schedule follows from its seed alone.
  */
 import type { SeededRandom } from '@rokka/kernel';
-import { drawKnobs } from './knobs.ts';
+import { drawKnobs, drawMembershipKnobs } from './knobs.ts';
+import { drawMembershipPlot } from './membership-plots.ts';
 import { drawEnding, drawFault, drawFlip, drawTornOpening } from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
 
 export function generate(seed: number): Schedule {
-  const knobs = drawKnobs(stream(seed, 'knobs'));
+  const membership = stream(seed, 'membership');
+  const knobs = { ...drawKnobs(stream(seed, 'knobs')), ...drawMembershipKnobs(membership) };
   const work = stream(seed, 'work');
   const faults = stream(seed, 'faults');
   const lives = stream(seed, 'lives');
@@ -22,12 +24,14 @@ export function generate(seed: number): Schedule {
     atMs += lengthMs;
     steps.push(...drawWork(work, beginMs, lengthMs));
     steps.push(...drawTrouble(faults, beginMs, lengthMs));
+    if (knobs.spares !== undefined) steps.push(...drawMemberships(membership, beginMs, lengthMs));
     const ending = lives.chance(0.2) ? drawFlip(lives, atMs) : drawEnding(lives, atMs);
     steps.push(...ending);
     atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));
   }
   const ordered = steps.map((step) => ({ ...step, atMs: round(step.atMs) })).sort((a, b) => a.atMs - b.atMs);
-  return { version: 1, seed, knobs, steps: ordered, endMs: round(atMs + 50) };
+  const endMs = Math.max(atMs, ordered.at(-1)?.atMs ?? 0) + 50;
+  return { version: 1, seed, knobs, steps: ordered, endMs: round(endMs) };
 }
 
 /** Bursts of operations, at a pace that changes from life to life. */
@@ -48,6 +52,14 @@ function drawTrouble(random: SeededRandom, beginMs: number, lengthMs: number): S
   const steps: Step[] = [];
   for (let at = pauseMs * unit(random); at < lengthMs; at += pauseMs * 2 * unit(random))
     steps.push(drawFault(random, round(beginMs + at)));
+  return steps;
+}
+
+function drawMemberships(random: SeededRandom, beginMs: number, lengthMs: number): Step[] {
+  const pauseMs = scaled(random, 150, 1_500);
+  const steps: Step[] = [];
+  for (let at = pauseMs * unit(random); at < lengthMs; at += pauseMs * 2 * unit(random))
+    steps.push(...drawMembershipPlot(random, round(beginMs + at)));
   return steps;
 }
 

@@ -53,9 +53,10 @@ export const diskActions: Actions<'slow-disk' | 'failing-disk' | 'rot' | 'trap' 
   /** Somebody puts in an empty disk and starts the node under the name it had (aurora.md trap 13). */
   wipe: (world, { node: place }) => {
     const node = world.node(place);
-    if (!world.atlas.lose(node.id)) return false;
+    if (node.burnt || !world.atlas.lose(node.id)) return false;
     node.losePower('all', 0);
     node.disk.wipe();
+    world.wiped.add(node.id);
     world.events.append({ kind: 'fate', who: node.id, what: 'wiped' });
     startLater(world, node, START_AGAIN_MS);
     return true;
