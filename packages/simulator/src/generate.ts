@@ -4,7 +4,7 @@
  */
 import type { SeededRandom } from '@rokka/kernel';
 import { drawKnobs, drawMembershipKnobs } from './knobs.ts';
-import { drawMembershipPlot } from './membership-plots.ts';
+import { drawExodus, drawMembershipPlot } from './membership-plots.ts';
 import { drawEnding, drawFault, drawFlip, drawTornOpening } from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
@@ -24,7 +24,18 @@ export function generate(seed: number): Schedule {
     atMs += lengthMs;
     steps.push(...drawWork(work, beginMs, lengthMs));
     steps.push(...drawTrouble(faults, beginMs, lengthMs));
-    if (knobs.spares !== undefined) steps.push(...drawMemberships(membership, beginMs, lengthMs));
+    if (knobs.spares !== undefined) {
+      // Changes take their time: some lives last longer.
+      const quietMs = membership.chance(0.5) ? scaled(membership, 300, 4_000) : 0;
+      steps.push(...drawMemberships(membership, beginMs, lengthMs + quietMs));
+      if (quietMs > 0) steps.push(...drawWork(membership, atMs, quietMs));
+      atMs += quietMs;
+      if (membership.chance(0.3)) {
+        const exodus = drawExodus(membership, atMs);
+        steps.push(...exodus.steps);
+        atMs = exodus.endMs;
+      }
+    }
     const ending = lives.chance(0.2) ? drawFlip(lives, atMs) : drawEnding(lives, atMs);
     steps.push(...ending);
     atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));
@@ -56,7 +67,7 @@ function drawTrouble(random: SeededRandom, beginMs: number, lengthMs: number): S
 }
 
 function drawMemberships(random: SeededRandom, beginMs: number, lengthMs: number): Step[] {
-  const pauseMs = scaled(random, 150, 1_500);
+  const pauseMs = scaled(random, 100, 1_000);
   const steps: Step[] = [];
   for (let at = pauseMs * unit(random); at < lengthMs; at += pauseMs * 2 * unit(random))
     steps.push(...drawMembershipPlot(random, round(beginMs + at)));

@@ -29,7 +29,13 @@ function drawChange(random: SeededRandom, atMs: number): Step[] {
   const group = random.below(4);
   const slot = random.below(6);
   const steps: Step[] = [{ atMs, kind: 'begin-change', group, slot, salt: random.below(2 ** 31) }];
-  if (random.chance(0.3)) steps.push({ atMs: Math.max(0, atMs - 1), kind: 'kill-node', node: slot, forMs: scaled(random, 50, 4_000) });
+  if (random.chance(0.3))
+    steps.push({
+      atMs: Math.max(0, atMs - 1),
+      kind: 'kill-node',
+      node: slot,
+      forMs: scaled(random, 50, 4_000),
+    });
   const within = () => atMs + scaled(random, 0.2, 900);
   if (random.chance(0.4)) steps.push(drawStrike(random, within(), group));
   if (random.chance(0.35)) {
@@ -92,6 +98,39 @@ function drawZoneLoss(random: SeededRandom, atMs: number): Step[] {
     steps.push({ atMs: atMs + scaled(random, 500, 900), kind: 'open' });
   }
   return steps;
+}
+
+/**
+ * A zone and one more go for so long that somebody is forced out, while a writer waits or while one recovers; then those who
+ * stayed go, and those who were away come back alone: they must not be enough to open the volume with.
+ */
+export function drawExodus(random: SeededRandom, atMs: number): { steps: Step[]; endMs: number } {
+  const zone = random.below(3);
+  const more = (2 * zone + between(random, 2, 5)) % 6;
+  const whileOpening = random.chance(0.3);
+  const awayMs = whileOpening ? between(random, 17_000, 21_000) : scaled(random, 3_500, 9_000);
+  const { tear, salt } = drawLossOf(random);
+  const steps: Step[] = [
+    { atMs, kind: 'work', operations: 6, salt },
+    { atMs: atMs + 40, kind: 'lose-zone', zone: ZONES[zone], more, tear, salt, forMs: awayMs },
+  ];
+  if (whileOpening) {
+    steps.push({ atMs: atMs + 60, kind: 'kill-writer', which: 'newest' });
+    steps.push({ atMs: atMs + 80, kind: 'open' });
+  }
+  for (let at = atMs + 100; at < atMs + awayMs; at += awayMs / 8)
+    steps.push({ atMs: at, kind: 'work', operations: 3, salt: salt + Math.round(at) });
+  let endMs = atMs + awayMs * scaled(random, 0.7, 1.1);
+  if (random.chance(0.7)) {
+    steps.push({ atMs: endMs, kind: 'kill-writer', which: 'newest' });
+    const forMs = scaled(random, 300, 3_000);
+    for (const place of [0, 1, 2, 3, 4, 5])
+      if (place >> 1 !== zone && place !== more)
+        steps.push({ atMs: endMs + 1, kind: 'power-loss', node: place, ...drawLossOf(random), forMs });
+    steps.push({ atMs: endMs + 2, kind: 'open' });
+    endMs += forMs + scaled(random, 10, 1_000);
+  }
+  return { steps, endMs };
 }
 
 /** Two full members are replaced one after the other; the third goes away, so that pages come from those who were filled. */

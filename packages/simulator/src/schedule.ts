@@ -80,7 +80,12 @@ export type Step = At &
         readonly tear: Tear;
       } & Salted &
         Lasting)
-    | ({ readonly kind: 'lose-zone'; readonly zone: Zone; readonly more?: number; readonly tear: Tear } & Salted &
+    | ({
+        readonly kind: 'lose-zone';
+        readonly zone: Zone;
+        readonly more?: number;
+        readonly tear: Tear;
+      } & Salted &
         Lasting)
     | { readonly kind: 'add-node'; readonly zone: Zone }
     | { readonly kind: 'peek'; readonly node: number; readonly page: number; readonly back: number }

@@ -76,7 +76,9 @@ export class SimWriter {
       random: stream(seed, `writer ${this.name}`),
       recoverTimeoutMs: RECOVER_TIMEOUT_MS,
       outstandingBytesMax: knobs.outstandingBytesMax,
-      ...(fleet ? { fleet, log: (text) => emit({ kind: 'fate', who: this.name, what: 'says', why: text }) } : {}),
+      ...(fleet
+        ? { fleet, log: (text) => emit({ kind: 'fate', who: this.name, what: 'says', why: text }) }
+        : {}),
       ...(healingTimes ? { healingTimes } : {}),
       onFailed: (error) => this.#failed(error),
     });

@@ -109,7 +109,11 @@ export class WireTap implements NetworkObserver {
     });
   }
 
-  #tell(lane: Lane, by: 'create' | 'fence' | 'drop', head: Head & { members: storage.MemberAddress[] }): void {
+  #tell(
+    lane: Lane,
+    by: 'create' | 'fence' | 'drop',
+    head: Head & { members: storage.MemberAddress[] },
+  ): void {
     const { pg, volumeEpoch, membershipEpoch, members } = head;
     this.#emit({
       kind: 'membership-told',
@@ -148,8 +152,7 @@ export class WireTap implements NetworkObserver {
     const node = lane.from as NodeId;
     const { to } = lane;
     const { pg, volumeEpoch: epoch, membershipEpoch } = asked.head;
-    if (asked.type !== MESSAGE.FENCE)
-      this.#emit({ kind: 'served', node, to, pg, epoch, membershipEpoch });
+    if (asked.type !== MESSAGE.FENCE) this.#emit({ kind: 'served', node, to, pg, epoch, membershipEpoch });
     if (asked.type === MESSAGE.READ) {
       const { page, readPoint } = asked.head;
       const answer = storage.decodeReadAnswer(body);

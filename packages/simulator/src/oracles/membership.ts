@@ -47,8 +47,10 @@ export class MembershipOracle {
     announced: ({ epoch, vdl }) => this.#promise(epoch, vdl),
     ack: ({ node, pg, membershipEpoch, scl }) => this.#claim(node, pg, { membershipEpoch, scl }),
     state: ({ node, of, state }) => {
-      if (of !== 'fence') return;
       const { pg, volumeEpoch, damaged, hydrating } = state;
+      // What a peer is told need not be on the disk yet, but who says that it holds everything does.
+      if (of === 'peer' && !damaged && !hydrating) this.#standing(node, pg).unknown = false;
+      if (of === 'peer') return;
       if (damaged || hydrating) {
         const standing = this.#standing(node, pg);
         standing.unknown = true;
@@ -130,7 +132,11 @@ export class MembershipOracle {
   #demandPages(node: NodeId, pg: PgIndex, { pages }: Standing): void {
     const count = this.#volume?.pagesPerGroup ?? 0;
     for (let page = pg * count; page < (pg + 1) * count; page++)
-      demand(pages.has(page), 'I11', () => `${node} claims to be complete in group ${pg}, and never got page ${page}`);
+      demand(
+        pages.has(page),
+        'I11',
+        () => `${node} claims to be complete in group ${pg}, and never got page ${page}`,
+      );
   }
 
   #registry(record: VolumeRecord): void {
@@ -145,9 +151,13 @@ export class MembershipOracle {
     for (const { volumeEpoch } of record.truncationRanges.slice(knownRanges))
       for (const { pg, membership } of record.groups) {
         const known = this.#knownTo(volumeEpoch, pg);
-        demand(isReadQuorum(membership, (node) => known.has(node)), 'I10', () => {
-          return `the recovery of epoch ${volumeEpoch} decided from ${[...known].join(' ')} of group ${pg}, which are no read quorum of ${listOf(allMembers(membership))}`;
-        });
+        demand(
+          isReadQuorum(membership, (node) => known.has(node)),
+          'I10',
+          () => {
+            return `the recovery of epoch ${volumeEpoch} decided from ${[...known].join(' ')} of group ${pg}, which are no read quorum of ${listOf(allMembers(membership))}`;
+          },
+        );
       }
   }
 

@@ -33,7 +33,9 @@ export const membershipActions: Actions<
     const change = changes[which % Math.max(1, changes.length)];
     if (!place || !change) return false;
     const { node } = change.joins;
-    return byHand(world, place.pg, (steps) => (keep === 'newcomer' ? steps.finish(node) : steps.revert(node)));
+    return byHand(world, place.pg, (steps) =>
+      keep === 'newcomer' ? steps.finish(node) : steps.revert(node),
+    );
   },
 
   /** Somebody wants the node empty, and thinks better of it later. */
