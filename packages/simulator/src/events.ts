@@ -100,7 +100,15 @@ export type SimEvent =
       readonly epoch: Epoch;
       readonly membershipEpoch: Epoch;
     }
-  /** A node answered somebody who asked at these epochs. */
+  /** A request that names its epochs reached a node. */
+  | {
+      readonly kind: 'reached';
+      readonly node: NodeId;
+      readonly from: string;
+      readonly pg: PgIndex;
+      readonly request: number;
+    }
+  /** A node answered one who had asked at these epochs. */
   | {
       readonly kind: 'served';
       readonly node: NodeId;
@@ -108,6 +116,7 @@ export type SimEvent =
       readonly pg: PgIndex;
       readonly epoch: Epoch;
       readonly membershipEpoch: Epoch;
+      readonly request: number;
     }
   /** A node gave a peer its pages [from, next), which contain everything up to `coalesced`. */
   | {

@@ -54,6 +54,8 @@ function describe(event: SimEvent): [who: string, text: string] {
       const { node, to, pg, epoch, membershipEpoch } = event;
       return [node, `ask ${to} pg${pg} e${epoch} m${membershipEpoch}`];
     }
+    case 'reached':
+      return [event.node, `asked by ${event.from} pg${event.pg}`];
     case 'served': {
       const { node, to, pg, epoch, membershipEpoch } = event;
       return [node, `serve ${to} pg${pg} e${epoch} m${membershipEpoch}`];

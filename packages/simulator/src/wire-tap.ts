@@ -17,6 +17,7 @@ type Asked =
 
 type Head = storage.SegmentAddress & storage.Epochs;
 
+const REQUESTS: readonly number[] = [MESSAGE.PEER_STATE, MESSAGE.READ, MESSAGE.FETCH, MESSAGE.PAGES];
 const REQUESTS_MAX = 2 ** 32;
 
 export class WireTap implements NetworkObserver {
@@ -86,6 +87,12 @@ export class WireTap implements NetworkObserver {
   }
 
   delivered(lane: Lane, frame: Frame): void {
+    const request = lane.connection * REQUESTS_MAX + frame.requestId;
+    const asked = REQUESTS.includes(frame.type) ? this.#asked.get(request) : undefined;
+    if (asked) {
+      const { pg } = asked.head;
+      this.#emit({ kind: 'reached', node: lane.to as NodeId, from: lane.from, pg, request });
+    }
     if (frame.type === MESSAGE.SHIP) {
       const { pg, records } = storage.decodeShip(frame.body);
       if (records.length > 0) this.#deliver(lane, pg, records);
@@ -152,7 +159,7 @@ export class WireTap implements NetworkObserver {
     const node = lane.from as NodeId;
     const { to } = lane;
     const { pg, volumeEpoch: epoch, membershipEpoch } = asked.head;
-    if (asked.type !== MESSAGE.FENCE) this.#emit({ kind: 'served', node, to, pg, epoch, membershipEpoch });
+    if (asked.type !== MESSAGE.FENCE) this.#emit({ kind: 'served', node, to, pg, epoch, membershipEpoch, request: key });
     if (asked.type === MESSAGE.READ) {
       const { page, readPoint } = asked.head;
       const answer = storage.decodeReadAnswer(body);

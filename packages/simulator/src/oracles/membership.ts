@@ -33,6 +33,8 @@ export class MembershipOracle {
   readonly #wiped = new Set<NodeId>();
   /** Who has answered the fences of each recovery and is to be believed, by epoch and group. */
   readonly #known = new Map<string, Set<NodeId>>();
+  /** Which membership a node obeyed when a request reached it. */
+  readonly #obeyedWhenAsked = new Map<number, Epoch>();
   /** The highest promise, and whose it was. */
   #promised = { epoch: 0 as Epoch, lsn: 0 as Lsn };
   #volume: VolumeRecord | undefined;
@@ -71,8 +73,13 @@ export class MembershipOracle {
         return `${node}, group ${pg} obeyed membership ${own}, and asks at ${membershipEpoch}`;
       });
     },
-    served: ({ node, to, pg, membershipEpoch }) => {
-      const { membershipEpoch: own } = this.#standing(node, pg);
+    reached: ({ node, pg, request }) => {
+      this.#obeyedWhenAsked.set(request, this.#standing(node, pg).membershipEpoch);
+    },
+    served: ({ node, to, pg, membershipEpoch, request }) => {
+      // An answer may wait for room on its connection, and the node obey another membership meanwhile.
+      const own = this.#obeyedWhenAsked.get(request) ?? 0;
+      this.#obeyedWhenAsked.delete(request);
       demand(this.#wiped.has(node) || membershipEpoch >= own, 'I8', () => {
         return `${node}, group ${pg} obeys membership ${own}, and served ${to} who asked at ${membershipEpoch}`;
       });
