@@ -129,7 +129,7 @@ test(
         await nodes.start('n1');
       }
       assert.ok(kills >= 3, `${kills} kills before it was whole`);
-    const { pagesServed } = (await nodes.status('n0')).hydration;
+      const { pagesServed } = (await nodes.status('n0')).hydration;
       assert.ok(
         pagesServed <= PAGES * (1 + 0.05 * (kills + 1)),
         `${pagesServed} pages were sent, ${kills} kills`,
