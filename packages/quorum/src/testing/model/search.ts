@@ -1,0 +1,165 @@
+/**
+ * Breadth-first search through all states that the bounds allow. What it finds first is found by the fewest steps, so a
+ * trace is a shortest one.
+ */
+import { must } from '@rokka/kernel';
+import type { Bounds } from './bounds.ts';
+import { firstState } from './first-state.ts';
+import { SLOTS } from './memberships.ts';
+import { membershipSteps } from './membership-steps.ts';
+import { demandKept, fencesOf, openingSteps } from './opening-steps.ts';
+import { protocol, type Rules } from './rules.ts';
+import { Cores, type Emit, newState, Scene, type State, type StepKind } from './scene.ts';
+import { FIRST_COLUMN, SHARED, STATE_LENGTH, Violation } from './state.ts';
+import { StateTable } from './state-table.ts';
+import { acknowledgeAll, gossipSteps, shipsTo, writerSteps } from './writer-steps.ts';
+
+export interface SearchOptions {
+  readonly bounds: Bounds;
+  readonly rules?: Rules;
+  /** Invariants that a mutant breaks at once and openly; what they lead to is wanted. */
+  readonly except?: readonly string[];
+  /** Give up after so many states. */
+  readonly statesMax?: number;
+  /** Asked now and then; true ends the search. */
+  readonly isOver?: () => boolean;
+  /** At the end of each level. */
+  readonly onLevel?: (level: { depth: number; states: number; frontier: number }) => void;
+  /** Called with each new state. @throws Violation */
+  readonly examine?: (cores: Cores, state: State, index: number) => void;
+}
+
+export interface SearchResult {
+  readonly states: number;
+  /** Steps taken, those to known states included. */
+  readonly transitions: number;
+  /** Levels that were explored wholly. */
+  readonly depth: number;
+  /** Whether every state within the bounds was reached. */
+  readonly complete: boolean;
+  readonly violation?: { readonly invariant: string; readonly message: string; readonly trace: readonly State[] };
+  readonly cores: Cores;
+}
+
+/** All steps from a state. @throws Violation where a step itself breaks an invariant */
+export function successors(cores: Cores, bounds: Bounds, state: State, emit: Emit, scratch: State): void {
+  const scene = new Scene(cores, state, settling(cores, bounds, emit), scratch);
+  localSteps(scene, bounds);
+  writerSteps(scene, bounds);
+  gossipSteps(scene, bounds);
+  openingSteps(scene, bounds);
+  membershipSteps(scene, bounds);
+}
+
+function localSteps(scene: Scene, bounds: Bounds): void {
+  for (let slot = 0; slot < SLOTS; slot++) {
+    if (scene.isTwin(slot)) continue;
+    const id = scene.state[FIRST_COLUMN + slot];
+    const steps = scene.cores.localSteps(scene.state[SHARED], id, () => [
+      ...shipsTo(scene, bounds, slot),
+      ...fencesOf(scene, slot),
+    ]);
+    for (const { kind, opener, node, detail, column } of steps)
+      scene.moveOne({ kind, opener, slot, node, detail }, column);
+  }
+}
+
+/** Where acks arrive at once, a step ends when they have. */
+function settling(cores: Cores, bounds: Bounds, emit: Emit): Emit {
+  if (bounds.acks === 'late') return emit;
+  const scratch = newState();
+  const settle: Emit = (next, step) => {
+    if (!acknowledgeAll(new Scene(cores, next, settle, next === scratch ? newState() : scratch), step))
+      emit(next, step);
+  };
+  return (next, step) => {
+    if (SETTLES.has(step.kind)) settle(next, step);
+    else emit(next, step);
+  };
+}
+
+const SETTLES: ReadonlySet<StepKind> = new Set(['ship', 'gossip', 'fence', 'copy', 'serve', 'adopt']);
+
+/** Columns of one kind in the order of their numbers. */
+export function canonical(state: State, bounds: Bounds): void {
+  if (bounds.group === 'all-full') sortColumns(state, FIRST_COLUMN, STATE_LENGTH);
+  else {
+    sortColumns(state, FIRST_COLUMN, FIRST_COLUMN + 3);
+    sortColumns(state, FIRST_COLUMN + 3, STATE_LENGTH);
+  }
+}
+
+export function search(options: SearchOptions): SearchResult {
+  const { bounds, rules = protocol, except = [], statesMax = Infinity } = options;
+  const cores = new Cores(bounds, rules);
+  const table = new StateTable();
+  const state = newState();
+  const scratch = newState();
+  let transitions = 0;
+  let depth = 0;
+  let index = 0;
+  const result = (complete: boolean) => ({ states: table.count, transitions, depth, complete, cores });
+
+  const first = firstState(cores);
+  table.add(first, -1);
+  const emit: Emit = (next) => {
+    transitions++;
+    canonical(next, bounds);
+    if (!table.add(next, index)) return;
+    if (isBroken(() => demandKept(new Scene(cores, next, ignore, scratch)), except)) return;
+    options.examine?.(cores, next, table.count - 1);
+  };
+  try {
+    for (let levelEnd = 1; index < table.count; depth++, levelEnd = table.count) {
+      for (; index < levelEnd; index++) {
+        if (table.count >= statesMax) return result(false);
+        if ((index & 0xfff) === 0 && options.isOver?.() === true) return result(false);
+        table.read(index, state);
+        explore(() => successors(cores, bounds, state, emit, scratch));
+      }
+      options.onLevel?.({ depth: depth + 1, states: table.count, frontier: table.count - index });
+    }
+    return result(true);
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    const { invariant, message } = error;
+    return { ...result(false), violation: { invariant, message, trace: pathTo(table, index) } };
+  }
+
+  function explore(work: () => void): void {
+    isBroken(work, except);
+  }
+}
+
+const ignore: Emit = () => {};
+
+/** Whether one of the invariants in `except` was broken. @throws Violation of any other */
+function isBroken(work: () => void, except: readonly string[]): boolean {
+  try {
+    work();
+    return false;
+  } catch (error) {
+    if (error instanceof Violation && except.includes(error.invariant)) return true;
+    throw error;
+  }
+}
+
+function pathTo(table: StateTable, index: number): State[] {
+  const path: State[] = [];
+  for (let at: number | undefined = index; at !== undefined; at = table.parent(at)) {
+    const state = newState();
+    table.read(at, state);
+    path.push(state);
+  }
+  return path.reverse();
+}
+
+function sortColumns(state: State, from: number, to: number): void {
+  for (let i = from + 1; i < to; i++) {
+    const value = must(state[i]);
+    let at = i;
+    for (; at > from && state[at - 1] > value; at--) state[at] = state[at - 1];
+    state[at] = value;
+  }
+}
+
