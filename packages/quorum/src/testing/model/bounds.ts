@@ -17,6 +17,8 @@ export interface Bounds {
   readonly overtaking: boolean;
   /** Whether ships and gossip tell nodes the VDL. */
   readonly hints: boolean;
+  /** Whether the answer to a fence may get lost when the node obeys already. */
+  readonly lostAnswers: boolean;
   /** Whether all nodes fill their holes from peers, or newcomers only. */
   readonly gossip: 'all' | 'newcomers';
   /** Whether an ack may be on its way for any time, or a writer knows at once what its nodes have. */
@@ -32,6 +34,7 @@ export const DEFAULT_BOUNDS: Bounds = {
   force: false,
   overtaking: false,
   hints: false,
+  lostAnswers: false,
   gossip: 'all',
   acks: 'late',
 };

@@ -4,7 +4,7 @@ import type { Bounds } from './bounds.ts';
 import { candidateOf, type Change, SLOTS, unpackStatus } from './memberships.ts';
 import { nodeStep, openerStep, REGISTRY, type Scene, type StepKind } from './scene.ts';
 import { NO_SEGMENT } from './segments.ts';
-import { Layout, type Opener, Violation } from './state.ts';
+import { Layout, type Opener } from './state.ts';
 import { promise, tracked } from './writer-steps.ts';
 
 export function membershipSteps(scene: Scene, bounds: Bounds): void {
@@ -33,7 +33,7 @@ function change(scene: Scene, bounds: Bounds, place: number): void {
     const of = changeOf(scene, place, slot);
     if (candidateOf(must(statuses[slot])) === 0) {
       if (!mayBegin(scene, bounds, slot)) continue;
-      const after = memberships.begin(statuses, of);
+      const after = memberships.begin(statuses, { ...noChange(scene, slot), lastLsn: of.lastLsn });
       if (after) decide(scene, 'begin', { place, slot, after });
       continue;
     }
@@ -138,9 +138,9 @@ function demandHydrated(scene: Scene, slot: number, place: number): void {
   const { segments } = scene.cores;
   const { candidate, promised } = unpackStatus(scene.statusAt(slot, place));
   const segment = scene.segment(slot, candidate);
-  if (segment === NO_SEGMENT) throw new Violation('I11', 'a member of the finished set was never made');
-  if (promised > 0 && !segments.holds(segment, promised))
-    throw new Violation('I11', `LSN ${promised} was durable when a newcomer came, and it stays without it`);
+  if (segment === NO_SEGMENT) scene.breach('I11', 'a member of the finished set was never made');
+  else if (promised > 0 && !segments.holds(segment, promised))
+    scene.breach('I11', `LSN ${promised} was durable when a newcomer came, and it stays without it`);
 }
 
 function mayBegin(scene: Scene, bounds: Bounds, slot: number): boolean {

@@ -2,7 +2,7 @@
 import { asLsn, must } from '@rokka/kernel';
 import { Truncation } from '../../truncation.ts';
 import type { Bounds } from './bounds.ts';
-import { type LocalStep, nodeStep, openerStep, REGISTRY, type Scene } from './scene.ts';
+import { higher, type LocalStep, nodeStep, openerStep, REGISTRY, type Scene, type StepKind } from './scene.ts';
 import { type Fence, NO_SEGMENT } from './segments.ts';
 import { type Opener, Violation } from './state.ts';
 import { isProtocolError } from './writers.ts';
@@ -42,15 +42,24 @@ function open(scene: Scene): void {
 }
 
 /** Fences that may arrive at the nodes of a slot, the first time and again; a newcomer's segment is made by its first. */
-export function fencesOf(scene: Scene, slot: number): LocalStep[] {
+export function fencesOf(scene: Scene, bounds: Bounds, slot: number): LocalStep[] {
   const steps: LocalStep[] = [];
+  const push = (kind: StepKind, opener: number, node: number, column: number[]) => {
+    if (column.some((number, at) => number !== scene.columns[slot][at]))
+      steps.push({ kind, opener, node, detail: -1, column: scene.cores.columnId(column) });
+  };
   for (const [place, { phase }] of scene.shared.openers.entries()) {
     if (phase === 'gone') continue;
     for (let node = 0; node < scene.nodesPerSlot; node++) {
       if (!scene.takesPart(slot, node, place)) continue;
       const column = fenced(scene, place, { slot, node });
-      if (column?.some((number, at) => number !== scene.columns[slot][at]))
-        steps.push({ kind: 'fence', opener: place, node, detail: -1, column: scene.cores.columnId(column) });
+      if (!column) continue;
+      push('fence', place, node, column);
+      if (!bounds.lostAnswers || phase !== 'fencing') continue;
+      const unheard = [...column];
+      const at = scene.layout.first(node, place);
+      unheard[at] = scene.columns[slot][at];
+      push('lost answer', place, node, unheard);
     }
   }
   return steps;
@@ -103,10 +112,10 @@ function decide(scene: Scene, place: number): void {
   if (!decided) return;
   const { vdl, nextLsn, range, ranges, answers } = decided;
   if (vdl < shared.promised)
-    throw new Violation('I1', `LSN ${shared.promised} was acknowledged, recovery found ${vdl}`);
+    scene.breach('I1', `LSN ${shared.promised} was acknowledged, recovery found ${vdl}`);
   const registered = [...shared.ranges, range];
   if (Truncation.of(registered).covers(shared.promised))
-    throw new Violation('I2', `LSN ${shared.promised} was acknowledged, and is annulled`);
+    scene.breach('I2', `LSN ${shared.promised} was acknowledged, and is annulled`);
   const opener = { phase: 'decided' as const, decided: { vdl, nextLsn, range, ranges } };
   scene.moveAll(openerStep('decide', place, vdl), `decide ${place} ${JSON.stringify(opener)}`, {
     shared: () => ({ ...shared, openers: scene.withOpener(place, opener), ranges: registered }),
@@ -152,9 +161,11 @@ function serve(scene: Scene, place: number): void {
   const [group] = start.groups;
   const lastLsn = must(group).lastLsn;
   demandWhole(scene, place, kept ?? lastLsn);
+  // Whoever reads now sees all that was kept, so from here on it may not be lost either.
+  const promised = higher(shared.promised, start.vdl);
   const writer = { kept: lastLsn, nextLsn: start.nextLsn, sent: [], pgcl: lastLsn };
   scene.moveAll(openerStep('serve', place, start.vdl), `serve ${place} ${JSON.stringify(writer)}`, {
-    shared: () => ({ ...shared, openers: scene.withOpener(place, { phase: 'serving', writer }) }),
+    shared: () => ({ ...shared, promised, openers: scene.withOpener(place, { phase: 'serving', writer }) }),
     column: (slot) => {
       const column = [...scene.columns[slot]];
       for (let node = 0; node < scene.nodesPerSlot; node++) {
@@ -178,7 +189,7 @@ function demandWhole(scene: Scene, place: number, kept: number): void {
   if (cores.rules.serveWhen !== 'whole on a write quorum' || kept === 0) return;
   const holders = scene.nodes((segment) => cores.segments.holds(segment, asLsn(kept)));
   if (!cores.memberships.canWrite(scene.statuses(place), holders))
-    throw new Violation('I1', `opening ${place + 1} serves, and LSN ${kept} is on no write quorum`);
+    scene.breach('I1', `opening ${place + 1} serves, and LSN ${kept} is on no write quorum`);
 }
 
 function standingOf(scene: Scene, place: number) {
@@ -204,10 +215,12 @@ export function demandKept(scene: Scene): void {
   const { cores, shared } = scene;
   const authors: number[] = [];
   scene.nodes((segment) => {
+    const annulled = cores.segments.annulled(segment);
+    if (annulled !== undefined) scene.breach('I2', `a node counts LSN ${annulled}, which it knows to be annulled`);
     const { epoch, author } = cores.segments.at(segment).membership;
     authors[epoch] ??= author;
     if (authors[epoch] !== author)
-      throw new Violation('I9', `membership epoch ${epoch} means two things on two nodes`);
+      scene.breach('I9', `membership epoch ${epoch} means two things on two nodes`);
     return false;
   });
   if (shared.promised === 0) return;
@@ -216,5 +229,5 @@ export function demandKept(scene: Scene): void {
     return !unknown && !cores.segments.holds(segment, shared.promised);
   });
   if (cores.memberships.canRead(scene.statuses(REGISTRY), blind))
-    throw new Violation('I10', `LSN ${shared.promised} was acknowledged, and a read quorum does not have it`);
+    scene.breach('I10', `LSN ${shared.promised} was acknowledged, and a read quorum does not have it`);
 }

@@ -7,6 +7,15 @@ import type { QuorumFormulas } from '../../formulas.ts';
 import * as membership from '../../membership.ts';
 import type { Membership } from '../../membership.ts';
 
+/**
+ * - I1: nothing that was acknowledged is above the VDL of a later recovery, and a volume is served when all of it is on a
+ *   write quorum. I2: nothing annulled counts in an SCL. I6: what is acknowledged is on a write quorum, and PGCL and VDL
+ *   never fall. I9: a membership epoch means one thing. I10: no read quorum in force misses what was acknowledged. I11: a
+ *   newcomer that stays has what was durable when it came. I14: LSNs are used once, and below the ranges of later openings.
+ * - `refused`: a core met what it says can't be: two histories, a lost write, an annulled one that was durable.
+ */
+export type Invariant = 'I1' | 'I2' | 'I6' | 'I9' | 'I10' | 'I11' | 'I14' | 'refused';
+
 export interface Rules {
   formulasOf(of: Membership): QuorumFormulas;
   readonly finish: typeof membership.finishReplacement;
@@ -30,6 +39,8 @@ export interface Rules {
   readonly hydratingIsUnknown: boolean;
   /** Whether nodes refuse ships of another membership epoch. */
   readonly membershipBinds: boolean;
+  /** Invariants that a mutant breaks by its nature: what that leads to is searched for. */
+  readonly ignored: readonly Invariant[];
 }
 
 export const protocol: Rules = {
@@ -46,4 +57,5 @@ export const protocol: Rules = {
   progress: 'scls',
   hydratingIsUnknown: true,
   membershipBinds: true,
+  ignored: [],
 };

@@ -4,9 +4,9 @@ import type { Bounds } from './bounds.ts';
 import { Interned } from './interned.ts';
 import { candidateOf, memberOf, Memberships, SLOTS } from './memberships.ts';
 import { type Opening, Recoveries } from './recoveries.ts';
-import type { Rules } from './rules.ts';
+import type { Invariant, Rules } from './rules.ts';
 import { NO_SEGMENT, Segments } from './segments.ts';
-import { type Column, FIRST_COLUMN, Layout, type Opener, type Shared, SHARED, STATE_LENGTH } from './state.ts';
+import { type Column, FIRST_COLUMN, Layout, type Opener, type Shared, SHARED, STATE_LENGTH, Violation } from './state.ts';
 import { type Known, Writers, type WriterState } from './writers.ts';
 
 export type StepKind =
@@ -16,6 +16,7 @@ export type StepKind =
   | 'gossip'
   | 'open'
   | 'fence'
+  | 'lost answer'
   | 'decide'
   | 'copy'
   | 'serve'
@@ -228,6 +229,11 @@ export class Scene {
 
   withWriter(place: number, change: Partial<WriterState>): readonly Opener[] {
     return this.withOpener(place, { writer: { ...must(this.opener(place).writer), ...change } });
+  }
+
+  /** @throws Violation, where the rules do not ignore it */
+  breach(invariant: Invariant, message: string): void {
+    if (!this.cores.rules.ignored.includes(invariant)) throw new Violation(invariant, message);
   }
 
   /** One slot changes. */

@@ -5,7 +5,7 @@
 import { asLsn, must, type Epoch, type Lsn } from '@rokka/kernel';
 import type { SegmentAnswer } from '../../recovery-decision.ts';
 import { SegmentChain } from '../../segment-chain.ts';
-import type { TruncationRange } from '../../truncation.ts';
+import { Truncation, type TruncationRange } from '../../truncation.ts';
 import { Interned, Memo } from './interned.ts';
 import type { Rules } from './rules.ts';
 
@@ -66,6 +66,7 @@ export class Segments {
   readonly #held: number[] = [];
   readonly #all: number[] = [];
   readonly #answerOf: number[] = [];
+  readonly #annulled: (Lsn | undefined)[] = [];
 
   constructor(rules: Rules) {
     this.#rules = rules;
@@ -88,6 +89,11 @@ export class Segments {
   /** Whether the chain has the record. LSNs are unique among writers, which the search checks as it goes. */
   holds(id: number, lsn: number): boolean {
     return (must(this.#held[id]) & (1 << lsn)) !== 0;
+  }
+
+  /** A record of the chain that the segment's own ranges forbid. */
+  annulled(id: number): Lsn | undefined {
+    return this.#annulled[id];
   }
 
   /** LSNs of all records, those above holes too, as bits. */
@@ -211,6 +217,8 @@ export class Segments {
     if (this.#scls[id] === undefined) {
       this.#scls[id] = last(state);
       this.#held[id] = bits(state.chain);
+      const truncation = Truncation.of(state.ranges);
+      this.#annulled[id] = state.chain.find(({ lsn }) => truncation.covers(lsn))?.lsn;
       this.#all[id] = bits([...state.chain, ...state.islands]);
       this.#answerOf[id] = id === NO_SEGMENT ? NO_ANSWER : this.internAnswer(this.#say(state));
     }

@@ -6,6 +6,7 @@
 import { must, type Lsn } from '@rokka/kernel';
 import type { TruncationRange } from '../../truncation.ts';
 import { SLOTS } from './memberships.ts';
+import type { Invariant } from './rules.ts';
 import type { MembershipName } from './segments.ts';
 import type { WriterState } from './writers.ts';
 
@@ -99,9 +100,9 @@ export const FIRST_COLUMN = 1;
 export const STATE_LENGTH = FIRST_COLUMN + SLOTS;
 
 export class Violation extends Error {
-  readonly invariant: string;
+  readonly invariant: Invariant;
 
-  constructor(invariant: string, message: string) {
+  constructor(invariant: Invariant, message: string) {
     super(message);
     this.name = 'Violation';
     this.invariant = invariant;

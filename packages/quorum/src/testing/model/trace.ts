@@ -5,7 +5,7 @@
 import { must } from '@rokka/kernel';
 import type { Bounds } from './bounds.ts';
 import { SLOTS } from './memberships.ts';
-import { type Cores, newState, Scene, type State, type Step } from './scene.ts';
+import { type Cores, newState, Scene, type State, type Step, type StepKind } from './scene.ts';
 import { canonical, successors } from './search.ts';
 import { NO_SEGMENT } from './segments.ts';
 import { FIRST_COLUMN, Violation } from './state.ts';
@@ -50,41 +50,39 @@ function stepTo(cores: Cores, bounds: Bounds, from: State, to: State): { step: S
   return must(found, 'a trace goes by steps of the model');
 }
 
+interface Words {
+  readonly who: string;
+  readonly name: string;
+  readonly other: string;
+  readonly detail: number;
+}
+
+const SENTENCES: Readonly<Record<StepKind, (words: Words) => string>> = {
+  write: ({ who, detail }) => `${who} writes LSN ${detail}`,
+  ship: ({ who, name, detail }) => `LSN ${detail} of ${who} arrives at ${name}`,
+  ack: ({ who, name, detail }) => `${name}'s ack of ${detail} reaches ${who}`,
+  gossip: ({ name, other }) => `${name} hears from ${other}`,
+  open: ({ who }) => `the volume is opened: ${who}`,
+  fence: ({ who, name }) => `${who} fences ${name}`,
+  'lost answer': ({ who, name }) => `${who} fences ${name}, whose answer gets lost`,
+  decide: ({ who, detail }) => `${who} decides: VDL ${detail}`,
+  copy: ({ who, name, other }) => `${who} copies from ${other} to ${name}`,
+  serve: ({ who }) => `${who} serves`,
+  begin: ({ who, name }) => `${who}: ${name} is to be replaced, in the registry`,
+  adopt: ({ who }) => `${who} goes by the new membership`,
+  finish: ({ who, name }) => `${who}: the newcomer for ${name} stays, in the registry`,
+  revert: ({ who, name }) => `${who}: ${name} stays, in the registry`,
+  force: ({ who, name }) => `${who}: ${name} is forced out, in the registry`,
+};
+
 function sentence(cores: Cores, step: Step, names: readonly string[]): string {
   const { kind, opener, slot, node, detail } = step;
-  const who = `opening ${opener + 1}`;
-  const name = slot < 0 ? '' : `${names[slot]}${"'".repeat(node)}`;
-  const other = detail < 0 ? '' : nameOf(cores, detail, names);
-  switch (kind) {
-    case 'write':
-      return `${who} writes LSN ${detail}`;
-    case 'ship':
-      return `LSN ${detail} of ${who} arrives at ${name}`;
-    case 'ack':
-      return slot < 0 ? `all acks reach ${who}` : `${name}'s ack of ${detail} reaches ${who}`;
-    case 'gossip':
-      return `${name} hears from ${other}`;
-    case 'open':
-      return `the volume is opened: ${who}`;
-    case 'fence':
-      return `${who} fences ${name}`;
-    case 'decide':
-      return `${who} decides: VDL ${detail}`;
-    case 'copy':
-      return `${who} copies from ${other} to ${name}`;
-    case 'serve':
-      return `${who} serves`;
-    case 'begin':
-      return `${who}: ${name} is to be replaced, in the registry`;
-    case 'adopt':
-      return `${who} goes by the new membership`;
-    case 'finish':
-      return `${who}: the newcomer for ${name} stays, in the registry`;
-    case 'revert':
-      return `${who}: ${name} stays, in the registry`;
-    case 'force':
-      return `${who}: ${name} is forced out, in the registry`;
-  }
+  return SENTENCES[kind]({
+    who: `opening ${opener + 1}`,
+    name: slot < 0 ? '' : `${names[slot]}${"'".repeat(node)}`,
+    other: kind === 'gossip' || kind === 'copy' ? nameOf(cores, detail, names) : '',
+    detail,
+  });
 }
 
 function nodesOf(cores: Cores, state: State, names: readonly string[]): string {

@@ -22,9 +22,9 @@ function write(scene: Scene, bounds: Bounds, place: number, writer: WriterState)
   for (const [other, { writer: theirs, decided }] of scene.shared.openers.entries()) {
     if (other === place) continue;
     const used = theirs && lsn >= theirs.nextLsn && lsn < theirs.nextLsn + theirs.sent.length;
-    if (used) throw new Violation('I14', `LSN ${lsn} is given to two records`);
+    if (used) scene.breach('I14', `LSN ${lsn} is given to two records`);
     if (other > place && decided && lsn > decided.range.through)
-      throw new Violation('I14', `LSN ${lsn} of opening ${place + 1} lies beyond the range of ${other + 1}`);
+      scene.breach('I14', `LSN ${lsn} of opening ${place + 1} lies beyond the range of ${other + 1}`);
   }
   const sent = [...writer.sent, scene.opener(place).membership.epoch];
   scene.moveAll(openerStep('write', place, lsn), `write ${place}`, {
@@ -132,7 +132,7 @@ export function tracked(work: () => Progress): Progress {
   try {
     return work();
   } catch (error) {
-    if (isProtocolError(error)) throw new Violation('I5', (error as Error).message);
+    if (isProtocolError(error)) throw new Violation('refused', (error as Error).message);
     throw error;
   }
 }
@@ -141,17 +141,17 @@ export function tracked(work: () => Progress): Progress {
 export function promise(scene: Scene, place: number, { pgcl, vdl }: Progress, view = place) {
   const { cores, shared } = scene;
   const before = must(scene.opener(place).writer);
-  if (pgcl < before.pgcl) throw new Violation('I6', `PGCL fell from ${before.pgcl} to ${pgcl}`);
+  if (pgcl < before.pgcl) scene.breach('I6', `PGCL fell from ${before.pgcl} to ${pgcl}`);
   const vdlBefore = cores.writers.vdl(before);
-  if (vdl < vdlBefore) throw new Violation('I6', `VDL fell from ${vdlBefore} to ${vdl}`);
+  if (vdl < vdlBefore) scene.breach('I6', `VDL fell from ${vdlBefore} to ${vdl}`);
   if (vdl === vdlBefore) return shared.promised;
   shared.openers.forEach(({ decided }: Opener, other) => {
     if (other > place && decided && vdl > decided.vdl)
-      throw new Violation('I1', `opening ${place + 1} acknowledged LSN ${vdl}, ${other + 1} had annulled it`);
+      scene.breach('I1', `opening ${place + 1} acknowledged LSN ${vdl}, ${other + 1} had annulled it`);
   });
   const holders = scene.nodes((segment) => cores.segments.holds(segment, vdl));
   if (!cores.memberships.canWrite(scene.statuses(view), holders))
-    throw new Violation('I6', `LSN ${vdl} was acknowledged, and is on no write quorum`);
+    scene.breach('I6', `LSN ${vdl} was acknowledged, and is on no write quorum`);
   return higher(shared.promised, vdl);
 }
 

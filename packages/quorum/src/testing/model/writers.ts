@@ -75,7 +75,10 @@ export class Writers {
   acknowledged(state: WriterState, of: { statuses: readonly number[]; known: Known; acks: Known }): Progress {
     const { statuses, known, acks } = of;
     return this.#progress.get(`acks|${keyOf(state)}|${statuses.join()}|${known.join()}|${acks.join()}`, () => {
-      if (this.#rules.progress === 'records') return this.#countRecords(state, statuses, acks);
+      if (this.#rules.progress === 'records') {
+        const has = known.map((bits, index) => acks[index] ?? bits);
+        return this.#countRecords(state, statuses, has);
+      }
       const { tracker, members } = this.#tracker(state, statuses, known);
       for (const [at, index] of members.entries()) {
         const scl = acks[index];
@@ -134,12 +137,12 @@ export class Writers {
   }
 
   /** The mutant's way: a record counts where a write quorum has it, whatever they have below it. */
-  #countRecords(state: WriterState, statuses: readonly number[], acks: Known): Progress {
+  #countRecords(state: WriterState, statuses: readonly number[], held: Known): Progress {
     const { write } = this.#memberships.formulas(statuses);
     let { pgcl } = state;
     for (let lsn = Math.max(pgcl + 1, state.nextLsn); lsn <= this.lastLsn(state); lsn++) {
       const bit = 1 << lsn;
-      const has = (member: string) => ((acks[this.#memberships.indexOf(member)] ?? 0) & bit) !== 0;
+      const has = (member: string) => ((held[this.#memberships.indexOf(member)] ?? 0) & bit) !== 0;
       if (!satisfied(write, has)) break;
       pgcl = asLsn(lsn);
     }
