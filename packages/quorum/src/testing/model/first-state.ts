@@ -29,4 +29,3 @@ export function firstState(cores: Cores): State {
   for (let slot = 0; slot < SLOTS; slot++) state[FIRST_COLUMN + slot] = id;
   return state;
 }
-

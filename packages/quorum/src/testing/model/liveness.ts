@@ -108,7 +108,9 @@ function goesOn(cores: Cores, state: State, of: { opener: number; endsChanges: b
   if (scene.shared.promised < cores.writers.lastLsn(writer)) return false;
   if (!of.endsChanges) return true;
   const statuses = scene.statuses(REGISTRY);
-  return statuses.every((status, slot) => candidateOf(status) === 0 && status === scene.statusAt(slot, of.opener));
+  return statuses.every(
+    (status, slot) => candidateOf(status) === 0 && status === scene.statusAt(slot, of.opener),
+  );
 }
 
 function sceneOf(cores: Cores, state: State): Scene {

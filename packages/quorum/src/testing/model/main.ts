@@ -70,7 +70,8 @@ function run(of: { bounds: Bounds; mutant?: Mutant; quiet: boolean }): SearchRes
       if (every === 0 || index % every !== 0) return;
       const pair = ++tried % 3;
       for (const lost of [[], [pair, 5 - pair]]) {
-        if (deadEnd(cores, of.bounds, state, lost)) throw new Error(`state ${index} is a dead end without ${lost.join()}`);
+        if (deadEnd(cores, of.bounds, state, lost))
+          throw new Error(`state ${index} is a dead end without ${lost.join()}`);
       }
     },
   });

@@ -163,4 +163,3 @@ function noChange(scene: Scene, slot: number): Change {
   const joins = scene.columns[slot][Layout.used] + 1;
   return { slot, joins, lastLsn: 0, pgcl: 0, scls: [], fenced: 0, promised: shared.promised };
 }
-

@@ -2,7 +2,15 @@
 import { asLsn, must } from '@rokka/kernel';
 import { Truncation } from '../../truncation.ts';
 import type { Bounds } from './bounds.ts';
-import { higher, type LocalStep, nodeStep, openerStep, REGISTRY, type Scene, type StepKind } from './scene.ts';
+import {
+  higher,
+  type LocalStep,
+  nodeStep,
+  openerStep,
+  REGISTRY,
+  type Scene,
+  type StepKind,
+} from './scene.ts';
 import { type Fence, NO_SEGMENT } from './segments.ts';
 import { type Opener, Violation } from './state.ts';
 import { isProtocolError } from './writers.ts';
@@ -73,8 +81,7 @@ function fenced(scene: Scene, place: number, of: { slot: number; node: number })
   const volumeEpoch = place + 1;
   const request: Fence = { volumeEpoch, membership, ranges: decided?.ranges ?? known };
   const found = scene.segment(slot, node);
-  const segment =
-    found === NO_SEGMENT ? segments.empty({ volumeEpoch, membership, hydrating: true }) : found;
+  const segment = found === NO_SEGMENT ? segments.empty({ volumeEpoch, membership, hydrating: true }) : found;
   const own = segments.at(segment);
   if (own.volumeEpoch > volumeEpoch || own.membership.epoch > membership.epoch) return undefined;
   const binds = rules.fenceBinds || phase !== 'fencing' || found === NO_SEGMENT;
@@ -216,7 +223,8 @@ export function demandKept(scene: Scene): void {
   const authors: number[] = [];
   scene.nodes((segment) => {
     const annulled = cores.segments.annulled(segment);
-    if (annulled !== undefined) scene.breach('I2', `a node counts LSN ${annulled}, which it knows to be annulled`);
+    if (annulled !== undefined)
+      scene.breach('I2', `a node counts LSN ${annulled}, which it knows to be annulled`);
     const { epoch, author } = cores.segments.at(segment).membership;
     authors[epoch] ??= author;
     if (authors[epoch] !== author)

@@ -134,8 +134,17 @@ export class Recoveries {
     const who = (enough: (scl: number) => boolean) =>
       clipped.reduce((bits, scl, node) => (enough(scl) ? bits | (1 << node) : bits), 0);
     if (serveWhen === 'fenced on a write quorum')
-      return this.#memberships.canWrite(statuses, who((scl) => scl > 0));
-    return kept !== undefined && this.#memberships.canRead(statuses, who((scl) => scl > kept));
+      return this.#memberships.canWrite(
+        statuses,
+        who((scl) => scl > 0),
+      );
+    return (
+      kept !== undefined &&
+      this.#memberships.canRead(
+        statuses,
+        who((scl) => scl > kept),
+      )
+    );
   }
 
   #recovery({ volumeEpoch, statuses, ranges }: Opening, answers: Answers): Recovery {
@@ -191,7 +200,10 @@ export class Recoveries {
     const reduce = (counts: (node: number) => boolean) =>
       answers.map((_, node) => (counts(node) ? (holders.includes(node) ? best : nothing) : NO_ANSWER));
     // With nothing kept, even a member that did not answer would be a holder: then only those that did may count.
-    for (const least of [reduce((node) => members.has(node)), reduce((node) => (known & (1 << node)) !== 0)]) {
+    for (const least of [
+      reduce((node) => members.has(node)),
+      reduce((node) => (known & (1 << node)) !== 0),
+    ]) {
       const again = this.#recovery(opening, least).decision();
       if (again && this.#decisionKey(again) === this.#decisionKey(decision)) return least;
     }

@@ -6,7 +6,16 @@ import { candidateOf, memberOf, Memberships, SLOTS } from './memberships.ts';
 import { type Opening, Recoveries } from './recoveries.ts';
 import type { Invariant, Rules } from './rules.ts';
 import { NO_SEGMENT, Segments } from './segments.ts';
-import { type Column, FIRST_COLUMN, Layout, type Opener, type Shared, SHARED, STATE_LENGTH, Violation } from './state.ts';
+import {
+  type Column,
+  FIRST_COLUMN,
+  Layout,
+  type Opener,
+  type Shared,
+  SHARED,
+  STATE_LENGTH,
+  Violation,
+} from './state.ts';
 import { type Known, Writers, type WriterState } from './writers.ts';
 
 export type StepKind =
@@ -244,11 +253,7 @@ export class Scene {
   }
 
   /** What all share changes, as `change` names it, and any column. */
-  moveAll(
-    step: Step,
-    change: string,
-    of: { shared: () => Shared; column?: (slot: number) => Column },
-  ): void {
+  moveAll(step: Step, change: string, of: { shared: () => Shared; column?: (slot: number) => Column }): void {
     this.#next.set(this.state);
     this.#next[SHARED] = this.cores.sharedAfter(this.state[SHARED], change, of.shared);
     const columnOf = of.column;

@@ -35,7 +35,11 @@ export interface SearchResult {
   readonly depth: number;
   /** Whether every state within the bounds was reached. */
   readonly complete: boolean;
-  readonly violation?: { readonly invariant: string; readonly message: string; readonly trace: readonly State[] };
+  readonly violation?: {
+    readonly invariant: string;
+    readonly message: string;
+    readonly trace: readonly State[];
+  };
   readonly cores: Cores;
 }
 
@@ -139,7 +143,10 @@ export function search(options: SearchOptions): SearchResult {
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     const { invariant, message } = error;
-    return { ...result(false), violation: { invariant, message, trace: pathTo(table, last < 0 ? index : last) } };
+    return {
+      ...result(false),
+      violation: { invariant, message, trace: pathTo(table, last < 0 ? index : last) },
+    };
   }
 }
 
@@ -163,4 +170,3 @@ function sortColumns(state: State, from: number, to: number): void {
     state[at] = value;
   }
 }
-

@@ -201,9 +201,12 @@ export class Segments {
 
   /** `before`, with what the real chain has made of it. */
   #after(before: SegmentState, real: SegmentChain, taken: readonly ModelRecord[]): SegmentState {
-    const known = new Map([...before.islands, ...taken, ...before.chain].map((record) => [record.lsn, record]));
+    const known = new Map(
+      [...before.islands, ...taken, ...before.chain].map((record) => [record.lsn, record]),
+    );
     // Of what is settled the chain keeps no list; nothing can have cut it.
-    const floor = before.vdl <= real.scl ? (before.chain.findLast(({ lsn }) => lsn <= before.vdl)?.lsn ?? 0) : 0;
+    const floor =
+      before.vdl <= real.scl ? (before.chain.findLast(({ lsn }) => lsn <= before.vdl)?.lsn ?? 0) : 0;
     const settled = before.chain.filter(({ lsn }) => lsn <= floor);
     const chain = [...settled, ...real.above(asLsn(floor)).map((lsn) => must(known.get(lsn)))];
     const islands = [...before.islands, ...taken]

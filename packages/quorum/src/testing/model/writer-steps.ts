@@ -60,7 +60,8 @@ function shipsOf(
       if (rules.membershipBinds && !fits) continue;
       const { lsn, previous } = writers.link(writer, index);
       const after = segments.ship(segment, { lsn, previous, by: place + 1 }, vdl);
-      if (after === segment || (!bounds.overtaking && segments.scl(after) === segments.scl(segment))) continue;
+      if (after === segment || (!bounds.overtaking && segments.scl(after) === segments.scl(segment)))
+        continue;
       const column = scene.cores.columnId(scene.withSegment(slot, node, after));
       steps.push({ kind: 'ship', opener: place, node, detail: lsn, column });
     }

@@ -74,29 +74,38 @@ export class Writers {
   /** Acks arrive, in the order of the nodes. @throws the tracker's errors */
   acknowledged(state: WriterState, of: { statuses: readonly number[]; known: Known; acks: Known }): Progress {
     const { statuses, known, acks } = of;
-    return this.#progress.get(`acks|${keyOf(state)}|${statuses.join()}|${known.join()}|${acks.join()}`, () => {
-      if (this.#rules.progress === 'records') {
-        const has = known.map((bits, index) => acks[index] ?? bits);
-        return this.#countRecords(state, statuses, has);
-      }
-      const { tracker, members } = this.#tracker(state, statuses, known);
-      for (const [at, index] of members.entries()) {
-        const scl = acks[index];
-        if (scl !== undefined) tracker.acknowledged(PG, at, asLsn(scl));
-      }
-      return { pgcl: tracker.pgcl(PG), vdl: tracker.vdl };
-    });
+    return this.#progress.get(
+      `acks|${keyOf(state)}|${statuses.join()}|${known.join()}|${acks.join()}`,
+      () => {
+        if (this.#rules.progress === 'records') {
+          const has = known.map((bits, index) => acks[index] ?? bits);
+          return this.#countRecords(state, statuses, has);
+        }
+        const { tracker, members } = this.#tracker(state, statuses, known);
+        for (const [at, index] of members.entries()) {
+          const scl = acks[index];
+          if (scl !== undefined) tracker.acknowledged(PG, at, asLsn(scl));
+        }
+        return { pgcl: tracker.pgcl(PG), vdl: tracker.vdl };
+      },
+    );
   }
 
   /** The writer goes over to another membership. */
-  adopted(state: WriterState, of: { before: readonly number[]; after: readonly number[]; known: Known }): Progress {
+  adopted(
+    state: WriterState,
+    of: { before: readonly number[]; after: readonly number[]; known: Known },
+  ): Progress {
     const { before, after, known } = of;
-    return this.#progress.get(`adopt|${keyOf(state)}|${before.join()}|${after.join()}|${known.join()}`, () => {
-      if (this.#rules.progress === 'records') return { pgcl: state.pgcl, vdl: this.vdl(state) };
-      const { tracker } = this.#tracker(state, before, known);
-      this.#setGroup(tracker, state, after, []);
-      return { pgcl: tracker.pgcl(PG), vdl: tracker.vdl };
-    });
+    return this.#progress.get(
+      `adopt|${keyOf(state)}|${before.join()}|${after.join()}|${known.join()}`,
+      () => {
+        if (this.#rules.progress === 'records') return { pgcl: state.pgcl, vdl: this.vdl(state) };
+        const { tracker } = this.#tracker(state, before, known);
+        this.#setGroup(tracker, state, after, []);
+        return { pgcl: tracker.pgcl(PG), vdl: tracker.vdl };
+      },
+    );
   }
 
   #tracker(state: WriterState, statuses: readonly number[], known: Known) {
