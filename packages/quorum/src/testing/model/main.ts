@@ -3,6 +3,7 @@
  *
  *   node packages/quorum/src/testing/model/main.ts --changes 1 --openings 2 --acks 'at once' --minutes 20
  *   node packages/quorum/src/testing/model/main.ts --mutants --minutes 2
+ *   node packages/quorum/src/testing/model/main.ts --walks 1000 --openings 4 --changes 3 --records 2 --force
  *
  * Every field of `Bounds` is an option. Ends with 1 where an invariant falls, and prints a shortest way there.
  */
@@ -12,6 +13,7 @@ import { deadEnd } from './liveness.ts';
 import { type Mutant, mutants } from './mutants.ts';
 import { search, type SearchResult } from './search.ts';
 import { describeTrace } from './trace.ts';
+import { walks } from './walks.ts';
 
 const { values } = parseArgs({
   options: {
@@ -32,6 +34,10 @@ const { values } = parseArgs({
     /** Every so many states it is tried whether anything still works; 0 for never. */
     'live-every': { type: 'string', default: '0' },
     mutants: { type: 'boolean', default: false },
+    /** So many random walks instead of a search. */
+    walks: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    'steps-max': { type: 'string', default: '150' },
     /** With --mutants: only those whose name has this in it, and how each is found. */
     mutant: { type: 'string' },
   },
@@ -105,6 +111,23 @@ if (values.mutants) {
     console.log(`${mutant.name}: ${found}${as}; ${states} states, ${complete ? 'all' : `depth ${depth}`}`);
     if (values.mutant !== undefined) show(result, mutant.bounds);
     if (violation?.invariant !== mutant.breaks) process.exitCode = 1;
+  }
+} else if (values.walks !== undefined) {
+  const startMs = Date.now();
+  const result = walks({
+    bounds: bounds(),
+    seed: Number(values.seed),
+    count: Number(values.walks),
+    stepsMax: Number(values['steps-max']),
+    isOver: () => Date.now() - startMs > Number(values.minutes) * 60_000,
+  });
+  const taken = Object.entries(result.taken).map(([kind, count]) => `${kind} ${count}`);
+  console.log(`${result.walks} walks, ${result.steps} steps: ${taken.join(', ')}`);
+  if (result.violation) {
+    const { invariant, message, trace, cores } = result.violation;
+    console.log(`${invariant}: ${message}`);
+    for (const line of describeTrace(cores, bounds(), trace)) console.log(line);
+    process.exitCode = 1;
   }
 } else {
   const result = run({ bounds: bounds(), quiet: false });
