@@ -37,6 +37,8 @@ export interface SlotStatus {
 
 /** Without `since` and `promised`, which formulas don't depend on. */
 const SHAPE_MASK = 0x1f;
+/** Without `promised`, which no core knows of. */
+const BARE_MASK = 0x3ff;
 
 export function packStatus({ member, candidate, forced, since, promised }: SlotStatus): number {
   return member | (candidate << 2) | (forced ? 16 : 0) | (since << 5) | (promised << 10);
@@ -129,27 +131,27 @@ export class Memberships {
 
   /** The statuses after a replacement began; undefined where it is refused. */
   begin(statuses: readonly number[], change: Change): readonly number[] | undefined {
-    return this.#transition('begin', statuses, change, (before) =>
-      beginReplacement(before, this.#join(before, change)),
+    return this.#transition('begin', statuses, change, (before, asked) =>
+      beginReplacement(before, this.#join(before, asked)),
     );
   }
 
   force(statuses: readonly number[], change: Change): readonly number[] | undefined {
-    const fenced = new Set(this.#namesIn(change.fenced));
-    return this.#transition('force', statuses, change, (before) =>
-      this.#rules.force(before, { ...this.#join(before, change), fenced }),
-    );
+    return this.#transition('force', statuses, change, (before, asked) => {
+      const fenced = new Set(this.#namesIn(asked.fenced));
+      return this.#rules.force(before, { ...this.#join(before, asked), fenced });
+    });
   }
 
   finish(statuses: readonly number[], change: Change): readonly number[] | undefined {
-    return this.#transition('finish', statuses, change, (before) =>
-      this.#rules.finish(before, this.#candidateName(statuses, change), this.#standing(change)),
+    return this.#transition('finish', statuses, change, (before, asked) =>
+      this.#rules.finish(before, must(before.slots[asked.slot]?.candidate).node, this.#standing(asked)),
     );
   }
 
   revert(statuses: readonly number[], change: Change): readonly number[] | undefined {
-    return this.#transition('revert', statuses, change, (before) =>
-      this.#rules.revert(before, this.#candidateName(statuses, change), this.#standing(change)),
+    return this.#transition('revert', statuses, change, (before, asked) =>
+      this.#rules.revert(before, must(before.slots[asked.slot]?.candidate).node, this.#standing(asked)),
     );
   }
 
@@ -196,35 +198,79 @@ export class Memberships {
     return { epoch: asEpoch(1), slots };
   }
 
+  /** Asks the real one about the slots in an order of their own, so that it is asked once for all that are alike. */
   #transition(
     what: string,
     statuses: readonly number[],
     change: Change,
-    run: (before: Membership) => Membership,
+    run: (before: Membership, change: Change) => Membership,
   ): readonly number[] | undefined {
-    const { slot, joins, lastLsn, pgcl, scls, fenced, promised } = change;
-    const key = `${what}|${statuses.join()}|${slot}|${joins}|${lastLsn}|${pgcl}|${scls.join()}|${fenced}|${promised}`;
-    return this.#transitions.get(key, () => {
+    const bare = statuses.map((status) => status & BARE_MASK);
+    const order = this.#order(bare, change);
+    const ordered = order.map((slot) => must(bare[slot]));
+    const asked = this.#reordered(change, order);
+    const { slot, joins, lastLsn, pgcl, scls, fenced } = asked;
+    const key = `${what}|${ordered.join()}|${slot}|${joins}|${lastLsn}|${pgcl}|${scls.join()}|${fenced}`;
+    const after = this.#transitions.get(key, () => {
       try {
-        const after = run(this.#real(statuses));
-        assert(after.epoch === 2, 'a transition is one epoch');
-        return after.slots.map((now, at) => this.#statusOf(now, must(statuses[at]), promised));
+        const next = run(this.#real(ordered), asked);
+        assert(next.epoch === 2, 'a transition is one epoch');
+        return next.slots.map((now) => this.#statusOf(now));
       } catch (error) {
         if (isCoded(error)) return undefined;
         throw error;
       }
     });
+    return after && this.#restored(after, order, { statuses, promised: change.promised });
   }
 
-  #statusOf({ member, candidate }: Slot, before: number, promised: number): number {
-    const kept = unpackStatus(before);
-    const joins = candidate ? this.#numberOf(candidate.node) : 0;
+  /** Slots of one kind by what is known of them. */
+  #order(statuses: readonly number[], { slot, scls, fenced }: Change): number[] {
+    const { nodesPerSlot } = this;
+    const keys = statuses.map((status, at) => {
+      const from = at * nodesPerSlot;
+      const obey = (fenced >> from) & ((1 << nodesPerSlot) - 1);
+      const kind = this.#kinds[at] === 'full' ? 0 : 1;
+      return `${kind}|${status}|${scls.slice(from, from + nodesPerSlot).join()}|${obey}|${at === slot ? 1 : 0}`;
+    });
+    return [...keys.keys()].sort((a, b) => (must(keys[a]) < must(keys[b]) ? -1 : 1));
+  }
+
+  #reordered(change: Change, order: readonly number[]): Change {
+    const { nodesPerSlot } = this;
+    let fenced = 0;
+    for (const [at, slot] of order.entries()) {
+      const obey = (change.fenced >> (slot * nodesPerSlot)) & ((1 << nodesPerSlot) - 1);
+      fenced |= obey << (at * nodesPerSlot);
+    }
+    const sclsOf = (slot: number) => change.scls.slice(slot * nodesPerSlot, (slot + 1) * nodesPerSlot);
+    return { ...change, slot: order.indexOf(change.slot), scls: order.flatMap(sclsOf), fenced };
+  }
+
+  /** In the old order, and with what the oracle knows. */
+  #restored(
+    after: readonly number[],
+    order: readonly number[],
+    of: { statuses: readonly number[]; promised: number },
+  ): readonly number[] {
+    const restored: number[] = [];
+    for (const [at, slot] of order.entries()) {
+      const now = unpackStatus(must(after[at]));
+      const before = unpackStatus(must(of.statuses[slot]));
+      const joined = now.candidate !== 0 && now.candidate !== before.candidate;
+      const promised = now.candidate === 0 ? 0 : joined ? of.promised : before.promised;
+      restored[slot] = packStatus({ ...now, promised });
+    }
+    return restored;
+  }
+
+  #statusOf({ member, candidate }: Slot): number {
     return packStatus({
       member: this.#numberOf(member.node),
-      candidate: joins,
+      candidate: candidate ? this.#numberOf(candidate.node) : 0,
       forced: candidate?.forced === true,
       since: candidate?.since ?? 0,
-      promised: joins === 0 ? 0 : joins === kept.candidate ? kept.promised : promised,
+      promised: 0,
     });
   }
 
@@ -238,10 +284,6 @@ export class Memberships {
       scl === undefined ? [] : [[this.nameOf(index), asLsn(scl)]],
     );
     return { pgcl: asLsn(pgcl), lastLsn: asLsn(lastLsn), scls: new Map(known) };
-  }
-
-  #candidateName(statuses: readonly number[], { slot }: Change): NodeId {
-    return nodeName(slot, candidateOf(must(statuses[slot])));
   }
 
   #numberOf(name: Member): number {
