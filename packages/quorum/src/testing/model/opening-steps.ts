@@ -13,6 +13,7 @@ import {
 } from './scene.ts';
 import { type Fence, NO_SEGMENT } from './segments.ts';
 import { type Opener, Violation } from './state.ts';
+import { demandNotAnnulled } from './writer-steps.ts';
 import { isProtocolError } from './writers.ts';
 
 export function openingSteps(scene: Scene, bounds: Bounds): void {
@@ -168,6 +169,7 @@ function serve(scene: Scene, place: number): void {
   const [group] = start.groups;
   const lastLsn = must(group).lastLsn;
   demandWhole(scene, place, kept ?? lastLsn);
+  demandNotAnnulled(scene, place, start.vdl);
   // Whoever reads now sees all that was kept, so from here on it may not be lost either.
   const promised = higher(shared.promised, start.vdl);
   const writer = { kept: lastLsn, nextLsn: start.nextLsn, sent: [], pgcl: lastLsn };

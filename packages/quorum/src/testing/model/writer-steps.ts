@@ -1,10 +1,10 @@
 /** What serving writers and their nodes do: write, ship, acknowledge, gossip. */
-import { asLsn, must } from '@rokka/kernel';
+import { asLsn, type Lsn, must } from '@rokka/kernel';
 import { LSN_MAX, type Bounds } from './bounds.ts';
 import { SLOTS } from './memberships.ts';
 import { higher, type LocalStep, nodeStep, openerStep, type Scene, type Step } from './scene.ts';
 import { NO_SEGMENT } from './segments.ts';
-import { type Opener, Violation } from './state.ts';
+import { Violation } from './state.ts';
 import { isProtocolError, type Progress, type WriterState } from './writers.ts';
 
 export function writerSteps(scene: Scene, bounds: Bounds): void {
@@ -146,14 +146,18 @@ export function promise(scene: Scene, place: number, { pgcl, vdl }: Progress, vi
   const vdlBefore = cores.writers.vdl(before);
   if (vdl < vdlBefore) scene.breach('I6', `VDL fell from ${vdlBefore} to ${vdl}`);
   if (vdl === vdlBefore) return shared.promised;
-  shared.openers.forEach(({ decided }: Opener, other) => {
-    if (other > place && decided && vdl > decided.vdl)
-      scene.breach('I1', `opening ${place + 1} acknowledged LSN ${vdl}, ${other + 1} had annulled it`);
-  });
+  demandNotAnnulled(scene, place, vdl);
   const holders = scene.nodes((segment) => cores.segments.holds(segment, vdl));
   if (!cores.memberships.canWrite(scene.statuses(view), holders))
     scene.breach('I6', `LSN ${vdl} was acknowledged, and is on no write quorum`);
   return higher(shared.promised, vdl);
+}
+
+/** What an opening tells clients may not lie above what a later one has decided to keep. */
+export function demandNotAnnulled(scene: Scene, place: number, vdl: Lsn): void {
+  for (const [other, { decided }] of scene.shared.openers.entries())
+    if (other > place && decided && vdl > decided.vdl)
+      scene.breach('I1', `opening ${place + 1} vouches for LSN ${vdl}, ${other + 1} had annulled it`);
 }
 
 export function gossipSteps(scene: Scene, bounds: Bounds): void {
