@@ -9,6 +9,7 @@ import { deadEnd } from './testing/model/liveness.ts';
 import { mutants } from './testing/model/mutants.ts';
 import { search, type SearchResult } from './testing/model/search.ts';
 import { describeTrace } from './testing/model/trace.ts';
+import { walks } from './testing/model/walks.ts';
 
 const LIVE_EVERY = 1000;
 
@@ -52,9 +53,20 @@ describe('all states', () => {
   });
 });
 
-test('a part of a search says that it is one', () => {
-  const { complete, depth, states } = search({ bounds: DEFAULT_BOUNDS, statesMax: 1000 });
-  assert.ok(!complete && depth > 3 && states >= 1000);
+test('the first states of both at once: a recovery in the middle of a replacement, members forced out', () => {
+  const bounds = { ...DEFAULT_BOUNDS, acks: 'at once', gossip: 'newcomers', force: true } as const;
+  const { violation, complete, depth } = search({ bounds, statesMax: 150_000 });
+  assert.equal(violation?.message, undefined);
+  // Deep enough for a write, a replacement, an opening, its fences and its decision.
+  assert.ok(!complete && depth >= 13, `levels to ${depth}`);
+});
+
+test('random walks with everything switched on', () => {
+  const bounds = { ...DEFAULT_BOUNDS, openings: 4, changes: 3, records: 2, force: true, lostAnswers: true };
+  const { violation, taken } = walks({ bounds, seed: 1, count: 40, stepsMax: 120 });
+  assert.equal(violation?.message, undefined);
+  for (const kind of ['serve', 'force', 'finish', 'revert', 'copy'] as const)
+    assert.ok((taken[kind] ?? 0) > 0, `no ${kind}`);
 });
 
 describe('a protocol with one rule broken falls, by the fewest steps', () => {

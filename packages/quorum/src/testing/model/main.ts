@@ -98,15 +98,16 @@ function rss(): number {
 function show(result: SearchResult, of: Bounds): void {
   const { violation, cores } = result;
   if (!violation) return;
-  console.log(`${violation.invariant}: ${violation.message}`);
   for (const line of describeTrace(cores, of, violation.trace)) console.log(line);
+  const next = violation.steps === violation.trace.length ? 'The next step shows it. ' : '';
+  console.log(`${next}${violation.invariant}: ${violation.message}`);
 }
 
 if (values.mutants) {
   for (const mutant of mutants.filter(({ name }) => name.includes(values.mutant ?? ''))) {
     const result = run({ bounds: mutant.bounds, mutant, quiet: true });
     const { violation, states, depth, complete } = result;
-    const found = violation ? `${violation.invariant} in ${violation.trace.length - 1} steps` : 'nothing';
+    const found = violation ? `${violation.invariant} in ${violation.steps} steps` : 'nothing';
     const as = violation?.invariant === mutant.breaks ? '' : `, expected ${mutant.breaks ?? 'nothing'}`;
     console.log(`${mutant.name}: ${found}${as}; ${states} states, ${complete ? 'all' : `depth ${depth}`}`);
     if (values.mutant !== undefined) show(result, mutant.bounds);

@@ -2,11 +2,10 @@
  * The protocol with one rule broken, each as somebody once understood it or shipped it. A search that does not find where
  * such a rule leads would not find our own mistakes either. Traps are those that the papers leave to their readers.
  */
-import { type Lsn } from '@rokka/kernel';
+import { asLsn, type Lsn } from '@rokka/kernel';
 import { and, atLeast, or, type Member } from '../../expression.ts';
 import type { QuorumFormulas } from '../../formulas.ts';
 import {
-  changesOf,
   forceReplacement,
   formulasOf,
   finishReplacement,
@@ -59,21 +58,15 @@ function forcedReads(membership: Membership): QuorumFormulas {
   return { write, read: or(read, formulasOf(membership).read) };
 }
 
-/** The newcomer is said to have everything. */
-function unhydrated(membership: Membership, joins: Member): Standing {
-  const everything = 1e6 as Lsn;
-  const scls = new Map<Member, Lsn>(
-    membership.slots.map(({ member }): [Member, Lsn] => [member.node, everything]),
-  );
-  for (const change of changesOf(membership)) scls.set(change.joins.node, everything);
-  scls.set(joins, everything);
-  return { pgcl: 0 as Lsn, lastLsn: 0 as Lsn, scls };
+/** Of which nobody has to have anything. */
+function nothingAsked(joins: Member): Standing {
+  return { pgcl: asLsn(0), lastLsn: asLsn(0), scls: new Map([[joins, asLsn(0)]]) };
 }
 
 /** "Recovery takes the fourth-highest SCL": what fewer than four show is dropped. */
 function fourthHighest(answers: ReadonlyMap<Member, SegmentAnswer>): ReadonlyMap<Member, SegmentAnswer> {
   const scls = [...answers.values()].filter(isKnown).map(({ scl }) => scl);
-  const fourth = scls.sort((a, b) => b - a)[Math.min(3, scls.length - 1)] ?? (0 as Lsn);
+  const fourth = scls.sort((a, b) => b - a)[Math.min(3, scls.length - 1)] ?? asLsn(0);
   return new Map(
     [...answers].map(([member, answer]) => [
       member,
@@ -103,7 +96,7 @@ export const mutants: readonly Mutant[] = [
     name: 'the newcomer stays before it has everything (trap 17)',
     rules: {
       ...protocol,
-      finish: (of, joins) => finishReplacement(of, joins, unhydrated(of, joins)),
+      finish: (of, joins) => finishReplacement(of, joins, nothingAsked(joins)),
       ignored: ['I11'],
     },
     bounds: { ...BOUNDS, openings: 1 },
@@ -114,12 +107,8 @@ export const mutants: readonly Mutant[] = [
     rules: {
       ...protocol,
       finish: (of, joins, standing) => {
-        const scls = new Map(standing.scls).set(joins, 1e6 as Lsn);
-        // Its word is not asked for, and does not count either: the others must be enough.
-        const others = new Map([...standing.scls].filter(([member]) => member !== joins));
-        const lowest = new Map(others).set(joins, Math.max(0, standing.scls.get(joins) ?? 0) as Lsn);
-        finishReplacement(of, joins, { ...standing, lastLsn: 0 as Lsn, scls: lowest });
-        return finishReplacement(of, joins, { ...standing, pgcl: 0 as Lsn, scls });
+        const scls = new Map([[joins as Member, asLsn(0)], ...standing.scls]);
+        return finishReplacement(of, joins, { ...standing, lastLsn: asLsn(0), scls });
       },
     },
     bounds: { ...BOUNDS, openings: 1 },
@@ -127,7 +116,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a change is taken back without a look at who has what (trap 19)',
-    rules: { ...protocol, revert: (of, joins) => revertReplacement(of, joins, unhydrated(of, joins)) },
+    rules: { ...protocol, revert: (of, joins) => revertReplacement(of, joins, nothingAsked(joins)) },
     bounds: { ...BOUNDS, openings: 1 },
     breaks: undefined,
   },

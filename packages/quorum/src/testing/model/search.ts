@@ -8,7 +8,7 @@ import { firstState } from './first-state.ts';
 import { SLOTS } from './memberships.ts';
 import { membershipSteps } from './membership-steps.ts';
 import { demandKept, fencesOf, openingSteps } from './opening-steps.ts';
-import { protocol, type Rules } from './rules.ts';
+import { type Invariant, protocol, type Rules } from './rules.ts';
 import { Cores, type Emit, newState, Scene, type State, type Step, type StepKind } from './scene.ts';
 import { FIRST_COLUMN, SHARED, STATE_LENGTH, Violation } from './state.ts';
 import { StateTable } from './state-table.ts';
@@ -27,6 +27,15 @@ export interface SearchOptions {
   readonly examine?: (cores: Cores, state: State, index: number) => void;
 }
 
+export interface FoundViolation {
+  readonly invariant: Invariant;
+  readonly message: string;
+  /** From the first state to the last that there was. */
+  readonly trace: readonly State[];
+  /** One more than the trace has, where the last step itself is what may not be. */
+  readonly steps: number;
+}
+
 export interface SearchResult {
   readonly states: number;
   /** Steps taken, those to known states included. */
@@ -35,11 +44,7 @@ export interface SearchResult {
   readonly depth: number;
   /** Whether every state within the bounds was reached. */
   readonly complete: boolean;
-  readonly violation?: {
-    readonly invariant: string;
-    readonly message: string;
-    readonly trace: readonly State[];
-  };
+  readonly violation?: FoundViolation;
   readonly cores: Cores;
 }
 
@@ -143,10 +148,9 @@ export function search(options: SearchOptions): SearchResult {
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     const { invariant, message } = error;
-    return {
-      ...result(false),
-      violation: { invariant, message, trace: pathTo(table, last < 0 ? index : last) },
-    };
+    const trace = pathTo(table, last < 0 ? index : last);
+    const steps = last < 0 ? trace.length : trace.length - 1;
+    return { ...result(false), violation: { invariant, message, trace, steps } };
   }
 }
 
