@@ -4,6 +4,7 @@ import { type CodedError, Deferred, systemClock } from '@rokka/kernel';
 import { openSqliteRegistry } from '@rokka/registry';
 import { SupervisedChild } from './child.ts';
 import { type Cluster, markMade, type NodeRecord } from './cluster.ts';
+import { compileCacheEnvironment } from './compile-cache.ts';
 import { type DataDirectory, dataPaths } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import type { NodeProcessOptions } from './processes/node-process.ts';
@@ -123,7 +124,7 @@ export class NodeSet implements AsyncDisposable {
       command: () => {
         const args = [`${import.meta.dirname}/processes/node-process.ts`, JSON.stringify(options)];
         // All six run the same program: what the first compiles the others, and later starts, need not (and less memory).
-        const env = { NODE_COMPILE_CACHE: dataPaths.compileCache(data.path) };
+        const env = compileCacheEnvironment(data.path);
         // Where the kernel can, it ends the node with us even while the node hangs on its disk and hears nothing.
         return engine === 'native'
           ? { command: 'setpriv', args: ['--pdeathsig', 'KILL', '--', process.execPath, ...args], env }

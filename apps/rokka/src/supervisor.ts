@@ -6,6 +6,7 @@ import { openSqliteRegistry } from '@rokka/registry';
 import type { Arguments } from './arguments.ts';
 import { SupervisedChild } from './child.ts';
 import { loadCluster, type Cluster } from './cluster.ts';
+import { compileCacheEnvironment } from './compile-cache.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import { NodeSet } from './node-set.ts';
@@ -145,7 +146,7 @@ export class Supervisor implements AsyncDisposable {
         return {
           command,
           args: [...wrapped],
-          env: { NODE_COMPILE_CACHE: dataPaths.compileCache(data.path) },
+          env: compileCacheEnvironment(data.path),
         };
       },
       clock: systemClock,

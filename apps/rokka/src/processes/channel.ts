@@ -4,6 +4,7 @@
  */
 import { Deferred, describeError, isCoded } from '@rokka/kernel';
 import type { ChildMessage, Finality, ParentMessage } from '../child.ts';
+import { keepCompiledCode } from '../compile-cache.ts';
 
 export interface ParentChannel {
   send(message: ChildMessage): void;
@@ -50,6 +51,7 @@ export async function runChild(options: {
     await using running = await options.work(channel);
     status = () => running.status();
     channel.send({ kind: 'ready', detail: running.detail });
+    keepCompiledCode();
     await stopped.promise;
   } catch (error) {
     return fail(error);
