@@ -4,7 +4,7 @@ import { type CodedError, Deferred, systemClock } from '@rokka/kernel';
 import { openSqliteRegistry } from '@rokka/registry';
 import { SupervisedChild } from './child.ts';
 import { type Cluster, markMade, type NodeRecord } from './cluster.ts';
-import { compileCacheEnvironment } from './compile-cache.ts';
+import { compileCacheEnvironment, compileNodeCode, NODE_FLAGS } from './compile-cache.ts';
 import { type DataDirectory, dataPaths } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import type { NodeProcessOptions } from './processes/node-process.ts';
@@ -66,6 +66,7 @@ export class NodeSet implements AsyncDisposable {
     let ready = 0;
     const enough = new Deferred<void>();
     const outcomes: unknown[] = [];
+    await compileNodeCode(this.#options.data.path);
     const all = this.#nodes.map(async (node) => {
       try {
         await this.#startNode(node);
@@ -122,7 +123,11 @@ export class NodeSet implements AsyncDisposable {
     return new SupervisedChild({
       name: `storage node ${record.ordinal}`,
       command: () => {
-        const args = [`${import.meta.dirname}/processes/node-process.ts`, JSON.stringify(options)];
+        const args = [
+          ...NODE_FLAGS,
+          `${import.meta.dirname}/processes/node-process.ts`,
+          JSON.stringify(options),
+        ];
         // All six run the same program: what the first compiles the others, and later starts, need not (and less memory).
         const env = compileCacheEnvironment(data.path);
         // Where the kernel can, it ends the node with us even while the node hangs on its disk and hears nothing.

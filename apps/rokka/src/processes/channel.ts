@@ -50,8 +50,9 @@ export async function runChild(options: {
   try {
     await using running = await options.work(channel);
     status = () => running.status();
-    channel.send({ kind: 'ready', detail: running.detail });
+    // Before others are told: they may start with it.
     keepCompiledCode();
+    channel.send({ kind: 'ready', detail: running.detail });
     await stopped.promise;
   } catch (error) {
     return fail(error);

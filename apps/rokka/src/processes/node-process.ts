@@ -1,7 +1,8 @@
-/** The process of one storage node. Its only argument is NodeProcessOptions as JSON. */
+/** The process of one storage node. Its only argument is NodeProcessOptions as JSON; without it, it only compiles itself. */
 import { systemClock, systemDisk, systemRandom, type NodeId, type Zone } from '@rokka/kernel';
 import { describeNode, StorageNode } from '@rokka/storage';
 import { unixNetwork } from '@rokka/transport';
+import { keepCompiledCode } from '../compile-cache.ts';
 import { runChild } from './channel.ts';
 import { relativeNetwork } from './relative-network.ts';
 
@@ -23,30 +24,33 @@ const FINAL = [
   'TRANSPORT_PERMISSION',
 ];
 
-const options = JSON.parse(process.argv[2] ?? '{}') as NodeProcessOptions;
+if (process.argv[2] === undefined) keepCompiledCode();
+else await run(JSON.parse(process.argv[2]) as NodeProcessOptions);
 
-await runChild({
-  finality: (code) => (FINAL.includes(code) ? 'always' : 'never'),
-  async work(channel) {
-    const node = await StorageNode.open({
-      disk: systemDisk,
-      directory: options.directory,
-      network: relativeNetwork(options.socketDirectory, unixNetwork({ clock: systemClock })),
-      address: options.address,
-      clock: systemClock,
-      random: systemRandom,
-      cluster: options.cluster,
-      node: options.node,
-      zone: options.zone,
-      log: (text) => channel.send({ kind: 'log', level: 'warn', text }),
-    });
-    // A node that cannot go on ends its process; the supervisor decides about another one.
-    void node.failed.then((error) => {
-      throw error;
-    });
-    return {
-      status: () => describeNode(node),
-      [Symbol.asyncDispose]: () => node[Symbol.asyncDispose](),
-    };
-  },
-});
+function run(options: NodeProcessOptions): Promise<void> {
+  return runChild({
+    finality: (code) => (FINAL.includes(code) ? 'always' : 'never'),
+    async work(channel) {
+      const node = await StorageNode.open({
+        disk: systemDisk,
+        directory: options.directory,
+        network: relativeNetwork(options.socketDirectory, unixNetwork({ clock: systemClock })),
+        address: options.address,
+        clock: systemClock,
+        random: systemRandom,
+        cluster: options.cluster,
+        node: options.node,
+        zone: options.zone,
+        log: (text) => channel.send({ kind: 'log', level: 'warn', text }),
+      });
+      // A node that cannot go on ends its process; the supervisor decides about another one.
+      void node.failed.then((error) => {
+        throw error;
+      });
+      return {
+        status: () => describeNode(node),
+        [Symbol.asyncDispose]: () => node[Symbol.asyncDispose](),
+      };
+    },
+  });
+}
