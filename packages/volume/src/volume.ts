@@ -3,8 +3,8 @@
  * for them to be durable, read pages.
  *
  * - Nothing but the progress tracker decides what is durable; `durable` is the VDL.
- * - No timer on the way of a commit: what has been appended by the end of a turn of the event loop is shipped then, to all
- *   six members; what is appended while a node syncs goes into its next batch (P18 §2.2).
+ * - No timer on the way of a commit: what somebody waits for is shipped at the end of the turn of the event loop, to all six
+ *   members; what is appended while a node syncs goes into its next batch (P18 §2.2).
  * - A member whose buffer is full, or that is away, is left out and fills its holes by gossip; only records that have not
  *   reached a write quorum are kept here and sent again.
  * - A volume that has failed stays failed: its owner must end, so that nothing goes on with writes that may be lost.
@@ -171,7 +171,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
         this.#tracker.allocated(run.pg, lsn, lsn === lastLsn);
       must(this.#groups[run.pg]).outbox.add(run);
     }
-    this.#shipper.flushLater();
+    this.#shipper.appended(mtr.length, { awaited: this.#durability.waiting || this.#room.waiting });
     return lastLsn as Ticket;
   }
 
@@ -197,11 +197,14 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   async whenRoom(bytes: number, records: number): Promise<void> {
     while (!this.hasRoom(bytes, records)) {
       this.#demandAlive();
-      await this.#room.wait();
+      const room = this.#room.wait();
+      this.#shipper.awaited();
+      await room;
     }
   }
 
   whenDurable(ticket: Ticket): Promise<void> {
+    if (this.#serving && ticket > this.durable) this.#shipper.awaited();
     return this.#durability.wait(ticket, this.durable);
   }
 
