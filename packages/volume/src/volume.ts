@@ -9,16 +9,7 @@
  *   reached a write quorum are kept here and sent again.
  * - A volume that has failed stays failed: its owner must end, so that nothing goes on with writes that may be lost.
  */
-import {
-  must,
-  mutant,
-  type Clock,
-  type CodedError,
-  type Epoch,
-  isCoded,
-  type Lsn,
-  type NodeId,
-} from '@rokka/kernel';
+import { must, mutant, type CodedError, type Epoch, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
 import type { PageNumber, PgIndex } from '@rokka/kernel';
 import { LsnAllocator, ProgressTracker, settledMembership } from '@rokka/quorum';
 import type { PlacedMember, VolumeStart } from '@rokka/quorum';
