@@ -169,7 +169,7 @@ function truthTable(expression: QuorumExpression, members: readonly Member[]): b
   return Array.from({ length: 1 << members.length }, (_, mask) => holds(mask));
 }
 
-/** The rule as a function of members' bits. Adopting a membership asks it tens of thousands of times. */
+/** The rule as a function of members' bits. Adopting a membership asks it thousands of times. */
 function compileMask(
   expression: QuorumExpression,
   bits: ReadonlyMap<Member, number>,
