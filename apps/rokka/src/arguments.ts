@@ -74,6 +74,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const data = values.data ?? process.env['ROKKA_DATA'] ?? '.rokka';
   // An empty variable in a script would otherwise mean the directory where one happens to be.
   if (data === '') throw rokkaErrors.ROKKA_BAD_VALUE(['data', "''", 'the path of a directory']);
+  const single = values.seed !== undefined || values.replay !== undefined;
+  if (!single && (values.trace || values.shrink !== undefined))
+    throw rokkaErrors.ROKKA_BAD_FLAG(['--trace and --shrink go with --seed or --replay']);
   const engine = ENGINES.find((name) => name === (values.engine ?? 'auto'));
   if (!engine)
     throw rokkaErrors.ROKKA_BAD_VALUE(['engine', String(values.engine), `one of ${ENGINES.join(', ')}`]);

@@ -1,6 +1,6 @@
 /** A thread of `hunt`: runs the seeds that it is given, one after the other. */
 import { parentPort } from 'node:worker_threads';
-import { must, withMutants } from '@rokka/kernel';
+import { describeError, must, withMutants } from '@rokka/kernel';
 import { generate } from './generate.ts';
 import { runSchedule } from './run.ts';
 
@@ -40,7 +40,17 @@ async function runSeed(task: HuntTask): Promise<SeedReport> {
   return report;
 }
 
+/** The simulator itself is at fault; the hunt ends with it like with any other. */
+function failed(seed: number, error: unknown): SeedReport {
+  const broken = { invariant: 'simulator', message: `simulator: ${describeError(error)}` };
+  return { seed, broken, hash: 0, events: 0, records: 0, virtualMs: 0, faults: [] };
+}
+
 // Coded errors are made by the thousand here, and whoever looks for a reason replays the seed with its trace.
 Error.stackTraceLimit = 0;
 const port = must(parentPort, 'a worker thread');
-port.on('message', (task: HuntTask) => void runSeed(task).then((report) => port.postMessage(report)));
+port.on('message', (task: HuntTask) => {
+  void runSeed(task)
+    .catch((error: unknown) => failed(task.seed, error))
+    .then((report) => port.postMessage(report));
+});

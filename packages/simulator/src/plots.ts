@@ -5,6 +5,8 @@ import { between, scaled } from './seeds.ts';
 
 const NODES = [0, 1, 2, 3, 4, 5];
 const TEARS = ['all', 'none', 'some', 'some', 'prefix'] as const;
+/** How many nodes a writer's last records reach: mostly too few for a write quorum. */
+const REACHED = [0, 1, 1, 2, 2, 3, 3, 4, 5, 6];
 
 /** One fault of any kind, as likely as it is worth its time. */
 export function drawFault(random: SeededRandom, atMs: number): Step {
@@ -34,34 +36,42 @@ export function drawFault(random: SeededRandom, atMs: number): Step {
     const failing = random.pick(['full', 'full', 'write', 'sync'] as const);
     return { atMs, kind: 'failing-disk', node, failing, forMs };
   }
-  if (draw < 92) return { atMs, kind: 'rot', node, where: random.pick(['log', 'pages', 'table']), salt };
-  if (draw < 94) return { atMs, kind: 'trap', node, trap: random.pick(['lost', 'misdirected']) };
-  if (draw < 95) return { atMs, kind: 'wipe', node };
+  if (draw < 93)
+    return { atMs, kind: 'rot', node, where: random.pick(['log', 'pages', 'pages', 'table']), salt };
+  if (draw < 95) return { atMs, kind: 'trap', node, trap: random.pick(['lost', 'misdirected']) };
+  if (draw < 96) return { atMs, kind: 'wipe', node };
   return { atMs, kind: 'open' };
 }
 
-/** How a writer's life ends. What it writes last reaches some nodes and not others. */
+/**
+ * How a writer's life ends. What it writes last reaches a few nodes, often too few; those go away with it, and come back with
+ * it when a recovery has annulled it.
+ */
 export function drawEnding(random: SeededRandom, atMs: number): Step[] {
+  const order = drawOrder(random);
+  const count = random.pick(REACHED);
+  const reached = order.slice(0, count);
+  const missed = order.slice(count).sort((a, b) => a - b);
+  const forMs = Math.round(scaled(random, 50, 1_500));
   const steps: Step[] = [];
-  const missed = drawNodes(random, random.below(7));
-  const forMs = Math.round(scaled(random, 20, 400));
   if (missed.length > 0) steps.push({ atMs, kind: 'isolate', nodes: missed, from: 'writer', forMs });
-  if (random.chance(0.4)) steps.push({ atMs, kind: 'isolate', nodes: missed, from: 'nodes', forMs });
+  if (random.chance(0.7)) steps.push({ atMs, kind: 'isolate', nodes: missed, from: 'nodes', forMs });
   steps.push({
     atMs: atMs + 0.5,
     kind: 'work',
     operations: between(random, 1, 6),
     salt: random.below(2 ** 31),
   });
-  let at = atMs + scaled(random, 2, 60);
+  let at = atMs + scaled(random, 3, 60);
   const draw = random.below(10);
-  if (draw < 5) steps.push({ atMs: at, kind: 'kill-writer', which: 'newest' });
-  else if (draw < 8) steps.push({ atMs: at, kind: 'pause', who: 'writer', forMs: scaled(random, 20, 3_000) });
+  if (draw < 6) steps.push({ atMs: at, kind: 'kill-writer', which: 'newest' });
+  else if (draw < 9) steps.push({ atMs: at, kind: 'pause', who: 'writer', forMs: scaled(random, 20, 3_000) });
   // Else it goes on, and learns from somebody that it was replaced.
-  if (random.chance(0.5)) {
-    const reached = NODES.filter((node) => !missed.includes(node));
-    for (const node of reached)
-      if (random.chance(0.7)) steps.push({ atMs: at + 0.1, kind: 'power-loss', ...drawLoss(random, node) });
+  const goes = random.pick([0, 0.7, 1, 1]);
+  for (const node of reached) {
+    const forMs = Math.round(scaled(random, 50, 2_500));
+    if (random.chance(goes))
+      steps.push({ atMs: at + 0.1, kind: 'power-loss', ...drawLoss(random, node), forMs });
   }
   for (let tries = random.below(3); tries > 0; tries--) {
     steps.push(...drawTornOpening(random, at));

@@ -116,7 +116,7 @@ test('a trap loses one write, or puts it elsewhere, and says nothing', () => {
   assert.equal(read(disk, 'd/f'), 'a'.repeat(4 * SECTOR));
   sim.trap = 'misdirected';
   write(disk, 'd/f', 'c'.repeat(SECTOR), 3 * SECTOR);
-  assert.equal(Array.from(read(disk, 'd/f')).filter((one) => one === 'c').length, SECTOR);
+  assert.equal(read(disk, 'd/f').split('c').length - 1, SECTOR);
   write(disk, 'd/f', 'd');
   assert.equal(read(disk, 'd/f')[0], 'd');
 });

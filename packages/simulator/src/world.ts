@@ -39,6 +39,7 @@ export class World {
   readonly weather: NetworkWeather;
   readonly network: MemoryNetwork;
   readonly registry = new MemoryRegistry();
+  /** By place: the six of the volume, then those that were added. */
   readonly nodes: SimNode[];
   readonly writers: SimWriter[] = [];
   /** Faults that happened, and steps that did nothing, by kind. */
@@ -59,18 +60,17 @@ export class World {
     this.atlas = new FaultAtlas(() => this.#groups());
     const { latencyMs, lateOnceIn, lateMs, sendLimitBytes } = knobs;
     this.weather = new NetworkWeather({ seed, latencyMs, lateOnceIn, lateMs });
-    const names = new Set<string>(MEMBERS.map(nodeId));
     this.network = new MemoryNetwork({
       clock: this.clock,
       sendLimitBytes,
       delayMs: (link) => this.weather.delayMs(link) + this.#busyMs(link.from),
       observer: new WireTap({
         emit: (event) => this.events.append(event),
-        isNode: (name) => names.has(name),
+        isNode: (name) => this.nodes.some(({ id }) => id === name),
       }),
     });
     this.weather.attach(this.network);
-    this.nodes = MEMBERS.map((place) => this.#makeNode(place));
+    this.nodes = MEMBERS.map((place) => this.#makeNode(place, zoneOf(place)));
   }
 
   /** Six nodes are up, and the volume is in the registry, of no pages yet. */
@@ -106,6 +106,14 @@ export class World {
 
   node(place: number): SimNode {
     return must(this.nodes[place], 'no such member');
+  }
+
+  /** One more machine, beside those that the volume was made on; its place is the next. It is up at once. */
+  addNode(zone: Zone): SimNode {
+    const node = this.#makeNode(this.nodes.length, zone);
+    this.nodes.push(node);
+    node.start();
+    return node;
   }
 
   /** The names that a party goes by at the moment. */
@@ -190,13 +198,13 @@ export class World {
     }));
   }
 
-  #makeNode(place: number): SimNode {
+  #makeNode(place: number, zone: Zone): SimNode {
     const { seed, knobs, clock, network } = this;
     const id = nodeId(place);
     const onFate = (what: string, why?: string) =>
       this.events.append({ kind: 'fate', who: id, what, ...(why === undefined ? {} : { why }) });
     const onBug = (error: unknown) => this.fail(error);
-    return new SimNode({ id, zone: zoneOf(place), seed, knobs, clock, network, onFate, onBug });
+    return new SimNode({ id, zone, seed, knobs, clock, network, onFate, onBug });
   }
 
   /** The limit that was ever in force is the volume's own fact; a small one brings its boundary close. */

@@ -437,6 +437,7 @@ export class SegmentStore implements Disposable {
    * the process before may have been killed between the making and the syncing, and left the names in memory only.
    */
   #syncPageNames(): void {
+    if (mutant('page-names-not-synced')) return;
     const { disk, directory } = this.#options;
     disk.syncDirectory(`${directory}/pages`);
     disk.syncDirectory(directory);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { systemClock, VirtualClock, type CodedError } from '@rokka/kernel';
-import type { ConnectionHandler } from './connection.ts';
+import { ProcessClock, systemClock, VirtualClock, type CodedError } from '@rokka/kernel';
+import type { ConnectionHandler, Frame } from './connection.ts';
+import type { Lane } from './memory-connection.ts';
 import { MemoryNetwork } from './memory-network.ts';
 import { networkConformance } from './testing/network-conformance.ts';
 
@@ -83,6 +84,95 @@ test('a killed process hears nothing; the other side does', async () => {
   const gone = network.endpoint('a').connect('b:1', recorder('a'), { timeoutMs: 100 });
   clock.advanceTo(30);
   await assert.rejects(gone, { code: 'TRANSPORT_UNREACHABLE' });
+});
+
+test('what a killed process had sent may arrive still, and behind it the news; nothing arrives there any more', async () => {
+  const { clock, network, log, connection } = await pairOnVirtualClock();
+  network.kill('a', { sentArrives: true });
+  assert.equal(connection.send(1, 0, [Buffer.from('too late')]), false);
+  clock.advanceTo(20);
+  assert.deepEqual(log, ['15 b TRANSPORT_RESET']);
+  const again = await pairOnVirtualClock();
+  again.connection.send(1, 0, [Buffer.from('x')]);
+  again.network.kill('a', { sentArrives: true });
+  again.clock.advanceTo(20);
+  assert.deepEqual(again.log, ['15 b x', '15 b batch', '15 b TRANSPORT_RESET']);
+});
+
+test('a reset loses what was on its way, and the two may connect again at once', async () => {
+  const { clock, network, log, recorder, connection } = await pairOnVirtualClock();
+  connection.send(1, 0, [Buffer.from('lost')]);
+  network.reset('a', 'b');
+  clock.advanceTo(20);
+  assert.deepEqual(log, ['10 a TRANSPORT_RESET', '10 b TRANSPORT_RESET']);
+  const next = network.endpoint('a').connect('b:1', recorder('a'), { timeoutMs: 100 });
+  clock.advanceTo(40);
+  assert.equal((await next).send(1, 0, []), true);
+});
+
+test('release undoes hold in one direction', async () => {
+  const { clock, network, log, connection } = await pairOnVirtualClock();
+  network.hold('a', 'b');
+  connection.send(1, 0, [Buffer.from('x')]);
+  clock.advanceTo(50);
+  network.release('a', 'b');
+  clock.advanceTo(51);
+  assert.deepEqual(log, ['50 b x', '50 b batch']);
+});
+
+test('what is delivered to a process comes by its own time', async () => {
+  const clock = new VirtualClock();
+  const network = new MemoryNetwork({ clock, delayMs: () => 1 });
+  const slow = new ProcessClock(clock);
+  const heard: string[] = [];
+  const listener: ConnectionHandler = {
+    onFrame: (_, { body }) => heard.push(`${clock.nowMs()} ${Buffer.from(body).toString()}`),
+    onClose: () => heard.push(`${clock.nowMs()} closed`),
+  };
+  await network.endpoint('b', { clock: slow }).listen('b:1', () => listener);
+  const connecting = network.endpoint('a').connect('b:1', { onFrame() {}, onClose() {} }, { timeoutMs: 9 });
+  clock.advanceTo(5);
+  const connection = await connecting;
+  slow.pause();
+  for (const text of ['x', 'y']) connection.send(1, 0, [Buffer.from(text)]);
+  connection.close();
+  clock.advanceTo(50);
+  assert.deepEqual(heard, []);
+  slow.resume();
+  clock.advanceTo(51);
+  assert.deepEqual(heard, ['50 x', '50 y', '50 closed']);
+});
+
+test('an observer sees each frame when it is taken and when it is delivered', async () => {
+  const clock = new VirtualClock();
+  const seen: string[] = [];
+  const note = (what: string) => (lane: Lane, frame: Frame) =>
+    void seen.push(`${clock.nowMs()} ${what} ${lane.connection} ${lane.from}>${lane.to} ${frame.type}`);
+  const observer = { sent: note('sent'), delivered: note('delivered') };
+  const network = new MemoryNetwork({ clock, delayMs: () => 2, observer });
+  const quiet: ConnectionHandler = { onFrame() {}, onClose() {} };
+  await network.endpoint('b').listen('b:1', () => quiet);
+  const connecting = network.endpoint('a').connect('b:1', quiet, { timeoutMs: 9 });
+  clock.advanceTo(10);
+  (await connecting).send(7, 0, []);
+  clock.advanceTo(20);
+  assert.deepEqual(seen, ['10 sent 1 a>b 7', '12 delivered 1 a>b 7']);
+});
+
+test('a send buffer of any size takes one frame, and the next when it is empty', async () => {
+  const clock = new VirtualClock();
+  const network = new MemoryNetwork({ clock, delayMs: () => 2, sendLimitBytes: 10 });
+  let drained = 0;
+  const quiet: ConnectionHandler = { onFrame() {}, onClose() {}, onDrain: () => drained++ };
+  await network.endpoint('b').listen('b:1', () => quiet);
+  const connecting = network.endpoint('a').connect('b:1', quiet, { timeoutMs: 9 });
+  clock.advanceTo(10);
+  const connection = await connecting;
+  assert.ok(connection.send(1, 0, [Buffer.alloc(100)]));
+  assert.ok(!connection.send(1, 0, []));
+  clock.advanceTo(20);
+  assert.equal(drained, 1);
+  assert.ok(connection.send(1, 0, []));
 });
 
 test('a connection over a held link comes to its deadline, and no handler is left with it', async () => {

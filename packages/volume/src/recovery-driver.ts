@@ -3,7 +3,7 @@
  * with it, copies what a write quorum lacks. It goes round until the volume may serve; nodes may come, go and stay silent
  * meanwhile. See docs/decisions/0002 for why the registry hears of the range first.
  */
-import { assert, type Clock, type Epoch, isCoded, type Lsn, must, type NodeId } from '@rokka/kernel';
+import { assert, type Clock, type Epoch, isCoded, type Lsn, must, mutant, type NodeId } from '@rokka/kernel';
 import {
   readRecordHeader,
   Recovery,
@@ -113,7 +113,7 @@ class Driver {
         const repair = repairs.find(({ pg, member }) => pg === group.pg && member === node);
         // After a copy that failed, how far it came is asked first: one that is longer than a send buffer would else begin
         // at the same place for ever.
-        if (repair && this.#clipped.has(key)) {
+        if (repair && (this.#clipped.has(key) || mutant('copy-not-asked-after'))) {
           const sources = repair.sources.map((source) => links.get(source as NodeId));
           const able = sources.filter((source) => source?.up === true);
           // Each time another one: a source may refuse what the next one gives.

@@ -6,6 +6,7 @@ import * as fs from 'node:fs';
 import { systemClock } from '@rokka/kernel';
 import type { HuntSummary, RunReport, Schedule } from '@rokka/simulator';
 import type { Arguments } from '../arguments.ts';
+import { rokkaErrors } from '../errors.ts';
 import { Terminal } from '../terminal.ts';
 
 /** Where there is no terminal, a line for each seed would be too much. */
@@ -13,7 +14,7 @@ const PROGRESS_MS = 2_000;
 
 export async function simulate(args: Arguments): Promise<number> {
   const { seed, replay } = args.simulate;
-  if (replay !== undefined) return one(args, (JSON.parse(fs.readFileSync(replay, 'utf8')) as Kept).schedule);
+  if (replay !== undefined) return one(args, keptSchedule(replay));
   if (seed !== undefined) {
     const { generate } = await import('@rokka/simulator');
     return one(args, generate(seed));
@@ -21,8 +22,15 @@ export async function simulate(args: Arguments): Promise<number> {
   return many(args);
 }
 
-interface Kept {
-  schedule: Schedule;
+/** @throws ROKKA_BAD_VALUE */
+function keptSchedule(file: string): Schedule {
+  try {
+    const { schedule } = JSON.parse(fs.readFileSync(file, 'utf8')) as { schedule?: Schedule };
+    if (schedule?.version === 1) return schedule;
+  } catch {
+    // No file, or no JSON: the same to whoever named it.
+  }
+  throw rokkaErrors.ROKKA_BAD_VALUE(['replay', file, 'a file that --shrink has written']);
 }
 
 async function many(args: Arguments): Promise<number> {

@@ -36,7 +36,7 @@ export class DurabilityOracle {
       () => `epoch ${epoch} promised ${lsn}, which is not in its log`,
     );
     for (const { volumeEpoch } of this.#history.ranges)
-      if (volumeEpoch > epoch) this.#demandKept(lsn, epoch, volumeEpoch);
+      if (volumeEpoch > epoch) this.#demandKept(lsn, { epoch, later: volumeEpoch, invariant: 'I7' });
   }
 
   #decided(): void {
@@ -49,7 +49,7 @@ export class DurabilityOracle {
         () => `epoch ${volumeEpoch} recovered to ${after}, no CPL`,
       );
       for (const [epoch, lsn] of this.#promised)
-        if (epoch < volumeEpoch) this.#demandKept(lsn, epoch, volumeEpoch);
+        if (epoch < volumeEpoch) this.#demandKept(lsn, { epoch, later: volumeEpoch, invariant: 'I1' });
     }
   }
 
@@ -62,9 +62,10 @@ export class DurabilityOracle {
     );
   }
 
-  #demandKept(lsn: Lsn, epoch: Epoch, later: Epoch): void {
+  #demandKept(lsn: Lsn, of: { epoch: Epoch; later: Epoch; invariant: 'I1' | 'I7' }): void {
+    const { epoch, later, invariant } = of;
     const branch = this.#history.branch(later);
-    demand(branch.has(lsn), later > epoch && lsn > branch.vdl ? 'I1' : 'I7', () => {
+    demand(branch.has(lsn), invariant, () => {
       return `${lsn} was promised at epoch ${epoch}; the recovery of epoch ${later} kept ${branch.vdl} and lacks it`;
     });
   }

@@ -20,7 +20,11 @@ export class ProgressOracle {
   /** What each member said last, by group. */
   readonly #reports = new Map<PgIndex, Map<NodeId, Report>>();
   readonly #announced = new Map<Epoch, Lsn>();
+  /** Nodes with an empty disk under an old name: what they say must not count. */
+  readonly #wiped = new Set<NodeId>();
   readonly #appendedFirst = new Map<Epoch, Lsn>();
+  readonly #appendedLast = new Map<Epoch, Lsn>();
+  #rangesSeen = 0;
 
   constructor(history: History) {
     this.#history = history;
@@ -28,16 +32,22 @@ export class ProgressOracle {
 
   readonly listeners: Listeners = {
     ack: ({ pg, node, epoch, scl }) => this.#report(pg, node, epoch, scl),
+    fate: ({ who, what }) => {
+      if (what === 'wiped') this.#wiped.add(who as NodeId);
+    },
     state: ({ of, node, state }) => {
-      if (of === 'fence' && !state.damaged) this.#report(state.pg, node, state.volumeEpoch, state.scl);
+      if (of === 'fence' && !state.damaged && !state.hydrating)
+        this.#report(state.pg, node, state.volumeEpoch, state.scl);
     },
     announced: (event) => this.#announce(event),
     opened: ({ epoch, vdl }) => this.#demandQuorum(epoch, vdl, 'opened'),
     acked: ({ epoch, lsn }) => this.#demandQuorum(epoch, lsn, 'acknowledged'),
     appended: (event) => this.#appended(event),
+    registry: () => this.#decided(),
   };
 
   #report(pg: PgIndex, node: NodeId, epoch: Epoch, scl: Lsn): void {
+    if (this.#wiped.has(node)) return;
     let group = this.#reports.get(pg);
     if (!group) this.#reports.set(pg, (group = new Map()));
     const report = group.get(node);
@@ -85,12 +95,24 @@ export class ProgressOracle {
     }
   }
 
+  /** A range reaches as far as any writer before it has come. */
+  #decided(): void {
+    for (const { volumeEpoch, through } of this.#history.ranges.slice(this.#rangesSeen)) {
+      this.#rangesSeen++;
+      for (const [epoch, last] of this.#appendedLast)
+        demand(epoch > volumeEpoch || last <= through, 'I14', () => {
+          return `the range of epoch ${volumeEpoch} ends at ${through}, epoch ${epoch} gave out ${last}`;
+        });
+    }
+  }
+
   #appended({ records, vdl }: EventOf<'appended'>): void {
     const first = records[0];
     const last = records.at(-1);
     if (!first || !last) return;
     const epoch = first.volumeEpoch;
     if (!this.#appendedFirst.has(epoch)) this.#appendedFirst.set(epoch, first.lsn);
+    this.#appendedLast.set(epoch, last.lsn);
     const limit = this.#history.volume?.lsnAllocationLimitMax ?? Infinity;
     for (const range of this.#history.ranges) {
       if (range.volumeEpoch === epoch)

@@ -33,6 +33,11 @@ interface Seen {
 export class SegmentOracle {
   readonly #history: History;
   readonly #segments = new Map<string, Seen>();
+  /**
+   * Nodes whose disk was replaced by an empty one. They know nothing of what they once said, and say so under another store's
+   * name; that nobody counts them is what the progress of writers shows.
+   */
+  readonly #wiped = new Set<NodeId>();
 
   constructor(history: History) {
     this.#history = history;
@@ -45,21 +50,23 @@ export class SegmentOracle {
     },
     gave: (event) => this.#gave(this.#segment(event.node, event.pg), event.records),
     ack: (event) => {
+      if (this.#wiped.has(event.node)) return;
       const segment = this.#segment(event.node, event.pg);
       this.#epochs(segment, { volumeEpoch: event.epoch, membershipEpoch: event.membershipEpoch });
       this.#claim(segment, event.scl, event.epoch);
     },
     state: ({ node, of, state }) => {
+      if (this.#wiped.has(node)) return;
       const segment = this.#segment(node, state.pg);
       // What a peer is told of epochs and ranges need not be on the disk yet; it only helps the peer to catch up.
       if (of === 'fence') {
         this.#epochs(segment, state);
         segment.truncation = segment.truncation.with(state.ranges);
       }
-      if (!state.damaged) this.#claim(segment, state.scl, state.volumeEpoch);
+      if (!state.damaged && !state.hydrating) this.#claim(segment, state.scl, state.volumeEpoch);
     },
     fate: ({ who, what }) => {
-      if (what === 'replaced') this.#forget(who);
+      if (what === 'wiped') this.#wiped.add(who as NodeId);
     },
   };
 
@@ -171,10 +178,5 @@ export class SegmentOracle {
       () =>
         `${node}, group ${pg} had ${claimed}; the range of epoch ${range.volumeEpoch} leaves it ${kept}, it claims ${scl}`,
     );
-  }
-
-  /** A new member under a new name has nothing to do with what stood here. */
-  #forget(node: string): void {
-    for (const key of this.#segments.keys()) if (key.startsWith(`${node}/`)) this.#segments.delete(key);
   }
 }

@@ -50,16 +50,13 @@ export const diskActions: Actions<'slow-disk' | 'failing-disk' | 'rot' | 'trap' 
     return true;
   },
 
-  /**
-   * Somebody puts in an empty disk and starts the node under the name it had (aurora.md trap 13). A replaced writer that is
-   * still at making segments could make it an empty one (docs/simulator.md, known gaps), so such writers go first.
-   */
+  /** Somebody puts in an empty disk and starts the node under the name it had (aurora.md trap 13). */
   wipe: (world, { node: place }) => {
     const node = world.node(place);
     if (!world.atlas.lose(node.id)) return false;
-    for (const writer of world.livingWriters.slice(0, -1)) writer.kill();
     node.losePower('all', 0);
     node.disk.wipe();
+    world.events.append({ kind: 'fate', who: node.id, what: 'wiped' });
     startLater(world, node, START_AGAIN_MS);
     return true;
   },

@@ -6,17 +6,17 @@ export interface Mutant {
 
 export const MUTANTS: readonly Mutant[] = [
   { name: 'read-then-fence', seeds: 20 },
-  { name: 'fence-not-durable', seeds: 60 },
+  { name: 'fence-not-durable', seeds: 100 },
   { name: 'serve-on-read-quorum', seeds: 20 },
   { name: 'fourth-highest-scl', seeds: 20 },
   { name: 'no-re-replication', seeds: 20 },
   { name: 'vcl-min-pgcl', seeds: 10 },
   { name: 'vcl-max-pgcl', seeds: 20 },
   { name: 'count-acks', seeds: 10 },
-  { name: 'short-range', seeds: 20 },
+  { name: 'short-range', seeds: 40 },
   { name: 'reuse-lsns', seeds: 10 },
   { name: 'annulled-records-count', seeds: 40 },
-  { name: 'scl-not-clipped', seeds: 20 },
+  { name: 'scl-not-clipped', seeds: 40 },
   { name: 'ack-at-vcl', seeds: 20 },
   { name: 'coalesce-above-vdl', seeds: 10 },
   { name: 'ack-before-sync', seeds: 20 },
@@ -24,4 +24,6 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'damage-is-low-scl', seeds: 40 },
   { name: 'read-point-not-translated', seeds: 10 },
   { name: 'evict-before-durable', seeds: 80 },
+  { name: 'page-names-not-synced', seeds: 10 },
+  { name: 'copy-not-asked-after', seeds: 100 },
 ];

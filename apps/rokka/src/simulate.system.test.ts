@@ -1,0 +1,56 @@
+/** `rokka simulate` as a person runs it: a range, a seed with its trace, a failing schedule kept and replayed, wrong arguments. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { test } from 'node:test';
+
+const MAIN = new URL('main.ts', import.meta.url).pathname;
+
+function simulate(...args: string[]) {
+  const run = spawnSync(process.execPath, [MAIN, 'simulate', ...args], {
+    encoding: 'utf8',
+    timeout: 120_000,
+  });
+  return { status: run.status, out: run.stdout, err: run.stderr };
+}
+
+test('a range of seeds: a summary, and exit status 0', () => {
+  const { status, out } = simulate('--from', '3', '--seeds', '4', '--check-determinism');
+  assert.equal(status, 0, out);
+  for (const line of [
+    /^histories +4, 4 of them/m,
+    /^events +\d+, of \d+ records/m,
+    /^faults .*open \d+/m,
+    /times real time$/m,
+  ])
+    assert.match(out, line);
+});
+
+test('one seed: the same trace each time', () => {
+  const [first, second] = [1, 2].map(() => simulate('--seed', '2', '--trace').out);
+  assert.equal(first, second);
+  assert.match(first ?? '', /^ +5\.00 w1 +opening$/m);
+  assert.match(first ?? '', /nothing broke\n$/);
+});
+
+test('a kept schedule is replayed; what is none is refused', () => {
+  using scratch = fs.mkdtempDisposableSync(path.join(os.tmpdir(), 'rokka-simulate-'));
+  const kept = new URL('../../../packages/simulator/regressions/page-file-names.json', import.meta.url)
+    .pathname;
+  assert.match(simulate('--replay', kept).out, /nothing broke/);
+  const other = path.join(scratch.path, 'other.json');
+  fs.writeFileSync(other, '{}');
+  for (const file of [other, path.join(scratch.path, 'none.json')]) {
+    const { status, err } = simulate('--replay', file);
+    assert.equal(status, 2);
+    assert.match(err, /^rokka: ROKKA_BAD_VALUE: --replay /);
+  }
+});
+
+test('a trace is of one seed', () => {
+  const { status, err } = simulate('--trace');
+  assert.equal(status, 2);
+  assert.match(err, /ROKKA_BAD_FLAG: --trace and --shrink go with --seed or --replay/);
+});

@@ -1,0 +1,217 @@
+/** Each oracle told a short story that breaks its invariant, and the same story without the break. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PAGE_SIZE, type Epoch, type Lsn, type NodeId, type PageNumber, type PgIndex } from '@rokka/kernel';
+import { encodeRecord, sealRecord, settledMembership } from '@rokka/quorum';
+import type { SegmentState } from '@rokka/storage';
+import type { VolumeRecord } from '@rokka/volume';
+import { BrokenInvariant } from '../broken-invariant.ts';
+import { EventLog } from '../event-log.ts';
+import type { SeenRecord, SimEvent } from '../events.ts';
+import { seenRecords } from '../seen-records.ts';
+import { makeOracles } from './index.ts';
+
+const NODES = ['n0', 'n1', 'n2', 'n3', 'n4', 'n5'] as NodeId[];
+const PG = 0 as PgIndex;
+const NONE = new Uint8Array(0);
+
+/** The invariant that the story breaks, if it does. */
+function judge(story: readonly SimEvent[]): string | undefined {
+  let broken: unknown;
+  const events = new EventLog({ nowMs: () => 0, onBroken: (error) => (broken ??= error) });
+  makeOracles(events);
+  for (const event of story) events.append(event);
+  if (broken === undefined) return undefined;
+  if (!(broken instanceof BrokenInvariant)) throw broken;
+  return broken.invariant;
+}
+
+/** A record of page 0; with `text` at its start. */
+function record(
+  lsn: number,
+  options: { previous?: number; epoch?: number; cpl?: boolean; text?: string } = {},
+): SeenRecord {
+  const { previous = lsn - 1, epoch = 1, cpl = true, text = `record ${lsn}` } = options;
+  const content = new Uint8Array(PAGE_SIZE);
+  content.set(Buffer.from(text));
+  const bytes = new Uint8Array(256);
+  const ranges = [{ offset: 0, length: text.length }];
+  const length = encodeRecord(bytes, 0, { page: 0 as PageNumber, init: false, ranges, content });
+  sealRecord(bytes.subarray(0, length), {
+    lsn: lsn as Lsn,
+    previousVolumeLsn: previous as Lsn,
+    previousPgLsn: previous as Lsn,
+    previousPageLsn: previous as Lsn,
+    volumeEpoch: epoch as Epoch,
+    pg: PG,
+    cpl,
+  });
+  return seenRecords(bytes.slice(0, length))[0];
+}
+
+function registry(
+  epoch: number,
+  ranges: readonly (readonly [epoch: number, after: number, through: number])[] = [],
+): SimEvent {
+  const members = NODES.map(
+    (node, place) => ({ node, zone: 'a' as never, kind: place % 2 === 0 ? 'full' : 'tail' }) as const,
+  );
+  const record: VolumeRecord = {
+    volumeId: 'v' as never,
+    name: 'v',
+    volumeEpoch: epoch as Epoch,
+    lsnAllocationLimitMax: 10,
+    pagesPerGroup: 8,
+    groupsMax: 1,
+    allFull: false,
+    nodes: [],
+    stores: {},
+    groups: [{ pg: PG, membership: settledMembership(1 as Epoch, members), missing: [], retired: [] }],
+    truncationRanges: ranges.map(([volumeEpoch, after, through]) => ({
+      volumeEpoch: volumeEpoch as Epoch,
+      after: after as Lsn,
+      through: through as Lsn,
+    })),
+  };
+  return { kind: 'registry', record };
+}
+
+const appended = (records: readonly SeenRecord[], vdl = 0): SimEvent => ({
+  kind: 'appended',
+  writer: 'w1',
+  vdl: vdl as Lsn,
+  records,
+});
+const acked = (lsn: number, epoch = 1): SimEvent => ({
+  kind: 'acked',
+  writer: 'w1',
+  epoch: epoch as Epoch,
+  lsn: lsn as Lsn,
+});
+const opened = (vdl: number, epoch: number): SimEvent => ({
+  kind: 'opened',
+  writer: 'w2',
+  epoch: epoch as Epoch,
+  vdl: vdl as Lsn,
+});
+const delivered = (node: NodeId, records: readonly SeenRecord[]): SimEvent => ({
+  kind: 'delivered',
+  node,
+  from: 'w1',
+  pg: PG,
+  records,
+});
+
+function ack(node: NodeId, scl: number, epoch = 1): SimEvent {
+  const epochs = { epoch: epoch as Epoch, membershipEpoch: 1 as Epoch };
+  return { kind: 'ack', node, to: 'w1', pg: PG, ...epochs, scl: scl as Lsn, coalesced: 0 as Lsn };
+}
+
+function fenced(node: NodeId, scl: number, epoch: number, ranges: SegmentState['ranges'] = []): SimEvent {
+  const state = {
+    volume: 'v' as never,
+    pg: PG,
+    volumeEpoch: epoch as Epoch,
+    membershipEpoch: 1 as Epoch,
+    kind: 'full',
+    scl: scl as Lsn,
+    vdl: 0 as Lsn,
+    coalesced: 0 as Lsn,
+    logFloor: 0 as Lsn,
+    ranges,
+    tail: [],
+    damaged: false,
+    hydrating: false,
+  } as const;
+  return { kind: 'state', node, to: 'w2', of: 'fence', state: { ...state, tail: [] } };
+}
+
+/** Four records in two mini-transactions, on the first `count` nodes. */
+const FOUR = [1, 2, 3, 4].map((lsn) => record(lsn, { cpl: lsn % 2 === 0 }));
+const written = (count: number): SimEvent[] => [
+  registry(1),
+  appended(FOUR),
+  ...NODES.slice(0, count).flatMap((node) => [delivered(node, FOUR), ack(node, 4)]),
+];
+
+test('I1, I7: what was acknowledged is part of every later recovery, whichever comes first', () => {
+  const range = registry(2, [[2, 2, 12]]);
+  assert.equal(judge([...written(4), acked(4), registry(2, [[2, 4, 14]])]), undefined);
+  assert.equal(judge([...written(4), acked(4), range]), 'I1');
+  assert.equal(judge([...written(4), range, acked(2)]), undefined);
+  assert.equal(judge([...written(4), range, acked(4)]), 'I7');
+});
+
+test('I3: a recovery stands at the end of a mini-transaction', () => {
+  assert.equal(judge([...written(4), registry(2, [[2, 3, 13]])]), 'I3');
+});
+
+test('I6: a write quorum has what is called durable, and what an opening has kept', () => {
+  assert.equal(judge([...written(3), acked(4)]), 'I6');
+  const kept = [...written(4), registry(2, [[2, 4, 14]])];
+  const fences = (count: number) => NODES.slice(0, count).map((node) => fenced(node, 4, 2));
+  assert.equal(judge([...kept, ...fences(4), opened(4, 2)]), undefined);
+  assert.equal(judge([...kept, ...fences(2), opened(4, 2)]), 'I6');
+});
+
+test('I5: a node claims only what it was given, and takes a claim back only for a range', () => {
+  const start = [registry(1), appended(FOUR)];
+  const node = NODES[0];
+  assert.equal(judge([...start, delivered(node, [FOUR[0], FOUR[2], FOUR[3]]), ack(node, 4)]), 'I5');
+  assert.equal(judge([...written(1), ack(node, 3)]), 'I5');
+  const range = { volumeEpoch: 2 as Epoch, after: 2 as Lsn, through: 12 as Lsn };
+  const truncated = [...written(1), registry(2, [[2, 2, 12]])];
+  assert.equal(judge([...truncated, fenced(node, 2, 2, [range])]), undefined);
+  assert.equal(judge([...truncated, fenced(node, 0, 2, [range])]), 'I5');
+});
+
+test('I2: what lies in a range that a node knows it neither claims nor gives', () => {
+  const range = { volumeEpoch: 2 as Epoch, after: 2 as Lsn, through: 12 as Lsn };
+  const node = NODES[0];
+  const known = [...written(1), registry(2, [[2, 2, 12]]), fenced(node, 2, 2, [range])];
+  assert.equal(judge([...known, ack(node, 4, 2)]), 'I2');
+  const gave = { kind: 'gave', node, to: 'n1', pg: PG, epoch: 2 as Epoch, records: [FOUR[3]] } as const;
+  assert.equal(judge([...known, gave]), 'I2');
+  assert.equal(judge([...written(1), gave]), undefined);
+});
+
+test('I4: a record is what its writer made', () => {
+  const other = record(2, { cpl: true, text: 'something else' });
+  assert.equal(judge([...written(1), delivered(NODES[1], [other])]), 'I4');
+  assert.equal(judge([...written(1), delivered(NODES[1], [record(9)])]), 'I4');
+});
+
+test('I8: the epochs of a segment never fall', () => {
+  assert.equal(judge([...written(1), registry(2), fenced(NODES[0], 4, 2), ack(NODES[0], 4, 1)]), 'I8');
+});
+
+test('I12: a page is what the log gives as of the read point', () => {
+  const read = (readPoint: number, text: string, pageLsn = readPoint): SimEvent => {
+    const content = new Uint8Array(PAGE_SIZE);
+    content.set(Buffer.from(text));
+    const page = { page: 0 as PageNumber, readPoint: readPoint as Lsn, pageLsn: pageLsn as Lsn, content };
+    return { kind: 'read-answer', node: NODES[0], to: 'w1', pg: PG, epoch: 1 as Epoch, ...page };
+  };
+  assert.equal(judge([...written(4), read(2, 'record 2'), read(4, 'record 4')]), undefined);
+  assert.equal(judge([...written(4), read(4, 'record 3')]), 'I12');
+  assert.equal(judge([...written(4), read(4, 'record 4', 3)]), 'I12');
+  const seen = {
+    kind: 'seen',
+    writer: 'w1',
+    epoch: 1 as Epoch,
+    page: 1 as PageNumber,
+    applied: 4 as Lsn,
+  } as const;
+  assert.equal(judge([...written(4), { ...seen, content: new Uint8Array(PAGE_SIZE) }]), undefined);
+  assert.equal(judge([...written(4), { ...seen, page: 0 as PageNumber, content: NONE }]), 'I12');
+});
+
+test('I14: no LSN twice, none beyond a successor’s range, none too far ahead of what is durable', () => {
+  assert.equal(judge([registry(1), appended(FOUR), appended([record(4, { epoch: 2 })])]), 'I14');
+  const range = registry(2, [[2, 0, 3]]);
+  assert.equal(judge([registry(1), range, appended(FOUR)]), 'I14');
+  assert.equal(judge([registry(1), appended(FOUR), range]), 'I14');
+  const many = Array.from({ length: 11 }, (_, index) => record(index + 1));
+  assert.equal(judge([registry(1), appended(many.slice(0, 10))]), undefined);
+  assert.equal(judge([registry(1), appended(many)]), 'I14');
+});
