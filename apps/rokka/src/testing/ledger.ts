@@ -9,7 +9,8 @@ import { createHash } from 'node:crypto';
 import { Client, type ClientConfig } from 'pg';
 import { systemClock } from '@rokka/kernel';
 
-const RECONNECT_MS = 50;
+/** A server that recovers has better to do than to refuse. */
+const RECONNECT_MS = 200;
 const STATEMENT_MS = 120_000;
 
 type Outcome = 'acknowledged' | 'unknown' | 'absent';

@@ -14,7 +14,7 @@ import { spawnConfined, type Confined, type ConfinedExit } from './confinement.t
 import { describeExit, explainFailure } from './failure.ts';
 import { parseLogLine, type LogLine } from './log-line.ts';
 import { requireFreePort } from './port.ts';
-import { probeReadiness, socketPath } from './readiness.ts';
+import { CANNOT_CONNECT_NOW, probeReadiness, socketPath } from './readiness.ts';
 import {
   configurationFile,
   configurationFilePath,
@@ -121,6 +121,8 @@ export class NativePostgres implements AsyncDisposable {
     const saysReady = new Deferred<void>();
     const hear = (text: string) => {
       const line = parseLogLine(text);
+      // Clients that wait for the server ask a hundred times a second: that is no news of it, and hides what is.
+      if (line.sqlState === CANNOT_CONNECT_NOW) return;
       heardMs = clock.nowMs();
       lastLines.push(line);
       if (lastLines.length > LINES_KEPT) lastLines.shift();
