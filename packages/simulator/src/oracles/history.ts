@@ -5,7 +5,15 @@
  * A branch is the log as one writer sees it: the records that its recovery kept, found by following the volume chain down
  * from the recovered VDL, and its own above them.
  */
-import { must, PAGE_SIZE, type Epoch, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
+import {
+  must,
+  PAGE_SIZE,
+  type Epoch,
+  type Lsn,
+  type NodeId,
+  type PageNumber,
+  type PgIndex,
+} from '@rokka/kernel';
 import { applyRecord, formulasOf, type QuorumFormulas, type TruncationRange } from '@rokka/quorum';
 import type { GroupRecord, VolumeRecord } from '@rokka/volume';
 import { demand } from '../broken-invariant.ts';
@@ -109,6 +117,11 @@ export class History {
   countedBy(group: GroupRecord): QuorumFormulas[] {
     const before = this.#before.get(group.pg);
     return before ? [this.formulasOf(group), before] : [this.formulasOf(group)];
+  }
+
+  /** Whether the cluster counts on what the node's data directory holds: it was given a segment, and the registry knows. */
+  countsOn(node: NodeId): boolean {
+    return this.volume?.stores[node] !== undefined;
   }
 
   branch(epoch: Epoch): Branch {

@@ -33,7 +33,11 @@ export class ProgressOracle {
   readonly listeners: Listeners = {
     ack: ({ pg, node, epoch, scl }) => this.#report(pg, node, epoch, scl),
     fate: ({ who, what }) => {
-      if (what === 'wiped') this.#wiped.add(who as NodeId);
+      if (what !== 'wiped') return;
+      const node = who as NodeId;
+      // What nobody counted on yet is no loss; the node begins anew.
+      if (this.#history.countsOn(node)) this.#wiped.add(node);
+      else for (const group of this.#reports.values()) group.delete(node);
     },
     state: ({ of, node, state }) => {
       if (of === 'fence' && !state.damaged && !state.hydrating)

@@ -66,7 +66,10 @@ export class SegmentOracle {
       if (!state.damaged && !state.hydrating) this.#claim(segment, state.scl, state.volumeEpoch);
     },
     fate: ({ who, what }) => {
-      if (what === 'wiped') this.#wiped.add(who as NodeId);
+      if (what !== 'wiped') return;
+      const node = who as NodeId;
+      if (this.#history.countsOn(node)) return void this.#wiped.add(node);
+      for (const key of this.#segments.keys()) if (key.startsWith(`${node}/`)) this.#segments.delete(key);
     },
   };
 
