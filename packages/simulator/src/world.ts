@@ -203,8 +203,9 @@ export class World {
     const id = nodeId(place);
     const onFate = (what: string, why?: string) =>
       this.events.append({ kind: 'fate', who: id, what, ...(why === undefined ? {} : { why }) });
+    const onStore = (store: string) => this.events.append({ kind: 'store', node: id, store });
     const onBug = (error: unknown) => this.fail(error);
-    return new SimNode({ id, zone, seed, knobs, clock, network, onFate, onBug });
+    return new SimNode({ id, zone, seed, knobs, clock, network, onFate, onStore, onBug });
   }
 
   /** The limit that was ever in force is the volume's own fact; a small one brings its boundary close. */

@@ -119,11 +119,6 @@ export class History {
     return before ? [this.formulasOf(group), before] : [this.formulasOf(group)];
   }
 
-  /** Whether the cluster counts on what the node's data directory holds: it was given a segment, and the registry knows. */
-  countsOn(node: NodeId): boolean {
-    return this.volume?.stores[node] !== undefined;
-  }
-
   branch(epoch: Epoch): Branch {
     let branch = this.branches.get(epoch);
     // The first writer finds an empty volume and decides nothing.

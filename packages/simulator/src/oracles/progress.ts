@@ -20,8 +20,8 @@ export class ProgressOracle {
   /** What each member said last, by group. */
   readonly #reports = new Map<PgIndex, Map<NodeId, Report>>();
   readonly #announced = new Map<Epoch, Lsn>();
-  /** Nodes with an empty disk under an old name: what they say must not count. */
-  readonly #wiped = new Set<NodeId>();
+  /** The data directory of each node: what it says on another one than the registry knows must not count. */
+  readonly #stores = new Map<NodeId, string>();
   readonly #appendedFirst = new Map<Epoch, Lsn>();
   readonly #appendedLast = new Map<Epoch, Lsn>();
   #rangesSeen = 0;
@@ -32,13 +32,7 @@ export class ProgressOracle {
 
   readonly listeners: Listeners = {
     ack: ({ pg, node, epoch, scl }) => this.#report(pg, node, epoch, scl),
-    fate: ({ who, what }) => {
-      if (what !== 'wiped') return;
-      const node = who as NodeId;
-      // What nobody counted on yet is no loss; the node begins anew.
-      if (this.#history.countsOn(node)) this.#wiped.add(node);
-      else for (const group of this.#reports.values()) group.delete(node);
-    },
+    store: ({ node, store }) => void this.#stores.set(node, store),
     state: ({ of, node, state }) => {
       if (of === 'fence' && !state.damaged && !state.hydrating)
         this.#report(state.pg, node, state.volumeEpoch, state.scl);
@@ -51,7 +45,8 @@ export class ProgressOracle {
   };
 
   #report(pg: PgIndex, node: NodeId, epoch: Epoch, scl: Lsn): void {
-    if (this.#wiped.has(node)) return;
+    const known = this.#history.volume?.stores[node];
+    if (known !== undefined && known !== this.#stores.get(node)) return;
     let group = this.#reports.get(pg);
     if (!group) this.#reports.set(pg, (group = new Map()));
     const report = group.get(node);

@@ -56,7 +56,6 @@ export const diskActions: Actions<'slow-disk' | 'failing-disk' | 'rot' | 'trap' 
     if (!world.atlas.lose(node.id)) return false;
     node.losePower('all', 0);
     node.disk.wipe();
-    world.events.append({ kind: 'fate', who: node.id, what: 'wiped' });
     startLater(world, node, START_AGAIN_MS);
     return true;
   },
