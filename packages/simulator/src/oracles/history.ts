@@ -5,15 +5,7 @@
  * A branch is the log as one writer sees it: the records that its recovery kept, found by following the volume chain down
  * from the recovered VDL, and its own above them.
  */
-import {
-  must,
-  PAGE_SIZE,
-  type Epoch,
-  type Lsn,
-  type NodeId,
-  type PageNumber,
-  type PgIndex,
-} from '@rokka/kernel';
+import { must, PAGE_SIZE, type Epoch, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
 import { applyRecord, formulasOf, type QuorumFormulas, type TruncationRange } from '@rokka/quorum';
 import type { GroupRecord, VolumeRecord } from '@rokka/volume';
 import { demand } from '../broken-invariant.ts';
