@@ -2,24 +2,16 @@
  * Raw append to a volume: 200-byte records, each its own mini-transaction, waited for until four of six copies are on disk;
  * on six node processes, beside the disk's own sync rate.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, constants, fdatasyncSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import * as path from 'node:path';
-import {
-  systemClock,
-  systemRandom,
-  type NodeId,
-  type PageNumber,
-  type VolumeId,
-  type Zone,
-} from '@rokka/kernel';
+import { systemClock, systemRandom, type PageNumber, type VolumeId } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { unixNetwork } from '@rokka/transport';
 import { PageCache, Volume } from '@rokka/volume';
 import { median, type Row } from './report.ts';
+import { startNodes } from './storage-nodes.ts';
 
 const RECORD_BYTES = 200;
-const NODE_PROCESS = path.resolve(import.meta.dirname, '../apps/rokka/src/processes/node-process.ts');
 
 export async function appendRows(options: {
   directory: string;
@@ -104,45 +96,4 @@ function syncRate(file: string, seconds: number): number {
   const rate = (count * 1000) / (performance.now() - startMs);
   closeSync(fd);
   return rate;
-}
-
-async function startNodes(
-  directory: string,
-): Promise<{ list: { node: NodeId; zone: Zone }[]; sockets: string } & AsyncDisposable> {
-  const sockets = path.join(directory, 'run');
-  mkdirSync(sockets, { recursive: true, mode: 0o700 });
-  const list = ['a', 'a', 'b', 'b', 'c', 'c'].map((zone, index) => ({
-    node: `node-${index + 1}` as NodeId,
-    zone: zone as Zone,
-  }));
-  const children = list.map(({ node, zone }) => {
-    const options = {
-      cluster: 'bench',
-      node,
-      zone,
-      directory: path.join(directory, node),
-      socketDirectory: sockets,
-      address: node,
-    };
-    return spawn(process.execPath, [NODE_PROCESS, JSON.stringify(options)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
-  });
-  await Promise.all(children.map(ready));
-  return {
-    list,
-    sockets,
-    async [Symbol.asyncDispose]() {
-      await Promise.all(
-        children.map((child) => new Promise((resolve) => (child.once('exit', resolve), child.disconnect()))),
-      );
-    },
-  };
-}
-
-function ready(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.on('message', (message: { kind: string }) => message.kind === 'ready' && resolve());
-    child.once('exit', (code) => reject(new Error(`a storage node ended with status ${code}`)));
-  });
 }

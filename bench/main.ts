@@ -7,6 +7,7 @@
  *   --seconds N      a point's length (default 6; quick 3)
  *   --scale N        pgbench scale (default 10)
  *   --clients LIST   default 1,4,16,32
+ *   --only LIST      of pgbench, append, recovery; default all
  *
  * Exit status 0 whether or not the goals are met: a benchmark measures, it does not judge.
  */
@@ -19,6 +20,7 @@ import { appendRows } from './append.ts';
 import { freePort } from './free-port.ts';
 import { pgbench, pgbenchInitialise, sql, type PgbenchResult, type Script } from './pgbench.ts';
 import { localPostgres, sixStandbys } from './plain-postgres.ts';
+import { recoveryRows } from './recovery.ts';
 import { median, printJson, printTable, type Row } from './report.ts';
 import { rokka } from './rokka-system.ts';
 import type { BenchSystem } from './system.ts';
@@ -31,6 +33,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     scale: { type: 'string' },
     clients: { type: 'string' },
+    only: { type: 'string' },
   },
 });
 const quick = values.quick ?? false;
@@ -38,6 +41,7 @@ const rounds = Number(values.rounds ?? (quick ? 1 : 5));
 const seconds = Number(values.seconds ?? (quick ? 3 : 6));
 const scale = Number(values.scale ?? 10);
 const clientCounts = (values.clients ?? (quick ? '1,4,16' : '1,4,16,32')).split(',').map(Number);
+const only = (values.only ?? 'pgbench,append,recovery').split(',');
 const SCRIPTS: Script[] = ['tpcb', 'simple-update'];
 const SCRIPT_NAMES = { tpcb: 'TPC-B', 'simple-update': '-N' };
 /** The same for every system; everything else is each system's own. */
@@ -58,14 +62,14 @@ async function main(): Promise<void> {
     say(
       `${os.cpus().length} cores (${os.cpus()[0]?.model}), ${os.release()}, Node ${process.versions.node}; ${rounds} rounds of ${seconds} s, scale ${scale}`,
     );
-    const rows = [
-      ...(await pgbenchRows(directory)),
-      ...(await appendRows({
-        directory: path.join(directory, 'append'),
-        rounds,
-        seconds: Math.min(seconds, 3),
-      })),
-    ];
+    const parts: Record<string, () => Promise<Row[]>> = {
+      pgbench: () => pgbenchRows(directory),
+      append: () =>
+        appendRows({ directory: path.join(directory, 'append'), rounds, seconds: Math.min(seconds, 3) }),
+      recovery: () => recoveryRows({ directory: path.join(directory, 'recovery'), rounds, say }),
+    };
+    const rows: Row[] = [];
+    for (const [name, part] of Object.entries(parts)) if (only.includes(name)) rows.push(...(await part()));
     (values.json ? printJson : printTable)(rows);
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -29,6 +29,16 @@ export async function pgbenchInitialise(system: BenchSystem, scale: number): Pro
   });
 }
 
+/** The command of a load that goes on in the background, for spawn(). */
+export function pgbenchLoad(
+  system: BenchSystem,
+  options: { clients: number; seconds: number },
+): [string, string[], { env: NodeJS.ProcessEnv; stdio: 'ignore' }] {
+  const { clients, seconds } = options;
+  const args = ['-n', '-M', 'prepared', '-c', String(clients), '-T', String(seconds), ...target(system)];
+  return ['pgbench', args, { env: environment(system), stdio: 'ignore' }];
+}
+
 /** Runs one statement by psql; used for CHECKPOINT before a round, so that all start from the same state. */
 export async function sql(system: BenchSystem, statement: string): Promise<string> {
   const { stdout } = await run('psql', ['-XAtc', statement, ...target(system)], {

@@ -1,68 +1,125 @@
 /** Rokka as its users run it: the command, on a data directory of its own. */
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import * as path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { treeCpuSeconds, type BenchSystem, type Counters } from './system.ts';
 
-export const MAIN = path.resolve(import.meta.dirname, '../apps/rokka/src/main.ts');
+const MAIN = path.resolve(import.meta.dirname, '../apps/rokka/src/main.ts');
+const READY_MS = 90_000;
+const STOP_MS = 30_000;
 const run = promisify(execFile);
 
-interface Status {
-  shipped?: Counters;
+export interface RokkaOptions {
+  readonly name?: string;
+  readonly directory: string;
+  readonly port: number;
+  readonly engine: 'native' | 'pglite';
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
-export async function rokka(options: {
-  name?: string;
-  directory: string;
-  port: number;
-  engine: 'native' | 'pglite';
-  settings?: Record<string, string>;
-}): Promise<BenchSystem> {
-  const data = path.join(options.directory, `rokka-${options.engine}`);
-  const common = ['--data', data];
-  const settings = Object.entries(options.settings ?? {}).flatMap(([name, value]) => [
-    '--set',
-    `${name}=${value}`,
-  ]);
-  const args = [
-    MAIN,
-    'up',
-    ...common,
-    '--port',
-    String(options.port),
-    '--engine',
-    options.engine,
-    ...settings,
-  ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  const keep = (chunk: Buffer) => (output = (output + chunk.toString()).slice(-8000));
-  child.stdout.on('data', keep);
-  child.stderr.on('data', keep);
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  const status = async (): Promise<Status> => {
-    const { stdout } = await run(process.execPath, [MAIN, 'status', ...common, '--json'], {
+interface Status {
+  readonly pid: number;
+  readonly nodes: readonly { readonly pid?: number }[];
+  readonly head: {
+    readonly pid?: number;
+    readonly detail?: { readonly engine: { readonly postgresPid?: number } };
+  };
+  readonly shipped?: Counters;
+}
+
+/** Resolves when clients may connect. */
+export async function rokka(options: RokkaOptions): Promise<RokkaSystem> {
+  const system = new RokkaSystem(options);
+  await system.start();
+  return system;
+}
+
+export class RokkaSystem implements BenchSystem {
+  readonly name: string;
+  readonly host = '127.0.0.1';
+  readonly port: number;
+  readonly data: string;
+  readonly #options: RokkaOptions;
+  #up: ChildProcess | undefined;
+  #output = '';
+
+  constructor(options: RokkaOptions) {
+    this.name = options.name ?? `Rokka, ${options.engine}`;
+    this.port = options.port;
+    this.data = path.join(options.directory, `rokka-${options.engine}`);
+    this.#options = options;
+  }
+
+  get password(): string {
+    return readFileSync(path.join(this.data, 'secrets', 'postgres-password'), 'utf8').trim();
+  }
+
+  /** Starts it, also again after everything was killed; resolves when clients may connect. */
+  async start(): Promise<void> {
+    const { port, engine, settings = {} } = this.#options;
+    const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+    const args = [MAIN, 'up', '--data', this.data, '--port', String(port), '--engine', engine, ...set];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#up = child;
+    this.#output = '';
+    const keep = (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-8000));
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    for (let waitedMs = 0; !/postgres(ql)?:\/\//.test(this.#output); waitedMs += 100) {
+      if (hasEnded(child) || waitedMs > READY_MS)
+        throw new Error(`rokka up did not get ready:\n${this.#output}`);
+      await sleep(100);
+    }
+  }
+
+  cpuSeconds(): number {
+    return treeCpuSeconds([this.#up?.pid ?? 0]);
+  }
+
+  async counters(): Promise<Counters | undefined> {
+    return (await this.#status()).shipped;
+  }
+
+  /** Answers the CPU seconds before it, less those of the server: nobody counts them once it is gone. */
+  async killHead(): Promise<number> {
+    const { head } = await this.#status();
+    if (head.pid === undefined) throw new Error('there is no head to kill');
+    const { postgresPid } = head.detail?.engine ?? {};
+    const cpuSeconds = this.cpuSeconds() - (postgresPid === undefined ? 0 : treeCpuSeconds([postgresPid]));
+    process.kill(head.pid, 'SIGKILL');
+    return cpuSeconds;
+  }
+
+  /** As a power failure of the machine would, but for the page cache of its kernel. */
+  async killEverything(): Promise<void> {
+    const { pid, head, nodes } = await this.#status();
+    const ended = this.#ended();
+    const pids = [pid, head.pid, head.detail?.engine.postgresPid, ...nodes.map((node) => node.pid)];
+    for (const each of pids) if (each !== undefined) process.kill(each, 'SIGKILL');
+    await ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#up || hasEnded(this.#up)) return;
+    const ended = this.#ended();
+    this.#up.kill('SIGINT');
+    await Promise.race([ended, sleep(STOP_MS).then(() => this.#up?.kill('SIGKILL'))]);
+  }
+
+  #ended(): Promise<unknown> {
+    return new Promise((resolve) => this.#up?.once('close', resolve));
+  }
+
+  async #status(): Promise<Status> {
+    const { stdout } = await run(process.execPath, [MAIN, 'status', '--data', this.data, '--json'], {
       timeout: 10_000,
     });
     return JSON.parse(stdout) as Status;
-  };
-  for (let waitedMs = 0; !/postgres(ql)?:\/\//.test(output); waitedMs += 100) {
-    if (child.exitCode !== null || waitedMs > 90_000)
-      throw new Error(`rokka up did not get ready:\n${output}`);
-    await sleep(100);
   }
-  return {
-    name: options.name ?? `Rokka, ${options.engine}`,
-    host: '127.0.0.1',
-    port: options.port,
-    password: readFileSync(path.join(data, 'secrets', 'postgres-password'), 'utf8').trim(),
-    cpuSeconds: () => treeCpuSeconds([child.pid ?? 0]),
-    counters: async () => (await status()).shipped,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGINT');
-      await Promise.race([ended, sleep(30_000).then(() => child.kill('SIGKILL'))]);
-    },
-  };
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }

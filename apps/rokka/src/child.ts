@@ -1,8 +1,8 @@
 /**
- * One supervised child process: started, watched, started again with a growing pause when it ends by itself, stopped
- * within a deadline. It talks over Node's own channel; when the supervisor dies the channel closes, and the child ends.
- * It has a session of its own: Ctrl-C and a hang-up in the terminal reach the supervisor alone, which knows the order of
- * ending.
+ * One supervised child process: started, watched, stopped within a deadline. When it ends by itself it is started again, at
+ * once if it had served for a while, else after a growing pause. It talks over Node's own channel; when the supervisor dies
+ * the channel closes, and the child ends. It has a session of its own: Ctrl-C and a hang-up in the terminal reach the
+ * supervisor alone, which knows the order of ending.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { assert, type Clock, CodedError, Deferred } from '@rokka/kernel';
@@ -41,8 +41,8 @@ export interface ChildOptions {
 
 const PAUSE_MS_FIRST = 100;
 const PAUSE_MS_MAX = 5_000;
-/** A child that ran this long was well: its next pause is the first again. */
-const WELL_AFTER_MS = 30_000;
+/** A child that was ready for so long was well: whatever ended it came from outside, and clients wait. */
+const WELL_AFTER_MS = 2_000;
 const STATUS_TIMEOUT_MS = 2_000;
 const STDERR_BYTES_KEPT = 4_000;
 /** What the child said last arrives after its end, unless a process of its own holds the stream. */
@@ -53,9 +53,9 @@ export class SupervisedChild implements AsyncDisposable {
   #child: ChildProcess | undefined;
   #stopping = false;
   #pauseMs = PAUSE_MS_FIRST;
-  #startedMs = 0;
   #restarts = 0;
-  #ready = false;
+  /** Since when it is; undefined while it is not. */
+  #readySinceMs: number | undefined;
   #firstReady = new Deferred<void>();
   #ended = new Deferred<void>();
   #wasReady = false;
@@ -84,7 +84,7 @@ export class SupervisedChild implements AsyncDisposable {
   }
 
   get ready(): boolean {
-    return this.#ready;
+    return this.#readySinceMs !== undefined;
   }
 
   /** Starts it; resolves at its first "ready". @throws ROKKA_CHILD_FAILED, ROKKA_CHILD_LATE, or the child's own error */
@@ -101,7 +101,7 @@ export class SupervisedChild implements AsyncDisposable {
 
   /** Asks the child for its status; undefined where it does not answer in time. */
   async status(): Promise<unknown> {
-    if (!this.#child?.connected || !this.#ready) return undefined;
+    if (!this.#child?.connected || !this.ready) return undefined;
     const id = this.#nextQuestion++;
     const answer = new Deferred<unknown>();
     this.#questions.set(id, answer);
@@ -140,7 +140,6 @@ export class SupervisedChild implements AsyncDisposable {
     this.#ended = new Deferred<void>();
     this.#failure = undefined;
     this.#stderr = '';
-    this.#startedMs = this.#options.clock.nowMs();
     const child = spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, ...env },
@@ -164,7 +163,7 @@ export class SupervisedChild implements AsyncDisposable {
   #onMessage(message: ChildMessage): void {
     switch (message.kind) {
       case 'ready':
-        this.#ready = true;
+        this.#readySinceMs = this.#options.clock.nowMs();
         this.#wasReady = true;
         this.#firstReady.resolve();
         this.#options.onReady?.(message.detail);
@@ -186,10 +185,11 @@ export class SupervisedChild implements AsyncDisposable {
 
   #onEnd(child: ChildProcess, how: string): void {
     if (this.#child !== child) return;
-    this.#child = undefined;
-    this.#ready = false;
-    for (const question of this.#questions.values()) question.resolve(undefined);
     const { clock, name, onLog, onFinal } = this.#options;
+    const wasWell = clock.nowMs() - (this.#readySinceMs ?? Infinity) > WELL_AFTER_MS;
+    this.#child = undefined;
+    this.#readySinceMs = undefined;
+    for (const question of this.#questions.values()) question.resolve(undefined);
     const why = this.#failure
       ? this.#failure.message
       : [how, lastLine(this.#stderr)].filter(Boolean).join('; ');
@@ -208,17 +208,17 @@ export class SupervisedChild implements AsyncDisposable {
       onFinal?.(error);
       return;
     }
-    if (clock.nowMs() - this.#startedMs > WELL_AFTER_MS) this.#pauseMs = PAUSE_MS_FIRST;
-    onLog('warn', `${name} ended (${why}); starting it again in ${this.#pauseMs} ms`);
+    const pauseMs = wasWell ? 0 : this.#pauseMs;
+    this.#pauseMs = wasWell ? PAUSE_MS_FIRST : Math.min(pauseMs * 2, PAUSE_MS_MAX);
+    onLog('warn', `${name} ended (${why}); starting it again ${pauseMs === 0 ? 'now' : `in ${pauseMs} ms`}`);
     this.#cancelPause = clock.after(
-      this.#pauseMs,
+      pauseMs,
       () => {
         this.#restarts++;
         this.#spawn();
       },
       { keepAlive: true },
     );
-    this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_MS_MAX);
   }
 }
 

@@ -72,7 +72,6 @@ export const dataPaths = {
   postgresSockets: (directory: string) => path.join(directory, 'run', 'postgres'),
   password: (directory: string) => path.join(directory, 'secrets', 'postgres-password'),
   log: (directory: string) => path.join(directory, 'rokka.log'),
-  compileCache: (directory: string) => path.join(directory, 'compile-cache'),
 };
 
 /** The cluster id, or undefined where there is no data directory yet. */

@@ -2,21 +2,17 @@
 /** The command `rokka`: reads the arguments and hands over to the command's own file. */
 import { describeError, isCoded } from '@rokka/kernel';
 import { HELP, parseArguments, type Arguments } from './arguments.ts';
-import { doctor } from './commands/doctor.ts';
-import { node } from './commands/node.ts';
-import { simulate } from './commands/simulate.ts';
-import { status } from './commands/status.ts';
-import { stop } from './commands/stop.ts';
-import { up } from './commands/up.ts';
+import { useCompileCache } from './compile-cache.ts';
 import { rokkaErrors } from './errors.ts';
 
+/** Each is loaded when it is asked for. */
 const COMMANDS = new Map<string, (args: Arguments) => Promise<number>>([
-  ['up', up],
-  ['status', status],
-  ['stop', stop],
-  ['doctor', doctor],
-  ['node', node],
-  ['simulate', simulate],
+  ['up', async (args) => (await import('./commands/up.ts')).up(args)],
+  ['status', async (args) => (await import('./commands/status.ts')).status(args)],
+  ['stop', async (args) => (await import('./commands/stop.ts')).stop(args)],
+  ['doctor', async (args) => (await import('./commands/doctor.ts')).doctor(args)],
+  ['node', async (args) => (await import('./commands/node.ts')).node(args)],
+  ['simulate', async (args) => (await import('./commands/simulate.ts')).simulate(args)],
   ['help', help],
 ]);
 const MISUSES = ['ROKKA_UNKNOWN_COMMAND', 'ROKKA_BAD_FLAG', 'ROKKA_BAD_VALUE'];
@@ -27,6 +23,7 @@ async function main(): Promise<number> {
     const args = parseArguments(process.argv.slice(2));
     const command = COMMANDS.get(args.help ? 'help' : args.command);
     if (!command) throw rokkaErrors.ROKKA_UNKNOWN_COMMAND([args.command]);
+    useCompileCache(args.dataDirectory);
     return await command(args);
   } catch (error) {
     return complain(error);

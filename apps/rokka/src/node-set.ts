@@ -4,6 +4,7 @@ import { type CodedError, Deferred, isCoded, systemClock, systemRandom } from '@
 import { openSqliteRegistry, type Registry } from '@rokka/registry';
 import { SupervisedChild } from './child.ts';
 import { addNode, changeNode, type Cluster, type NodeRecord } from './cluster.ts';
+import { compileCacheEnvironment, compileNodeCode, NODE_FLAGS } from './compile-cache.ts';
 import { type DataDirectory, dataPaths } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import type { NodeProcessOptions } from './processes/node-process.ts';
@@ -75,6 +76,7 @@ export class NodeSet implements AsyncDisposable {
     let ready = 0;
     const enough = new Deferred<void>();
     const outcomes: unknown[] = [];
+    await compileNodeCode(this.#options.data.path);
     const all = [...this.#nodes].map(async (node) => {
       try {
         await this.#startNode(node);
@@ -201,9 +203,13 @@ export class NodeSet implements AsyncDisposable {
       name: `storage node ${record.ordinal}`,
       command: () => {
         const given: NodeProcessOptions = { ...options, made: on.isMade() };
-        const args = [`${import.meta.dirname}/processes/node-process.ts`, JSON.stringify(given)];
+        const args = [
+          ...NODE_FLAGS,
+          `${import.meta.dirname}/processes/node-process.ts`,
+          JSON.stringify(given),
+        ];
         // All of them run the same program: what the first compiles the others, and later starts, need not (and less memory).
-        const env = { NODE_COMPILE_CACHE: dataPaths.compileCache(data.path) };
+        const env = compileCacheEnvironment(data.path);
         // Where the kernel can, it ends the node with us even while the node hangs on its disk and hears nothing.
         return engine === 'native'
           ? { command: 'setpriv', args: ['--pdeathsig', 'KILL', '--', process.execPath, ...args], env }

@@ -7,6 +7,7 @@ import type { Arguments } from './arguments.ts';
 import { SupervisedChild } from './child.ts';
 import type { NodeRequest } from './commands/node.ts';
 import { loadCluster, type Cluster } from './cluster.ts';
+import { compileCacheEnvironment } from './compile-cache.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import { operateNode } from './node-operations.ts';
@@ -149,7 +150,7 @@ export class Supervisor implements AsyncDisposable {
         return {
           command,
           args: [...wrapped],
-          env: { NODE_COMPILE_CACHE: dataPaths.compileCache(data.path) },
+          env: compileCacheEnvironment(data.path),
         };
       },
       clock: systemClock,

@@ -2,7 +2,8 @@
  * The promise behind full_page_writes=off: whatever prefix of the replicated log is left, a sound filesystem lies in it, and
  * PostgreSQL recovers from that to every transaction that was acknowledged by then.
  *
- * ROKKA_CUT_POINTS sets how many cuts are tried with PGlite (half as many with the native engine), ROKKA_SEED the seed.
+ * ROKKA_CUT_POINTS sets how many cuts are tried with PGlite (half as many with the native engine), ROKKA_SEED the seed. They
+ * are shared among programs that run beside each other, each with a recording of its own.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -16,6 +17,7 @@ import { TestDirectory, vanishedPid } from './native/testing/stand-in.ts';
 import type { CutEvent, CutProgramOptions } from './testing/cut-program.ts';
 
 const CUTS = Number(process.env['ROKKA_CUT_POINTS'] ?? 40);
+const PROGRAMS = 2;
 const SEED = Number(process.env['ROKKA_SEED'] ?? systemRandom.below(2 ** 24));
 /** An engine that is stuck says nothing more. */
 const SILENCE_MS = 120_000;
@@ -36,10 +38,19 @@ async function tryCuts(
   t: TestContext,
   wanted: Pick<CutProgramOptions, 'engine' | 'cuts' | 'transactions'>,
 ): Promise<void> {
+  const cuts = Math.ceil(wanted.cuts / PROGRAMS);
+  const seeds = Array.from({ length: PROGRAMS }, (_, program) => SEED + program);
+  await Promise.all(seeds.map((seed) => tryCutsOfOne(t, { ...wanted, cuts, seed })));
+}
+
+async function tryCutsOfOne(
+  t: TestContext,
+  wanted: Pick<CutProgramOptions, 'engine' | 'cuts' | 'transactions' | 'seed'>,
+): Promise<void> {
   using directory = new TestDirectory();
   const { runDirectory, port } = await directory.options();
-  const events = await run({ ...wanted, seed: SEED, runDirectory, port });
-  const repeat = `ROKKA_SEED=${SEED} ROKKA_CUT_POINTS=${CUTS}`;
+  const events = await run({ ...wanted, runDirectory, port });
+  const repeat = `seed ${wanted.seed}; ROKKA_SEED=${SEED} ROKKA_CUT_POINTS=${CUTS}`;
   const only = (name: CutEvent['event']) => events.filter(({ event }) => event === name);
   for (const event of [...only('recorded'), ...only('done')])
     t.diagnostic(`${repeat}: ${JSON.stringify(event)}`);

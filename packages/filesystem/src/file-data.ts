@@ -15,6 +15,8 @@ import { transact, type Transaction } from './transaction.ts';
 import type { Tree } from './tree.ts';
 
 const ZEROES = new Uint8Array(PAGE_SIZE);
+/** As Linux reads ahead of its page cache, 128 KiB; in flight at once they take little longer than one. */
+const AHEAD_BYTES = 16 * PAGE_SIZE;
 
 export interface ByteRange {
   readonly offset: number;
@@ -30,14 +32,20 @@ export interface AllocateRange extends ByteRange {
   readonly zeroRange?: boolean;
 }
 
-/** Fills `into` from `offset` on; answers how many bytes there were. @throws NotReady with all pages that are missing */
+/**
+ * Fills `into` from `offset` on; answers how many bytes there were. A reader that goes on where it ended is expected to do
+ * so again: recovery reads the log in pages of 8 KiB, and would wait for a storage node at each of them.
+ * @throws NotReady with all pages that are missing
+ */
 export function readFile(store: PageStore, inode: Inode, offset: number, into: Uint8Array): number {
   const length = Math.max(0, Math.min(into.length, inode.record.sizeBytes - offset));
   if (length === 0) return 0;
   const segments = segmentsOf(inode.extents, blocksOf({ offset, length }));
-  const missing: PageNumber[] = [];
-  for (const page of writtenPages(segments)) if (!store.has(page)) missing.push(page);
-  if (missing.length > 0) throw new NotReady({ pages: missing });
+  const missing = absentPages(store, segments);
+  if (missing.length > 0) {
+    throw new NotReady({ pages: missing, ahead: pagesAhead(store, inode, { offset, length }) });
+  }
+  inode.readEnd = offset + length;
 
   for (const { block, count, page, written } of segments) {
     const from = Math.max(offset, block * PAGE_SIZE);
@@ -229,6 +237,19 @@ function zeroBytes(change: Transaction, inode: Inode, { offset, length }: ByteRa
   const [{ page, written }] = segmentsOf(inode.extents, { block, count: 1 });
   if (page === undefined || !written) return;
   change.write({ page, offset: offset - block * PAGE_SIZE, bytes: ZEROES.subarray(0, length) });
+}
+
+/** What follows the range in the file, where the last read ended where this one begins. */
+function pagesAhead(store: PageStore, inode: Inode, { offset, length }: ByteRange): PageNumber[] {
+  if (offset !== inode.readEnd) return [];
+  const next = blocksOf({ offset: offset + length, length: AHEAD_BYTES });
+  return absentPages(store, segmentsOf(inode.extents, next));
+}
+
+function absentPages(store: PageStore, segments: readonly Segment[]): PageNumber[] {
+  const absent: PageNumber[] = [];
+  for (const page of writtenPages(segments)) if (!store.has(page)) absent.push(page);
+  return absent;
 }
 
 function* writtenPages(segments: readonly Segment[]): Iterable<PageNumber> {

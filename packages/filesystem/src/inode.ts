@@ -34,6 +34,8 @@ export class Inode {
   /** Of a directory other than the root. */
   parent: Inode | undefined;
   openCount = 0;
+  /** Where the last read ended: one that begins there is one of many. */
+  readEnd = 0;
   /** The last change, and the last one without which the content could not be read back. */
   ticket = 0 as Ticket;
   dataTicket = 0 as Ticket;

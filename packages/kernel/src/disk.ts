@@ -14,6 +14,11 @@ export interface DiskFile extends Disposable {
   write(parts: readonly Uint8Array[], at: number): void;
   /** Returns when all that was written is on the disk. */
   sync(): void;
+  /**
+   * The same while the process goes on, for background work that must not be felt: resolves when what was written before
+   * the call is on the disk. A disk need not have it.
+   */
+  syncAside?(): Promise<void>;
   sizeBytes(): number;
   truncate(sizeBytes: number): void;
 }
@@ -74,6 +79,12 @@ class SystemFile implements DiskFile {
 
   sync(): void {
     fs.fdatasyncSync(this.#fd);
+  }
+
+  syncAside(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.fdatasync(this.#fd, (error) => (error ? reject(error) : resolve()));
+    });
   }
 
   sizeBytes(): number {

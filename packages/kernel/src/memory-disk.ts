@@ -99,6 +99,11 @@ export class MemoryDisk implements Disk {
   }
 
   #handle(path: string, file: MemoryFile): DiskFile {
+    const sync = () => {
+      this.onAccess?.('sync', path);
+      for (const write of file.unsynced) file.synced = put(file.synced, write.at, write.bytes);
+      file.unsynced = [];
+    };
     return {
       path,
       read(into, at) {
@@ -115,11 +120,8 @@ export class MemoryDisk implements Disk {
           to += part.length;
         }
       },
-      sync: () => {
-        this.onAccess?.('sync', path);
-        for (const write of file.unsynced) file.synced = put(file.synced, write.at, write.bytes);
-        file.unsynced = [];
-      },
+      sync,
+      syncAside: async () => sync(),
       sizeBytes: () => file.bytes.length,
       truncate(sizeBytes) {
         const bytes = new Uint8Array(sizeBytes);

@@ -165,9 +165,29 @@ function kthHighest(points: Float64Array, indexes: Uint16Array, highest: Float64
 function truthTable(expression: QuorumExpression, members: readonly Member[]): boolean[] {
   if (members.length > MEMBERS_MAX) throw quorumErrors.QUORUM_TOO_MANY_MEMBERS([members.length, MEMBERS_MAX]);
   const bits = new Map(members.map((member, index) => [member, 1 << index]));
-  return Array.from({ length: 1 << members.length }, (_, mask) =>
-    satisfied(expression, (member) => (mask & (bits.get(member) ?? 0)) !== 0),
-  );
+  const holds = compileMask(expression, bits);
+  return Array.from({ length: 1 << members.length }, (_, mask) => holds(mask));
+}
+
+/** The rule as a function of members' bits. Adopting a membership asks it thousands of times. */
+function compileMask(
+  expression: QuorumExpression,
+  bits: ReadonlyMap<Member, number>,
+): (mask: number) => boolean {
+  if (expression.kind !== 'atLeast') {
+    const parts = expression.parts.map((part) => compileMask(part, bits));
+    if (expression.kind === 'and') return (mask) => parts.every((part) => part(mask));
+    return (mask) => parts.some((part) => part(mask));
+  }
+  const own = expression.members.reduce((mask, member) => mask | (bits.get(member) ?? 0), 0);
+  const { count } = expression;
+  return (mask) => bitCount(mask & own) >= count;
+}
+
+function bitCount(mask: number): number {
+  let count = 0;
+  for (let rest = mask; rest !== 0; rest &= rest - 1) count++;
+  return count;
 }
 
 function minimalMasks(table: readonly boolean[]): number[] {

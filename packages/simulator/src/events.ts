@@ -151,6 +151,8 @@ export type SimEvent =
       readonly applied: Lsn;
       readonly content: Uint8Array;
     }
+  /** A node runs, on this data directory (VolumeRecord.stores). */
+  | { readonly kind: 'store'; readonly node: NodeId; readonly store: string }
   /** A machine's or a process's fate, a fault that begins or ends. */
   | { readonly kind: 'fate'; readonly who: string; readonly what: string; readonly why?: string };
 

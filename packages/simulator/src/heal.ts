@@ -47,5 +47,5 @@ function membersOf(world: World, { membership }: GroupRecord): SimNode[] {
 
 /** It will not be of use any more under its name. */
 function isGone(world: World, node: SimNode): boolean {
-  return node.burnt || node.givenUp || node.leaving || node.disk.doubtful || world.wiped.has(node.id);
+  return node.burnt || node.givenUp || node.leaving || node.disk.doubtful || world.isAnother(node.id);
 }

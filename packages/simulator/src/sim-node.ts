@@ -19,6 +19,8 @@ export interface SimNodeOptions {
   network: MemoryNetwork;
   /** It runs, or has ended by itself: its disk failed, its directory was refused. */
   onFate(what: string, why?: string): void;
+  /** It serves, on this data directory. */
+  onStore(store: string): void;
   /** It ended by an error that is no error of the world. */
   onBug(error: unknown): void;
 }
@@ -138,6 +140,7 @@ export class SimNode {
   #opened(process: SimProcess, node: StorageNode): void {
     if (this.#process !== process) return;
     this.#node = node;
+    this.#options.onStore(node.identity.log);
     void node.failed.then((error) => this.#ended(process, error));
   }
 

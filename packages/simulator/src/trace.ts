@@ -72,6 +72,8 @@ function describe(event: SimEvent): [who: string, text: string] {
     }
     case 'seen':
       return [event.writer, `see page=${event.page}@${event.applied} e${event.epoch}`];
+    case 'store':
+      return [event.node, `store ${event.store}`];
     case 'fate':
       return [event.who === 'schedule' ? '*' : event.who, `${event.what} ${event.why ?? ''}`.trimEnd()];
     default:

@@ -45,8 +45,8 @@ export class World {
   /** By place: the six of the volume, then those that were added. */
   readonly nodes: SimNode[];
   readonly writers: SimWriter[] = [];
-  /** Nodes whose disk was replaced by an empty one. */
-  readonly wiped = new Set<NodeId>();
+  /** The data directory that each node runs on. */
+  readonly #stores = new Map<NodeId, string>();
   /** Faults that happened, and steps that did nothing, by kind. */
   readonly faults = new Map<string, number>();
   /** How to end the faults that last, in the order in which they began. */
@@ -65,7 +65,10 @@ export class World {
     this.knobs = knobs;
     this.oracles = makeOracles(this.events);
     this.atlas = new FaultAtlas(() => this.#groups());
-    this.events.add({ registry: () => this.#rebuilt() });
+    this.events.add({
+      registry: () => this.#rebuilt(),
+      store: ({ node, store }) => void this.#stores.set(node, store),
+    });
     const { latencyMs, lateOnceIn, lateMs, sendLimitBytes } = knobs;
     this.weather = new NetworkWeather({ seed, latencyMs, lateOnceIn, lateMs });
     this.network = new MemoryNetwork({
@@ -118,6 +121,13 @@ export class World {
     const slot = this.oracles.history.volume?.groups[0]?.membership.slots[place];
     const node = this.nodes.find(({ id }) => id === slot?.member.node);
     return node ?? must(this.nodes[place] ?? this.nodes.at(-1), 'no such member');
+  }
+
+  /** Whether the registry knows the node by another data directory: it can be no member under this name. */
+  isAnother(node: NodeId): boolean {
+    const known = this.oracles.history.volume?.stores[node];
+    const store = this.#stores.get(node);
+    return known !== undefined && store !== undefined && known !== store;
   }
 
   /** Every machine that the cluster knows; nobody while members change by hand. */
@@ -250,7 +260,7 @@ export class World {
     );
     for (const node of this.atlas.lost) {
       const isThere = this.nodes.some(({ id, disk }) => id === node && !disk.isEmpty && !disk.doubtful);
-      if (isThere && !this.wiped.has(node) && !involved.has(node)) this.atlas.rebuilt(node);
+      if (isThere && !this.isAnother(node) && !involved.has(node)) this.atlas.rebuilt(node);
     }
   }
 
@@ -259,8 +269,9 @@ export class World {
     const id = nodeId(place);
     const onFate = (what: string, why?: string) =>
       this.events.append({ kind: 'fate', who: id, what, ...(why === undefined ? {} : { why }) });
+    const onStore = (store: string) => this.events.append({ kind: 'store', node: id, store });
     const onBug = (error: unknown) => this.fail(error);
-    return new SimNode({ id, zone, seed, knobs, clock, network, onFate, onBug });
+    return new SimNode({ id, zone, seed, knobs, clock, network, onFate, onStore, onBug });
   }
 
   /** The limit that was ever in force is the volume's own fact; a small one brings its boundary close. */

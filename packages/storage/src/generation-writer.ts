@@ -1,6 +1,6 @@
 /**
- * Writes pages that came from peers as one generation of a segment's page file. The work is cut into steps between which
- * the node does what somebody waits for; once begun it is carried through, or the process ends.
+ * Writes pages that came from peers as one generation of a segment's page file. The node goes on while the disk syncs, and
+ * between the steps it does what somebody waits for. Once begun it is carried through, or the process ends.
  */
 import { isCoded, must, type Clock, type CodedError } from '@rokka/kernel';
 import type { Generation } from './control-state.ts';
@@ -26,14 +26,14 @@ const RETRY_MS = 500;
  * @throws STORAGE_DISK_FAILED, STORAGE_CLOSED, what `note` throws, the signal's reason
  */
 export async function writeGeneration(segment: Segment, options: WriteGenerationOptions): Promise<void> {
-  const { pages, note, store } = options;
+  const { pages, note } = options;
   const { number, lsn } = segment.generation;
   const staged = must(segment.pageFile).begin(number + 1);
   for (const page of pages) {
-    if (staged.full) await step(segment, options, () => staged.write({ idle: !store.foreground.busy }));
+    if (staged.full) await step(segment, options, () => staged.write({ aside: true }));
     staged.add(page);
   }
-  while (!(await step(segment, options, () => staged.finish())));
+  await step(segment, options, () => staged.finishAside());
   await step(segment, options, () => note(staged.describe(lsn)));
   staged.complete();
 }
@@ -54,6 +54,7 @@ async function step<T>(
     try {
       result = { done: await work() };
     } catch (error) {
+      if (segment.dropped) continue;
       const failure = failureOf(error, segment);
       if (failure.code !== 'STORAGE_DISK_FULL') throw failure;
     }

@@ -36,12 +36,12 @@ async function main(args: string[]): Promise<void> {
     for (let round = 1; round <= rounds; round++) {
       const plain = await plainCopy(root, megabytes, children, { syncBytes: Infinity });
       const synced = await plainCopy(root, megabytes, children, { syncBytes: 4 * MIB });
-      const { pages, log } = await hydrate(root, `m${round}`, megabytes, children);
+      const { pages, log, cpu } = await hydrate(root, `m${round}`, megabytes, children);
       const rate = (ms: number) => `${((megabytes * 1000) / ms).toFixed(0)} MiB/s`;
       const share = (ms: number) => `${((100 * ms) / pages).toFixed(0)} %`;
       console.log(
         `round ${round}: hydration ${rate(pages)} (log ${log} records); plain copy ${rate(plain)} (hydration is ${share(plain)}), ` +
-          `synced every 4 MiB ${rate(synced)} (${share(synced)})`,
+          `synced every 4 MiB ${rate(synced)} (${share(synced)}); processor: source ${cpu[0]} ms, newcomer ${cpu[1]} ms`,
       );
     }
     source.close();
@@ -121,6 +121,8 @@ async function hydrate(root: string, name: string, megabytes: number, children: 
   const fence = codec.encodeFence({ ...head(epochs), members, ranges: [] });
   await source.request(MESSAGE.FENCE, [fence], { timeoutMs: 5_000 });
   const create = createMessage({ ...epochs, pageCount: PAGE_COUNT, members, hydrate: true });
+  const processes = [children[0], children.at(-1)];
+  const before = processes.map(processorMs);
   const startedMs = systemClock.nowMs();
   await client.request(MESSAGE.CREATE_SEGMENT, [codec.encodeCreateSegment(create)], { timeoutMs: 5_000 });
   for (;;) {
@@ -129,6 +131,7 @@ async function hydrate(root: string, name: string, megabytes: number, children: 
     if (systemClock.nowMs() - startedMs > 300_000) throw new Error(JSON.stringify(segment));
     if (segment.hydration) continue;
     const pages = systemClock.nowMs() - startedMs;
+    const cpu = processes.map((one, i) => processorMs(one) - before[i]);
     const copied = (segment.pages * PAGE_SIZE) / MIB;
     if (copied + (segment.recordsInLog * PAGE_SIZE) / MIB < megabytes)
       throw new Error(`${copied} MiB of pages`);
@@ -138,8 +141,14 @@ async function hydrate(root: string, name: string, megabytes: number, children: 
     child?.kill('SIGTERM');
     if (child) await once(child, 'exit');
     fs.rmSync(path.join(root, `${name}.data`), { recursive: true });
-    return { pages, log: segment.recordsInLog };
+    return { pages, log: segment.recordsInLog, cpu };
   }
+}
+
+/** What the process has used, of all its threads (proc(5): utime and stime, in hundredths of a second). */
+function processorMs(child: ChildProcess | undefined): number {
+  const fields = fs.readFileSync(`/proc/${child?.pid}/stat`, 'utf8').split(' ');
+  return (Number(fields[13]) + Number(fields[14])) * 10;
 }
 
 function startClient(root: string, name: string): Promise<NodeClient> {

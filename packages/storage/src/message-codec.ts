@@ -225,7 +225,7 @@ export function encodePagesAnswer(answer: m.PagesAnswer): Uint8Array {
     .u64(nextPage)
     .u32(pages.length);
   for (const { page, lsn, content } of pages) w.u64(page).u64(lsn).raw(content);
-  return w.finish();
+  return w.view();
 }
 
 /** The contents are views into `body`. */

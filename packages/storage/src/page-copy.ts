@@ -32,7 +32,7 @@ export interface CopyPagesOptions {
 const REQUESTS_IN_FLIGHT = 8;
 /** Parts of the segment that one request, and one generation, is made of: what a crash costs is bounded by these. */
 const REQUEST_SHARE = 512;
-const GENERATION_SHARE = 64;
+const GENERATION_SHARE = 128;
 const REQUEST_PAGES_MIN = 4;
 const REQUEST_PAGES_MAX = 64;
 const GENERATION_PAGES_MIN = 16;
@@ -76,15 +76,16 @@ export async function copyPages(segment: Segment, options: CopyPagesOptions): Pr
     onFailed: (peer, error) => clients.failed(peer.member, error),
     take: async (piece) => {
       copy.add(piece);
-      if (copy.pageCount >= generationPages) await copy.write();
+      if (copy.pageCount >= generationPages) await copy.writeBehind();
     },
   });
   try {
     await pull.run();
   } finally {
+    await copy.settled();
     demandOpen();
     // Also where the last peer has failed: what has come is not asked for again.
-    await copy.write();
+    await copy.finish();
   }
 }
 
@@ -122,6 +123,7 @@ class Copy {
   readonly #segment: Segment;
   readonly #options: CopyPagesOptions;
   #pages: NewPage[] = [];
+  #writing: Promise<void> | undefined;
   #nextPage: number;
   #readFloor: Lsn;
 
@@ -144,8 +146,29 @@ class Copy {
     this.#readFloor = higher(this.#readFloor, piece.coalesced);
   }
 
-  /** Durable when it resolves. */
-  async write(): Promise<void> {
+  /**
+   * Begins to write what was gathered, as soon as what was gathered before is written: one generation is on its way to the
+   * disk while the next one comes.
+   */
+  async writeBehind(): Promise<void> {
+    await this.#writing;
+    this.#writing = this.#write();
+    // Whoever waits for it next hears of it.
+    this.#writing.catch(() => {});
+  }
+
+  /** Nothing is on its way to the disk any more, whether it got there or not. */
+  async settled(): Promise<void> {
+    await this.#writing?.catch(() => {});
+  }
+
+  /** Everything that came is durable when it resolves. */
+  async finish(): Promise<void> {
+    await this.#writing;
+    await this.#write();
+  }
+
+  async #write(): Promise<void> {
     const nextPage = this.#nextPage;
     if (nextPage === must(this.#segment.hydration).nextPage) return;
     const pages = this.#pages;

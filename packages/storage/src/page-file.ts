@@ -7,7 +7,8 @@
  *
  * A page whose checksum fails is lost: it is never served, and never taken as a base for newer records.
  */
-import { assert, crc32, describeError, PAGE_SIZE, type Disk, type DiskFile, type Lsn } from '@rokka/kernel';
+import { assert, crc32, describeError, PAGE_SIZE } from '@rokka/kernel';
+import type { CodedError, Disk, DiskFile, Lsn } from '@rokka/kernel';
 import type { Generation } from './control-state.ts';
 import { storageErrors } from './errors.ts';
 import { KIND_LOST, KIND_PAGE, loadSlotMap, readSlotEntry, SLOT_ENTRY_BYTES } from './page-table.ts';
@@ -54,6 +55,8 @@ export class PageFile implements Disposable {
   /** The table is not the one that the log describes: which versions are current is unknown. */
   #damaged: boolean;
   #making = false;
+  readonly #entryBytes = new Uint8Array(SLOT_ENTRY_BYTES);
+  readonly #entryView = new DataView(this.#entryBytes.buffer);
 
   constructor(options: PageFileOptions) {
     const { disk, directory, segment, pageCount, generation } = options;
@@ -105,22 +108,25 @@ export class PageFile implements Disposable {
     return this.#map.nextLive(page, end);
   }
 
-  /** The page of the last completed generation; undefined for a page never written. The content belongs to the caller. */
-  read(page: number): BasePage | undefined {
+  /**
+   * The page of the last completed generation; undefined for a page never written. The content is `into`, PAGE_SIZE bytes,
+   * and the caller's.
+   */
+  read(page: number, into = new Uint8Array(PAGE_SIZE)): BasePage | undefined {
     const slot = this.#map.slot(page);
     if (slot === undefined) return undefined;
-    const bytes = new Uint8Array(SLOT_ENTRY_BYTES);
-    this.#table.read(bytes, slot * SLOT_ENTRY_BYTES);
-    const entry = readSlotEntry(new DataView(bytes.buffer), 0);
+    // What a table that was cut short leaves behind is the entry that was read last.
+    this.#entryBytes.fill(0);
+    this.#table.read(this.#entryBytes, slot * SLOT_ENTRY_BYTES);
+    const entry = readSlotEntry(this.#entryView, 0);
     // The entry was sound when it was written or read, so it has rotted since; nobody knows how new the page was.
-    const checksum = new DataView(bytes.buffer).getUint32(SLOT_ENTRY_BYTES - 4, true);
+    const checksum = this.#entryView.getUint32(SLOT_ENTRY_BYTES - 4, true);
     if (!entry || entry.page !== page || checksum !== this.#map.checksum(page))
       return { lsn: Number.MAX_SAFE_INTEGER as Lsn, content: undefined };
     if (entry.kind === KIND_LOST) return { lsn: entry.lsn, content: undefined };
-    const content = new Uint8Array(PAGE_SIZE);
-    const whole = this.#pages.read(content, slot * PAGE_SIZE) === PAGE_SIZE;
-    if (!whole || crc32(content) !== entry.dataChecksum) return { lsn: entry.lsn, content: undefined };
-    return { lsn: entry.lsn, content };
+    const whole = this.#pages.read(into, slot * PAGE_SIZE) === PAGE_SIZE;
+    if (!whole || crc32(into) !== entry.dataChecksum) return { lsn: entry.lsn, content: undefined };
+    return { lsn: entry.lsn, content: into };
   }
 
   /** Begins a generation. One at a time; it is carried through or the process ends. */
@@ -139,10 +145,7 @@ export class PageFile implements Disposable {
 
 /** Pages that are gathered for one write where their slots lie side by side. */
 const PAGES_PER_WRITE = 32;
-/**
- * A sync stops the node for as long as the disk needs for what was written since the last one, so that is kept small while
- * somebody waits for the node.
- */
+/** A sync stops the node for as long as the disk needs for what was written since the last one, so that is kept small. */
 const PAGES_PER_SYNC = 128;
 const ENTRIES_PER_STEP = 512;
 
@@ -190,8 +193,8 @@ export class PageGeneration {
     this.#contents.push(content ?? EMPTY_PAGE);
   }
 
-  /** Writes what was gathered, and syncs now and then; in no hurry to do so where nobody waits for the node. */
-  write(options: { idle?: boolean } = {}): void {
+  /** Writes what was gathered, and syncs now and then, unless `finishAside` will. */
+  write(options: { aside?: boolean } = {}): void {
     const first = this.#placed.length - this.#contents.length;
     for (let from = 0; from < this.#contents.length;) {
       const { slot } = this.#placed[first + from];
@@ -202,7 +205,7 @@ export class PageGeneration {
     }
     this.#unsynced += this.#contents.length;
     this.#contents = [];
-    if (this.#unsynced >= PAGES_PER_SYNC && !options.idle) this.#syncPages();
+    if (this.#unsynced >= PAGES_PER_SYNC && !options.aside) this.#syncPages();
   }
 
   /** The next step after the last page. Answers true when both files are synced: then, and not before, the log may say so. */
@@ -212,6 +215,20 @@ export class PageGeneration {
     else if (this.#entriesWritten < this.#placed.length) this.#writeEntries();
     else if (!this.#synced) this.#syncTable();
     return this.#synced;
+  }
+
+  /**
+   * All that is left after the last page, where the disk can sync while the node goes on. Resolves when both files are
+   * synced: then, and not before, the log may say so.
+   */
+  async finishAside(): Promise<void> {
+    if (this.#contents.length > 0) this.write({ aside: true });
+    const { pages, table } = this.#files;
+    await syncAsideOrStop(pages);
+    this.#unsynced = 0;
+    while (this.#entriesWritten < this.#placed.length) this.#writeEntries();
+    await syncAsideOrStop(table);
+    this.#synced = true;
   }
 
   /** What the log's entry says: the table as it will be with this generation. */
@@ -282,7 +299,20 @@ function syncOrStop(file: DiskFile): void {
   try {
     file.sync();
   } catch (cause) {
-    const why = `sync failed (${describeError(cause)}); what the disk holds is unknown. Check it, then start the node again`;
-    throw storageErrors.STORAGE_DISK_FAILED([file.path, why], { cause });
+    throw syncFailed(file, cause);
   }
+}
+
+async function syncAsideOrStop(file: DiskFile): Promise<void> {
+  if (!file.syncAside) return syncOrStop(file);
+  try {
+    await file.syncAside();
+  } catch (cause) {
+    throw syncFailed(file, cause);
+  }
+}
+
+function syncFailed(file: DiskFile, cause: unknown): CodedError {
+  const why = `sync failed (${describeError(cause)}); what the disk holds is unknown. Check it, then start the node again`;
+  return storageErrors.STORAGE_DISK_FAILED([file.path, why], { cause });
 }

@@ -14,7 +14,7 @@ const REQUEST_ID_MAX = 0xffff_ffff;
 
 export interface Answer {
   readonly type: number;
-  /** A copy: the caller's to keep. */
+  /** The caller's to keep. */
   readonly body: Uint8Array;
 }
 
@@ -102,7 +102,7 @@ export class Caller implements ConnectionHandler {
     if (!waiting) return;
     this.#waiting.delete(frame.requestId);
     waiting.cancelDeadline();
-    waiting.answer.resolve({ type: frame.type, body: new Uint8Array(frame.body) });
+    waiting.answer.resolve({ type: frame.type, body: kept(frame) });
   }
 
   onClose(connection: Connection, reason: CodedError): void {
@@ -131,4 +131,9 @@ export class Caller implements ConnectionHandler {
     } while (this.#waiting.has(this.#lastRequestId));
     return this.#lastRequestId;
   }
+}
+
+/** The body for as long as one likes: a copy, where it would not last. */
+function kept({ body, owned }: Frame): Uint8Array {
+  return owned ? new Uint8Array(body.buffer, body.byteOffset, body.length) : new Uint8Array(body);
 }

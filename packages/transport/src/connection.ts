@@ -14,6 +14,8 @@ export interface Frame {
   readonly requestId: number;
   /** A view that is valid only during the call that delivers it: copy what must outlive it. */
   readonly body: Uint8Array;
+  /** The body lies in memory of its own that nobody else writes to: it may be kept as it is. */
+  readonly owned?: boolean;
 }
 
 export interface Connection {

@@ -144,3 +144,33 @@ test('the decoder stops where the sink says so', () => {
     assert.deepEqual(seen, [1, 2]);
   }
 });
+
+test('a long body that came in pieces is its receiver’s to keep, and says so', () => {
+  const decoder = new FrameDecoder('test');
+  const kept: Uint8Array[] = [];
+  const frames: Frame[] = [];
+  const sink = (frame: Frame) => {
+    frames.push({ ...frame });
+    if (frame.owned) kept.push(frame.body);
+    return true;
+  };
+  const body = new Uint8Array(100_000).fill(7);
+  const chunk = new Uint8Array(encodeFrame(1, 1, [body]));
+  for (let at = 0; at < chunk.length; at += 30_000) decoder.push(chunk.slice(at, at + 30_000), sink);
+  const short = new Uint8Array(encodeFrame(2, 2, [new Uint8Array(500).fill(9)]));
+  decoder.push(short.subarray(0, 100), sink);
+  decoder.push(short.subarray(100), sink);
+  decoder.push(encodeFrame(3, 3, [body.slice().fill(8)]), sink);
+  assert.deepEqual(
+    frames.map(({ type, owned }) => [type, owned ?? false]),
+    [
+      [1, true],
+      [2, false],
+      [3, false],
+    ],
+  );
+  assert.deepEqual(
+    kept.map((one) => new Uint8Array(one)),
+    [body],
+  );
+});

@@ -111,7 +111,9 @@ export class FrameDecoder {
     this.#headerLength = 0;
     this.#body = undefined;
     this.#bodyLength = 0;
-    return sink(this.#checked(this.#header, 0, body)) ? at : bytes.length;
+    // Long ones were collected in memory of their own; short ones share theirs with others.
+    const owned = body.buffer.byteLength === body.length;
+    return sink({ ...this.#checked(this.#header, 0, body), owned }) ? at : bytes.length;
   }
 
   #keepHeader(bytes: Buffer, at: number): void {

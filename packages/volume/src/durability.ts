@@ -15,6 +15,10 @@ export class DurabilityWaiters {
   #waiters: Waiter[] = [];
   #failure: CodedError | undefined;
 
+  get waiting(): boolean {
+    return this.#waiters.length > 0;
+  }
+
   wait(ticket: Ticket, durable: Ticket): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     if (ticket <= durable) return Promise.resolve();
@@ -41,6 +45,10 @@ export class DurabilityWaiters {
 export class RoomWaiters {
   #next: Deferred<void> | undefined;
   #failure: CodedError | undefined;
+
+  get waiting(): boolean {
+    return this.#next !== undefined;
+  }
 
   wait(): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);

@@ -18,3 +18,22 @@ test('a replay has what was written, whatever the writer did with its buffer sin
   assert.equal(textAfter(1), 'first\0\0\0\0\0');
   assert.equal(textAfter(2), 'firstother');
 });
+
+test('a branch has the pages, and neither sees what the other writes', () => {
+  const store = new MemoryPageStore();
+  const text = (of: MemoryPageStore) => Buffer.from(of.page(page)).toString('latin1', 0, 4);
+  const write = (of: MemoryPageStore, word: string, offset = 0) =>
+    of.apply([{ page, offset, bytes: Buffer.from(word) }]);
+  write(store, 'abcd');
+  const one = store.branch();
+  const two = store.branch();
+  write(store, '1');
+  write(one, '2', 1);
+  write(two, '3', 2);
+  write(one, '4', 3);
+  assert.deepEqual([text(store), text(one), text(two)], ['1bcd', 'a2c4', 'ab3d']);
+  assert.deepEqual([store.history.length, one.history.length], [2, 2]);
+  const later = one.branch();
+  write(one, '5');
+  assert.equal(text(later), 'a2c4');
+});

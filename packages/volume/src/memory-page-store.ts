@@ -2,7 +2,7 @@
  * A page store in memory that keeps the list of its mini-transactions, so that tests can replay any prefix of them:
  * what a filesystem looks like after a crash at that point. Not a volume: nothing here is durable.
  */
-import { must, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
+import { PAGE_SIZE, type PageNumber } from '@rokka/kernel';
 import { NotReady, type AsyncPageStore, type PageWrite, type Ticket } from './page-store.ts';
 
 export class MemoryPageStore implements AsyncPageStore {
@@ -12,6 +12,8 @@ export class MemoryPageStore implements AsyncPageStore {
   readonly #pagesPerGroup: number;
   readonly #pages = new Map<PageNumber, Uint8Array>();
   readonly #absent = new Set<PageNumber>();
+  /** Pages whose bytes no other store has. */
+  readonly #own = new Set<PageNumber>();
 
   constructor(options: { pagesPerGroup?: number; pagesMax?: number } = {}) {
     this.#pagesPerGroup = options.pagesPerGroup ?? 4096;
@@ -22,12 +24,27 @@ export class MemoryPageStore implements AsyncPageStore {
   /** The store as it would be had only the first `count` mini-transactions survived. */
   static replay(history: readonly (readonly PageWrite[])[], count: number, options = {}): MemoryPageStore {
     const store = new MemoryPageStore(options);
-    for (const writes of history.slice(0, count)) {
-      for (const { page } of writes)
-        while (page >= store.#mappedPages) store.#mappedPages += store.#pagesPerGroup;
-      store.apply(writes);
-    }
+    store.follow(history.slice(0, count));
     return store;
+  }
+
+  /** Applies what another store has recorded. */
+  follow(history: readonly (readonly PageWrite[])[]): void {
+    for (const writes of history) {
+      for (const { page } of writes)
+        while (page >= this.#mappedPages) this.#mappedPages += this.#pagesPerGroup;
+      this.apply(writes);
+    }
+  }
+
+  /** A store that begins with the pages of this one and an empty history. Neither sees what is written to the other. */
+  branch(): MemoryPageStore {
+    const branch = new MemoryPageStore({ pagesPerGroup: this.#pagesPerGroup, pagesMax: this.pagesMax });
+    branch.#mappedPages = this.#mappedPages;
+    for (const [page, content] of this.#pages) branch.#pages.set(page, content);
+    for (const page of this.#absent) branch.#absent.add(page);
+    this.#own.clear();
+    return branch;
   }
 
   get mappedPages(): number {
@@ -72,13 +89,21 @@ export class MemoryPageStore implements AsyncPageStore {
     });
     if (missing.length > 0) throw new NotReady({ pages: missing.map((write) => write.page) });
     for (const { page, offset, bytes, init } of writes) {
-      if (init || !this.#pages.has(page)) this.#pages.set(page, new Uint8Array(PAGE_SIZE));
       this.#absent.delete(page);
-      must(this.#pages.get(page)).set(bytes, offset);
+      this.#writable(page, init === true).set(bytes, offset);
     }
     // Not slice(): a Buffer's is a view, and whoever wrote may use its buffer again.
     this.history.push(writes.map((write) => ({ ...write, bytes: new Uint8Array(write.bytes) })));
     return this.applied;
+  }
+
+  #writable(page: PageNumber, init: boolean): Uint8Array {
+    const former = init ? undefined : this.#pages.get(page);
+    if (former && this.#own.has(page)) return former;
+    const content = former?.slice() ?? new Uint8Array(PAGE_SIZE);
+    this.#pages.set(page, content);
+    this.#own.add(page);
+    return content;
   }
 
   async prepare(lacking: NotReady): Promise<void> {

@@ -38,6 +38,38 @@ async function run<T>(
   throw new Error('the operation never becomes ready');
 }
 
+test('pages read ahead are fetched, and not waited for', async () => {
+  const sink = new FakeSink();
+  const cache = new PageCache(sink, { sizeBytes: 16 * PAGE_SIZE });
+  const prepared = cache.prepare(new NotReady({ pages: [page(1)], ahead: [page(2), page(3)] }));
+  await turn();
+  assert.deepEqual(
+    sink.reads.map((read) => read.page),
+    [page(1), page(2), page(3)],
+  );
+  sink.land(0);
+  await prepared;
+  assert.ok(cache.has(page(1)) && !cache.has(page(2)));
+  sink.land(0);
+  await turn();
+  assert.ok(cache.has(page(2)));
+});
+
+test('a page that cannot be read ahead is an error only for who wants it', async () => {
+  const sink = new FakeSink();
+  const cache = new PageCache(sink, { sizeBytes: 16 * PAGE_SIZE });
+  await cache.prepare(new NotReady({ ahead: [page(2)] }));
+  const wanted = cache.prepare(new NotReady({ pages: [page(2)] }));
+  const error = new CodedError('VOLUME_UNREADABLE', 'not now');
+  sink.reads[0]?.answer.reject(error);
+  await assert.rejects(wanted, error);
+  const again = cache.prepare(new NotReady({ pages: [page(2)] }));
+  await turn();
+  sink.land(1);
+  await again;
+  assert.ok(cache.has(page(2)));
+});
+
 function step({ sink, random }: { sink: FakeSink; random: SeededRandom }): void {
   if (random.chance(0.25)) sink.advance(1 + random.below(2));
   if (sink.reads.length > 0 && random.chance(0.4)) sink.land(random.below(sink.reads.length));

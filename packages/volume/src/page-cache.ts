@@ -12,7 +12,7 @@ import { CachedPages, PAGE_CACHE_BYTES_DEFAULT } from './cached-pages.ts';
 import type { AsyncPageStore, NotReady, PageWrite, Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
 
-/** Enough to hide a storage node's latency; more would only queue up there. */
+/** Enough to hide a storage node's latency, also for pages read ahead; more would only queue up there. */
 const FETCHES_MAX = 32;
 
 interface Flight {
@@ -74,7 +74,9 @@ export class PageCache implements AsyncPageStore {
 
   async prepare(lacking: NotReady): Promise<void> {
     if (lacking.mapPages > this.mappedPages) await this.#sink.grow(lacking.mapPages);
-    await Promise.all(lacking.pages.filter((page) => !this.has(page)).map((page) => this.#fetch(page)));
+    const wanted = lacking.pages.filter((page) => !this.has(page)).map((page) => this.#fetch(page));
+    for (const page of lacking.ahead) if (!this.has(page)) this.#fetch(page).catch(() => {});
+    await Promise.all(wanted);
     if (lacking.room) await this.#room();
   }
 

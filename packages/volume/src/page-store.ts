@@ -24,12 +24,20 @@ export interface PageWrite {
 export class NotReady extends Error {
   override name = 'NotReady';
   readonly pages: readonly PageNumber[];
+  /** What will probably be lacking next: nobody waits for it, and a store need not fetch it. */
+  readonly ahead: readonly PageNumber[];
   readonly mapPages: number;
   readonly room: boolean;
 
-  constructor(lacking: { pages?: readonly PageNumber[]; mapPages?: number; room?: boolean }) {
+  constructor(lacking: {
+    pages?: readonly PageNumber[];
+    ahead?: readonly PageNumber[];
+    mapPages?: number;
+    room?: boolean;
+  }) {
     super('not ready');
     this.pages = lacking.pages ?? [];
+    this.ahead = lacking.ahead ?? [];
     this.mapPages = lacking.mapPages ?? 0;
     this.room = lacking.room ?? false;
   }

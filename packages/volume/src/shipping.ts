@@ -1,6 +1,9 @@
 /**
- * Takes records to the members: what has been appended by the end of a turn of the event loop leaves then, to all six,
- * without a timer; what is appended while a node syncs goes into its next batch (P18 §2.2).
+ * Takes records to the members, to all six: what somebody waits for leaves at the end of this turn of the event loop, without
+ * a timer; what is appended while a node syncs goes into its next batch (P18 §2.2). So does the first record after a wait,
+ * because the wait for it mostly follows at once (a backend writes its log, then syncs it). What is appended beyond that,
+ * and nobody waits for, gathers for a moment: a checkpoint writes thousands of pages before it syncs one, and each ship of
+ * its own would cost six nodes a write and a sync.
  *
  * Invariant: a record that has not reached a write quorum gets to every member that is there and obeys, sooner or later.
  * A member whose send buffer was full is `behind`: it is sent nothing out of order, and catches up from the outbox as its
@@ -13,6 +16,9 @@ import { SHIP_BYTES_MAX, type Group, type GroupPoints } from './group.ts';
 import type { NodeLink } from './node-link.ts';
 import type { NodeLinks } from './node-links.ts';
 
+/** So many bytes leave together, or what there is after so long. */
+const GATHER_BYTES_MAX = 64 * 1024;
+const GATHER_MS = 2;
 /** Nodes learn of progress with the next ship; where none follows, so much later. */
 const HEARTBEAT_MS = 250;
 /** Groups that nobody writes to hear of the volume's progress less often; their log is dropped all the same. */
@@ -35,6 +41,10 @@ export class Shipper {
   /** For each node the groups in which it is behind, and the last LSN that it was sent. */
   readonly #behind = new Map<NodeId, Map<Group, Lsn>>();
   #flushSoon = false;
+  /** Nothing was appended since somebody waited. */
+  #fresh = true;
+  #gatheredBytes = 0;
+  #cancelGathering: (() => void) | undefined;
   #stopped = false;
   #heartbeats = 0;
   #cancelHeartbeat = () => {};
@@ -49,14 +59,33 @@ export class Shipper {
   stop(): void {
     this.#stopped = true;
     this.#cancelHeartbeat();
+    this.#cancelGathering?.();
   }
 
-  flushLater(): void {
+  /** The outboxes hold so many bytes more. `awaited`: somebody waits for what was appended before. */
+  appended(bytes: number, options: { awaited: boolean }): void {
+    const first = this.#fresh;
+    this.#fresh = false;
+    this.#gatheredBytes += bytes;
+    if (first || options.awaited || this.#gatheredBytes > GATHER_BYTES_MAX) this.#flushLater();
+    else this.#cancelGathering ??= this.#options.clock.after(GATHER_MS, () => this.#flushLater());
+  }
+
+  /** Somebody waits from now on. */
+  awaited(): void {
+    this.#fresh = true;
+    this.#flushLater();
+  }
+
+  #flushLater(): void {
     if (this.#flushSoon) return;
     this.#flushSoon = true;
     this.#options.clock.soon(() => {
       this.#flushSoon = false;
       if (this.#stopped) return;
+      this.#gatheredBytes = 0;
+      this.#cancelGathering?.();
+      this.#cancelGathering = undefined;
       for (const group of this.#options.groups) while (group.outbox.hasUnshipped) this.#ship(group);
     });
   }

@@ -9,7 +9,7 @@ import { allMembers, type PlacedMember } from '@rokka/quorum';
 import { PageWriter } from './testing/page-writer.ts';
 import { nodeId, SixNodes, VOLUME_ID, zoneOf, type Writer } from './testing/six-nodes.ts';
 import type { VolumeRecord } from './volume-record.ts';
-import type { VolumeOptions } from './volume.ts';
+import type { VolumeOptions } from './volume-options.ts';
 
 const P0 = 0 as PgIndex;
 /** The healer keeps out where a test takes the steps itself. */

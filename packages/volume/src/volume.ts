@@ -3,28 +3,17 @@
  * for them to be durable, read pages.
  *
  * - Nothing but the progress tracker decides what is durable; `durable` is the VDL.
- * - No timer on the way of a commit: what has been appended by the end of a turn of the event loop is shipped then, to all
- *   six members; what is appended while a node syncs goes into its next batch (P18 §2.2).
+ * - No timer on the way of a commit: what somebody waits for is shipped at the end of the turn of the event loop, to all six
+ *   members; what is appended while a node syncs goes into its next batch (P18 §2.2).
  * - A member whose buffer is full, or that is away, is left out and fills its holes by gossip; only records that have not
  *   reached a write quorum are kept here and sent again.
  * - A volume that has failed stays failed: its owner must end, so that nothing goes on with writes that may be lost.
  */
-import {
-  must,
-  mutant,
-  type Clock,
-  type CodedError,
-  type Epoch,
-  isCoded,
-  type Lsn,
-  type NodeId,
-} from '@rokka/kernel';
-import type { PageNumber, PgIndex, Random, VolumeId } from '@rokka/kernel';
+import { must, mutant, type CodedError, type Epoch, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
+import type { PageNumber, PgIndex } from '@rokka/kernel';
 import { LsnAllocator, ProgressTracker, settledMembership } from '@rokka/quorum';
-import type { HealingTimes, PlacedMember, VolumeStart } from '@rokka/quorum';
-import type { Registry } from '@rokka/registry';
+import type { PlacedMember, VolumeStart } from '@rokka/quorum';
 import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
-import type { Network } from '@rokka/transport';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
 import { forceOut } from './force-out.ts';
@@ -32,7 +21,6 @@ import { Fencer, fenceSegment, saysTakenOver } from './fencing.ts';
 import { placeMembers } from './geometry.ts';
 import { Group, type GroupPoints } from './group.ts';
 import { makeSegments } from './growth.ts';
-import type { FleetNode } from './healer.ts';
 import { Members } from './members.ts';
 import type { NodeLink, NodeLinkEvents } from './node-link.ts';
 import { NodeLinks } from './node-links.ts';
@@ -42,6 +30,7 @@ import type { AsyncRecordSink } from './record-sink.ts';
 import { recoverVolume } from './recovery-driver.ts';
 import { Sealer } from './sealer.ts';
 import { Shipper } from './shipping.ts';
+import type { VolumeOptions } from './volume-options.ts';
 import type { GroupRecord } from './volume-record.ts';
 import { VolumeState } from './volume-state.ts';
 import { describeGroup, type VolumeStatus } from './volume-status.ts';
@@ -51,28 +40,6 @@ const OUTSTANDING_BYTES_MAX = 32 * 1024 * 1024;
 /** Records likewise. Far below what recovery allows for: a node must be able to list them in one answer. */
 const OUTSTANDING_RECORDS_MAX = 262_144;
 const RECOVER_TIMEOUT_MS = 600_000;
-
-export interface VolumeOptions {
-  volumeId: VolumeId;
-  cluster: string;
-  registry: Registry;
-  network: Network;
-  /** Socket address of a storage node. */
-  addressOf(node: NodeId): string;
-  clock: Clock;
-  random: Random;
-  signal?: AbortSignal;
-  recoverTimeoutMs?: number;
-  outstandingBytesMax?: number;
-  /** Every node of the cluster, spares among them; without it members are never replaced by themselves. */
-  fleet?(): readonly FleetNode[];
-  healingTimes?: Partial<HealingTimes>;
-  /** Takes lines for people: members that come and go. */
-  log?(text: string): void;
-  onProgress?(text: string): void;
-  /** Once, when another writer took over or the volume cannot go on. */
-  onFailed?(error: CodedError): void;
-}
 
 export class Volume implements AsyncRecordSink, AsyncDisposable {
   readonly #options: VolumeOptions;
@@ -172,7 +139,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
         this.#tracker.allocated(run.pg, lsn, lsn === lastLsn);
       must(this.#groups[run.pg]).outbox.add(run);
     }
-    this.#shipper.flushLater();
+    this.#shipper.appended(mtr.length, { awaited: this.#durability.waiting || this.#room.waiting });
     return lastLsn as Ticket;
   }
 
@@ -198,11 +165,14 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   async whenRoom(bytes: number, records: number): Promise<void> {
     while (!this.hasRoom(bytes, records)) {
       this.#demandAlive();
-      await this.#room.wait();
+      const room = this.#room.wait();
+      this.#shipper.awaited();
+      await room;
     }
   }
 
   whenDurable(ticket: Ticket): Promise<void> {
+    if (this.#serving && ticket > this.durable) this.#shipper.awaited();
     return this.#durability.wait(ticket, this.durable);
   }
 

@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import { Deferred, systemClock, systemRandom } from '@rokka/kernel';
 import { connectionString, writeClientFiles } from '@rokka/databases';
 import type { Arguments } from '../arguments.ts';
+import { keepCompiledCode } from '../compile-cache.ts';
 import { listenForControl } from '../control.ts';
 import { DataDirectory, dataPaths } from '../data-directory.ts';
 import { rokkaErrors } from '../errors.ts';
@@ -42,6 +43,7 @@ export async function up(args: Arguments): Promise<number> {
     const tookSeconds = ((systemClock.nowMs() - startedMs) / 1000).toFixed(1);
     greet(terminal, { args, connection: supervisor.connection, tookSeconds });
     log('info', `serving on port ${args.port}, cluster ${data.cluster}`);
+    keepCompiledCode();
     ended = await Promise.race([stop.promise, supervisor.failed]);
   }
   if (typeof ended !== 'string') throw ended;

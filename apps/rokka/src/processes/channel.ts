@@ -4,6 +4,7 @@
  */
 import { Deferred, describeError, isCoded } from '@rokka/kernel';
 import type { ChildMessage, Finality, ParentMessage } from '../child.ts';
+import { keepCompiledCode } from '../compile-cache.ts';
 
 export interface ParentChannel {
   send(message: ChildMessage): void;
@@ -49,6 +50,8 @@ export async function runChild(options: {
   try {
     await using running = await options.work(channel);
     status = () => running.status();
+    // Before others are told: they may start with it.
+    keepCompiledCode();
     channel.send({ kind: 'ready', detail: running.detail });
     await stopped.promise;
   } catch (error) {

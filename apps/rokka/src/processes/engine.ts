@@ -1,6 +1,7 @@
 /** What the head needs of an engine, and what it gives to one. */
 import type { Clock, Random } from '@rokka/kernel';
 import type { Volume } from '@rokka/volume';
+import type { StartSteps } from './start-steps.ts';
 
 export interface EngineStart {
   /** The data directory of the whole cluster. */
@@ -13,6 +14,7 @@ export interface EngineStart {
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
+  readonly steps: StartSteps;
   progress(text: string): void;
   log(level: 'info' | 'warn' | 'error', text: string): void;
   /** The engine cannot go on: the head ends. */

@@ -11,6 +11,7 @@ import { Fleet } from '../fleet.ts';
 import { runChild, type ParentChannel } from './channel.ts';
 import type { Engine, EngineStart } from './engine.ts';
 import { relativeNetwork } from './relative-network.ts';
+import { StartSteps } from './start-steps.ts';
 
 export interface HeadProcessOptions {
   directory: string;
@@ -38,6 +39,9 @@ await runChild({
 });
 
 async function runHead(channel: ParentChannel) {
+  // The clock began with the process.
+  const steps = new StartSteps(systemClock, 0);
+  steps.done('code');
   const resources = new AsyncDisposableStack();
   try {
     const failed = new Deferred<never>();
@@ -53,6 +57,7 @@ async function runHead(channel: ParentChannel) {
     );
     const fleet = resources.use(await Fleet.open(registry, systemClock));
     progress('opening the volume');
+    const engineCode = loadEngine();
     const volume = resources.use(
       await Volume.open({
         volumeId: options.volumeId,
@@ -69,17 +74,21 @@ async function runHead(channel: ParentChannel) {
         onFailed: (error) => failed.reject(error),
       }),
     );
+    steps.done('volume');
     const start: EngineStart = {
       ...options,
       volume,
       clock: systemClock,
       random: systemRandom,
       signal: opening.signal,
+      steps,
       progress,
       log: (level, text) => channel.send({ kind: 'log', level, text }),
       fail: (error) => failed.reject(error),
     };
-    const engine: Engine = resources.use(await startEngine(start));
+    const startEngine = await engineCode;
+    const engine = resources.use(await startEngine(start));
+    channel.send({ kind: 'log', level: 'info', text: `head ready after ${steps.describe()}` });
     return {
       detail: engine.connection,
       status: () => ({ ...volume.status(), engine: engine.status(), memoryBytes: process.memoryUsage().rss }),
@@ -92,7 +101,7 @@ async function runHead(channel: ParentChannel) {
 }
 
 /** Only the engine that is used is loaded: PGlite brings a WebAssembly module along. */
-async function startEngine(start: EngineStart): Promise<Engine> {
-  if (options.engine === 'native') return (await import('./native-engine.ts')).startNativeEngine(start);
-  return (await import('./pglite-engine.ts')).startPgliteEngine(start);
+async function loadEngine(): Promise<(start: EngineStart) => Promise<Engine>> {
+  if (options.engine === 'native') return (await import('./native-engine.ts')).startNativeEngine;
+  return (await import('./pglite-engine.ts')).startPgliteEngine;
 }

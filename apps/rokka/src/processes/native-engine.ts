@@ -20,24 +20,23 @@ import type { Engine, EngineStart } from './engine.ts';
 
 const RESTART_PAUSE_MS = 200;
 const RESTART_PAUSE_MS_MAX = 5_000;
-const WELL_AFTER_MS = 30_000;
+/** A server that ran for so long was well: the next one starts at once. */
+const WELL_AFTER_MS = 2_000;
 
 export async function startNativeEngine(start: EngineStart): Promise<Engine> {
-  const { volume, clock, progress, signal } = start;
+  const { volume, clock, progress, signal, steps } = start;
   const resources = new AsyncDisposableStack();
   try {
     const cache = new PageCache(volume, { sizeBytes: start.cacheBytes });
     progress('reading the filesystem');
-    const filesystem = await openFilesystem(cache, start);
+    // The stage is other programs' work, and goes on beside.
+    const [filesystem, { place, version }] = await Promise.all([
+      openFilesystem(cache, start),
+      makeStage(start),
+    ]);
     // After the mount has gone nothing else changes the volume: all of it must be durable before the writer closes.
     resources.defer(() => cache.whenDurable(filesystem.syncAll()));
-    const binaries = await findPostgres(start.postgres === undefined ? {} : { directory: start.postgres });
-    const place = await stagePostgres({
-      binaries,
-      account: findAccount(),
-      runDirectory: dataPaths.postgresSockets(start.directory),
-      needed: [start.directory],
-    });
+    steps.done('filesystem');
     const server = resources.use(
       await FuseServer.mount({
         handler: new FileSystemHandler({ filesystem, store: cache }),
@@ -46,11 +45,14 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
         log: (line) => start.log('warn', line),
       }),
     );
+    steps.done('mount');
     const password = fs.readFileSync(dataPaths.password(start.directory), 'utf8').trim();
     await initialisePostgres({ stage: place, password, clock, onProgress: progress });
+    steps.done('data directory');
     signal.throwIfAborted();
     const postgres = resources.use(new SupervisedPostgres(start, place));
     await postgres.start();
+    steps.done('PostgreSQL');
     void server.ended.then((end) => {
       if (end.kind === 'failed') start.fail(end.error);
     });
@@ -64,7 +66,7 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
       },
       status: () => ({
         kind: 'native',
-        version: binaries.version,
+        version,
         ...(postgres.pid === undefined ? {} : { postgresPid: postgres.pid }),
         restarts: postgres.restarts,
         details: { fuse: server.statistics() },
@@ -75,6 +77,17 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
     await resources.disposeAsync();
     throw error;
   }
+}
+
+async function makeStage(start: EngineStart): Promise<{ place: PostgresStage; version: string }> {
+  const binaries = await findPostgres(start.postgres === undefined ? {} : { directory: start.postgres });
+  const place = await stagePostgres({
+    binaries,
+    account: findAccount(),
+    runDirectory: dataPaths.postgresSockets(start.directory),
+    needed: [start.directory],
+  });
+  return { place, version: binaries.version };
 }
 
 async function openFilesystem(cache: PageCache, start: EngineStart): Promise<FileSystem> {
@@ -138,8 +151,10 @@ class SupervisedPostgres implements AsyncDisposable {
         `PostgreSQL ended (${exit?.how}): ${exit?.error ? describeError(exit.error) : 'by itself'}; starting it again`,
       );
       if (clock.nowMs() - startedMs > WELL_AFTER_MS) pauseMs = RESTART_PAUSE_MS;
-      await Promise.race([clock.sleep(pauseMs), this.#stopping.promise]);
-      pauseMs = Math.min(pauseMs * 2, RESTART_PAUSE_MS_MAX);
+      else {
+        await Promise.race([clock.sleep(pauseMs), this.#stopping.promise]);
+        pauseMs = Math.min(pauseMs * 2, RESTART_PAUSE_MS_MAX);
+      }
       if (this.#stopped) return;
       this.#restarts++;
       this.#server = await this.#launch();

@@ -27,6 +27,7 @@ export async function startPgliteEngine(start: EngineStart): Promise<Engine> {
     await database.close();
     throw error;
   }
+  start.steps.done('PGlite');
   return {
     connection: {
       host: '127.0.0.1',

@@ -9,10 +9,22 @@ import { createHash } from 'node:crypto';
 import { Client, type ClientConfig } from 'pg';
 import { systemClock } from '@rokka/kernel';
 
-const RECONNECT_MS = 50;
+/** A server that recovers has better to do than to refuse. */
+const RECONNECT_MS = 200;
 const STATEMENT_MS = 120_000;
 
-type Outcome = 'acknowledged' | 'unknown';
+type Outcome = 'acknowledged' | 'unknown' | 'absent';
+
+interface Entry {
+  readonly id: number;
+  readonly rows: number;
+  readonly halves: number;
+  readonly least: string;
+  readonly most: string;
+}
+
+const ENTRIES = `select id, count(*)::int as rows, count(distinct half)::int as halves,
+  min(body) as least, max(body) as most from ledger where id > $1 group by id`;
 
 export class Ledger implements AsyncDisposable {
   readonly #connect: () => ClientConfig;
@@ -21,6 +33,10 @@ export class Ledger implements AsyncDisposable {
   readonly errors = new Map<string, number>();
   #nextId = 1;
   #acknowledged = 0;
+  #unknown = 0;
+  #verifiedThrough = 0;
+  /** How many of the verified entries are there. */
+  #thereBefore = 0;
   #workers: Promise<void>[] = [];
   #running = false;
   #bodyBytes = 64;
@@ -34,7 +50,7 @@ export class Ledger implements AsyncDisposable {
   }
 
   get unknown(): number {
-    return this.#outcomes.size - this.#acknowledged;
+    return this.#unknown;
   }
 
   async create(): Promise<void> {
@@ -71,32 +87,47 @@ export class Ledger implements AsyncDisposable {
     }
   }
 
-  /** Compares the table with what was acknowledged. Pause before. */
+  /**
+   * Compares the table with what was acknowledged: entry by entry those written since the last time, of the earlier ones that
+   * there are as many as there were. What was unknown is known from then on. Pause before.
+   */
   async verify(): Promise<{ acknowledged: number; unknownThere: number }> {
-    const rows = await this.#withClient(async (client) => {
-      const sql = `select id, count(*)::int as rows, count(distinct half)::int as halves,
-        min(body) as least, max(body) as most from ledger group by id`;
-      const result = await client.query<{
-        id: number;
-        rows: number;
-        halves: number;
-        least: string;
-        most: string;
-      }>(sql);
-      return result.rows;
+    const before = this.#verifiedThrough;
+    const [earlier, rows] = await this.#withClient(async (client) => {
+      const count = 'select count(*)::int as rows from ledger where id <= $1';
+      const { rows: counted } = await client.query<{ rows: number }>(count, [before]);
+      const { rows: entries } = await client.query<Entry>(ENTRIES, [before]);
+      return [counted[0]?.rows, entries] as const;
     });
+    assert.equal(earlier, 2 * this.#thereBefore, `rows of the entries up to ${before}`);
     const there = new Set<number>();
     let unknownThere = 0;
     for (const { id, rows: count, halves, least, most } of rows) {
-      assert.ok(this.#outcomes.has(id), `entry ${id} was never written`);
+      const outcome = this.#outcomes.get(id);
+      assert.ok(outcome, `entry ${id} was never written`);
+      assert.notEqual(outcome, 'absent', `entry ${id} was not there before`);
       assert.deepEqual({ id, count, halves }, { id, count: 2, halves: 2 }, `entry ${id} is not whole`);
       assert.ok(least === most && least.startsWith(bodyOf(id, 64)), `entry ${id} has another content`);
       there.add(id);
-      if (this.#outcomes.get(id) === 'unknown') unknownThere++;
+      if (outcome === 'unknown') unknownThere++;
     }
-    const lost = [...this.#outcomes].filter(([id, outcome]) => outcome === 'acknowledged' && !there.has(id));
+    const lost: number[] = [];
+    for (let id = before + 1; id < this.#nextId; id++) {
+      if (!there.has(id) && this.#outcomes.get(id) === 'acknowledged') lost.push(id);
+    }
     assert.deepEqual(lost.slice(0, 20), [], `${lost.length} acknowledged entries are lost`);
+    for (let id = before + 1; id < this.#nextId; id++)
+      this.#outcomes.set(id, there.has(id) ? 'acknowledged' : 'absent');
+    this.#verifiedThrough = this.#nextId - 1;
+    this.#thereBefore += there.size;
     return { acknowledged: this.#acknowledged, unknownThere };
+  }
+
+  /** Every entry once more, also those that were verified before. */
+  async verifyAll(): Promise<{ acknowledged: number; unknownThere: number }> {
+    this.#verifiedThrough = 0;
+    this.#thereBefore = 0;
+    return this.verify();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -123,6 +154,7 @@ export class Ledger implements AsyncDisposable {
     const id = this.#nextId++;
     const body = bodyOf(id, this.#bodyBytes);
     this.#outcomes.set(id, 'unknown');
+    this.#unknown++;
     if (worker % 2 === 0) {
       await client.query('insert into ledger values ($1, 1, $2), ($1, 2, $2)', [id, body]);
     } else {
@@ -133,6 +165,7 @@ export class Ledger implements AsyncDisposable {
     }
     this.#outcomes.set(id, 'acknowledged');
     this.#acknowledged++;
+    this.#unknown--;
   }
 
   async #withClient<T>(run: (client: Client) => Promise<T>): Promise<T> {

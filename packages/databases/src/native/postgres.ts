@@ -8,13 +8,13 @@
  */
 import * as fs from 'node:fs';
 import * as os from 'node:os';
-import { assert, deadline, isCoded, systemClock, type Clock, type CodedError } from '@rokka/kernel';
+import { assert, deadline, Deferred, isCoded, systemClock, type Clock, type CodedError } from '@rokka/kernel';
 import { databaseErrors } from '../errors.ts';
 import { spawnConfined, type Confined, type ConfinedExit } from './confinement.ts';
 import { describeExit, explainFailure } from './failure.ts';
 import { parseLogLine, type LogLine } from './log-line.ts';
 import { requireFreePort } from './port.ts';
-import { probeReadiness, socketPath } from './readiness.ts';
+import { CANNOT_CONNECT_NOW, probeReadiness, socketPath } from './readiness.ts';
 import {
   configurationFile,
   configurationFilePath,
@@ -68,9 +68,12 @@ const STOP_SIGNALS: readonly (readonly [StopMode, NodeJS.Signals])[] = [
   ['immediate', 'SIGQUIT'],
   ['kill', 'SIGKILL'],
 ];
+/** What the server says when it takes connections (postmaster.c). Then it is asked at once, and not at the next turn. */
+const SAYS_READY = /^database system is ready to accept connections/;
 const POLL_MS = 20;
 const POLL_MS_MAX = 250;
 const PROBE_TIMEOUT_MS = 2000;
+const PORT_PATIENCE_MS = 1000;
 const LINES_KEPT = 50;
 
 export class NativePostgres implements AsyncDisposable {
@@ -115,11 +118,15 @@ export class NativePostgres implements AsyncDisposable {
     const lastLines: LogLine[] = [];
     let heardMs = clock.nowMs();
     let starting = true;
+    const saysReady = new Deferred<void>();
     const hear = (text: string) => {
       const line = parseLogLine(text);
+      // Clients that wait for the server ask a hundred times a second: that is no news of it, and hides what is.
+      if (line.sqlState === CANNOT_CONNECT_NOW) return;
       heardMs = clock.nowMs();
       lastLines.push(line);
       if (lastLines.length > LINES_KEPT) lastLines.shift();
+      if (SAYS_READY.test(line.message)) saysReady.resolve();
       if (starting && line.level === 'log') options.onProgress?.(line.message);
       options.onLine?.(line);
     };
@@ -133,7 +140,10 @@ export class NativePostgres implements AsyncDisposable {
     });
     const postgres = new NativePostgres(options, server, lastLines);
     try {
-      await postgres.#waitUntilAccepting(context, options, () => heardMs);
+      await postgres.#waitUntilAccepting(context, options, {
+        heardMs: () => heardMs,
+        saysReady: saysReady.promise,
+      });
     } catch (error) {
       // One that cannot even be killed hangs in the mount, and ends with the head; the reason of all is the first error.
       await postgres.stop('immediate').catch(() => {});
@@ -176,17 +186,20 @@ export class NativePostgres implements AsyncDisposable {
   async #waitUntilAccepting(
     context: SettingsContext,
     options: NativePostgresOptions,
-    heardMs: () => number,
+    { heardMs, saysReady }: { heardMs: () => number; saysReady: Promise<void> },
   ): Promise<void> {
     const { quietTimeoutMs: quietMs = QUIET_TIMEOUT_MS, signal } = options;
     const clock = this.#clock;
     const path = socketPath(context.socketDirectory, context.port);
+    let announced = false;
+    void saysReady.then(() => (announced = true));
     for (let pauseMs = POLL_MS; ; pauseMs = Math.min(POLL_MS_MAX, pauseMs * 1.5)) {
       if (this.#ended) throw explainStart(await this.exited);
       if ((await probeReadiness({ path, timeoutMs: PROBE_TIMEOUT_MS, clock })) === 'accepting') return;
       if (clock.nowMs() - heardMs() > quietMs)
         throw databaseErrors.DATABASE_START_SLOW(['PostgreSQL, of which nothing was heard,', quietMs]);
-      await Promise.race([clock.sleep(pauseMs, signal), this.exited]);
+      const sooner = announced ? [] : [saysReady];
+      await Promise.race([clock.sleep(announced ? POLL_MS : pauseMs, signal), this.exited, ...sooner]);
     }
   }
 
@@ -227,10 +240,25 @@ function settingsContext(options: NativePostgresOptions): SettingsContext {
 
 async function requireFreeAddresses(context: SettingsContext, clock: Clock): Promise<void> {
   const { port, socketDirectory } = context;
-  for (const address of context.listenAddresses) await requireFreePort({ address, port, clock });
   const path = socketPath(socketDirectory, port);
-  if ((await probeReadiness({ path, timeoutMs: PROBE_TIMEOUT_MS, clock })) !== 'absent')
-    throw databaseErrors.DATABASE_PORT_USED([path, 'another PostgreSQL']);
+  await patiently(clock, async () => {
+    for (const address of context.listenAddresses) await requireFreePort({ address, port, clock });
+    if ((await probeReadiness({ path, timeoutMs: PROBE_TIMEOUT_MS, clock })) !== 'absent')
+      throw databaseErrors.DATABASE_PORT_USED([path, 'another PostgreSQL']);
+  });
+}
+
+/** Of a server whose head was killed the last process may just be ending. */
+async function patiently(clock: Clock, demand: () => Promise<void>): Promise<void> {
+  const untilMs = clock.nowMs() + PORT_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await demand();
+    } catch (error) {
+      if (!isCoded(error, 'DATABASE_PORT_USED') || clock.nowMs() > untilMs) throw error;
+      await clock.sleep(POLL_MS);
+    }
+  }
 }
 
 function explainStart(exit: PostgresExit): CodedError {

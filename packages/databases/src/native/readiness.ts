@@ -5,8 +5,8 @@ import { deadline, Deferred, isCoded, type Clock } from '@rokka/kernel';
 /** `absent`: nobody answers. `starting`: it answers that it is starting, recovering or stopping. */
 export type Readiness = 'accepting' | 'starting' | 'absent';
 
-/** ERRCODE_CANNOT_CONNECT_NOW */
-const CANNOT_CONNECT_NOW = '57P03';
+/** ERRCODE_CANNOT_CONNECT_NOW: what clients are told of a server that starts, recovers or stops. */
+export const CANNOT_CONNECT_NOW = '57P03';
 const PROTOCOL = 196_608;
 
 export function socketPath(directory: string, port: number): string {

@@ -89,9 +89,14 @@ export function chosenSettings(context: SettingsContext): Setting[] {
       'a restart need not sync every file: on the volume one durable write makes all before it durable',
     ),
     choose(
+      'checkpoint_timeout',
+      '1min',
+      'clients wait for the replay of what was written since the last checkpoint, which costs only the changed bytes of pages',
+    ),
+    choose(
       'max_wal_size',
-      '1GB',
-      'without full pages this is a long time between checkpoints; recovery reads it back in seconds',
+      '256MB',
+      'the same bound for those that write a lot: without full pages it is much work',
     ),
     choose('log_checkpoints', 'off', 'not a line every five minutes for what the metrics show'),
   ];

@@ -28,6 +28,29 @@ export interface Cut {
   readonly crashes: number;
 }
 
+/** The pages at any point of the log. Cheap where the points are asked for in their order. */
+export class Prefixes {
+  readonly #history: Recording['history'];
+  #store = new MemoryPageStore();
+  #position = 0;
+
+  constructor({ history }: Recording) {
+    this.#history = history;
+  }
+
+  at(position: number): MemoryPageStore {
+    if (position < this.#position) {
+      this.#store = new MemoryPageStore();
+      this.#position = 0;
+    }
+    this.#store.follow(this.#history.slice(this.#position, position));
+    // Nobody asks for it, and it is as large as the log.
+    this.#store.history.length = 0;
+    this.#position = position;
+    return this.#store.branch();
+  }
+}
+
 export async function record(
   engine: CutEngine,
   options: { seed: number; transactions: number },
@@ -49,15 +72,16 @@ export async function record(
   return { history, from, acknowledgements };
 }
 
-/** Half of them anywhere, half where they hurt: at the very mini-transaction that made an acknowledgement true. */
+/** Half of them anywhere, half where they hurt: at the very mini-transaction that made an acknowledgement true. In order. */
 export function chooseCuts(recording: Recording, options: { seed: number; count: number }): Cut[] {
   const random = new SeededRandom(options.seed);
   const { from, history, acknowledgements } = recording;
   const edges = acknowledgements.flat();
-  return Array.from({ length: options.count }, (_, index) => ({
+  const cuts = Array.from({ length: options.count }, (_, index) => ({
     position: index % 2 === 0 ? from + 1 + random.below(history.length - from) : random.pick(edges),
     crashes: random.chance(0.2) ? 1 + random.below(2) : 0,
   }));
+  return cuts.sort((a, b) => a.position - b.position);
 }
 
 /**
@@ -67,19 +91,22 @@ export function chooseCuts(recording: Recording, options: { seed: number; count:
  */
 export async function tryCut(
   engine: CutEngine,
-  recording: Recording,
+  recording: Pick<Recording, 'acknowledgements'>,
+  prefixes: Prefixes,
   cut: Cut & { seed: number; spoil?: string },
 ): Promise<void> {
   const acknowledged = recording.acknowledgements.map(
     (positions) => positions.filter((position) => position <= cut.position).length,
   );
   const random = new SeededRandom(cut.seed + cut.position);
-  let store = MemoryPageStore.replay(recording.history, cut.position);
+  let store = prefixes.at(cut.position);
   for (let crash = 0; crash < cut.crashes; crash++) {
     assertSound(store, 'before a recovery that is cut off');
+    const left = store.branch();
+    const { length } = store.history;
     const database = await engine.open(store);
-    const written = store.history.length - cut.position;
-    const left = MemoryPageStore.replay(store.history, cut.position + random.below(written + 1));
+    const written = store.history.slice(length);
+    left.follow(written.slice(0, random.below(written.length + 1)));
     await database.end();
     store = left;
   }

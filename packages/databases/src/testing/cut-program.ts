@@ -4,7 +4,7 @@
  */
 import { describeError, systemClock } from '@rokka/kernel';
 import type { CutEngine } from './cut-engine.ts';
-import { chooseCuts, record, tryCut, type Recording } from './cut-points.ts';
+import { chooseCuts, Prefixes, record, tryCut, type Recording } from './cut-points.ts';
 
 export interface CutProgramOptions {
   readonly engine: 'native' | 'pglite';
@@ -77,13 +77,14 @@ async function main(options: CutProgramOptions): Promise<void> {
     acknowledged: acknowledgements.map(({ length }) => length),
     ms: elapsedMs(),
   });
-  await seesDamage(engine, recording, options.seed);
+  const prefixes = new Prefixes(recording);
+  await seesDamage(engine, { recording, prefixes, seed: options.seed });
   let ok = 0;
   let failures = 0;
   for (const cut of chooseCuts(recording, { seed: options.seed, count: options.cuts })) {
     say({ event: 'cut', ...cut });
     try {
-      await tryCut(engine, recording, { ...cut, seed: options.seed });
+      await tryCut(engine, recording, prefixes, { ...cut, seed: options.seed });
       ok++;
     } catch (error) {
       const why = error instanceof Error ? (error.stack ?? error.message) : describeError(error);
@@ -95,14 +96,18 @@ async function main(options: CutProgramOptions): Promise<void> {
 }
 
 /** What the judge would overlook it would overlook in every cut: so it is shown damage first. */
-async function seesDamage(engine: CutEngine, recording: Recording, seed: number): Promise<void> {
+async function seesDamage(
+  engine: CutEngine,
+  of: { recording: Recording; prefixes: Prefixes; seed: number },
+): Promise<void> {
+  const { recording, prefixes, seed } = of;
   const position = recording.history.length;
   for (const { control, notice, spoil = '', change } of DAMAGES) {
     const acknowledgements = recording.acknowledgements.map((positions) =>
       change ? change(positions, position) : positions,
     );
     try {
-      await tryCut(engine, { ...recording, acknowledgements }, { position, crashes: 0, seed, spoil });
+      await tryCut(engine, { acknowledgements }, prefixes, { position, crashes: 0, seed, spoil });
       say({ event: 'blind', control, why: 'it is content' });
     } catch (error) {
       const why = describeError(error);

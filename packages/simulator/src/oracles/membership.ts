@@ -30,7 +30,8 @@ export class MembershipOracle {
   readonly #history: History;
   readonly #standings = new Map<string, Standing>();
   readonly #lists = new Map<string, string>();
-  readonly #wiped = new Set<NodeId>();
+  /** The data directory that each node runs on. */
+  readonly #stores = new Map<NodeId, string>();
   /** Who has answered the fences of each recovery and is to be believed, by epoch and group. */
   readonly #known = new Map<string, Set<NodeId>>();
   /** Which membership a node obeyed when a request reached it. */
@@ -59,7 +60,7 @@ export class MembershipOracle {
         this.#obeys(standing, state.membershipEpoch);
         return;
       }
-      if (!this.#wiped.has(node)) this.#knownTo(volumeEpoch, pg).add(node);
+      if (!this.#isAnother(node)) this.#knownTo(volumeEpoch, pg).add(node);
       this.#claim(node, pg, state);
     },
     'membership-told': (event) => this.#told(event),
@@ -69,7 +70,7 @@ export class MembershipOracle {
     },
     asked: ({ node, pg, membershipEpoch }) => {
       const { membershipEpoch: own } = this.#standing(node, pg);
-      demand(this.#wiped.has(node) || membershipEpoch >= own, 'I8', () => {
+      demand(this.#isAnother(node) || membershipEpoch >= own, 'I8', () => {
         return `${node}, group ${pg} obeyed membership ${own}, and asks at ${membershipEpoch}`;
       });
     },
@@ -80,13 +81,11 @@ export class MembershipOracle {
       // An answer may wait for room on its connection, and the node obey another membership meanwhile.
       const own = this.#obeyedWhenAsked.get(request) ?? 0;
       this.#obeyedWhenAsked.delete(request);
-      demand(this.#wiped.has(node) || membershipEpoch >= own, 'I8', () => {
+      demand(this.#isAnother(node) || membershipEpoch >= own, 'I8', () => {
         return `${node}, group ${pg} obeys membership ${own}, and served ${to} who asked at ${membershipEpoch}`;
       });
     },
-    fate: ({ who, what }) => {
-      if (what === 'wiped') this.#wiped.add(who as NodeId);
-    },
+    store: ({ node, store }) => void this.#stores.set(node, store),
   };
 
   /** Whether the newcomer has said that it holds everything. */
@@ -94,8 +93,15 @@ export class MembershipOracle {
     return this.#history.arrivalsOf(pg, node) === 0 || this.#standing(node, pg).claimed > 0;
   }
 
+  /** An empty disk was put in under its name: what it says is not about what it is counted for. */
+  #isAnother(node: NodeId): boolean {
+    const known = this.#volume?.stores[node];
+    return known !== undefined && known !== this.#stores.get(node);
+  }
+
   #standing(node: NodeId, pg: PgIndex): Standing {
-    const key = `${node}/${pg}/${this.#history.arrivalsOf(pg, node)}`;
+    const store = this.#volume?.stores[node] ?? this.#stores.get(node);
+    const key = `${node}/${store}/${pg}/${this.#history.arrivalsOf(pg, node)}`;
     let standing = this.#standings.get(key);
     if (!standing) {
       const zero = 0 as Lsn & Epoch;
@@ -122,7 +128,7 @@ export class MembershipOracle {
   }
 
   #claim(node: NodeId, pg: PgIndex, said: { membershipEpoch: Epoch; scl: Lsn }): void {
-    if (this.#wiped.has(node)) return;
+    if (this.#isAnother(node)) return;
     const standing = this.#standing(node, pg);
     this.#obeys(standing, said.membershipEpoch);
     const isFirst = standing.claimed === 0 && said.scl > 0;
@@ -204,7 +210,7 @@ export class MembershipOracle {
     const lacks = (node: NodeId) => {
       const { claimed, unknown } = this.#standing(node, pg);
       const hydrates = this.#history.arrivalsOf(pg, node) > 0 && claimed === 0;
-      return !unknown && !hydrates && !this.#wiped.has(node) && claimed < durable;
+      return !unknown && !hydrates && !this.#isAnother(node) && claimed < durable;
     };
     demand(!isReadQuorum(membership, lacks), 'I10', () => {
       const nodes = allMembers(membership).map(({ node }) => node);

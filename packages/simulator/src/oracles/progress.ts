@@ -21,8 +21,8 @@ export class ProgressOracle {
   /** What each member said last, by group. */
   readonly #reports = new Map<PgIndex, Map<string, Report>>();
   readonly #announced = new Map<Epoch, Lsn>();
-  /** Nodes with an empty disk under an old name: what they say must not count. */
-  readonly #wiped = new Set<NodeId>();
+  /** The data directory of each node: what it says on another one than the registry knows must not count. */
+  readonly #stores = new Map<NodeId, string>();
   readonly #appendedFirst = new Map<Epoch, Lsn>();
   readonly #appendedLast = new Map<Epoch, Lsn>();
   #rangesSeen = 0;
@@ -33,9 +33,7 @@ export class ProgressOracle {
 
   readonly listeners: Listeners = {
     ack: ({ pg, node, epoch, scl }) => this.#report(pg, node, epoch, scl),
-    fate: ({ who, what }) => {
-      if (what === 'wiped') this.#wiped.add(who as NodeId);
-    },
+    store: ({ node, store }) => void this.#stores.set(node, store),
     state: ({ of, node, state }) => {
       if (of === 'fence' && !state.damaged && !state.hydrating)
         this.#report(state.pg, node, state.volumeEpoch, state.scl);
@@ -48,7 +46,8 @@ export class ProgressOracle {
   };
 
   #report(pg: PgIndex, node: NodeId, epoch: Epoch, scl: Lsn): void {
-    if (this.#wiped.has(node)) return;
+    const known = this.#history.volume?.stores[node];
+    if (known !== undefined && known !== this.#stores.get(node)) return;
     let group = this.#reports.get(pg);
     if (!group) this.#reports.set(pg, (group = new Map()));
     const member = this.#member(pg, node);

@@ -37,10 +37,10 @@ export class SegmentOracle {
   readonly #history: History;
   readonly #segments = new Map<string, Seen>();
   /**
-   * Nodes whose disk was replaced by an empty one. They know nothing of what they once said, and say so under another store's
-   * name; that nobody counts them is what the progress of writers shows.
+   * The data directory of each node. On an empty one it knows nothing of what it once said, and says so under another store's
+   * name; that nobody counts it then is what the progress of writers shows.
    */
-  readonly #wiped = new Set<NodeId>();
+  readonly #stores = new Map<NodeId, string>();
 
   constructor(history: History) {
     this.#history = history;
@@ -53,14 +53,12 @@ export class SegmentOracle {
     },
     gave: (event) => this.#gave(this.#segment(event.node, event.pg), event.records),
     ack: (event) => {
-      if (this.#wiped.has(event.node)) return;
       const segment = this.#segment(event.node, event.pg);
       this.#epochs(segment, { volumeEpoch: event.epoch, membershipEpoch: event.membershipEpoch });
       this.#claim(segment, event.scl, event.epoch);
     },
     state: ({ node, to, of, state }) => {
       if (of === 'peer') this.#offered(to as NodeId, state);
-      if (this.#wiped.has(node)) return;
       const segment = this.#segment(node, state.pg);
       // What a peer is told of epochs and ranges need not be on the disk yet; it only helps the peer to catch up.
       if (of === 'fence') {
@@ -69,13 +67,11 @@ export class SegmentOracle {
       }
       if (!state.damaged && !state.hydrating) this.#claim(segment, state.scl, state.volumeEpoch);
     },
-    fate: ({ who, what }) => {
-      if (what === 'wiped') this.#wiped.add(who as NodeId);
-    },
+    store: ({ node, store }) => void this.#stores.set(node, store),
   };
 
   #segment(node: NodeId, pg: PgIndex): Seen {
-    const key = `${node}/${pg}/${this.#history.arrivalsOf(pg, node)}`;
+    const key = `${node}/${this.#stores.get(node)}/${pg}/${this.#history.arrivalsOf(pg, node)}`;
     let segment = this.#segments.get(key);
     if (!segment) {
       const zero = 0 as Lsn & Epoch;

@@ -56,8 +56,6 @@ export const diskActions: Actions<'slow-disk' | 'failing-disk' | 'rot' | 'trap' 
     if (node.burnt || !world.atlas.lose(node.id)) return false;
     node.losePower('all', 0);
     node.disk.wipe();
-    world.wiped.add(node.id);
-    world.events.append({ kind: 'fate', who: node.id, what: 'wiped' });
     startLater(world, node, START_AGAIN_MS);
     return true;
   },

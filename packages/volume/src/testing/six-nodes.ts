@@ -7,7 +7,8 @@ import type { NodeId, VolumeId, Zone } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { StorageNode, type StoreTuning } from '@rokka/storage';
 import { MemoryNetwork } from '@rokka/transport';
-import { Volume, type VolumeOptions } from '../volume.ts';
+import type { VolumeOptions } from '../volume-options.ts';
+import { Volume } from '../volume.ts';
 
 export const VOLUME_ID = 'volume-1' as VolumeId;
 export const NODES = [0, 1, 2, 3, 4, 5] as const;

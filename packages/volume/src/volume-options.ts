@@ -1,0 +1,28 @@
+/** What a volume's writer is given: everything that it needs from outside, so that the simulator runs the same writer. */
+import type { Clock, CodedError, NodeId, Random, VolumeId } from '@rokka/kernel';
+import type { HealingTimes } from '@rokka/quorum';
+import type { Registry } from '@rokka/registry';
+import type { Network } from '@rokka/transport';
+import type { FleetNode } from './healer.ts';
+
+export interface VolumeOptions {
+  volumeId: VolumeId;
+  cluster: string;
+  registry: Registry;
+  network: Network;
+  /** Socket address of a storage node. */
+  addressOf(node: NodeId): string;
+  clock: Clock;
+  random: Random;
+  signal?: AbortSignal;
+  recoverTimeoutMs?: number;
+  outstandingBytesMax?: number;
+  /** Every node of the cluster, spares among them; without it members are never replaced by themselves. */
+  fleet?(): readonly FleetNode[];
+  healingTimes?: Partial<HealingTimes>;
+  /** Takes lines for people: members that come and go. */
+  log?(text: string): void;
+  onProgress?(text: string): void;
+  /** Once, when another writer took over or the volume cannot go on. */
+  onFailed?(error: CodedError): void;
+}
