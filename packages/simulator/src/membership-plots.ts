@@ -126,12 +126,12 @@ function drawLateCopy(random: SeededRandom, atMs: number): Step[] {
     return { atMs: atMs + at, kind: 'strike-newcomer', group: 0, how, tear: 'all', salt, forMs };
   };
   for (const at of [0.5, 2, 5, 9, 14, 20, 27]) steps.push(strike(at, 'cut-nodes', 400 - at));
-  steps.push(strike(100, 'cut-writer', scaled(random, 800, 4_000)));
+  steps.push(strike(100, 'cut-writer', scaled(random, 1_500, 5_000)));
   for (let at = 110; at < 400; at += 30)
     steps.push({ atMs: atMs + at, kind: 'work', operations: 5, salt: salt + at });
-  for (let at = 420; at < 1_400; at += 70) {
+  for (let at = 420; at < 3_400; at += 110) {
     const back = Math.floor(scaled(random, 1, 80));
-    steps.push({ atMs: atMs + at, kind: 'peek', node: 'newcomer', page: random.below(64), back });
+    steps.push({ atMs: atMs + at, kind: 'peek', node: 'newcomer', page: random.below(6), back });
   }
   return steps;
 }
