@@ -140,7 +140,11 @@ export class VolumeState {
       );
       return {
         groups: groups.map((other) => (other.pg === pg ? changed : other)),
-        nodes: nodes.map(({ node, zone }) => ({ node: heirs.get(node) ?? node, zone })),
+        // Whoever came has its place there already where it has come for another node in another group.
+        nodes: nodes.map(({ node, zone }) => {
+          const heir = heirs.get(node) ?? node;
+          return { node: nodes.some((other) => other.node === heir) ? node : heir, zone };
+        }),
       };
     });
   }
