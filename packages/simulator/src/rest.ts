@@ -81,6 +81,8 @@ async function readEverything(world: World, writer: SimWriter): Promise<boolean>
 /** Answers false where the writer was replaced. */
 async function heals(world: World, writer: SimWriter): Promise<boolean> {
   if (world.knobs.spares === undefined) return true;
+  // Once more: which machines came back with another disk shows only when they have started.
+  addMissingMachines(world);
   const inTime = await world.waitFor(() => unhealed(world).length === 0 || writer.state !== 'open', HEAL_MS);
   demand(inTime, 'I16', () => `${HEAL_MS} ms after all faults: ${unhealed(world).join('; ')}`);
   return writer.state === 'open';
