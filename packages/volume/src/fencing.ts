@@ -12,6 +12,7 @@ import type { SegmentState } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
+import type { VolumeRecord } from './volume-record.ts';
 import type { VolumeState } from './volume-state.ts';
 
 /** After a member refused, failed or said that it is damaged. Gossip heals what can be healed meanwhile. */
@@ -33,14 +34,9 @@ export async function fenceSegment(
   const { state, ranges, timeoutMs } = options;
   const { volumeEpoch } = state.record;
   const isMissing = () => must(state.record.groups[group.pg]).missing.includes(link.node);
-  const isLost = () => {
-    const known = state.record.stores[link.node];
-    const ignored = mutant('amnesia-accepted') || mutant('store-ignored');
-    return known !== undefined && known !== link.store && !ignored;
-  };
   const fence = async () => {
     // Looked at on the connection that is asked: a disk that was put in since has another store.
-    if (isLost()) throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
+    if (isAnotherStore(state.record, link)) throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
     const answer = await group.fenceOn(
       link,
       volumeEpoch,
@@ -68,6 +64,12 @@ export async function fenceSegment(
   }
   await state.madeMissing(group.pg, link.node, link.store);
   return fence();
+}
+
+/** Under the node's name answers another data directory than the registry knows: nothing that was acknowledged is there. */
+export function isAnotherStore({ stores }: VolumeRecord, { node, store }: NodeLink): boolean {
+  const ignored = mutant('amnesia-accepted') || mutant('store-ignored');
+  return stores[node] !== undefined && stores[node] !== store && !ignored;
 }
 
 export interface FencerOptions {
