@@ -62,6 +62,7 @@ export class MembershipOracle {
         return;
       }
       if (!this.#isAnother(node)) this.#knownTo(volumeEpoch, pg).add(node);
+      this.#standing(node, pg).unknown = false;
       this.#claim(node, pg, state);
     },
     'membership-told': (event) => this.#told(event),
