@@ -2,6 +2,7 @@
 import * as path from 'node:path';
 import { parseArgs } from 'node:util';
 import { rokkaErrors } from './errors.ts';
+import { type ListenAddress, parseListen } from './machines/listen-address.ts';
 
 export const ENGINES = ['auto', 'native', 'pglite'] as const;
 export type EngineChoice = (typeof ENGINES)[number];
@@ -21,8 +22,12 @@ export interface Arguments {
   watch: boolean;
   cacheMiB: number;
   help: boolean;
-  /** Of a node to be added. */
+  /** Of a node to be added, or of a machine that joins. */
   zone: string | undefined;
+  /** Where this machine listens for others. */
+  listen: ListenAddress | undefined;
+  /** For how long a join token can be used. */
+  hours: number;
 }
 
 export const HELP = `rokka: a Postgres whose every commit lies on four of six copies in three zones
@@ -32,6 +37,8 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   rokka stop      stop what "up" started
   rokka doctor    what this machine lacks, and how to get it
   rokka node      the storage nodes: list, add --zone Z, drain N, keep N, replace N, remove N
+  rokka token     lets a machine join: --zone Z [--hours N] prints a token; list, revoke ID
+  rokka join      TOKEN --listen HOST:PORT: makes this machine a storage node of that cluster, and stays
   rokka help
 
   --data DIR        where everything is kept           (default .rokka)
@@ -40,10 +47,13 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --postgres DIR    bin directory of another PostgreSQL
   --set NAME=VALUE  a setting for PostgreSQL; may be repeated
   --cache MiB       page cache of the volume           (default 256)
+  --listen HOST[:PORT]  of up and join: where other machines reach this one (default port 7600)
 `;
 
 /** Commands that go on in words. */
-const WORDY = ['node'];
+const WORDY = ['node', 'token', 'join'];
+/** As long as a token may live (trust/join-tokens.ts). */
+const TOKEN_HOURS_MAX = 30 * 24;
 
 /** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE */
 export function parseArguments(argv: readonly string[]): Arguments {
@@ -71,6 +81,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
     cacheMiB: wholeNumber('cache', values.cache ?? '256', { least: 16, most: 1 << 20 }),
     help: values.help ?? false,
     zone: values.zone,
+    listen: values.listen === undefined ? undefined : parseListen(values.listen),
+    hours: wholeNumber('hours', values.hours ?? '1', { least: 1, most: TOKEN_HOURS_MAX }),
   };
 }
 
@@ -86,6 +98,8 @@ function parse(argv: readonly string[]) {
         postgres: { type: 'string' },
         cache: { type: 'string' },
         zone: { type: 'string' },
+        listen: { type: 'string' },
+        hours: { type: 'string' },
         set: { type: 'string', multiple: true },
         json: { type: 'boolean' },
         watch: { type: 'boolean' },

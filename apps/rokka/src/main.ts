@@ -3,9 +3,11 @@
 import { describeError, isCoded } from '@rokka/kernel';
 import { HELP, parseArguments, type Arguments } from './arguments.ts';
 import { doctor } from './commands/doctor.ts';
+import { join } from './commands/join.ts';
 import { node } from './commands/node.ts';
 import { status } from './commands/status.ts';
 import { stop } from './commands/stop.ts';
+import { token } from './commands/token.ts';
 import { up } from './commands/up.ts';
 import { rokkaErrors } from './errors.ts';
 
@@ -15,6 +17,8 @@ const COMMANDS = new Map<string, (args: Arguments) => Promise<number>>([
   ['stop', stop],
   ['doctor', doctor],
   ['node', node],
+  ['token', token],
+  ['join', join],
   ['help', help],
 ]);
 const MISUSES = ['ROKKA_UNKNOWN_COMMAND', 'ROKKA_BAD_FLAG', 'ROKKA_BAD_VALUE'];

@@ -2,14 +2,15 @@
 import * as fs from 'node:fs';
 import { type CodedError, Deferred, systemClock, systemRandom } from '@rokka/kernel';
 import { generatePassword, namespaceCommand, probeNativeSupport } from '@rokka/databases';
-import { openSqliteRegistry } from '@rokka/registry';
 import type { Arguments } from './arguments.ts';
 import { SupervisedChild } from './child.ts';
 import type { NodeRequest } from './commands/node.ts';
+import { openClusterRegistry } from './cluster-registry.ts';
 import { loadCluster, type Cluster } from './cluster.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import { operateNode } from './node-operations.ts';
+import { ManyMachines, type TokenRequest } from './machines/many-machines.ts';
 import { NodeSet } from './node-set.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
@@ -28,17 +29,21 @@ export interface SupervisorOptions {
 export class Supervisor implements AsyncDisposable {
   readonly cluster: Cluster;
   readonly #options: SupervisorOptions;
+  readonly #machines: ManyMachines | undefined;
   readonly #nodes: NodeSet;
   readonly #head: SupervisedChild;
   readonly #failed = new Deferred<CodedError>();
+  #headAccess: HeadProcessOptions['remote'];
   #connection: Connection | undefined;
   #started: Promise<void> | undefined;
   #stopping = false;
 
-  private constructor(options: SupervisorOptions, cluster: Cluster) {
+  private constructor(options: SupervisorOptions, cluster: Cluster, machines: ManyMachines | undefined) {
     this.#options = options;
     this.cluster = cluster;
-    this.#nodes = new NodeSet({ ...options, cluster });
+    this.#machines = machines;
+    const access = machines?.nodeAccess;
+    this.#nodes = new NodeSet({ ...options, cluster, ...(access && { access }) });
     this.#head = this.#headChild();
   }
 
@@ -47,13 +52,10 @@ export class Supervisor implements AsyncDisposable {
     return this.#failed.promise;
   }
 
-  /** Reads the cluster, or makes it. Starts nothing yet. @throws ROKKA_ENGINE_FIXED, ROKKA_NO_NATIVE */
+  /** Reads the cluster, or makes it. Starts no process yet. @throws ROKKA_ENGINE_FIXED, ROKKA_NO_NATIVE, what `ManyMachines.open` throws */
   static async create(options: SupervisorOptions): Promise<Supervisor> {
     const { data } = options;
-    await using registry = await openSqliteRegistry({
-      path: dataPaths.registry(data.path),
-      clock: systemClock,
-    });
+    await using registry = await openClusterRegistry(data.path);
     const cluster = await loadCluster({
       registry,
       id: data.cluster,
@@ -65,7 +67,9 @@ export class Supervisor implements AsyncDisposable {
       throw rokkaErrors.ROKKA_ENGINE_FIXED([cluster.database.engine, options.args.engine]);
     }
     makePassword(data.path);
-    return new Supervisor(options, cluster);
+    const { listen } = options.args;
+    const machines = await ManyMachines.open({ data, listen, log: options.onLog });
+    return new Supervisor(options, cluster, machines);
   }
 
   /** Resolves when clients may connect. Disposing it meanwhile ends the start. @throws ROKKA_STOPPED, a child's error */
@@ -101,12 +105,19 @@ export class Supervisor implements AsyncDisposable {
     return operateNode(request, { nodes: this.#nodes, status: () => this.status() });
   }
 
+  /** @throws ROKKA_NOT_LISTENING, what `ManyMachines.token` throws */
+  async token(request: TokenRequest): ReturnType<ManyMachines['token']> {
+    if (!this.#machines) throw rokkaErrors.ROKKA_NOT_LISTENING([]);
+    return this.#machines.token(request);
+  }
+
   /** The head first: it needs the nodes to make its last writes durable. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     if (this.#head.pid !== undefined) this.#options.onProgress('stopping the database');
     await this.#head[Symbol.asyncDispose]();
     await this.#nodes[Symbol.asyncDispose]();
+    await this.#machines?.[Symbol.asyncDispose]();
     // Nothing of a start that was cut short may go on behind the caller's back.
     await this.#started?.catch(() => {});
   }
@@ -121,6 +132,7 @@ export class Supervisor implements AsyncDisposable {
   async #start(): Promise<void> {
     await this.#nodes.start();
     if (this.#stopping) throw rokkaErrors.ROKKA_STOPPED(['the cluster']);
+    this.#headAccess = await this.#machines?.headAccess(this.#options.data.path);
     this.#options.onProgress('opening the database');
     await this.#head.start();
   }
@@ -128,7 +140,7 @@ export class Supervisor implements AsyncDisposable {
   #headChild(): SupervisedChild {
     const { data, args, onLog, onProgress } = this.#options;
     const { database } = this.cluster;
-    const options: HeadProcessOptions = {
+    const options = (): HeadProcessOptions => ({
       directory: data.path,
       cluster: this.cluster.id,
       volumeId: database.volumeId,
@@ -137,14 +149,15 @@ export class Supervisor implements AsyncDisposable {
       cacheBytes: args.cacheMiB * 1024 * 1024,
       settings: args.settings,
       ...(args.postgres === undefined ? {} : { postgres: args.postgres }),
-    };
-    const inner = {
-      command: process.execPath,
-      args: [`${import.meta.dirname}/processes/head-process.ts`, JSON.stringify(options)],
-    };
+      ...(this.#headAccess && { remote: this.#headAccess }),
+    });
     return new SupervisedChild({
       name: 'head',
       command: () => {
+        const inner = {
+          command: process.execPath,
+          args: [`${import.meta.dirname}/processes/head-process.ts`, JSON.stringify(options())],
+        };
         const { command, args: wrapped } = database.engine === 'native' ? namespaceCommand(inner) : inner;
         return {
           command,

@@ -3,14 +3,16 @@
  * part of it fails, all of it ends, and the supervisor starts it anew: what was not durable must not go on.
  */
 import { CodedError, Deferred, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
-import { openSqliteRegistry } from '@rokka/registry';
 import { unixNetwork } from '@rokka/transport';
 import { Volume } from '@rokka/volume';
+import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
+import { clusterNetwork } from '../machines/cluster-network.ts';
+import { MemberTls } from '../machines/member-tls.ts';
 import { runChild, type ParentChannel } from './channel.ts';
 import type { Engine, EngineStart } from './engine.ts';
-import { relativeNetwork } from './relative-network.ts';
+import type { RemoteAccess } from './node-process.ts';
 
 export interface HeadProcessOptions {
   directory: string;
@@ -21,6 +23,10 @@ export interface HeadProcessOptions {
   cacheBytes: number;
   postgres?: string;
   settings: Record<string, string>;
+  /** This machine, as the records of its nodes name it; absent on the one that made the cluster. */
+  machine?: string;
+  /** Absent while the cluster is on one machine. */
+  remote?: Pick<RemoteAccess, 'certificate' | 'desk'>;
 }
 
 /** Starting again would repeat them, or would take the volume back from whoever took it from us. */
@@ -48,17 +54,29 @@ async function runHead(channel: ParentChannel) {
     const opening = new AbortController();
     void channel.stopped.then(() => opening.abort(new CodedError('ROKKA_STOPPED', 'told to stop')));
     const progress = (text: string) => channel.send({ kind: 'progress', text });
-    const registry = resources.use(
-      await openSqliteRegistry({ path: dataPaths.registry(options.directory), clock: systemClock }),
-    );
-    const fleet = resources.use(await Fleet.open(registry, systemClock));
+    const registry = resources.use(await openClusterRegistry(options.directory));
+    const fleet = resources.use(await Fleet.open(registry, { clock: systemClock, machine: options.machine }));
+    const tls =
+      options.remote &&
+      resources.use(
+        MemberTls.open({
+          file: options.remote.certificate,
+          desk: options.remote.desk,
+          log: (level, text) => channel.send({ kind: 'log', level, text }),
+        }),
+      );
     progress('opening the volume');
     const volume = resources.use(
       await Volume.open({
         volumeId: options.volumeId,
         cluster: options.cluster,
         registry,
-        network: relativeNetwork(dataPaths.sockets(options.directory), unixNetwork({ clock: systemClock })),
+        network: clusterNetwork({
+          socketDirectory: dataPaths.sockets(options.directory),
+          unix: unixNetwork({ clock: systemClock }),
+          tls: tls?.network,
+          whereIs: (node) => fleet.whereIs(node),
+        }),
         addressOf: (node) => fleet.addressOf(node),
         fleet: () => fleet.nodes(),
         log: (text) => channel.send({ kind: 'log', level: 'warn', text }),
