@@ -1,6 +1,8 @@
 /** The command line: which command, with which options. Wrong flags and values are coded errors that name the way out. */
 import * as path from 'node:path';
 import { parseArgs } from 'node:util';
+import { parseRegistryLocation } from '@rokka/registry';
+import type { RegistryChoice } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import { type ListenAddress, parseListen } from './machines/listen-address.ts';
 
@@ -28,6 +30,12 @@ export interface Arguments {
   listen: ListenAddress | undefined;
   /** For how long a join token can be used. */
   hours: number;
+  /** Where cluster state is kept, chosen when the data directory is made; undefined: in the directory. */
+  registry: RegistryChoice | undefined;
+  /** The machine waits to run the database when the one that does is gone. */
+  standby: boolean;
+  /** The token with which a standby joins. */
+  join: string | undefined;
 }
 
 export const HELP = `rokka: a Postgres whose every commit lies on four of six copies in three zones
@@ -47,6 +55,9 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --postgres DIR    bin directory of another PostgreSQL
   --set NAME=VALUE  a setting for PostgreSQL; may be repeated
   --cache MiB       page cache of the volume           (default 256)
+  --registry etcd:URL,URL,URL  cluster state in etcd; with https also --registry-ca, -cert and -key FILE
+  --standby         of up: wait, and run the database when the machine that does is gone; first with --join TOKEN
+                    (rokka token --standby prints one) and --registry
   --listen HOST[:PORT]  of up and join: where other machines reach this one (default port 7600)
 `;
 
@@ -82,6 +93,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
     help: values.help ?? false,
     zone: values.zone,
     listen: values.listen === undefined ? undefined : parseListen(values.listen),
+    registry: registryOf(values),
+    standby: values.standby ?? false,
+    join: values.join,
     hours: wholeNumber('hours', values.hours ?? '1', { least: 1, most: TOKEN_HOURS_MAX }),
   };
 }
@@ -100,6 +114,12 @@ function parse(argv: readonly string[]) {
         zone: { type: 'string' },
         listen: { type: 'string' },
         hours: { type: 'string' },
+        registry: { type: 'string' },
+        'registry-ca': { type: 'string' },
+        'registry-cert': { type: 'string' },
+        'registry-key': { type: 'string' },
+        standby: { type: 'boolean' },
+        join: { type: 'string' },
         set: { type: 'string', multiple: true },
         json: { type: 'boolean' },
         watch: { type: 'boolean' },
@@ -111,6 +131,28 @@ function parse(argv: readonly string[]) {
       cause: error,
     });
   }
+}
+
+/** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE, REGISTRY_BAD_LOCATION */
+function registryOf(values: ReturnType<typeof parse>['values']): RegistryChoice | undefined {
+  const { registry: location, 'registry-ca': ca, 'registry-cert': cert, 'registry-key': key } = values;
+  if (location === undefined) {
+    if (ca ?? cert ?? key)
+      throw rokkaErrors.ROKKA_BAD_FLAG(['--registry-ca, -cert and -key go with --registry']);
+    return undefined;
+  }
+  if (parseRegistryLocation(location).kind !== 'etcd')
+    throw rokkaErrors.ROKKA_BAD_VALUE([
+      'registry',
+      location,
+      'etcd:http://HOST:PORT,…; without the flag SQLite is used',
+    ]);
+  return {
+    location,
+    ...(ca !== undefined && { ca: path.resolve(ca) }),
+    ...(cert !== undefined && { cert: path.resolve(cert) }),
+    ...(key !== undefined && { key: path.resolve(key) }),
+  };
 }
 
 function setting(text: string): [string, string] {

@@ -83,6 +83,13 @@ export async function loadCluster(options: {
   return { id, nodes, database };
 }
 
+/** The cluster as another machine has made it. @throws ROKKA_NO_DATABASE */
+export async function readCluster(registry: Registry, id: string): Promise<Cluster> {
+  const database = await registry.get<DatabaseRecord>(`databases/${DATABASE}`);
+  if (!database) throw rokkaErrors.ROKKA_NO_DATABASE([id]);
+  return { id, nodes: await listNodes(registry), database: database.value };
+}
+
 /** Every node that the cluster ever had, the first first. */
 export async function listNodes(registry: Registry): Promise<NodeRecord[]> {
   const entries = await registry.list<NodeRecord>(NODES);

@@ -33,6 +33,13 @@ export const rokkaErrors = defineErrors({
   ROKKA_NODE_NEEDED: (ordinal: number, groups: number) =>
     `node ${ordinal} still holds segments of ${groups} protection groups; drain it first (rokka node drain ${ordinal}) and wait until rokka node list shows none`,
   ROKKA_PEM_UNREADABLE: (path: string, why: string) => `${path}: ${why}; name a file in PEM that can be read`,
+  ROKKA_NO_DATABASE: (cluster: string) =>
+    `cluster ${cluster} has no database in this registry: start its first machine before a standby, with the same --registry`,
+  ROKKA_REGISTRY_FIXED: (path: string, own: string, given: string) =>
+    `${path} was made with its cluster state in ${own}; --registry ${given} cannot change it. Leave the flag out`,
+  ROKKA_STANDBY_NEEDS: (what: string) => `a standby needs ${what}`,
+  ROKKA_PLACE_LOST: (holder: string) =>
+    `${holder === '' ? 'nobody' : holder} holds the database: this machine stands by`,
   ROKKA_NOT_LISTENING: () =>
     `this cluster is on one machine: start it with rokka up --listen HOST, an address that other machines reach`,
   ROKKA_WRONG_DIRECTORY: (path: string, what: string, use: string) => `${path} is that of ${what}: ${use}`,

@@ -17,7 +17,7 @@ import type { NodeProcessOptions } from './processes/node-process.ts';
 import type { NodeStatus } from './status.ts';
 import { storageNodeChild } from './storage-node-child.ts';
 
-/** A write quorum: with fewer there is no use in waiting for the head. */
+/** A write quorum: with fewer there is no use in waiting for the head, unless other machines have nodes, too. */
 const NODES_NEEDED = 4;
 /** With a write quorum ready, the rest gets so long before the database opens without it. */
 const STRAGGLERS_MS = 10_000;
@@ -29,15 +29,15 @@ export interface NodeSetOptions {
   cluster: Cluster;
   onProgress(text: string): void;
   onLog(level: 'info' | 'warn' | 'error', text: string): void;
-  /** For other machines to reach the nodes; absent while the cluster is on one machine. */
-  access?: NodeAccess;
+  /** For other machines to reach the nodes of this one; absent while the cluster is on one machine. */
+  access?: NodeAccess | undefined;
+  /** TLS, to ask the nodes of other machines how they are. */
+  network?: Network | undefined;
 }
 
 export interface NodeAccess {
   readonly listen: ListenAddress;
   readonly authority: ClusterAuthority;
-  /** Asks the nodes of other machines how they are. */
-  readonly network: Network;
 }
 
 interface SupervisedNode {
@@ -57,15 +57,15 @@ export class NodeSet implements AsyncDisposable {
 
   constructor(options: NodeSetOptions) {
     this.#options = options;
-    const { cluster, data, access } = options;
+    const { cluster, data, network } = options;
     const here = data.identity.joined?.id;
     const present = cluster.nodes.filter(({ gone, machine }) => !gone && machine === here);
     this.#nodes = present.map((record) => this.#supervisedNode(record));
     this.#remote =
-      access &&
+      network &&
       new RemoteNodes({
         cluster: cluster.id,
-        network: access.network,
+        network,
         here,
         read: () => this.#registry(listNodes),
       });
@@ -103,6 +103,11 @@ export class NodeSet implements AsyncDisposable {
 
   /** Waits for all of them, and no longer than STRAGGLERS_MS for those beyond a write quorum: they follow later. */
   async start(): Promise<void> {
+    const { cluster } = this.#options;
+    const alone = !cluster.nodes.some(
+      ({ node, gone }) => !gone && !this.#nodes.some((own) => own.record.node === node),
+    );
+    const needed = alone ? NODES_NEEDED : Math.min(NODES_NEEDED, this.#nodes.length);
     let ready = 0;
     const enough = new Deferred<void>();
     const outcomes: unknown[] = [];
@@ -110,7 +115,7 @@ export class NodeSet implements AsyncDisposable {
       try {
         await this.#startNode(node);
         this.#options.onProgress(`storage nodes: ${++ready} of ${this.#nodes.length}`);
-        if (ready === NODES_NEEDED) enough.resolve();
+        if (ready === needed) enough.resolve();
       } catch (error) {
         outcomes.push(error);
         this.#failed(node, error);
@@ -120,7 +125,7 @@ export class NodeSet implements AsyncDisposable {
     const patience = enough.promise.then(() => systemClock.sleep(STRAGGLERS_MS, late.signal)).catch(() => {});
     await Promise.race([Promise.all(all), patience]);
     late.abort(new Error('no need to wait'));
-    if (ready < NODES_NEEDED) throw outcomes[0];
+    if (alone && ready < needed) throw outcomes[0];
   }
 
   /** One more node for a zone, running. @throws ROKKA_NO_ZONE, and what a child throws */

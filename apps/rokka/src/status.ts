@@ -25,6 +25,8 @@ export interface SupervisorStatus {
   /** On the disk of the data directory. */
   readonly freeBytes: number;
   readonly nodes: readonly NodeStatus[];
+  /** Which machine runs the database, where several may; empty while none does. */
+  readonly holder?: string;
   readonly head: {
     readonly pid?: number;
     readonly restarts: number;
@@ -55,6 +57,8 @@ export function describeStatus(status: SupervisorStatus): string {
   const { head } = status;
   const volume = head.detail;
   const lines = [describeNodes(status), ''];
+  if (status.holder !== undefined)
+    lines.push(`database    ${status.holder === '' ? 'held by nobody' : `held by ${status.holder}`}`);
   if (!volume) lines.push(`head        ${head.pid === undefined ? 'down' : `process ${head.pid}, starting`}`);
   else lines.push(...volumeLines(status, volume));
   lines.push(diskLine(status.freeBytes));

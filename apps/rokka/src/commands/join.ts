@@ -64,10 +64,10 @@ export async function join(args: Arguments): Promise<number> {
 async function open({ words, dataDirectory, zone, listen }: Arguments): Promise<DataDirectory> {
   const [token, ...rest] = words;
   if (rest.length > 0) throw rokkaErrors.ROKKA_BAD_FLAG(['rokka join takes one token']);
-  if (token === undefined) return openJoined(dataDirectory);
+  if (token === undefined) return openJoined(dataDirectory, 'node');
   const at = listen ?? listenIn(dataDirectory);
   if (!at) throw rokkaErrors.ROKKA_BAD_FLAG(['rokka join TOKEN needs --listen HOST:PORT']);
-  return joinDirectory({ directory: dataDirectory, token, zone, listen: at });
+  return joinDirectory({ directory: dataDirectory, token, zone, listen: at, as: 'node' });
 }
 
 const notHere = (directory: string) =>

@@ -22,13 +22,14 @@ export async function token(args: Arguments): Promise<number> {
   return 0;
 }
 
-function requestOf({ words, zone, hours }: Arguments): TokenRequest {
+function requestOf({ words, zone, hours, standby }: Arguments): TokenRequest {
   const [action = 'issue', id, ...rest] = words;
   const usage = rokkaErrors.ROKKA_BAD_FLAG([
     'rokka token --zone ZONE [--hours N], token list, token revoke ID',
   ]);
   if (rest.length > 0) throw usage;
-  if (action === 'issue' && zone !== undefined && id === undefined) return { action, zone, hours };
+  if (action === 'issue' && id === undefined && standby !== (zone !== undefined))
+    return { action, for: zone === undefined ? 'standby' : { zone }, hours };
   if (action === 'list' && id === undefined) return { action };
   if (action === 'revoke' && id !== undefined) return { action, id };
   throw usage;

@@ -1,25 +1,22 @@
 /** `rokka up`: starts everything on this machine, says how to connect, and stays until told to stop. */
 import * as fs from 'node:fs';
-import { systemClock, systemRandom } from '@rokka/kernel';
+import { systemClock } from '@rokka/kernel';
 import { connectionString, writeClientFiles } from '@rokka/databases';
 import type { Arguments } from '../arguments.ts';
 import { listenForControl } from '../control.ts';
-import { DataDirectory, dataPaths } from '../data-directory.ts';
+import { dataPaths } from '../data-directory.ts';
 import { rokkaErrors } from '../errors.ts';
 import type { Connection } from '../processes/engine.ts';
 import { Supervisor } from '../supervisor.ts';
 import { Terminal } from '../terminal.ts';
 import { listenForSignals, logFile } from './foreground.ts';
+import { openDataDirectory } from './up-directory.ts';
 
 export async function up(args: Arguments): Promise<number> {
   const terminal = new Terminal();
   const { stop, stopHard } = listenForSignals();
   const startedMs = systemClock.nowMs();
-  using data = DataDirectory.open(args.dataDirectory, () => ({ cluster: systemRandom.hex(16) }));
-  if (data.identity.joined?.as === 'node') {
-    const use = 'start it with rokka join';
-    throw rokkaErrors.ROKKA_WRONG_DIRECTORY([data.path, 'a machine that joined as a storage node', use]);
-  }
+  using data = await openDataDirectory(args);
   const log = logFile(data.path);
   await using supervisor = await Supervisor.create({
     data,

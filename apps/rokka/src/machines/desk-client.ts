@@ -7,6 +7,8 @@ import {
   decodeRefusal,
   DESK,
   encodeJson,
+  type HeadAdmission,
+  PROTOCOL,
   type Registered,
   type Registration,
 } from './desk-messages.ts';
@@ -19,6 +21,15 @@ export async function registerAt(
   network: Network,
   registration: Registration,
 ): Promise<Registered> {
+  return (await ask(desk, network, registration)) as Registered;
+}
+
+/** The same for a machine that is to run the database. @throws as `registerAt` */
+export async function admitHeadAt(desk: string, network: Network): Promise<HeadAdmission> {
+  return (await ask(desk, network, { protocol: PROTOCOL, address: '', instance: '' })) as HeadAdmission;
+}
+
+async function ask(desk: string, network: Network, registration: Registration): Promise<unknown> {
   const caller = await Caller.connect(network, desk, { clock: systemClock, timeoutMs: TIMEOUT_MS });
   const { connection } = caller;
   try {
@@ -30,7 +41,7 @@ export async function registerAt(
     const asked = caller.call(DESK.REGISTER, [encodeJson(registration)], { timeoutMs: TIMEOUT_MS });
     const { type, body } = await deadline(asked, { what: 'a registration', ms: TIMEOUT_MS });
     if (type === DESK.REFUSED) throw decodeRefusal(body);
-    if (type === DESK.REGISTERED) return decodeJson(body) as Registered;
+    if (type === DESK.REGISTERED) return decodeJson(body);
     throw rokkaErrors.ROKKA_DESK_BAD_ANSWER([desk, `message type ${type} came`]);
   } finally {
     connection.close();

@@ -23,6 +23,12 @@ export interface Registered {
   readonly leaving: boolean;
 }
 
+/** What a machine hears that is to run the database. */
+export interface HeadAdmission {
+  /** Of the user postgres: the database was made with it. */
+  readonly password: string;
+}
+
 /** Of those who make the cluster: the storage protocol decides who can take part. */
 export const PROTOCOL = STORAGE_PROTOCOL;
 

@@ -3,6 +3,7 @@
  * certificates. It runs in the supervisor, which has the cluster's authority; nothing of it is on the way of a commit, and
  * the cluster goes on while it is away.
  */
+import * as fs from 'node:fs';
 import { describeError, isCoded, systemClock, type CodedError } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
 import type { Connection, ConnectionHandler, Frame, Network } from '@rokka/transport';
@@ -35,6 +36,9 @@ export interface DeskOptions {
   log(level: 'info' | 'warn', text: string): void;
 }
 
+/** What a machine is to become: a storage node of a zone, or one that waits to run the database. */
+export type TokenPurpose = 'standby' | { readonly zone: string };
+
 export class Desk implements AsyncDisposable {
   /** Of a process that may ask any node. */
   readonly network: Network;
@@ -65,7 +69,12 @@ export class Desk implements AsyncDisposable {
       );
       const store = new RegistryTokens(registry);
       const tokens = new JoinTokens({ store, clock: systemClock });
-      const registrar = new Registrar({ registry, tokens: store, clock: systemClock });
+      const registrar = new Registrar({
+        registry,
+        tokens: store,
+        clock: systemClock,
+        password: () => fs.readFileSync(dataPaths.password(directory), 'utf8').trim(),
+      });
       const refusals = new RefusalLog(systemClock, (text) => log('warn', text));
       const onRefused = (reason: CodedError) => refusals.add(reason);
       resources.use(await tls.network.listen(desk, deskHandler({ authority, registrar, onRefused })));
@@ -88,16 +97,13 @@ export class Desk implements AsyncDisposable {
     }
   }
 
-  /** The text of a token for a machine in `zone`; it is kept nowhere. @throws ROKKA_NO_ZONE, TRUST_TOKENS_FULL */
-  async issueToken(zone: string, hours: number): Promise<{ token: string; record: TokenRecord }> {
+  /** The text of a new token, which is kept nowhere. @throws ROKKA_NO_ZONE, TRUST_TOKENS_FULL */
+  async issueToken(what: TokenPurpose, hours: number): Promise<{ token: string; record: TokenRecord }> {
     const { authority, listen } = this.#options;
-    return this.#tokens.issue({
-      authority,
-      addresses: [formatListen(listen)],
-      role: 'node',
-      zone: zoneNamed(zone),
-      lifetimeMs: hours * HOUR_MS,
-    });
+    const part =
+      what === 'standby' ? { role: 'head' as const } : { role: 'node' as const, zone: zoneNamed(what.zone) };
+    const addresses = [formatListen(listen)];
+    return this.#tokens.issue({ authority, addresses, lifetimeMs: hours * HOUR_MS, ...part });
   }
 
   listTokens(): Promise<TokenRecord[]> {
@@ -141,9 +147,11 @@ async function register(
 ): Promise<void> {
   const member = connection.peerIdentity;
   const said = decodeRegistration(body);
-  if (!member || member.role !== 'node' || !said) return connection.close();
+  if (!member || !said) return connection.close();
   try {
-    connection.send(DESK.REGISTERED, requestId, [encodeJson(await registrar.register(member, said))]);
+    const answer =
+      member.role === 'head' ? registrar.admitHead(said) : await registrar.register(member, said);
+    connection.send(DESK.REGISTERED, requestId, [encodeJson(answer)]);
   } catch (error) {
     if (!isCoded(error)) throw error;
     onRefused(error);

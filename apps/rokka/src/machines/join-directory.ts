@@ -15,6 +15,7 @@ import {
   isHeld,
   type JoinedIdentity,
   readIdentity,
+  type RegistryChoice,
   requireEmpty,
   translated,
   writeDurably,
@@ -28,6 +29,8 @@ export interface JoinRequest {
   /** Where the machine says it is; a token for another zone is refused. */
   zone: string | undefined;
   listen: ListenAddress;
+  as: JoinedIdentity['as'];
+  registry?: RegistryChoice;
 }
 
 /** What is kept until the directory is made. */
@@ -41,21 +44,16 @@ interface Joining {
  * @throws ROKKA_OTHER_CLUSTER, ROKKA_OTHER_ZONE, ROKKA_WRONG_DIRECTORY, ROKKA_DATA_*, what `joinCluster` throws
  */
 export async function joinDirectory(request: JoinRequest): Promise<DataDirectory> {
-  const { directory, listen, zone } = request;
+  const { directory, listen, zone, as, registry } = request;
   const token = decodeJoinToken(request.token);
   const known = readIdentity(directory);
-  if (known && !known.joined)
-    throw rokkaErrors.ROKKA_WRONG_DIRECTORY([
-      directory,
-      'a machine that made a cluster',
-      'choose another --data',
-    ]);
+  if (known) requireRole(directory, known.joined, as);
   if (known && known.cluster !== token.cluster)
     throw rokkaErrors.ROKKA_OTHER_CLUSTER([directory, known.cluster, token.cluster]);
-  if (known?.joined && known.joined.zone !== token.zone)
+  if (known?.joined && token.role === 'node' && known.joined.zone !== token.zone)
     throw rokkaErrors.ROKKA_OTHER_ZONE([directory, known.joined.zone, token.zone]);
   if (isHeld(directory)) throw rokkaErrors.ROKKA_DATA_HELD([directory, holderOf(directory)]);
-  const { id, key } = prepare(directory, known?.joined);
+  const { id, key } = prepare(directory, as, known?.joined);
   const {
     member,
     zone: joinedZone,
@@ -69,45 +67,58 @@ export async function joinDirectory(request: JoinRequest): Promise<DataDirectory
     clock: systemClock,
   });
   const joined: JoinedIdentity = {
-    as: 'node',
+    as,
     id,
-    zone: zoneNamed(joinedZone),
+    zone: as === 'node' ? zoneNamed(joinedZone) : '',
     desk: deskOf(token.addresses[0] ?? ''),
   };
-  const data = DataDirectory.open(directory, () => ({ cluster: member.cluster, joined }));
-  return keep(data, identity);
+  const data = DataDirectory.open(directory, () => ({
+    cluster: member.cluster,
+    joined,
+    ...(registry && { registry }),
+  }));
+  return keep(data, { as, identity });
 }
 
 /** The directory of a machine that joined before. @throws ROKKA_NOT_JOINED, ROKKA_WRONG_DIRECTORY, ROKKA_DATA_* */
-export function openJoined(directory: string): DataDirectory {
+export function openJoined(directory: string, as: JoinedIdentity['as']): DataDirectory {
   const known = readIdentity(directory);
   if (!known) throw rokkaErrors.ROKKA_NOT_JOINED([directory]);
-  requireNode(directory, known.joined);
+  requireRole(directory, known.joined, as);
   return DataDirectory.open(directory, () => known);
 }
 
-function requireNode(directory: string, joined: JoinedIdentity | undefined): void {
-  if (joined?.as === 'node') return;
-  const use = 'start it with rokka up';
-  throw rokkaErrors.ROKKA_WRONG_DIRECTORY([directory, 'a machine that runs the database', use]);
+function requireRole(directory: string, joined: JoinedIdentity | undefined, as: JoinedIdentity['as']): void {
+  if (joined?.as === as) return;
+  const [what, use] =
+    joined === undefined
+      ? ['the machine that made the cluster', 'start it with rokka up, or choose another --data']
+      : joined.as === 'node'
+        ? ['a machine that joined as a storage node', 'start it with rokka join']
+        : ['a machine that joined as a standby', 'start it with rokka up --standby'];
+  throw rokkaErrors.ROKKA_WRONG_DIRECTORY([directory, what, use]);
 }
 
-function prepare(directory: string, joined: JoinedIdentity | undefined): { id: string; key?: string } {
+function prepare(
+  directory: string,
+  as: JoinedIdentity['as'],
+  joined: JoinedIdentity | undefined,
+): { id: string; key?: string } {
   return translated(directory, () => {
     fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
     if (!joined) requireEmpty(directory);
     const file = dataPaths.joining(directory);
     if (fs.existsSync(file)) return JSON.parse(fs.readFileSync(file, 'utf8')) as Joining;
     if (joined) return { id: joined.id };
-    const joining: Joining = { id: `node-${systemRandom.hex(6)}`, key: makeKey() };
+    const joining: Joining = { id: `${as}-${systemRandom.hex(6)}`, key: makeKey() };
     writeDurably(file, JSON.stringify(joining));
     return joining;
   });
 }
 
-function keep(data: DataDirectory, identity: TlsIdentity): DataDirectory {
+function keep(data: DataDirectory, of: { as: JoinedIdentity['as']; identity: TlsIdentity }): DataDirectory {
   try {
-    writeIdentityFile(dataPaths.certificate(data.path, 'node-1'), identity);
+    writeIdentityFile(joinedCertificate(data.path, of.as), of.identity);
     fs.rmSync(dataPaths.joining(data.path), { force: true });
     return data;
   } catch (error) {
@@ -115,6 +126,10 @@ function keep(data: DataDirectory, identity: TlsIdentity): DataDirectory {
     throw error;
   }
 }
+
+/** Where the certificate is with which the machine joined. */
+export const joinedCertificate = (directory: string, as: JoinedIdentity['as']): string =>
+  dataPaths.certificate(directory, as === 'node' ? 'node-1' : 'head');
 
 /** The port after the one on which machines join; see listen-address.ts. */
 function deskOf(address: string): string {

@@ -6,7 +6,7 @@ import { openClusterRegistry } from '../cluster-registry.ts';
 import { type DataDirectory, dataPaths } from '../data-directory.ts';
 import type { NodeAccess } from '../node-set.ts';
 import type { RemoteAccess } from '../processes/node-process.ts';
-import { Desk } from './desk.ts';
+import { Desk, type TokenPurpose } from './desk.ts';
 import { deskAddress, formatListen, type ListenAddress, parseListen } from './listen-address.ts';
 import { ensureCertificate, openLocalAuthority } from './local-authority.ts';
 
@@ -18,7 +18,7 @@ export interface ManyMachinesOptions {
 }
 
 export type TokenRequest =
-  | { readonly action: 'issue'; readonly zone: string; readonly hours: number }
+  | { readonly action: 'issue'; readonly for: TokenPurpose; readonly hours: number }
   | { readonly action: 'list' }
   | { readonly action: 'revoke'; readonly id: string };
 
@@ -64,7 +64,7 @@ export class ManyMachines implements AsyncDisposable {
 
   /** What the nodes of this machine need. */
   get nodeAccess(): NodeAccess {
-    return { listen: this.listen, authority: this.authority, network: this.desk.network };
+    return { listen: this.listen, authority: this.authority };
   }
 
   /** A certificate for the head of this machine. @throws TRUST_FILE_*, TRUST_AUTHORITY_ENDED */
@@ -79,7 +79,7 @@ export class ManyMachines implements AsyncDisposable {
   async token(request: TokenRequest): Promise<{ token?: string; tokens: readonly TokenRecord[] }> {
     if (request.action === 'list') return { tokens: await this.desk.listTokens() };
     if (request.action === 'revoke') return { tokens: [await this.desk.revokeToken(request.id)] };
-    const { token, record } = await this.desk.issueToken(request.zone, request.hours);
+    const { token, record } = await this.desk.issueToken(request.for, request.hours);
     return { token, tokens: [record] };
   }
 

@@ -13,7 +13,13 @@ import type { TokenStore } from '@rokka/trust';
 import { addJoinedNode, changeNode, listNodes, type NodeRecord } from '../cluster.ts';
 import { rokkaErrors } from '../errors.ts';
 import { recordedAddress } from './cluster-network.ts';
-import { PROTOCOL, REGISTER_EVERY_MS, type Registered, type Registration } from './desk-messages.ts';
+import {
+  type HeadAdmission,
+  PROTOCOL,
+  REGISTER_EVERY_MS,
+  type Registered,
+  type Registration,
+} from './desk-messages.ts';
 
 /** A process that was not heard for so long has ended, or is cut off: another one may take its place. */
 export const SILENT_MS = 4 * REGISTER_EVERY_MS;
@@ -23,6 +29,8 @@ export interface RegistrarOptions {
   registry: Registry;
   tokens: TokenStore;
   clock: Clock;
+  /** Of the database, for machines that may have to run it. */
+  password(): string;
 }
 
 export class Registrar {
@@ -51,6 +59,12 @@ export class Registrar {
         if (!isCoded(error, 'REGISTRY_CONFLICT') || attempt === ATTEMPTS_MAX) throw error;
       }
     }
+  }
+
+  /** What a machine needs beside its certificate to run the database. @throws ROKKA_PROTOCOL_OTHER */
+  admitHead({ protocol }: Registration): HeadAdmission {
+    if (protocol !== PROTOCOL) throw rokkaErrors.ROKKA_PROTOCOL_OTHER([protocol, PROTOCOL]);
+    return { password: this.#options.password() };
   }
 
   /** Whether a member may have a new certificate. */

@@ -8,6 +8,7 @@ import { Volume } from '@rokka/volume';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
+import { demandPlace, type HeldPlace } from '../head-place.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
 import { MemberTls } from '../machines/member-tls.ts';
 import { runChild, type ParentChannel } from './channel.ts';
@@ -27,11 +28,13 @@ export interface HeadProcessOptions {
   machine?: string;
   /** Absent while the cluster is on one machine. */
   remote?: Pick<RemoteAccess, 'certificate' | 'desk'>;
+  /** Held by our supervisor where several machines may run the database (head-place.ts). */
+  place?: HeldPlace;
 }
 
 /** Starting again would repeat them, or would take the volume back from whoever took it from us. */
 const FINAL =
-  /^(VOLUME_FENCED|DATABASE_SETTING_.*|DATABASE_BINARIES_.*|DATABASE_VERSION_MISMATCH|DATABASE_SOCKET_PATH_LONG|FILESYSTEM_VERSION|FILESYSTEM_CORRUPT|REGISTRY_VERSION|REGISTRY_CORRUPT|QUORUM_.*)$/;
+  /^(VOLUME_FENCED|ROKKA_PLACE_LOST|DATABASE_SETTING_.*|DATABASE_BINARIES_.*|DATABASE_VERSION_MISMATCH|DATABASE_SOCKET_PATH_LONG|FILESYSTEM_VERSION|FILESYSTEM_CORRUPT|REGISTRY_VERSION|REGISTRY_CORRUPT|QUORUM_.*)$/;
 /** A database that was up tries again instead: its own port may still be held by the server that is just dying. */
 const FINAL_AT_FIRST =
   /^DATABASE_(PORT_USED|ADDRESS_.*|STAGE_FAILED|FUSE_.*|NAMESPACE_DENIED|MOUNT_DENIED|CONFINEMENT_DENIED|TOOL_MISSING|NO_ACCOUNT|DIRECTORY_.*|OUT_OF_SPACE|OUT_OF_MEMORY|INITDB_FAILED)$/;
@@ -55,6 +58,8 @@ async function runHead(channel: ParentChannel) {
     void channel.stopped.then(() => opening.abort(new CodedError('ROKKA_STOPPED', 'told to stop')));
     const progress = (text: string) => channel.send({ kind: 'progress', text });
     const registry = resources.use(await openClusterRegistry(options.directory));
+    // Opening the volume takes it from whoever has it: only who holds the place may do so, at every start anew.
+    if (options.place) await demandPlace(registry, options.place);
     const fleet = resources.use(await Fleet.open(registry, { clock: systemClock, machine: options.machine }));
     const tls =
       options.remote &&
