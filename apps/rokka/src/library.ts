@@ -9,15 +9,15 @@
 import * as path from 'node:path';
 import { EmbeddedDatabase } from '@rokka/databases';
 import { type CodedError, systemClock, systemRandom } from '@rokka/kernel';
-import { openSqliteRegistry } from '@rokka/registry';
 import { unixNetwork } from '@rokka/transport';
 import { Volume } from '@rokka/volume';
+import { openClusterRegistry } from './cluster-registry.ts';
 import { loadCluster } from './cluster.ts';
 import { DataDirectory, dataPaths } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import { Fleet } from './fleet.ts';
+import { clusterNetwork } from './machines/cluster-network.ts';
 import { NodeSet } from './node-set.ts';
-import { relativeNetwork } from './processes/relative-network.ts';
 
 export interface RokkaOptions {
   /** Made where it is missing; one program at a time. */
@@ -38,10 +38,10 @@ export async function openRokka(options: RokkaOptions): Promise<EmbeddedRokka> {
   const resources = new AsyncDisposableStack();
   try {
     const { onProgress = () => {}, onFailed = () => {} } = options;
-    const data = resources.use(DataDirectory.open(path.resolve(options.dataDirectory), systemRandom));
-    const registry = resources.use(
-      await openSqliteRegistry({ path: dataPaths.registry(data.path), clock: systemClock }),
+    const data = resources.use(
+      DataDirectory.open(path.resolve(options.dataDirectory), () => ({ cluster: systemRandom.hex(16) })),
     );
+    const registry = resources.use(await openClusterRegistry(data.path));
     const cluster = await loadCluster({
       registry,
       id: data.cluster,
@@ -56,13 +56,16 @@ export async function openRokka(options: RokkaOptions): Promise<EmbeddedRokka> {
       new NodeSet({ data, cluster, onProgress, onLog: (_level, text) => onProgress(text) }),
     );
     await nodes.start();
-    const fleet = resources.use(await Fleet.open(registry, systemClock));
+    const fleet = resources.use(await Fleet.open(registry, { clock: systemClock }));
     const volume = resources.use(
       await Volume.open({
         volumeId: cluster.database.volumeId,
         cluster: cluster.id,
         registry,
-        network: relativeNetwork(dataPaths.sockets(data.path), unixNetwork({ clock: systemClock })),
+        network: clusterNetwork({
+          socketDirectory: dataPaths.sockets(data.path),
+          unix: unixNetwork({ clock: systemClock }),
+        }),
         addressOf: (node) => fleet.addressOf(node),
         fleet: () => fleet.nodes(),
         clock: systemClock,
