@@ -4,7 +4,6 @@ import type { Arguments } from '../arguments.ts';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { DataDirectory, type DataIdentity, readIdentity, type RegistryChoice } from '../data-directory.ts';
 import { rokkaErrors } from '../errors.ts';
-import { joinDirectory, openJoined } from '../machines/join-directory.ts';
 
 /**
  * Opens it, making it where it is missing.
@@ -32,6 +31,8 @@ export async function openDataDirectory(args: Arguments): Promise<DataDirectory>
 
 async function openStandby(args: Arguments, known: DataIdentity | undefined): Promise<DataDirectory> {
   const { dataDirectory: directory, registry, listen, join: token } = args;
+  // What it takes to join, certificates above all, is loaded only by who does.
+  const { joinDirectory, openJoined } = await import('../machines/join-directory.ts');
   if (token === undefined) {
     if (!known) throw rokkaErrors.ROKKA_STANDBY_NEEDS(['--join TOKEN, which rokka token --standby prints']);
     return openJoined(directory, 'head');
