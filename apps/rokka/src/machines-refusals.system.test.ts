@@ -7,8 +7,9 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { probeNativeSupport } from '@rokka/databases';
-import { isCoded, systemClock, systemRandom } from '@rokka/kernel';
-import { tlsNetwork } from '@rokka/transport';
+import { isCoded, must, systemClock, systemRandom } from '@rokka/kernel';
+import { decodeError, encodeHello, MESSAGE, STORAGE_PROTOCOL } from '@rokka/storage';
+import { Caller, tlsNetwork } from '@rokka/transport';
 import { ClusterAuthority } from '@rokka/trust';
 import { RokkaCommand } from './testing/rokka-command.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
@@ -19,6 +20,7 @@ const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.str
 const timeout = 180_000;
 const READY_MS = 60_000;
 const HOST = '127.0.0.1';
+const HOUR_MS = 3_600_000;
 
 describe('a cluster that listens', { skip }, () => {
   const resources = new AsyncDisposableStack();
@@ -105,10 +107,44 @@ describe('a cluster that listens', { skip }, () => {
     await goesOn();
   });
 
+  test('certificates that are over or not yet good, and an older release', { timeout }, async () => {
+    const file = path.join(place.data, 'secrets', 'authority.json');
+    const knock = async (issuedMs: number, protocol: number) => {
+      const clock = { ...systemClock, wallMs: () => systemClock.wallMs() + issuedMs };
+      const authority = ClusterAuthority.open({ file, clock });
+      const identity = await authority.issue(
+        { role: 'head', id: 'late', hosts: [HOST] },
+        { lifetimeMs: HOUR_MS },
+      );
+      const network = tlsNetwork({ clock: systemClock, random: systemRandom, identity: () => identity });
+      const [node] = (await rokka.status()).nodes;
+      const caller = await Caller.connect(network, `${HOST}:${port + 2}`, {
+        clock: systemClock,
+        timeoutMs: 10_000,
+      });
+      try {
+        const hello = encodeHello({ protocol, cluster: authority.cluster, node: must(node).node });
+        const answer = await caller.call(MESSAGE.HELLO, [hello], { timeoutMs: 10_000 });
+        if (answer.type === MESSAGE.ERROR) throw decodeError(answer.body);
+      } finally {
+        caller.connection.close();
+      }
+    };
+    await knock(0, STORAGE_PROTOCOL);
+    const code = (wanted: string) => (error: unknown) => isCoded(error, wanted);
+    await assert.rejects(knock(0, STORAGE_PROTOCOL - 1), code('STORAGE_WRONG_PROTOCOL'));
+    // In TLS 1.3 whoever is refused hears of it without a reason: that is in the log of the node.
+    await assert.rejects(knock(2 * HOUR_MS, STORAGE_PROTOCOL), code('TRANSPORT_TLS_REFUSED'));
+    await assert.rejects(knock(-2 * HOUR_MS, STORAGE_PROTOCOL), code('TRANSPORT_TLS_REFUSED'));
+    for (const reason of ['TRANSPORT_TLS_NOT_YET_VALID', 'TRANSPORT_TLS_EXPIRED'])
+      assert.match(rokka.up.out, new RegExp(`^rokka: storage node 1: refused: ${reason}: [^\\n]+$`, 'm'));
+    await goesOn();
+  });
+
   test('a machine that joins: its token again, its directory twice, its end', { timeout }, async () => {
     const text = await token('--zone', 'b');
     const data = elsewhere('joined');
-    const machine = new RokkaCommand(await joinArgs(data, text));
+    let machine = new RokkaCommand(await joinArgs(data, text));
     try {
       await machine.says('rokka has joined', READY_MS);
       await refused(await joinArgs(elsewhere('again'), text), 'TRUST_TOKEN_USED');
@@ -119,6 +155,12 @@ describe('a cluster that listens', { skip }, () => {
       fs.cpSync(data, elsewhere('copy'), { recursive: true, filter: (file) => !file.endsWith('.sock') });
       await refused(await joinArgs(elsewhere('copy')), 'ROKKA_NODE_TWICE');
       assert.ok(machine.running, 'the first one goes on');
+
+      kill(machine.pid, 'SIGTERM');
+      assert.equal((await machine.ended()).status, 0);
+      machine = new RokkaCommand(await joinArgs(data, await token('--zone', 'b')));
+      await machine.says('rokka has joined', READY_MS);
+      assert.match(machine.out, /node 7, zone b/);
 
       const removed = await RokkaCommand.run(['node', 'remove', '7', '--data', place.data]);
       assert.equal(removed.status, 0, removed.err);
