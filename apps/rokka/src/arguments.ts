@@ -74,7 +74,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --postgres DIR    bin directory of another PostgreSQL
   --set NAME=VALUE  a setting for PostgreSQL; may be repeated
   --cache MiB       page cache of the volume           (default 256)
-  --registry etcd:URL,URL,URL  cluster state in etcd; with https also --registry-ca, -cert and -key FILE
+  --registry etcd:http://HOST:PORT,HOST:PORT,…  cluster state in etcd; with https also --registry-ca, -cert and -key FILE
   --standby         of up: wait, and run the database when the machine that does is gone; first with --join TOKEN
                     (rokka token --standby prints one) and --registry
   --listen HOST[:PORT]  of up and join: where other machines reach this one (default port 7600)

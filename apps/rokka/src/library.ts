@@ -32,7 +32,8 @@ export interface RokkaOptions {
 /**
  * Opens the database in a data directory and everything under it. Dispose it to end it in order; whatever the program
  * does otherwise, its children end with it.
- * @throws ROKKA_DATA_HELD and others, ROKKA_ENGINE_FIXED where the directory holds a native database
+ * @throws ROKKA_DATA_HELD and others, ROKKA_ENGINE_FIXED where the directory holds a native database,
+ *   ROKKA_WRONG_DIRECTORY where the cluster is on several machines
  */
 export async function openRokka(options: RokkaOptions): Promise<EmbeddedRokka> {
   const resources = new AsyncDisposableStack();
@@ -51,6 +52,10 @@ export async function openRokka(options: RokkaOptions): Promise<EmbeddedRokka> {
     });
     if (cluster.database.engine !== 'pglite') {
       throw rokkaErrors.ROKKA_ENGINE_FIXED([cluster.database.engine, 'pglite']);
+    }
+    if (data.identity.joined ?? data.identity.registry ?? cluster.nodes.find(({ address }) => address)) {
+      const use = 'a program cannot hold its database; start it with rokka up';
+      throw rokkaErrors.ROKKA_WRONG_DIRECTORY([data.path, 'a cluster on several machines', use]);
     }
     const nodes = resources.use(
       new NodeSet({ data, cluster, onProgress, onLog: (_level, text) => onProgress(text) }),

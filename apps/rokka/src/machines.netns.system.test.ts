@@ -29,7 +29,7 @@ const skip =
   (TestNet.missing ?? EtcdOnMachines.missing);
 const rounds = Number(process.env['ROKKA_MACHINES_ROUNDS'] ?? 1);
 const seed = Number(process.env['ROKKA_MACHINES_SEED'] ?? systemRandom.below(1_000_000));
-const timeout = 180_000 + rounds * 90_000;
+const timeout = 240_000 + rounds * 90_000;
 
 const CONNECTIONS = 6;
 const COMMITS = 50;
@@ -122,10 +122,12 @@ describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
       assert.equal(spares.length, 4);
       assert.ok(spares.every(({ detail }) => detail?.segments.length === 0));
       for (const ordinal of [3, 4, 5, 6]) await operate('drain', ordinal);
-      await until('the members are spread', async () => {
+      const spread = async () => {
         const ordinals = ordinalsOf(await first.status());
         return ordinals?.toSorted((a, b) => a - b).join() === '1,2,7,8,9,10';
-      });
+      };
+      // Nobody is drained while another zone lags, and where the test's own load leaves little to the nodes one always does.
+      await until('the members are spread', spread, 150_000);
       await until('nobody copies any more', whole);
       for (const ordinal of [3, 4, 5, 6]) await operate('remove', ordinal);
       assert.deepEqual([...ledger.errors], [], 'no transaction failed');
@@ -226,13 +228,13 @@ describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
       const { holder } = await first.status();
       net.cut(1);
       await standby.serves();
-      // The old head is there, and nobody has told it: what it is asked to write is not acknowledged.
-      const refused = first.query(`set statement_timeout = '2s'; create table stray as select 1`);
-      await assert.rejects(refused);
+      // The old head is there, and nobody has told it: what it is asked to write is never acknowledged.
+      const refused = assert.rejects(first.query('create table stray as select 1'));
       await standby.query('create table moved as select generate_series(1, 1000) as n');
       serving = standby;
       net.heal(1);
       await until('the old head has ended', async () => (await first.status()).head.pid === undefined);
+      await refused;
       const status = await first.status();
       assert.notEqual(status.holder, holder);
       assert.match((await first.run('status')).out, /^database +held by head-[0-9a-f]+/m);

@@ -116,8 +116,13 @@ export class Supervisor implements AsyncDisposable {
     } as SupervisorStatus;
   }
 
-  /** @throws what operateNode throws */
-  node(request: NodeRequest): Promise<{ said: string }> {
+  /** @throws ROKKA_WRONG_DIRECTORY, what operateNode throws */
+  async node(request: NodeRequest): Promise<{ said: string }> {
+    const { data } = this.#options;
+    if (data.identity.joined && ['add', 'replace'].includes(request.action)) {
+      const use = 'a new node runs on the machine that made the cluster, or on one that joins';
+      throw rokkaErrors.ROKKA_WRONG_DIRECTORY([data.path, 'a standby', use]);
+    }
     return operateNode(request, { nodes: this.#nodes, status: () => this.status() });
   }
 

@@ -41,7 +41,7 @@ export class EtcdOnMachines implements AsyncDisposable {
 
   /** For `--registry`. */
   get location(): string {
-    return `etcd:${MEMBERS.map((machine) => `http://${this.#net.host(machine)}:2379`).join(',')}`;
+    return `etcd:http://${MEMBERS.map((machine) => `${this.#net.host(machine)}:2379`).join(',')}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -75,8 +75,9 @@ export class EtcdOnMachines implements AsyncDisposable {
     const [command, ...prefix] = this.#net.prefix(1);
     const ask = [...prefix, process.execPath, import.meta.filename, this.location];
     await until('etcd has a leader', async () => {
-      const run = spawnSync(command ?? '', ask, { timeout: 10_000 });
-      return run.status === 0;
+      const { status, stderr } = spawnSync(command ?? '', ask, { timeout: 10_000, encoding: 'utf8' });
+      if (status !== 0) throw new Error(stderr);
+      return true;
     });
   }
 }

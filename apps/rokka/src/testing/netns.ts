@@ -4,6 +4,7 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { systemClock } from '@rokka/kernel';
+import { kill } from './test-place.ts';
 
 const COMMAND_MS = 10_000;
 const INTERFACE = 'eth0';
@@ -12,11 +13,15 @@ let nets = 0;
 export class TestNet implements Disposable {
   readonly #name: string;
   readonly #count: number;
+  readonly #onExit = () => this[Symbol.dispose]();
 
   private constructor(count: number) {
     // A bridge's name may have 15 characters.
     this.#name = `rk${process.pid}n${++nets}`;
     this.#count = count;
+    // A test that is ended from outside must not leave its machines running.
+    process.on('exit', this.#onExit);
+    process.on('SIGTERM', endedByOthers);
   }
 
   /** Why there can be no namespaces here, for `skip` of a test; undefined where there can. */
@@ -75,12 +80,24 @@ export class TestNet implements Disposable {
     this.#inside(machine, 'iptables', '-F', 'INPUT');
   }
 
+  /** Whatever still runs on a machine is killed: nothing but what the test started is there. */
   [Symbol.dispose](): void {
+    process.off('exit', this.#onExit);
+    process.off('SIGTERM', endedByOthers);
+    for (let machine = 1; machine <= this.#count; machine++) this.#killAll(machine);
     for (let machine = 1; machine <= this.#count; machine++) {
       works('ip', ['link', 'del', this.#port(machine)]);
       works('ip', ['netns', 'del', this.#namespace(machine)]);
     }
     works('ip', ['link', 'del', this.#name]);
+  }
+
+  #killAll(machine: number): void {
+    const { stdout } = spawnSync('ip', ['netns', 'pids', this.#namespace(machine)], {
+      encoding: 'utf8',
+      timeout: COMMAND_MS,
+    });
+    for (const pid of stdout.split('\n').filter(Boolean)) kill(Number(pid));
   }
 
   #addMachine(machine: number): void {
@@ -105,6 +122,10 @@ export class TestNet implements Disposable {
   #port(machine: number): string {
     return `${this.#name}v${machine}`;
   }
+}
+
+function endedByOthers(): void {
+  process.exit(143);
 }
 
 function ip(...args: string[]): void {
