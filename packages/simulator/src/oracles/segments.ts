@@ -24,6 +24,8 @@ interface Seen {
   /** LSNs whose whole chain is known to have reached it. */
   readonly complete: Set<Lsn>;
   claimed: Lsn;
+  /** What it had claimed when its process started. */
+  claimedAtStart: Lsn;
   volumeEpoch: Epoch;
   membershipEpoch: Epoch;
   /** The ranges that it has told. */
@@ -52,7 +54,7 @@ export class SegmentOracle {
     ack: (event) => {
       const segment = this.#segment(event.node, event.pg);
       this.#epochs(segment, { volumeEpoch: event.epoch, membershipEpoch: event.membershipEpoch });
-      this.#claim(segment, event.scl, event.epoch);
+      this.#claim(segment, event);
     },
     state: ({ node, of, state }) => {
       const segment = this.#segment(node, state.pg);
@@ -61,10 +63,17 @@ export class SegmentOracle {
         this.#epochs(segment, state);
         segment.truncation = segment.truncation.with(state.ranges);
       }
-      if (!state.damaged && !state.hydrating) this.#claim(segment, state.scl, state.volumeEpoch);
+      if (!state.damaged && !state.hydrating)
+        this.#claim(segment, { scl: state.scl, epoch: state.volumeEpoch, mayBeOld: true });
     },
-    store: ({ node, store }) => void this.#stores.set(node, store),
+    store: ({ node, store }) => this.#started(node, store),
   };
+
+  #started(node: NodeId, store: string): void {
+    this.#stores.set(node, store);
+    for (const segment of this.#segments.values())
+      if (segment.node === node) segment.claimedAtStart = segment.claimed;
+  }
 
   #segment(node: NodeId, pg: PgIndex): Seen {
     const key = `${node}/${this.#stores.get(node)}/${pg}`;
@@ -77,6 +86,7 @@ export class SegmentOracle {
         delivered: new Set(),
         complete: new Set([zero]),
         claimed: zero,
+        claimedAtStart: zero,
         volumeEpoch: zero,
         membershipEpoch: zero,
         truncation: Truncation.none,
@@ -123,15 +133,20 @@ export class SegmentOracle {
     }
   }
 
-  #claim(segment: Seen, scl: Lsn, epoch: Epoch): void {
-    const { node, pg } = segment;
+  /** @param told.mayBeOld answers wait where the buffer is full, and acknowledgements made after them overtake them */
+  #claim(segment: Seen, told: { scl: Lsn; epoch: Epoch; mayBeOld?: boolean }): void {
+    const { node, pg, claimedAtStart } = segment;
+    const { scl, epoch, mayBeOld } = told;
     if (scl === segment.claimed) return;
     this.#demandChain(segment, scl);
     demand(!segment.truncation.covers(scl), 'I2', () => {
       return `${node}, group ${pg} counts ${scl} and knows the range that annuls it`;
     });
+    const isAnnulled = segment.truncation.covers(segment.claimed);
+    if (mayBeOld && !isAnnulled && scl < segment.claimed && scl >= claimedAtStart) return;
     if (scl < segment.claimed) this.#demandTruncated(segment, scl, epoch);
     segment.claimed = scl;
+    if (scl < claimedAtStart) segment.claimedAtStart = scl;
   }
 
   #demandChain(segment: Seen, scl: Lsn): void {
