@@ -3,6 +3,7 @@
  * these alone. Bytes are views that are valid only while the event is being handed out.
  */
 import type { Epoch, Lsn, NodeId, PageNumber, PgIndex } from '@rokka/kernel';
+import type { PlacedMember } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import type { VolumeRecord } from '@rokka/volume';
 
@@ -78,6 +79,54 @@ export type SimEvent =
       readonly to: string;
       readonly of: 'fence' | 'peer';
       readonly state: SegmentState;
+    }
+  /** A writer told a node who the members of a group are, with a request that makes, fences or drops its segment. */
+  | {
+      readonly kind: 'membership-told';
+      readonly by: 'create' | 'fence' | 'drop';
+      readonly writer: string;
+      readonly node: NodeId;
+      readonly pg: PgIndex;
+      readonly epoch: Epoch;
+      readonly membershipEpoch: Epoch;
+      readonly members: readonly PlacedMember[];
+    }
+  /** A node asked a peer something, at its own epochs. */
+  | {
+      readonly kind: 'asked';
+      readonly node: NodeId;
+      readonly to: NodeId;
+      readonly pg: PgIndex;
+      readonly epoch: Epoch;
+      readonly membershipEpoch: Epoch;
+    }
+  /** A request that names its epochs reached a node. */
+  | {
+      readonly kind: 'reached';
+      readonly node: NodeId;
+      readonly from: string;
+      readonly pg: PgIndex;
+      readonly request: number;
+    }
+  /** A node answered one who had asked at these epochs. */
+  | {
+      readonly kind: 'served';
+      readonly node: NodeId;
+      readonly to: string;
+      readonly pg: PgIndex;
+      readonly epoch: Epoch;
+      readonly membershipEpoch: Epoch;
+      readonly request: number;
+    }
+  /** A node gave a peer its pages [from, next), which contain everything up to `coalesced`. */
+  | {
+      readonly kind: 'gave-pages';
+      readonly node: NodeId;
+      readonly to: string;
+      readonly pg: PgIndex;
+      readonly from: PageNumber;
+      readonly next: PageNumber;
+      readonly coalesced: Lsn;
     }
   /** A node refused a ship or a request. */
   | { readonly kind: 'refused'; readonly node: NodeId; readonly to: string; readonly code: string }

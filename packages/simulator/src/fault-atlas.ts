@@ -14,6 +14,8 @@ import { satisfied, type QuorumFormulas } from '@rokka/quorum';
 export interface AtlasGroup {
   readonly formulas: QuorumFormulas;
   readonly members: readonly NodeId[];
+  /** Newcomers that do not hold everything yet: nothing can be read from them. */
+  readonly incomplete?: readonly NodeId[];
 }
 
 /** What a set of members that are there is good for, in the worst of the groups. */
@@ -45,7 +47,9 @@ export class FaultAtlas {
     if (groups.length === 0) return false;
     const isWhole = (member: string) => member !== node && !this.#lost.has(member as NodeId);
     return groups.every(
-      ({ formulas }) => satisfied(formulas.read, isWhole) && satisfied(formulas.write, isWhole),
+      ({ formulas, incomplete = [] }) =>
+        satisfied(formulas.read, (member) => isWhole(member) && !incomplete.includes(member as NodeId)) &&
+        satisfied(formulas.write, isWhole),
     );
   }
 

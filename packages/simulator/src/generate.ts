@@ -3,13 +3,15 @@
  * leave something behind. Pure: a schedule follows from its seed alone.
  */
 import type { SeededRandom } from '@rokka/kernel';
-import { drawKnobs } from './knobs.ts';
+import { drawKnobs, drawMembershipKnobs } from './knobs.ts';
+import { drawExodus, drawMembershipPlot } from './membership-plots.ts';
 import { drawEnding, drawFault, drawFlip, drawTornOpening } from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
 
 export function generate(seed: number): Schedule {
-  const knobs = drawKnobs(stream(seed, 'knobs'));
+  const membership = stream(seed, 'membership');
+  const knobs = { ...drawKnobs(stream(seed, 'knobs')), ...drawMembershipKnobs(membership) };
   const work = stream(seed, 'work');
   const faults = stream(seed, 'faults');
   const lives = stream(seed, 'lives');
@@ -22,12 +24,25 @@ export function generate(seed: number): Schedule {
     atMs += lengthMs;
     steps.push(...drawWork(work, beginMs, lengthMs));
     steps.push(...drawTrouble(faults, beginMs, lengthMs));
+    if (knobs.spares !== undefined) {
+      // Changes take their time: some lives last longer.
+      const quietMs = membership.chance(0.5) ? scaled(membership, 300, 4_000) : 0;
+      steps.push(...drawMemberships(membership, beginMs, lengthMs + quietMs));
+      if (quietMs > 0) steps.push(...drawWork(membership, atMs, quietMs));
+      atMs += quietMs;
+      if (membership.chance(0.3)) {
+        const exodus = drawExodus(membership, atMs);
+        steps.push(...exodus.steps);
+        atMs = exodus.endMs;
+      }
+    }
     const ending = lives.chance(0.2) ? drawFlip(lives, atMs) : drawEnding(lives, atMs);
     steps.push(...ending);
     atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));
   }
   const ordered = steps.map((step) => ({ ...step, atMs: round(step.atMs) })).sort((a, b) => a.atMs - b.atMs);
-  return { version: 1, seed, knobs, steps: ordered, endMs: round(atMs + 50) };
+  const endMs = Math.max(atMs, ordered.at(-1)?.atMs ?? 0) + 50;
+  return { version: 1, seed, knobs, steps: ordered, endMs: round(endMs) };
 }
 
 /** Bursts of operations, at a pace that changes from life to life. */
@@ -48,6 +63,14 @@ function drawTrouble(random: SeededRandom, beginMs: number, lengthMs: number): S
   const steps: Step[] = [];
   for (let at = pauseMs * unit(random); at < lengthMs; at += pauseMs * 2 * unit(random))
     steps.push(drawFault(random, round(beginMs + at)));
+  return steps;
+}
+
+function drawMemberships(random: SeededRandom, beginMs: number, lengthMs: number): Step[] {
+  const pauseMs = scaled(random, 100, 1_000);
+  const steps: Step[] = [];
+  for (let at = pauseMs * unit(random); at < lengthMs; at += pauseMs * 2 * unit(random))
+    steps.push(...drawMembershipPlot(random, round(beginMs + at)));
   return steps;
 }
 

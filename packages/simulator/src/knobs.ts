@@ -3,6 +3,7 @@
  * meet what takes weeks in life; each seed draws its own.
  */
 import type { SeededRandom } from '@rokka/kernel';
+import type { HealingTimes } from '@rokka/quorum';
 import type { StoreTuning } from '@rokka/storage';
 import { between, scaled } from './seeds.ts';
 
@@ -23,6 +24,23 @@ export interface Knobs {
   readonly registryMs: number;
   readonly sectorBytes: number;
   readonly tuning: StoreTuning;
+  /** Machines beside the six, in zones a, b, c, a …; without any, nobody is replaced. */
+  readonly spares?: number;
+  /** How soon the healer acts; without, members change by hand until the faults are over. */
+  readonly healing?: HealingTimes;
+}
+
+/** Two of three clusters have spares, and most of them a healer. From a stream of its own: the other knobs do not depend on it. */
+export function drawMembershipKnobs(random: SeededRandom): Pick<Knobs, 'spares' | 'healing'> {
+  if (random.chance(0.35)) return {};
+  const spares = random.pick([3, 3, 4, 6]);
+  const healing: HealingTimes = {
+    awayMs: Math.round(scaled(random, 300, 2_500)),
+    behindMs: Math.round(scaled(random, 1_500, 8_000)),
+    returnedMs: Math.round(scaled(random, 50, 600)),
+    blockedMs: Math.round(scaled(random, 600, 3_000)),
+  };
+  return random.chance(0.25) ? { spares } : { spares, healing };
 }
 
 export function drawKnobs(random: SeededRandom): Knobs {

@@ -137,9 +137,13 @@ function drawOrder(random: SeededRandom): number[] {
   return NODES.map(() => left.splice(random.below(left.length), 1)[0]);
 }
 
-function drawLoss(random: SeededRandom, node: number) {
+export function drawLossOf(random: SeededRandom) {
   const forMs = Math.round(scaled(random, 5, 1_000));
-  return { node, tear: random.pick(TEARS), salt: random.below(2 ** 31), forMs };
+  return { tear: random.pick(TEARS), salt: random.below(2 ** 31), forMs };
+}
+
+function drawLoss(random: SeededRandom, node: number) {
+  return { node, ...drawLossOf(random) };
 }
 
 function drawParty(random: SeededRandom): Party {

@@ -5,12 +5,14 @@
 import { asLsn, type Lsn, type PgIndex } from '@rokka/kernel';
 import { allMembers } from '@rokka/quorum';
 import { BrokenInvariant, demand } from './broken-invariant.ts';
+import { addMissingMachines, unhealed } from './heal.ts';
 import type { SimWriter } from './sim-writer.ts';
 import type { World } from './world.ts';
 
 /** How long the healed cluster may take for each of its duties, in virtual time. */
 const WORK_MS = 40_000;
 const READ_MS = 30_000;
+const HEAL_MS = 60_000;
 const CONVERGE_MS = 40_000;
 const LAST_WORK = 8;
 
@@ -20,11 +22,20 @@ export async function comeToRest(world: World): Promise<void> {
   world.reach = 1;
   // One whose log's end was spoilt unnoticed would lie about it (SimDisk.doubtful): it stays away, as it would for a person.
   for (const node of world.nodes) if (!node.disk.doubtful) node.start();
+  if (world.knobs.spares !== undefined) {
+    world.healing = true;
+    addMissingMachines(world);
+  }
   // The newest writer may have been replaced without knowing it, by one that was killed when it had taken the volume over
   // or had fenced some nodes: it learns it sooner or later, ends, and another one opens. Each time one such is used up.
   for (let left = world.writers.length + 1; left > 0; left--) {
     const writer = await workAtLast(world);
-    if ((await readEverything(world, writer)) && (await converges(world, writer))) return;
+    if (
+      (await readEverything(world, writer)) &&
+      (await heals(world, writer)) &&
+      (await converges(world, writer))
+    )
+      return;
   }
   throw new BrokenInvariant('I16', 'writers are replaced again and again, and nobody opens the volume');
 }
@@ -64,6 +75,14 @@ async function readEverything(world: World, writer: SimWriter): Promise<boolean>
   }
   const inTime = await world.waitFor(() => left === 0 || writer.state !== 'open', READ_MS);
   demand(inTime, 'I16', () => `${left} pages cannot be read ${READ_MS} ms after all faults`);
+  return writer.state === 'open';
+}
+
+/** Answers false where the writer was replaced. */
+async function heals(world: World, writer: SimWriter): Promise<boolean> {
+  if (world.knobs.spares === undefined) return true;
+  const inTime = await world.waitFor(() => unhealed(world).length === 0 || writer.state !== 'open', HEAL_MS);
+  demand(inTime, 'I16', () => `${HEAL_MS} ms after all faults: ${unhealed(world).join('; ')}`);
   return writer.state === 'open';
 }
 

@@ -5,10 +5,14 @@
  *
  * Faults that end by themselves carry their own end (`forMs`), so that leaving one out leaves nothing behind.
  */
+import type { Zone } from '@rokka/kernel';
 import type { Knobs } from './knobs.ts';
 import type { Failing, Tear, WriteTrap } from './sim-disk.ts';
 
-/** Members by their place, 0 to 5; `writer` is the newest one that lives. */
+/**
+ * Members of the first group by their place, 0 to 5, whoever holds it at the time; from 6 on the machines that came later, in
+ * the order in which they came. `writer` is the newest one that lives.
+ */
 export type Party = number | 'writer';
 
 interface At {
@@ -59,6 +63,32 @@ export type Step = At &
     | ({ readonly kind: 'rot'; readonly node: number; readonly where: 'log' | 'pages' | 'table' } & Salted)
     | { readonly kind: 'trap'; readonly node: number; readonly trap: WriteTrap }
     | { readonly kind: 'wipe'; readonly node: number }
+    | ({ readonly kind: 'begin-change'; readonly group: number; readonly slot: number } & Salted)
+    | {
+        readonly kind: 'end-change';
+        readonly group: number;
+        readonly keep: 'newcomer' | 'member';
+        /** Which of the group's changes. */
+        readonly which: number;
+      }
+    | ({ readonly kind: 'drain'; readonly node: number } & Lasting)
+    | { readonly kind: 'burn'; readonly node: number; readonly isTold: boolean }
+    | ({
+        readonly kind: 'strike-newcomer';
+        readonly group: number;
+        readonly how: 'kill' | 'power' | 'burn';
+        readonly tear: Tear;
+      } & Salted &
+        Lasting)
+    | ({
+        readonly kind: 'lose-zone';
+        readonly zone: Zone;
+        readonly more?: number;
+        readonly tear: Tear;
+      } & Salted &
+        Lasting)
+    | { readonly kind: 'add-node'; readonly zone: Zone }
+    | { readonly kind: 'peek'; readonly node: number; readonly page: number; readonly back: number }
   );
 
 export type StepKind = Step['kind'];

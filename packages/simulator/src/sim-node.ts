@@ -35,6 +35,11 @@ export class SimNode {
   #starts = 0;
   /** The last start was refused, or the node ended by itself, for this. */
   failure: CodedError | undefined;
+  /** It is to be emptied. */
+  leaving = false;
+  /** The cluster has struck it off its list. */
+  givenUp = false;
+  #burnt = false;
 
   constructor(options: SimNodeOptions) {
     this.id = options.id;
@@ -59,7 +64,7 @@ export class SimNode {
   }
 
   start(): void {
-    if (this.#process) return;
+    if (this.#process || this.#burnt) return;
     const { seed, knobs, clock, network, onFate } = this.#options;
     const number = ++this.#starts;
     const process = new SimProcess(this.id, clock);
@@ -96,6 +101,17 @@ export class SimNode {
   losePower(tear: Tear, salt: number): void {
     this.disk.powerLoss(stream(salt, `power ${this.id}`), tear);
     if (this.#process) this.#gone();
+  }
+
+  get burnt(): boolean {
+    return this.#burnt;
+  }
+
+  /** The machine is gone with its disk, and never comes back. */
+  burn(): void {
+    this.losePower('all', 0);
+    this.disk.wipe();
+    this.#burnt = true;
   }
 
   /** Stops in good order; `stopped` is called when it has. */

@@ -8,9 +8,10 @@ import {
   type VirtualClock,
   type VolumeId,
 } from '@rokka/kernel';
+import type { HealingTimes } from '@rokka/quorum';
 import type { MemoryRegistry } from '@rokka/registry';
 import type { MemoryNetwork } from '@rokka/transport';
-import { Volume, type VolumeRecord } from '@rokka/volume';
+import { Volume, type FleetNode, type VolumeRecord } from '@rokka/volume';
 import { Client } from './client.ts';
 import type { SimEvent } from './events.ts';
 import type { Knobs } from './knobs.ts';
@@ -32,6 +33,9 @@ export interface SimWriterOptions {
   registry: MemoryRegistry;
   emit(event: SimEvent): void;
   pages(): number;
+  /** Every machine of the cluster, where members may be replaced. */
+  fleet: (() => readonly FleetNode[]) | undefined;
+  healingTimes: HealingTimes | undefined;
   /** It ended by an error that is no error of the world. */
   onBug(error: unknown): void;
 }
@@ -50,7 +54,7 @@ export class SimWriter {
   /** Begins to open at once. */
   constructor(options: SimWriterOptions) {
     this.#options = options;
-    const { number, seed, knobs, clock, network, registry, emit } = options;
+    const { number, seed, knobs, clock, network, registry, emit, fleet, healingTimes } = options;
     this.name = `w${number}`;
     const process = new SimProcess(this.name, clock);
     this.process = process;
@@ -72,6 +76,10 @@ export class SimWriter {
       random: stream(seed, `writer ${this.name}`),
       recoverTimeoutMs: RECOVER_TIMEOUT_MS,
       outstandingBytesMax: knobs.outstandingBytesMax,
+      ...(fleet
+        ? { fleet, log: (text) => emit({ kind: 'fate', who: this.name, what: 'says', why: text }) }
+        : {}),
+      ...(healingTimes ? { healingTimes } : {}),
       onFailed: (error) => this.#failed(error),
     });
     opened.then(

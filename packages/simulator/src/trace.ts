@@ -3,6 +3,7 @@
  * described in docs/simulator.md; people read it and grep it, nothing parses it.
  */
 import { unreachable } from '@rokka/kernel';
+import type { Membership } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import type { SeenRecord, SimEvent } from './events.ts';
 
@@ -21,7 +22,8 @@ function describe(event: SimEvent): [who: string, text: string] {
       const ranges = truncationRanges.map(
         (range) => `${range.volumeEpoch}:(${range.after},${range.through}]`,
       );
-      return ['reg', `volume e${volumeEpoch} groups=${groups.length} ranges=${ranges.join(' ') || '-'}`];
+      const members = groups.map(({ membership }) => describeMembership(membership)).join(' | ');
+      return ['reg', `volume e${volumeEpoch} ${members || 'no groups'} ranges=${ranges.join(' ') || '-'}`];
     }
     case 'appended':
       return [event.writer, `append ${lsns(event.records)} pages=${pages(event.records)} vdl=${event.vdl}`];
@@ -43,6 +45,25 @@ function describe(event: SimEvent): [who: string, text: string] {
     }
     case 'state':
       return [event.node, `${event.of} ${event.to} ${segment(event.state)}`];
+    case 'membership-told': {
+      const { writer, node, by, pg, epoch, membershipEpoch, members } = event;
+      const names = members.map((member) => member.node).join(' ');
+      return [writer, `tell ${node} ${by} pg${pg} e${epoch} m${membershipEpoch} ${names}`];
+    }
+    case 'asked': {
+      const { node, to, pg, epoch, membershipEpoch } = event;
+      return [node, `ask ${to} pg${pg} e${epoch} m${membershipEpoch}`];
+    }
+    case 'reached':
+      return [event.node, `asked by ${event.from} pg${event.pg}`];
+    case 'served': {
+      const { node, to, pg, epoch, membershipEpoch } = event;
+      return [node, `serve ${to} pg${pg} e${epoch} m${membershipEpoch}`];
+    }
+    case 'gave-pages': {
+      const { node, to, pg, from, next, coalesced } = event;
+      return [node, `> ${to} pg${pg} pages [${from},${next}) coalesced=${coalesced}`];
+    }
     case 'refused':
       return [event.node, `refuse ${event.to} ${event.code}`];
     case 'read-answer': {
@@ -60,11 +81,20 @@ function describe(event: SimEvent): [who: string, text: string] {
   }
 }
 
+/** `m3 n0 n1 n2 n3 n4>n8 n5`; a bang in place of the arrow where the old member is forced out. */
+export function describeMembership({ epoch, slots }: Membership): string {
+  const names = slots.map(({ member, candidate }) => {
+    const arrow = candidate?.forced ? '!' : '>';
+    return candidate ? `${member.node}${arrow}${candidate.node}` : member.node;
+  });
+  return `m${epoch} ${names.join(' ')}`;
+}
+
 function segment(state: SegmentState): string {
   const { pg, kind, volumeEpoch, scl, vdl, coalesced, logFloor, ranges, tail, damaged } = state;
   const known = ranges.map((range) => range.volumeEpoch).join(',') || '-';
-  const more = damaged ? ' DAMAGED' : '';
-  return `pg${pg} ${kind} e${volumeEpoch} scl=${scl} vdl=${vdl} pages=${coalesced} floor=${logFloor} ranges=${known} tail=${tail.length}${more}`;
+  const more = `${damaged ? ' DAMAGED' : ''}${state.hydrating ? ' HYDRATING' : ''}`;
+  return `pg${pg} ${kind} e${volumeEpoch} m${state.membershipEpoch} scl=${scl} vdl=${vdl} pages=${coalesced} floor=${logFloor} ranges=${known} tail=${tail.length}${more}`;
 }
 
 /** `4-7,9`; a bar follows each consistency point but the last. */

@@ -2,7 +2,7 @@
  * Listens on the network and says what the frames mean. Answers do not name what they answer, so requests are remembered by
  * connection and id until then.
  */
-import { must, type NodeId, type PgIndex, type Epoch } from '@rokka/kernel';
+import { must, type NodeId, type PgIndex } from '@rokka/kernel';
 import * as storage from '@rokka/storage';
 import { MESSAGE } from '@rokka/storage';
 import type { Frame, Lane, NetworkObserver } from '@rokka/transport';
@@ -10,10 +10,14 @@ import type { SimEvent } from './events.ts';
 import { seenRecords } from './seen-records.ts';
 
 type Asked =
-  | { readonly type: typeof MESSAGE.FENCE | typeof MESSAGE.PEER_STATE }
-  | { readonly type: typeof MESSAGE.READ; readonly read: storage.Read }
-  | { readonly type: typeof MESSAGE.FETCH; readonly pg: PgIndex; readonly epoch: Epoch };
+  | { readonly type: typeof MESSAGE.FENCE; readonly head: Head }
+  | { readonly type: typeof MESSAGE.PEER_STATE | typeof MESSAGE.FETCH; readonly head: Head }
+  | { readonly type: typeof MESSAGE.READ; readonly head: storage.Read }
+  | { readonly type: typeof MESSAGE.PAGES; readonly head: storage.Pages };
 
+type Head = storage.SegmentAddress & storage.Epochs;
+
+const REQUESTS: readonly number[] = [MESSAGE.PEER_STATE, MESSAGE.READ, MESSAGE.FETCH, MESSAGE.PAGES];
 const REQUESTS_MAX = 2 ** 32;
 
 export class WireTap implements NetworkObserver {
@@ -33,15 +37,23 @@ export class WireTap implements NetworkObserver {
     const { type, body } = frame;
     const key = lane.connection * REQUESTS_MAX + frame.requestId;
     switch (type) {
-      case MESSAGE.FENCE:
-      case MESSAGE.PEER_STATE:
-        return void this.#asked.set(key, { type });
-      case MESSAGE.READ:
-        return void this.#asked.set(key, { type, read: storage.decodeRead(body) });
-      case MESSAGE.FETCH: {
-        const { pg, volumeEpoch } = storage.decodeFetch(body);
-        return void this.#asked.set(key, { type, pg, epoch: volumeEpoch });
+      case MESSAGE.FENCE: {
+        const head = storage.decodeFence(body);
+        this.#tell(lane, 'fence', head);
+        return void this.#asked.set(key, { type, head });
       }
+      case MESSAGE.CREATE_SEGMENT:
+        return this.#tell(lane, 'create', storage.decodeCreateSegment(body));
+      case MESSAGE.DROP_SEGMENT:
+        return this.#tell(lane, 'drop', storage.decodeDropSegment(body));
+      case MESSAGE.PEER_STATE:
+        return this.#ask(lane, key, { type, head: storage.decodePeerState(body) });
+      case MESSAGE.READ:
+        return this.#ask(lane, key, { type, head: storage.decodeRead(body) });
+      case MESSAGE.FETCH:
+        return this.#ask(lane, key, { type, head: storage.decodeFetch(body) });
+      case MESSAGE.PAGES:
+        return this.#ask(lane, key, { type, head: storage.decodePages(body) });
       case MESSAGE.SHIP:
         return this.#announce(lane, storage.decodeShip(body));
       case MESSAGE.ACK: {
@@ -75,6 +87,12 @@ export class WireTap implements NetworkObserver {
   }
 
   delivered(lane: Lane, frame: Frame): void {
+    const request = lane.connection * REQUESTS_MAX + frame.requestId;
+    const asked = REQUESTS.includes(frame.type) ? this.#asked.get(request) : undefined;
+    if (asked) {
+      const { pg } = asked.head;
+      this.#emit({ kind: 'reached', node: lane.to as NodeId, from: lane.from, pg, request });
+    }
     if (frame.type === MESSAGE.SHIP) {
       const { pg, records } = storage.decodeShip(frame.body);
       if (records.length > 0) this.#deliver(lane, pg, records);
@@ -98,6 +116,32 @@ export class WireTap implements NetworkObserver {
     });
   }
 
+  #tell(
+    lane: Lane,
+    by: 'create' | 'fence' | 'drop',
+    head: Head & { members: storage.MemberAddress[] },
+  ): void {
+    const { pg, volumeEpoch, membershipEpoch, members } = head;
+    this.#emit({
+      kind: 'membership-told',
+      by,
+      writer: lane.from,
+      node: lane.to as NodeId,
+      pg,
+      epoch: volumeEpoch,
+      membershipEpoch,
+      members: members.map(({ node, kind, zone }) => ({ node, kind, zone })),
+    });
+  }
+
+  #ask(lane: Lane, key: number, asked: Asked): void {
+    this.#asked.set(key, asked);
+    if (!this.#isNode(lane.from)) return;
+    const { pg, volumeEpoch: epoch, membershipEpoch } = asked.head;
+    const node = lane.from as NodeId;
+    this.#emit({ kind: 'asked', node, to: lane.to as NodeId, pg, epoch, membershipEpoch });
+  }
+
   #announce(lane: Lane, ship: storage.Ship): void {
     const { pg, volumeEpoch, vdl, pgmrpl, logFloor } = ship;
     if (vdl === 0) return;
@@ -114,12 +158,17 @@ export class WireTap implements NetworkObserver {
     this.#asked.delete(key);
     const node = lane.from as NodeId;
     const { to } = lane;
+    const { pg, volumeEpoch: epoch, membershipEpoch } = asked.head;
+    if (asked.type !== MESSAGE.FENCE) this.#emit({ kind: 'served', node, to, pg, epoch, membershipEpoch, request: key });
     if (asked.type === MESSAGE.READ) {
-      const { pg, volumeEpoch, page, readPoint } = asked.read;
+      const { page, readPoint } = asked.head;
       const answer = storage.decodeReadAnswer(body);
-      this.#emit({ kind: 'read-answer', node, to, pg, epoch: volumeEpoch, page, readPoint, ...answer });
+      this.#emit({ kind: 'read-answer', node, to, pg, epoch, page, readPoint, ...answer });
+    } else if (asked.type === MESSAGE.PAGES) {
+      const { firstPage } = asked.head;
+      const { nextPage, coalesced } = storage.decodePagesAnswer(body);
+      this.#emit({ kind: 'gave-pages', node, to, pg, from: firstPage, next: nextPage, coalesced });
     } else if (asked.type === MESSAGE.FETCH) {
-      const { pg, epoch } = asked;
       this.#fetched.set(key, pg);
       this.#emit({ kind: 'gave', node, to, pg, epoch, records: seenRecords(body) });
     } else {

@@ -6,10 +6,10 @@
  * wrong the oracles'.
  */
 import { describeError, must, settled, VirtualClock, type NodeId, type Zone } from '@rokka/kernel';
-import { allMembers } from '@rokka/quorum';
+import { allMembers, changesOf, type HealingTimes } from '@rokka/quorum';
 import { MemoryRegistry } from '@rokka/registry';
 import { MemoryNetwork } from '@rokka/transport';
-import { Volume, type VolumeRecord } from '@rokka/volume';
+import { Volume, type FleetNode, type GroupRecord, type VolumeRecord } from '@rokka/volume';
 import { BrokenInvariant } from './broken-invariant.ts';
 import { EventLog } from './event-log.ts';
 import { FaultAtlas } from './fault-atlas.ts';
@@ -25,6 +25,9 @@ import { WireTap } from './wire-tap.ts';
 export const MEMBERS = [0, 1, 2, 3, 4, 5] as const;
 /** Writers that may live at the same time: the newest and those that do not know yet. */
 const WRITERS_MAX = 4;
+
+/** For clusters whose members change by hand: what heals them in the end. */
+const QUICK: HealingTimes = { awayMs: 1_000, behindMs: 4_000, returnedMs: 100, blockedMs: 1_500 };
 
 export class World {
   readonly seed: number;
@@ -42,6 +45,8 @@ export class World {
   /** By place: the six of the volume, then those that were added. */
   readonly nodes: SimNode[];
   readonly writers: SimWriter[] = [];
+  /** The data directory that each node runs on. */
+  readonly #stores = new Map<NodeId, string>();
   /** Faults that happened, and steps that did nothing, by kind. */
   readonly faults = new Map<string, number>();
   /** How to end the faults that last, in the order in which they began. */
@@ -51,6 +56,8 @@ export class World {
   readonly #judges: ReadonlySet<string>;
   /** Share of the volume's pages that the workload may touch by now, in (0, 1]. */
   reach = 1;
+  /** The healer has its way, whatever the knobs say. */
+  healing = false;
 
   private constructor(seed: number, knobs: Knobs, judges: readonly string[]) {
     this.#judges = new Set(judges);
@@ -58,6 +65,10 @@ export class World {
     this.knobs = knobs;
     this.oracles = makeOracles(this.events);
     this.atlas = new FaultAtlas(() => this.#groups());
+    this.events.add({
+      registry: () => this.#rebuilt(),
+      store: ({ node, store }) => void this.#stores.set(node, store),
+    });
     const { latencyMs, lateOnceIn, lateMs, sendLimitBytes } = knobs;
     this.weather = new NetworkWeather({ seed, latencyMs, lateOnceIn, lateMs });
     this.network = new MemoryNetwork({
@@ -70,7 +81,8 @@ export class World {
       }),
     });
     this.weather.attach(this.network);
-    this.nodes = MEMBERS.map((place) => this.#makeNode(place, zoneOf(place)));
+    const places = MEMBERS.length + (knobs.spares ?? 0);
+    this.nodes = Array.from({ length: places }, (_, place) => this.#makeNode(place, zoneOf(place)));
   }
 
   /** Six nodes are up, and the volume is in the registry, of no pages yet. */
@@ -83,7 +95,7 @@ export class World {
       pagesPerGroup: knobs.pagesPerGroup,
       groupsMax: knobs.groups,
       allFull: knobs.allFull,
-      nodes: world.nodes.map(({ id, zone }) => ({ node: id, zone })),
+      nodes: world.nodes.slice(0, MEMBERS.length).map(({ id, zone }) => ({ node: id, zone })),
     });
     await world.#limitAllocation();
     await world.advance(0);
@@ -104,8 +116,31 @@ export class World {
     return Math.max(1, Math.ceil(groups * pagesPerGroup * this.reach));
   }
 
+  /** The machine at a place (schedule.ts, `Party`). */
   node(place: number): SimNode {
-    return must(this.nodes[place], 'no such member');
+    const slot = this.oracles.history.volume?.groups[0]?.membership.slots[place];
+    const node = this.nodes.find(({ id }) => id === slot?.member.node);
+    return node ?? must(this.nodes[place] ?? this.nodes.at(-1), 'no such member');
+  }
+
+  /** Whether the registry knows the node by another data directory: it can be no member under this name. */
+  isAnother(node: NodeId): boolean {
+    const known = this.oracles.history.volume?.stores[node];
+    const store = this.#stores.get(node);
+    return known !== undefined && store !== undefined && known !== store;
+  }
+
+  /** Every machine that the cluster knows; nobody while members change by hand. */
+  fleet(): FleetNode[] {
+    if (!this.knobs.healing && !this.healing) return [];
+    const known = this.nodes.filter(({ givenUp }) => !givenUp);
+    return known.map(({ id, zone, leaving }) => ({ node: id, zone, leaving }));
+  }
+
+  /** Machines of the zone that could become members of the group. */
+  sparesFor({ membership, retired }: GroupRecord, zone: Zone): SimNode[] {
+    const taken = new Set([...allMembers(membership).map(({ node }) => node), ...retired]);
+    return this.nodes.filter((node) => node.zone === zone && !node.burnt && !taken.has(node.id));
   }
 
   /** One more machine, beside those that the volume was made on; its place is the next. It is up at once. */
@@ -130,7 +165,20 @@ export class World {
     const emit = this.events.append.bind(this.events);
     const pages = () => this.pages;
     const onBug = (error: unknown) => this.fail(error);
-    const writer = new SimWriter({ number, seed, knobs, clock, network, registry, emit, pages, onBug });
+    const fleet = knobs.spares === undefined ? undefined : () => this.fleet();
+    const writer = new SimWriter({
+      number,
+      seed,
+      knobs,
+      clock,
+      network,
+      registry,
+      emit,
+      pages,
+      fleet,
+      healingTimes: knobs.healing ?? QUICK,
+      onBug,
+    });
     this.writers.push(writer);
     return writer;
   }
@@ -190,12 +238,30 @@ export class World {
   }
 
   #groups() {
-    const { history } = this.oracles;
+    const { history, membership } = this.oracles;
     // Before the first group there is nothing to lose.
     return (history.volume?.groups ?? []).map((group) => ({
       formulas: history.formulasOf(group),
       members: allMembers(group.membership).map(({ node }) => node),
+      incomplete: changesOf(group.membership)
+        .map(({ joins }) => joins.node)
+        .filter((node) => !membership.isComplete(group.pg, node)),
     }));
+  }
+
+  /** Whoever is a member no more, and holds nothing of what it lost, is as good as any other machine. */
+  #rebuilt(): void {
+    const groups = this.oracles.history.volume?.groups ?? [];
+    const involved = new Set(
+      groups.flatMap(({ membership, retired }) => [
+        ...allMembers(membership).map(({ node }) => node),
+        ...retired,
+      ]),
+    );
+    for (const node of this.atlas.lost) {
+      const isThere = this.nodes.some(({ id, disk }) => id === node && !disk.isEmpty && !disk.doubtful);
+      if (isThere && !this.isAnother(node) && !involved.has(node)) this.atlas.rebuilt(node);
+    }
   }
 
   #makeNode(place: number, zone: Zone): SimNode {
@@ -223,7 +289,7 @@ export function nodeId(place: number): NodeId {
 }
 
 function zoneOf(place: number): Zone {
-  return 'abc'[place >> 1] as Zone;
+  return 'abc'[place < MEMBERS.length ? place >> 1 : place % 3] as Zone;
 }
 
 function describeFailure(error: unknown): string {

@@ -3,7 +3,7 @@
  * what a replaced member held goes when the group is whole without it (P18 §4.1), not before: until then it may be
  * the copy that somebody needs.
  */
-import { isCoded, must, type Clock, type NodeId } from '@rokka/kernel';
+import { isCoded, must, type Clock, type CodedError, type NodeId } from '@rokka/kernel';
 import type { ProgressTracker } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import type { Group } from './group.ts';
@@ -21,6 +21,8 @@ export interface DeparturesOptions {
   linkTo(node: NodeId): NodeLink | undefined;
   /** The newcomer holds everything; its state is the truth from here on. */
   onHydrated(group: Group, link: NodeLink, answer: SegmentState): void;
+  /** The registry says that another writer has the volume. */
+  onTakenOver(error: CodedError): void;
 }
 
 export class Departures {
@@ -67,9 +69,10 @@ export class Departures {
     if (!link?.up || this.#busy.has(key)) return;
     this.#busy.add(key);
     void work(link)
-      // The next tick tries again; a node that has gone, or a volume that was taken over, is found out elsewhere.
+      // The next tick tries again; a node that has gone is found out elsewhere.
       .catch((error: unknown) => {
         if (!isCoded(error)) throw error;
+        if (isCoded(error, 'VOLUME_INTERRUPTED')) this.#options.onTakenOver(error);
       })
       .finally(() => this.#busy.delete(key));
   }

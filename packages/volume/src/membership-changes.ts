@@ -7,7 +7,7 @@
  * One step at a time in a group, and the next only when the last is known to a write quorum: so whoever reads the
  * membership from the nodes meets the newest, and two steps never mix.
  */
-import type { Clock, Lsn, NodeId } from '@rokka/kernel';
+import { isCoded, type Clock, type CodedError, type Lsn, type NodeId } from '@rokka/kernel';
 import {
   beginReplacement,
   finishReplacement,
@@ -18,6 +18,7 @@ import {
   type Standing,
 } from '@rokka/quorum';
 import { volumeErrors } from './errors.ts';
+import { saysTakenOver } from './fencing.ts';
 import type { Group } from './group.ts';
 import type { VolumeState } from './volume-state.ts';
 
@@ -30,6 +31,8 @@ export interface MembershipChangesOptions {
   standingOf(group: Group): Standing;
   /** The group has entered its next membership: count by it, connect and fence its members. */
   onEntered(group: Group): void;
+  /** The registry says that another writer has the volume; nobody else may ever say so. Answers what everybody gets now. */
+  onTakenOver(error: CodedError): CodedError;
   /** Throws where the volume has ended. */
   demandAlive(): void;
 }
@@ -98,7 +101,7 @@ export class MembershipChanges {
   }
 
   async #step(group: Group, options: { whenInstalled: boolean }, decide: () => Membership): Promise<void> {
-    const { state, onEntered, demandAlive } = this.#options;
+    const { state, onEntered, onTakenOver, demandAlive } = this.#options;
     demandAlive();
     const settled = group.isInstalled || !options.whenInstalled;
     if (this.#busy.has(group) || !settled) throw volumeErrors.VOLUME_CHANGE_BUSY([group.pg]);
@@ -110,6 +113,8 @@ export class MembershipChanges {
       group.enter(next);
       onEntered(group);
       await this.#whenInstalled(group);
+    } catch (error) {
+      throw isCoded(error) && saysTakenOver(error) ? onTakenOver(error) : error;
     } finally {
       this.#busy.delete(group);
     }

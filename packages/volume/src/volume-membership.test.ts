@@ -159,6 +159,23 @@ test('a writer that was taken over changes nothing any more', async () => {
   assert.deepEqual((await groupOf(six)).members, names(0, 1, 2, 3, 4, 5, 8));
 });
 
+test('a change refused because somebody took the volume over ends the writer, even if nobody else will ever tell it', async () => {
+  await using six = await SixNodes.start({ spares: 3 });
+  const old = await written(six, BY_HAND, 2);
+  // It raises the epoch in the registry, and dies before it has fenced anybody.
+  const next = six.begin(BY_HAND);
+  await six.pass(0);
+  six.kill(next);
+  assert.equal((await recordOf(six)).volumeEpoch, 2);
+  await six.run(old.pages.commit(1, 'nobody knows'));
+  const late = old.volume.replacement(P0).begin({ leaves: nodeId(4), joins: spare(8, 'full') });
+  await assert.rejects(six.run(late), { code: 'VOLUME_FENCED' });
+  assert.deepEqual(
+    old.failures.map(({ code }) => code),
+    ['VOLUME_FENCED'],
+  );
+});
+
 test('what makes no sense is refused and leaves everything as it was', async () => {
   await using six = await SixNodes.start({ spares: 3 });
   const writer = await written(six, BY_HAND, 2);

@@ -86,6 +86,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       links: this.#links,
       onEntered: (group) => this.#onEntered(group),
       onHydrated: (group, link, answer) => this.#onFenced(group, link, answer),
+      onTakenOver: (error) => this.#takenOver(error),
       demandAlive: () => this.#demandAlive(),
     });
   }

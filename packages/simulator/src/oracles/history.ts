@@ -5,8 +5,24 @@
  * A branch is the log as one writer sees it: the records that its recovery kept, found by following the volume chain down
  * from the recovered VDL, and its own above them.
  */
-import { must, PAGE_SIZE, type Epoch, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
-import { applyRecord, formulasOf, type QuorumFormulas, type TruncationRange } from '@rokka/quorum';
+import {
+  must,
+  PAGE_SIZE,
+  type Epoch,
+  type Lsn,
+  type NodeId,
+  type PageNumber,
+  type PgIndex,
+} from '@rokka/kernel';
+import {
+  allMembers,
+  applyRecord,
+  formulasOf,
+  type MemberKind,
+  type Membership,
+  type QuorumFormulas,
+  type TruncationRange,
+} from '@rokka/quorum';
 import type { GroupRecord, VolumeRecord } from '@rokka/volume';
 import { demand } from '../broken-invariant.ts';
 import type { Listeners } from '../event-log.ts';
@@ -83,7 +99,9 @@ export class History {
   /** By membership: making them checks every overlap. */
   readonly #formulas = new Map<string, QuorumFormulas>();
   /** What was in force before the last change of each group's members. */
-  readonly #before = new Map<PgIndex, QuorumFormulas>();
+  readonly #before = new Map<PgIndex, Membership>();
+  /** How often each node came to each group as a newcomer; one of the first six has come no time. */
+  readonly #arrivals = new Map<string, number>();
 
   readonly listeners: Listeners = {
     appended: ({ records }) => this.#appended(records),
@@ -103,12 +121,23 @@ export class History {
   }
 
   /**
-   * What a writer may count by: the formulas in force, and those before them, for the registry knows of a change before its
-   * writer does.
+   * What a writer may count by: the membership in force, and the one before it, for the registry knows of a change before
+   * its writer does.
    */
-  countedBy(group: GroupRecord): QuorumFormulas[] {
+  countedBy(group: GroupRecord): Membership[] {
     const before = this.#before.get(group.pg);
-    return before ? [this.formulasOf(group), before] : [this.formulasOf(group)];
+    return before ? [group.membership, before] : [group.membership];
+  }
+
+  /** A node that leaves and comes again is another member: nothing that it said before is about what it holds now. */
+  arrivalsOf(pg: PgIndex, node: NodeId): number {
+    return this.#arrivals.get(`${node}/${pg}`) ?? 0;
+  }
+
+  /** What kind of member the node is; undefined where it is none. */
+  kindOf(pg: PgIndex, node: NodeId): MemberKind | undefined {
+    const group = this.volume?.groups[pg];
+    return group && allMembers(group.membership).find((member) => member.node === node)?.kind;
   }
 
   branch(epoch: Epoch): Branch {
@@ -131,8 +160,11 @@ export class History {
     const known = this.ranges.length;
     for (const group of this.volume?.groups ?? []) {
       const next = record.groups[group.pg];
-      if (next && next.membership.epoch > group.membership.epoch)
-        this.#before.set(group.pg, this.formulasOf(group));
+      if (!next || next.membership.epoch <= group.membership.epoch) continue;
+      this.#before.set(group.pg, group.membership);
+      const known = new Set(allMembers(group.membership).map(({ node }) => node));
+      for (const { node } of allMembers(next.membership))
+        if (!known.has(node)) this.#arrivals.set(`${node}/${group.pg}`, this.arrivalsOf(group.pg, node) + 1);
     }
     this.volume = record;
     for (const range of record.truncationRanges.slice(known)) {

@@ -2,12 +2,14 @@
 import type { EventLog } from '../event-log.ts';
 import { DurabilityOracle } from './durability.ts';
 import { History } from './history.ts';
+import { MembershipOracle } from './membership.ts';
 import { ProgressOracle } from './progress.ts';
 import { ReadOracle } from './reads.ts';
 import { SegmentOracle } from './segments.ts';
 
 export interface Oracles {
   readonly history: History;
+  readonly membership: MembershipOracle;
 }
 
 export function makeOracles(events: EventLog): Oracles {
@@ -15,5 +17,7 @@ export function makeOracles(events: EventLog): Oracles {
   events.add(history.listeners);
   for (const Oracle of [DurabilityOracle, SegmentOracle, ProgressOracle, ReadOracle])
     events.add(new Oracle(history).listeners);
-  return { history };
+  const membership = new MembershipOracle(history);
+  events.add(membership.listeners);
+  return { history, membership };
 }

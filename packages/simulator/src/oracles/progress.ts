@@ -4,11 +4,12 @@
  * allows for. An opening counts as such a statement: what it kept must be on a write quorum before it serves (trap 3).
  */
 import type { Epoch, Lsn, NodeId, PgIndex } from '@rokka/kernel';
-import { allMembers, satisfied } from '@rokka/quorum';
+import { allMembers } from '@rokka/quorum';
 import { demand } from '../broken-invariant.ts';
 import type { Listeners } from '../event-log.ts';
 import type { EventOf } from '../events.ts';
 import type { History } from './history.ts';
+import { isWriteQuorum } from './quorums.ts';
 
 interface Report {
   epoch: Epoch;
@@ -18,7 +19,7 @@ interface Report {
 export class ProgressOracle {
   readonly #history: History;
   /** What each member said last, by group. */
-  readonly #reports = new Map<PgIndex, Map<NodeId, Report>>();
+  readonly #reports = new Map<PgIndex, Map<string, Report>>();
   readonly #announced = new Map<Epoch, Lsn>();
   /** The data directory of each node: what it says on another one than the registry knows must not count. */
   readonly #stores = new Map<NodeId, string>();
@@ -49,10 +50,15 @@ export class ProgressOracle {
     if (known !== undefined && known !== this.#stores.get(node)) return;
     let group = this.#reports.get(pg);
     if (!group) this.#reports.set(pg, (group = new Map()));
-    const report = group.get(node);
-    if (!report) group.set(node, { epoch, scl });
+    const member = this.#member(pg, node);
+    const report = group.get(member);
+    if (!report) group.set(member, { epoch, scl });
     else if (epoch === report.epoch) report.scl = scl > report.scl ? scl : report.scl;
     else if (epoch > report.epoch) Object.assign(report, { epoch, scl });
+  }
+
+  #member(pg: PgIndex, node: NodeId): string {
+    return `${node}/${this.#history.arrivalsOf(pg, node)}`;
   }
 
   #announce({ epoch, vdl, pg, pgmrpl, logFloor }: EventOf<'announced'>): void {
@@ -78,13 +84,13 @@ export class ProgressOracle {
       const { pg } = group;
       const needed = branch.lastOf(pg, vdl);
       if (needed === 0) continue;
-      const has = (node: string) => {
-        const report = this.#reports.get(pg)?.get(node as NodeId);
+      const has = (node: NodeId) => {
+        const report = this.#reports.get(pg)?.get(this.#member(pg, node));
         // One that a newer writer has fenced since may have said it before.
         return report !== undefined && report.epoch >= epoch && report.scl >= needed;
       };
       const rules = this.#history.countedBy(group);
-      const isHeld = rules.some(({ write }) => satisfied(write, has));
+      const isHeld = rules.some((membership) => isWriteQuorum(membership, has));
       demand(isHeld, 'I6', () => {
         const holders = allMembers(group.membership)
           .filter(({ node }) => has(node))

@@ -11,6 +11,7 @@
  */
 import { must, type Epoch, type Lsn, type NodeId, type PgIndex } from '@rokka/kernel';
 import { Truncation, type TruncationRange } from '@rokka/quorum';
+import type { SegmentState } from '@rokka/storage';
 import { demand } from '../broken-invariant.ts';
 import type { Listeners } from '../event-log.ts';
 import type { SeenRecord } from '../events.ts';
@@ -21,6 +22,8 @@ interface Seen {
   readonly pg: PgIndex;
   /** Everything that ever reached it. */
   readonly delivered: Set<Lsn>;
+  /** Where a newcomer's log may begin: what a peer said that its pages contain, or that nobody's log needs any more. */
+  base: Lsn;
   /** LSNs whose whole chain is known to have reached it. */
   readonly complete: Set<Lsn>;
   claimed: Lsn;
@@ -56,7 +59,8 @@ export class SegmentOracle {
       this.#epochs(segment, { volumeEpoch: event.epoch, membershipEpoch: event.membershipEpoch });
       this.#claim(segment, event);
     },
-    state: ({ node, of, state }) => {
+    state: ({ node, to, of, state }) => {
+      if (of === 'peer') this.#offered(to as NodeId, state);
       const segment = this.#segment(node, state.pg);
       // What a peer is told of epochs and ranges need not be on the disk yet; it only helps the peer to catch up.
       if (of === 'fence') {
@@ -76,7 +80,7 @@ export class SegmentOracle {
   }
 
   #segment(node: NodeId, pg: PgIndex): Seen {
-    const key = `${node}/${this.#stores.get(node)}/${pg}`;
+    const key = `${node}/${this.#stores.get(node)}/${pg}/${this.#history.arrivalsOf(pg, node)}`;
     let segment = this.#segments.get(key);
     if (!segment) {
       const zero = 0 as Lsn & Epoch;
@@ -84,6 +88,7 @@ export class SegmentOracle {
         node,
         pg,
         delivered: new Set(),
+        base: zero,
         complete: new Set([zero]),
         claimed: zero,
         claimedAtStart: zero,
@@ -94,6 +99,17 @@ export class SegmentOracle {
       this.#segments.set(key, segment);
     }
     return segment;
+  }
+
+  /** A peer told a newcomer how far its pages and its log's beginning are. */
+  #offered(to: NodeId, state: SegmentState): void {
+    const { pg } = state;
+    const isNewcomer = this.#history.arrivalsOf(pg, to) > 0;
+    const kind = this.#history.kindOf(pg, to);
+    if (!isNewcomer || kind === undefined || state.damaged || state.hydrating) return;
+    const segment = this.#segment(to, pg);
+    const offer = kind === 'tail' ? state.logFloor : state.kind === 'full' ? state.coalesced : (0 as Lsn);
+    if (offer > segment.base) segment.base = offer;
   }
 
   #demandSame(record: SeenRecord, what: string): void {
@@ -150,9 +166,9 @@ export class SegmentOracle {
   }
 
   #demandChain(segment: Seen, scl: Lsn): void {
-    const { node, pg, delivered, complete } = segment;
+    const { node, pg, delivered, complete, base } = segment;
     const walked: Lsn[] = [];
-    for (let lsn = scl; !complete.has(lsn);) {
+    for (let lsn = scl; lsn > base && !complete.has(lsn);) {
       const record = this.#history.records.get(lsn);
       demand(
         record?.pg === pg,

@@ -53,7 +53,7 @@ export const diskActions: Actions<'slow-disk' | 'failing-disk' | 'rot' | 'trap' 
   /** Somebody puts in an empty disk and starts the node under the name it had (aurora.md trap 13). */
   wipe: (world, { node: place }) => {
     const node = world.node(place);
-    if (!world.atlas.lose(node.id)) return false;
+    if (node.burnt || !world.atlas.lose(node.id)) return false;
     node.losePower('all', 0);
     node.disk.wipe();
     startLater(world, node, START_AGAIN_MS);

@@ -5,6 +5,7 @@
 import type { Step, StepKind, StepOf } from '../schedule.ts';
 import type { World } from '../world.ts';
 import { diskActions } from './disks.ts';
+import { membershipActions } from './membership.ts';
 import { networkActions } from './network.ts';
 import { nodeActions } from './nodes.ts';
 import { writerActions } from './writers.ts';
@@ -13,7 +14,13 @@ import { writerActions } from './writers.ts';
 export type Action<K extends StepKind> = (world: World, step: StepOf<K>) => boolean;
 export type Actions<K extends StepKind> = { readonly [P in K]: Action<P> };
 
-const ACTIONS: Actions<StepKind> = { ...writerActions, ...nodeActions, ...networkActions, ...diskActions };
+const ACTIONS: Actions<StepKind> = {
+  ...writerActions,
+  ...nodeActions,
+  ...networkActions,
+  ...diskActions,
+  ...membershipActions,
+};
 
 /** Carries out one step now, and reports it. */
 export function carryOut(world: World, step: Step): void {

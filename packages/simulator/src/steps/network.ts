@@ -1,5 +1,5 @@
 /** Faults of the network. */
-import { MEMBERS, nodeId, type World } from '../world.ts';
+import type { World } from '../world.ts';
 import type { Party } from '../schedule.ts';
 import type { Actions } from './index.ts';
 
@@ -26,9 +26,9 @@ export const networkActions: Actions<'hold' | 'isolate' | 'reset' | 'slow-link'>
 
   /** Cuts nodes off from the newest writer, or from the nodes on the other side, both ways. */
   isolate: (world, { nodes, from, forMs }) => {
-    const inside = nodes.map(nodeId);
+    const inside = nodes.map((place) => world.node(place).id);
     const writer = world.writer?.name;
-    const others = MEMBERS.filter((place) => !nodes.includes(place)).map(nodeId);
+    const others = world.nodes.map(({ id }) => id).filter((id) => !inside.includes(id));
     const outside = from === 'nodes' ? others : writer === undefined ? [] : [writer];
     for (const a of inside) {
       for (const b of outside) {

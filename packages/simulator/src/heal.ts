@@ -1,0 +1,51 @@
+/**
+ * I16 for members: when all faults are over and there are machines enough, every group comes to have six complete members and
+ * no change under way, without those who are gone, and nobody who left keeps what it had.
+ */
+import type { Zone } from '@rokka/kernel';
+import { allMembers, changesOf } from '@rokka/quorum';
+import type { GroupRecord } from '@rokka/volume';
+import type { SimNode } from './sim-node.ts';
+import type { World } from './world.ts';
+
+const ZONES = ['a', 'b', 'c'] as Zone[];
+
+/** Puts up as many machines as members are gone for good, beside the spares that can be used. */
+export function addMissingMachines(world: World): void {
+  const groups = world.oracles.history.volume?.groups ?? [];
+  for (const zone of ZONES) {
+    const lacks = groups.map((group) => {
+      const gone = membersOf(world, group).filter((node) => node.zone === zone && isGone(world, node));
+      const able = world.sparesFor(group, zone).filter((node) => node.isUp && !isGone(world, node));
+      return gone.length - able.length;
+    });
+    for (let lack = Math.max(0, ...lacks); lack > 0; lack--) world.addNode(zone);
+  }
+}
+
+/** What is not as it should be, for people; nothing where all is well. */
+export function unhealed(world: World): string[] {
+  const groups = world.oracles.history.volume?.groups ?? [];
+  return groups.flatMap((group) => {
+    const { pg, membership, retired } = group;
+    const joins = changesOf(membership).map((change) => `${change.joins.node} still joins`);
+    const gone = membersOf(world, group).filter((node) => isGone(world, node));
+    const held = world.nodes.filter((node) => retired.includes(node.id) && node.isUp && !isGone(world, node));
+    const what = [
+      ...joins,
+      ...gone.map(({ id }) => `${id} is gone and a member`),
+      ...held.map(({ id }) => `${id} has left and was not told to drop what it has`),
+    ];
+    return what.map((one) => `group ${pg}: ${one}`);
+  });
+}
+
+function membersOf(world: World, { membership }: GroupRecord): SimNode[] {
+  const ids = allMembers(membership).map(({ node }) => node);
+  return world.nodes.filter(({ id }) => ids.includes(id));
+}
+
+/** It will not be of use any more under its name. */
+function isGone(world: World, node: SimNode): boolean {
+  return node.burnt || node.givenUp || node.leaving || node.disk.doubtful || world.isAnother(node.id);
+}

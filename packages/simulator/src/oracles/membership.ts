@@ -1,0 +1,251 @@
+/**
+ * Who the members are, and what that rests on: I9 one list for each membership epoch, decided by the registry before anybody
+ * hears of it; I10 overlap, judged by who really holds what is durable; I11 hydration; segments go only when they are not
+ * needed; I8 for membership epochs, which no node takes back and on which it insists.
+ */
+import type { Epoch, Lsn, NodeId, PgIndex } from '@rokka/kernel';
+import { allMembers, type Membership, type PlacedMember } from '@rokka/quorum';
+import type { VolumeRecord } from '@rokka/volume';
+import { demand } from '../broken-invariant.ts';
+import type { Listeners } from '../event-log.ts';
+import type { EventOf } from '../events.ts';
+import type { History } from './history.ts';
+import { isReadQuorum, isWriteQuorum } from './quorums.ts';
+
+/** What is known of one member of a group, in its present life there. */
+interface Standing {
+  /** The SCL of its last word. */
+  claimed: Lsn;
+  /** It said that it is damaged or hydrates: whoever reads cannot use it. */
+  unknown: boolean;
+  /** The highest membership epoch that it said it obeys. */
+  membershipEpoch: Epoch;
+  /** What was durable in the group when it joined; 0 for the first six. */
+  since: Lsn;
+  /** Pages that were copied to it. */
+  readonly pages: Set<number>;
+}
+
+export class MembershipOracle {
+  readonly #history: History;
+  readonly #standings = new Map<string, Standing>();
+  readonly #lists = new Map<string, string>();
+  /** The data directory that each node runs on. */
+  readonly #stores = new Map<NodeId, string>();
+  /** Who has answered the fences of each recovery and is to be believed, by epoch and group. */
+  readonly #known = new Map<string, Set<NodeId>>();
+  /** Which membership a node obeyed when a request reached it. */
+  readonly #obeyedWhenAsked = new Map<number, Epoch>();
+  /** The highest promise, and whose it was. */
+  #promised = { epoch: 0 as Epoch, lsn: 0 as Lsn };
+  #volume: VolumeRecord | undefined;
+
+  constructor(history: History) {
+    this.#history = history;
+  }
+
+  readonly listeners: Listeners = {
+    registry: ({ record }) => this.#registry(record),
+    acked: ({ epoch, lsn }) => this.#promise(epoch, lsn),
+    announced: ({ epoch, vdl }) => this.#promise(epoch, vdl),
+    ack: ({ node, pg, membershipEpoch, scl }) => this.#claim(node, pg, { membershipEpoch, scl }),
+    state: ({ node, of, state }) => {
+      const { pg, volumeEpoch, damaged, hydrating } = state;
+      // What a peer is told need not be on the disk yet, but who says that it holds everything does.
+      if (of === 'peer' && !damaged && !hydrating) this.#standing(node, pg).unknown = false;
+      if (of === 'peer') return;
+      if (damaged || hydrating) {
+        const standing = this.#standing(node, pg);
+        standing.unknown = true;
+        this.#obeys(standing, state.membershipEpoch);
+        return;
+      }
+      if (!this.#isAnother(node)) this.#knownTo(volumeEpoch, pg).add(node);
+      this.#claim(node, pg, state);
+    },
+    'membership-told': (event) => this.#told(event),
+    'gave-pages': ({ to, pg, from, next }) => {
+      const { pages } = this.#standing(to as NodeId, pg);
+      for (let page = from as number; page < next; page++) pages.add(page);
+    },
+    asked: ({ node, pg, membershipEpoch }) => {
+      const { membershipEpoch: own } = this.#standing(node, pg);
+      demand(this.#isAnother(node) || membershipEpoch >= own, 'I8', () => {
+        return `${node}, group ${pg} obeyed membership ${own}, and asks at ${membershipEpoch}`;
+      });
+    },
+    reached: ({ node, pg, request }) => {
+      this.#obeyedWhenAsked.set(request, this.#standing(node, pg).membershipEpoch);
+    },
+    served: ({ node, to, pg, membershipEpoch, request }) => {
+      // An answer may wait for room on its connection, and the node obey another membership meanwhile.
+      const own = this.#obeyedWhenAsked.get(request) ?? 0;
+      this.#obeyedWhenAsked.delete(request);
+      demand(this.#isAnother(node) || membershipEpoch >= own, 'I8', () => {
+        return `${node}, group ${pg} obeys membership ${own}, and served ${to} who asked at ${membershipEpoch}`;
+      });
+    },
+    store: ({ node, store }) => void this.#stores.set(node, store),
+  };
+
+  /** Whether the newcomer has said that it holds everything. */
+  isComplete(pg: PgIndex, node: NodeId): boolean {
+    return this.#history.arrivalsOf(pg, node) === 0 || this.#standing(node, pg).claimed > 0;
+  }
+
+  /** An empty disk was put in under its name: what it says is not about what it is counted for. */
+  #isAnother(node: NodeId): boolean {
+    const known = this.#volume?.stores[node];
+    return known !== undefined && known !== this.#stores.get(node);
+  }
+
+  #standing(node: NodeId, pg: PgIndex): Standing {
+    const store = this.#volume?.stores[node] ?? this.#stores.get(node);
+    const key = `${node}/${store}/${pg}/${this.#history.arrivalsOf(pg, node)}`;
+    let standing = this.#standings.get(key);
+    if (!standing) {
+      const zero = 0 as Lsn & Epoch;
+      standing = { claimed: zero, unknown: false, membershipEpoch: zero, since: zero, pages: new Set() };
+      this.#standings.set(key, standing);
+    }
+    return standing;
+  }
+
+  #knownTo(epoch: Epoch, pg: PgIndex): Set<NodeId> {
+    const key = `${epoch}/${pg}`;
+    let known = this.#known.get(key);
+    if (!known) this.#known.set(key, (known = new Set()));
+    return known;
+  }
+
+  #promise(epoch: Epoch, lsn: Lsn): void {
+    if (lsn > this.#promised.lsn) this.#promised = { epoch, lsn };
+  }
+
+  /** The group's last record that is durable by anybody's word. */
+  #durableIn(pg: PgIndex): Lsn {
+    return this.#history.branch(this.#promised.epoch).lastOf(pg, this.#promised.lsn);
+  }
+
+  #claim(node: NodeId, pg: PgIndex, said: { membershipEpoch: Epoch; scl: Lsn }): void {
+    if (this.#isAnother(node)) return;
+    const standing = this.#standing(node, pg);
+    this.#obeys(standing, said.membershipEpoch);
+    const isFirst = standing.claimed === 0 && said.scl > 0;
+    if (isFirst && this.#history.arrivalsOf(pg, node) > 0 && this.#history.kindOf(pg, node) === 'full')
+      this.#demandPages(node, pg, standing);
+    standing.claimed = said.scl;
+    if (said.scl > 0 || this.#history.arrivalsOf(pg, node) === 0) standing.unknown = false;
+  }
+
+  #obeys(standing: Standing, membershipEpoch: Epoch): void {
+    if (membershipEpoch > standing.membershipEpoch) standing.membershipEpoch = membershipEpoch;
+  }
+
+  #demandPages(node: NodeId, pg: PgIndex, { pages }: Standing): void {
+    const count = this.#volume?.pagesPerGroup ?? 0;
+    for (let page = pg * count; page < (pg + 1) * count; page++)
+      demand(
+        pages.has(page),
+        'I11',
+        () => `${node} claims to be complete in group ${pg}, and never got page ${page}`,
+      );
+  }
+
+  #registry(record: VolumeRecord): void {
+    const before = this.#volume;
+    this.#volume = record;
+    for (const { pg, membership } of record.groups) {
+      const old = before?.groups[pg]?.membership;
+      this.#lists.set(`${pg}/${membership.epoch}`, listOf(allMembers(membership)));
+      if (old && JSON.stringify(old) !== JSON.stringify(membership)) this.#changed(pg, old, membership);
+    }
+    const knownRanges = before?.truncationRanges.length ?? 0;
+    for (const { volumeEpoch } of record.truncationRanges.slice(knownRanges))
+      for (const { pg, membership } of record.groups) {
+        const known = this.#knownTo(volumeEpoch, pg);
+        demand(
+          isReadQuorum(membership, (node) => known.has(node)),
+          'I10',
+          () => {
+            return `the recovery of epoch ${volumeEpoch} decided from ${[...known].join(' ')} of group ${pg}, which are no read quorum of ${listOf(allMembers(membership))}`;
+          },
+        );
+      }
+  }
+
+  #changed(pg: PgIndex, old: Membership, next: Membership): void {
+    const what = `group ${pg}, membership ${next.epoch}`;
+    demand(next.epoch === old.epoch + 1, 'I9', () => `${what} follows ${old.epoch}`);
+    const changed = next.slots.filter((slot, at) => JSON.stringify(slot) !== JSON.stringify(old.slots[at]));
+    demand(changed.length === 1, 'I9', () => `${what} changes ${changed.length} slots at once`);
+    const durable = this.#durableIn(pg);
+    const at = next.slots.indexOf(changed[0]);
+    const { member, candidate } = next.slots[at];
+    const was = old.slots[at];
+    if (candidate) {
+      const fits = candidate.zone === member.zone && candidate.kind === member.kind;
+      demand(fits, 'I10', () => `${what}: ${candidate.node} is another kind of member than ${member.node}`);
+      if (was.candidate?.node !== candidate.node) this.#standing(candidate.node, pg).since = durable;
+    } else {
+      if (member.node !== was.member.node) this.#demandHydrated(pg, member.node);
+      const holds = (node: NodeId) => this.#standing(node, pg).claimed >= durable;
+      demand(isWriteQuorum(next, holds), 'I10', () => {
+        const holders = next.slots.map((slot) => slot.member.node).filter(holds);
+        return `${what}: ${durable} is durable, and of those that remain only ${holders.join(' ')} have it`;
+      });
+    }
+    this.#demandSeen(pg, next, durable);
+  }
+
+  #demandHydrated(pg: PgIndex, node: NodeId): void {
+    const { claimed, since } = this.#standing(node, pg);
+    demand(claimed >= since, 'I11', () => {
+      return `${node} stays in group ${pg} with SCL ${claimed}; ${since} was durable when it joined`;
+    });
+  }
+
+  /** Those who lack what is durable must not be enough to read with. */
+  #demandSeen(pg: PgIndex, membership: Membership, durable: Lsn): void {
+    const lacks = (node: NodeId) => {
+      const { claimed, unknown } = this.#standing(node, pg);
+      const hydrates = this.#history.arrivalsOf(pg, node) > 0 && claimed === 0;
+      return !unknown && !hydrates && !this.#isAnother(node) && claimed < durable;
+    };
+    demand(!isReadQuorum(membership, lacks), 'I10', () => {
+      const nodes = allMembers(membership).map(({ node }) => node);
+      return `group ${pg}: ${nodes.filter(lacks).join(' ')} are a read quorum and lack ${durable}, which is durable`;
+    });
+  }
+
+  #told(event: EventOf<'membership-told'>): void {
+    const { pg, membershipEpoch, members, writer, node, by, epoch } = event;
+    const group = this.#volume?.groups[pg];
+    // A group comes into the registry when its segments are there.
+    if (!group) return;
+    const list = this.#lists.get(`${pg}/${membershipEpoch}`);
+    demand(list === listOf(members), 'I9', () => {
+      return `${writer} tells ${node} that membership ${membershipEpoch} of group ${pg} is ${listOf(members)}; the registry decided ${list}`;
+    });
+    if (by === 'drop') this.#demandWhole({ pg, node, epoch, membership: group.membership });
+  }
+
+  /** Nobody needs what the node holds: the six are there and have everything. */
+  #demandWhole(of: { pg: PgIndex; node: NodeId; epoch: Epoch; membership: Membership }): void {
+    const { pg, node, epoch, membership } = of;
+    // A writer that was replaced is refused: a node obeys the epoch of whoever came after it.
+    if (epoch !== this.#volume?.volumeEpoch) return;
+    const durable = this.#durableIn(pg);
+    for (const { member, candidate } of membership.slots) {
+      demand(!candidate, 'I11', () => `${node} is to drop group ${pg} while ${candidate?.node} joins`);
+      const { claimed, unknown } = this.#standing(member.node, pg);
+      demand(claimed >= durable && !unknown, 'I11', () => {
+        return `${node} is to drop group ${pg}, in which ${member.node} has ${unknown ? 'nothing to rely on' : claimed} of ${durable}`;
+      });
+    }
+  }
+}
+
+function listOf(members: readonly PlacedMember[]): string {
+  return members.map(({ node, kind, zone }) => `${node}:${kind}:${zone}`).join(' ');
+}
