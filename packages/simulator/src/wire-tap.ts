@@ -159,7 +159,8 @@ export class WireTap implements NetworkObserver {
     const node = lane.from as NodeId;
     const { to } = lane;
     const { pg, volumeEpoch: epoch, membershipEpoch } = asked.head;
-    if (asked.type !== MESSAGE.FENCE) this.#emit({ kind: 'served', node, to, pg, epoch, membershipEpoch, request: key });
+    if (asked.type !== MESSAGE.FENCE)
+      this.#emit({ kind: 'served', node, to, pg, epoch, membershipEpoch, request: key });
     if (asked.type === MESSAGE.READ) {
       const { page, readPoint } = asked.head;
       const answer = storage.decodeReadAnswer(body);
