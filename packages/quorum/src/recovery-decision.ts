@@ -36,7 +36,7 @@ export interface SegmentAnswer {
 
 /** Whether what the member says of its chain is the truth about it. */
 export function isKnown(answer: SegmentAnswer): boolean {
-  return !answer.damaged && answer.hydrating !== true;
+  return !answer.damaged && (answer.hydrating !== true || mutant('hydrating-is-empty'));
 }
 
 /** The answers of one group that may be trusted: fenced, undamaged, together a read quorum. */

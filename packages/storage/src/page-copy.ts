@@ -3,7 +3,7 @@
  * written as generations of its own page file; each of them says in the log how far the copy is, so that no more than a
  * few hundredths are asked for again after a crash.
  */
-import { must, PAGE_SIZE, type Clock, type Lsn, type PageNumber } from '@rokka/kernel';
+import { must, mutant, PAGE_SIZE, type Clock, type Lsn, type PageNumber } from '@rokka/kernel';
 import type { Generation } from './control-state.ts';
 import { storageErrors } from './errors.ts';
 import { writeGeneration } from './generation-writer.ts';
@@ -143,7 +143,7 @@ class Copy {
     for (const { page, lsn, content } of piece.pages)
       this.#pages.push({ page: page - firstPage, lsn, content });
     this.#nextPage = piece.next;
-    this.#readFloor = higher(this.#readFloor, piece.coalesced);
+    if (!mutant('read-floor-ignored')) this.#readFloor = higher(this.#readFloor, piece.coalesced);
   }
 
   /**

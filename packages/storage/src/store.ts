@@ -207,9 +207,11 @@ export class SegmentStore implements Disposable {
     segment.demandFence(message, node);
     const decided = ranges.some((range) => range.volumeEpoch === message.volumeEpoch);
     if (mutant('read-then-fence') && !decided) return this.whenDurable(() => done(segment));
+    const onlyMembers = message.volumeEpoch === segment.volumeEpoch && !decided;
     const news = membershipEpoch > segment.membershipEpoch || !sameAddresses(members, segment.members);
     this.adoptRanges(segment, ranges, message, news ? members : []);
-    if (mutant('fence-not-durable')) return done(segment);
+    if (mutant('fence-not-durable') || (mutant('membership-not-durable') && onlyMembers))
+      return done(segment);
     this.whenDurable(() => done(segment));
   }
 

@@ -3,7 +3,7 @@
  * what a replaced member held goes when the group is whole without it (P18 §4.1), not before: until then it may be
  * the copy that somebody needs.
  */
-import { isCoded, must, type Clock, type CodedError, type NodeId } from '@rokka/kernel';
+import { isCoded, must, mutant, type Clock, type CodedError, type NodeId } from '@rokka/kernel';
 import type { ProgressTracker } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import type { Group } from './group.ts';
@@ -53,6 +53,7 @@ export class Departures {
   }
 
   #isWhole(group: Group): boolean {
+    if (mutant('drop-before-whole')) return true;
     const { tracker } = this.#options;
     const pgcl = tracker.pgcl(group.pg);
     const settled = group.roster.membership.slots.every(({ candidate }) => candidate === undefined);

@@ -35,7 +35,8 @@ export async function fenceSegment(
   const isMissing = () => must(state.record.groups[group.pg]).missing.includes(link.node);
   const isLost = () => {
     const known = state.record.stores[link.node];
-    return known !== undefined && known !== link.store && !mutant('amnesia-accepted');
+    const ignored = mutant('amnesia-accepted') || mutant('store-ignored');
+    return known !== undefined && known !== link.store && !ignored;
   };
   const fence = async () => {
     // Looked at on the connection that is asked: a disk that was put in since has another store.

@@ -48,7 +48,8 @@ export class MembershipOracle {
     registry: ({ record }) => this.#registry(record),
     acked: ({ epoch, lsn }) => this.#promise(epoch, lsn),
     announced: ({ epoch, vdl }) => this.#promise(epoch, vdl),
-    ack: ({ node, pg, membershipEpoch, scl }) => this.#claim(node, pg, { membershipEpoch, scl }),
+    ack: ({ node, pg, epoch, membershipEpoch, scl }) =>
+      this.#claim(node, pg, { volumeEpoch: epoch, membershipEpoch, scl }),
     state: ({ node, of, state }) => {
       const { pg, volumeEpoch, damaged, hydrating } = state;
       // What a peer is told need not be on the disk yet, but who says that it holds everything does.
@@ -127,14 +128,20 @@ export class MembershipOracle {
     return this.#history.branch(this.#promised.epoch).lastOf(pg, this.#promised.lsn);
   }
 
-  #claim(node: NodeId, pg: PgIndex, said: { membershipEpoch: Epoch; scl: Lsn }): void {
+  #claim(node: NodeId, pg: PgIndex, said: { volumeEpoch: Epoch; membershipEpoch: Epoch; scl: Lsn }): void {
     if (this.#isAnother(node)) return;
     const standing = this.#standing(node, pg);
     this.#obeys(standing, said.membershipEpoch);
     const isFirst = standing.claimed === 0 && said.scl > 0;
     if (isFirst && this.#history.arrivalsOf(pg, node) > 0 && this.#history.kindOf(pg, node) === 'full')
       this.#demandPages(node, pg, standing);
-    standing.claimed = said.scl;
+    // An answer may have waited for room and be older than what was said since; only a range takes a claim back.
+    const { claimed } = standing;
+    const annulled = this.#history.ranges.some(
+      ({ volumeEpoch, after, through }) =>
+        volumeEpoch <= said.volumeEpoch && claimed > after && claimed <= through,
+    );
+    if (said.scl > claimed || annulled) standing.claimed = said.scl;
     if (said.scl > 0 || this.#history.arrivalsOf(pg, node) === 0) standing.unknown = false;
   }
 

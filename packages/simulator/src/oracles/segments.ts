@@ -31,6 +31,8 @@ interface Seen {
   claimedAtStart: Lsn;
   volumeEpoch: Epoch;
   membershipEpoch: Epoch;
+  /** What they were when its process started. */
+  epochsAtStart: { volumeEpoch: Epoch; membershipEpoch: Epoch };
   /** The ranges that it has told. */
   truncation: Truncation;
 }
@@ -64,7 +66,7 @@ export class SegmentOracle {
       const segment = this.#segment(node, state.pg);
       // What a peer is told of epochs and ranges need not be on the disk yet; it only helps the peer to catch up.
       if (of === 'fence') {
-        this.#epochs(segment, state);
+        this.#epochs(segment, state, { mayBeOld: true });
         segment.truncation = segment.truncation.with(state.ranges);
       }
       if (!state.damaged && !state.hydrating)
@@ -76,7 +78,11 @@ export class SegmentOracle {
   #started(node: NodeId, store: string): void {
     this.#stores.set(node, store);
     for (const segment of this.#segments.values())
-      if (segment.node === node) segment.claimedAtStart = segment.claimed;
+      if (segment.node === node) {
+        segment.claimedAtStart = segment.claimed;
+        const { volumeEpoch, membershipEpoch } = segment;
+        segment.epochsAtStart = { volumeEpoch, membershipEpoch };
+      }
   }
 
   #segment(node: NodeId, pg: PgIndex): Seen {
@@ -94,6 +100,7 @@ export class SegmentOracle {
         claimedAtStart: zero,
         volumeEpoch: zero,
         membershipEpoch: zero,
+        epochsAtStart: { volumeEpoch: zero, membershipEpoch: zero },
         truncation: Truncation.none,
       };
       this.#segments.set(key, segment);
@@ -137,15 +144,21 @@ export class SegmentOracle {
     }
   }
 
-  #epochs(segment: Seen, given: { volumeEpoch: Epoch; membershipEpoch: Epoch }): void {
+  /** @param options.mayBeOld as for `#claim` */
+  #epochs(
+    segment: Seen,
+    given: { volumeEpoch: Epoch; membershipEpoch: Epoch },
+    options: { mayBeOld?: boolean } = {},
+  ): void {
     const { node, pg } = segment;
+    const least = options.mayBeOld ? segment.epochsAtStart : segment;
     for (const name of ['volumeEpoch', 'membershipEpoch'] as const) {
       demand(
-        given[name] >= segment[name],
+        given[name] >= least[name],
         'I8',
-        () => `${node}, group ${pg}: ${name} fell from ${segment[name]} to ${given[name]}`,
+        () => `${node}, group ${pg}: ${name} fell from ${least[name]} to ${given[name]}`,
       );
-      segment[name] = given[name];
+      if (given[name] > segment[name]) segment[name] = given[name];
     }
   }
 
