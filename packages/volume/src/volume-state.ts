@@ -140,7 +140,12 @@ export class VolumeState {
       );
       return {
         groups: groups.map((other) => (other.pg === pg ? changed : other)),
-        nodes: nodes.map(({ node, zone }) => ({ node: heirs.get(node) ?? node, zone })),
+        nodes: nodes.map(({ node, zone }) => {
+          const heir = heirs.get(node);
+          // One node may come for two others, in two groups; a new group has it once.
+          const isFree = heir !== undefined && !nodes.some((other) => other.node === heir);
+          return { node: isFree ? heir : node, zone };
+        }),
       };
     });
   }
