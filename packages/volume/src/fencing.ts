@@ -33,14 +33,9 @@ export async function fenceSegment(
   const { state, ranges, timeoutMs } = options;
   const { volumeEpoch } = state.record;
   const isMissing = () => must(state.record.groups[group.pg]).missing.includes(link.node);
-  const isLost = () => {
-    const known = state.record.stores[link.node];
-    const ignored = mutant('amnesia-accepted') || mutant('store-ignored');
-    return known !== undefined && known !== link.store && !ignored;
-  };
   const fence = async () => {
     // Looked at on the connection that is asked: a disk that was put in since has another store.
-    if (isLost()) throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
+    demandStore(group, link, state);
     const answer = await group.fenceOn(
       link,
       volumeEpoch,
@@ -68,6 +63,17 @@ export async function fenceSegment(
   }
   await state.madeMissing(group.pg, link.node, link.store);
   return fence();
+}
+
+/**
+ * Whoever answers under the node's name has the data directory that the cluster knows it by, if it knows one.
+ * @throws VOLUME_SEGMENT_LOST
+ */
+export function demandStore(group: Group, link: NodeLink, state: VolumeState): void {
+  const known = state.record.stores[link.node];
+  const ignored = mutant('amnesia-accepted') || mutant('store-ignored');
+  if (known !== undefined && known !== link.store && !ignored)
+    throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
 }
 
 export interface FencerOptions {
