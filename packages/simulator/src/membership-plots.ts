@@ -10,14 +10,16 @@ const ZONES = ['a', 'b', 'c'] as Zone[];
 export function drawMembershipPlot(random: SeededRandom, atMs: number): Step[] {
   const draw = random.below(100);
   if (draw < 30) return drawChange(random, atMs);
-  if (draw < 42) return drawTwoChanges(random, atMs);
-  if (draw < 52) return [{ atMs, kind: 'burn', node: random.below(6), isTold: random.chance(0.4) }];
-  if (draw < 58) return [drawDrain(random, atMs)];
-  if (draw < 64) return drawLoneReader(random, atMs);
-  if (draw < 74) return drawZoneLoss(random, atMs);
-  if (draw < 78) return [{ atMs, kind: 'add-node', zone: random.pick(ZONES) }];
-  if (draw < 82) return [{ atMs, kind: 'wipe', node: random.below(6) }];
-  if (draw < 88) {
+  if (draw < 40) return drawTwoChanges(random, atMs);
+  if (draw < 49) return [{ atMs, kind: 'burn', node: random.below(6), isTold: random.chance(0.4) }];
+  if (draw < 54) return [drawDrain(random, atMs)];
+  if (draw < 60) return drawLoneReader(random, atMs);
+  if (draw < 68) return drawZoneLoss(random, atMs);
+  if (draw < 71) return [{ atMs, kind: 'add-node', zone: random.pick(ZONES) }];
+  if (draw < 80) return drawTornInstall(random, atMs);
+  if (draw < 85) return drawLateCopy(random, atMs);
+  if (draw < 88) return [{ atMs, kind: 'wipe', node: random.below(6) }];
+  if (draw < 92) {
     const forMs = scaled(random, 200, 4_000);
     return [{ atMs, kind: 'kill-node', node: random.below(6), forMs }];
   }
@@ -96,6 +98,40 @@ function drawZoneLoss(random: SeededRandom, atMs: number): Step[] {
   if (random.chance(0.4)) {
     steps.push({ atMs: atMs + scaled(random, 1, 500), kind: 'kill-writer', which: 'newest' });
     steps.push({ atMs: atMs + scaled(random, 500, 900), kind: 'open' });
+  }
+  return steps;
+}
+
+/** Members lose power as they hear of a change, come back at once, and hear from their peers before they hear from the writer. */
+function drawTornInstall(random: SeededRandom, atMs: number): Step[] {
+  const [group, slot, salt] = [random.below(4), random.below(6), random.below(2 ** 31)];
+  const steps: Step[] = [{ atMs, kind: 'begin-change', group, slot, salt }];
+  const nodes = [random.below(6), random.below(6)];
+  const cutMs = atMs + scaled(random, 5, 60);
+  steps.push({ atMs: cutMs, kind: 'isolate', nodes, from: 'writer', forMs: scaled(random, 200, 2_500) });
+  for (const node of nodes) {
+    const { tear, salt: lossSalt } = drawLossOf(random);
+    const operations = random.below(2);
+    const loss = { node, tear, salt: lossSalt, forMs: scaled(random, 5, 60) };
+    steps.push({ atMs: atMs + 0.05, kind: 'power-loss-within', operations, ...loss });
+  }
+  return steps;
+}
+
+/** A newcomer copies pages when they are newer than all that its writer has told it, and is asked for older ones. */
+function drawLateCopy(random: SeededRandom, atMs: number): Step[] {
+  const salt = random.below(2 ** 31);
+  const steps: Step[] = [{ atMs, kind: 'begin-change', group: 0, slot: random.pick([0, 2, 4]), salt }];
+  const strike = (at: number, how: 'cut-writer' | 'cut-nodes', forMs: number): Step => {
+    return { atMs: atMs + at, kind: 'strike-newcomer', group: 0, how, tear: 'all', salt, forMs };
+  };
+  for (const at of [0.5, 2, 5, 9, 14, 20, 27]) steps.push(strike(at, 'cut-nodes', 400 - at));
+  steps.push(strike(100, 'cut-writer', scaled(random, 1_500, 5_000)));
+  for (let at = 110; at < 400; at += 30)
+    steps.push({ atMs: atMs + at, kind: 'work', operations: 5, salt: salt + at });
+  for (let at = 420; at < 3_400; at += 110) {
+    const back = Math.floor(scaled(random, 1, 80));
+    steps.push({ atMs: atMs + at, kind: 'peek', node: 'newcomer', page: random.below(6), back });
   }
   return steps;
 }

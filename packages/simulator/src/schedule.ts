@@ -76,7 +76,7 @@ export type Step = At &
     | ({
         readonly kind: 'strike-newcomer';
         readonly group: number;
-        readonly how: 'kill' | 'power' | 'burn';
+        readonly how: 'kill' | 'power' | 'burn' | 'cut-writer' | 'cut-nodes';
         readonly tear: Tear;
       } & Salted &
         Lasting)
@@ -88,7 +88,12 @@ export type Step = At &
       } & Salted &
         Lasting)
     | { readonly kind: 'add-node'; readonly zone: Zone }
-    | { readonly kind: 'peek'; readonly node: number; readonly page: number; readonly back: number }
+    | {
+        readonly kind: 'peek';
+        readonly node: number | 'newcomer';
+        readonly page: number;
+        readonly back: number;
+      }
   );
 
 export type StepKind = Step['kind'];

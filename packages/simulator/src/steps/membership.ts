@@ -1,6 +1,6 @@
 /** Members that are replaced, drained, lost for good; zones that go; and whoever reads from nodes beside the writer. */
-import { isCoded, must, type PgIndex } from '@rokka/kernel';
-import { changesOf, type PlacedMember } from '@rokka/quorum';
+import { isCoded, must, type Epoch, type PgIndex } from '@rokka/kernel';
+import { changesOf, type Membership, type PlacedMember } from '@rokka/quorum';
 import type { Volume } from '@rokka/volume';
 import { peek } from '../peek.ts';
 import { stream } from '../seeds.ts';
@@ -8,6 +8,8 @@ import type { SimNode } from '../sim-node.ts';
 import type { World } from '../world.ts';
 import type { Actions } from './index.ts';
 import { mayStop, startLater } from './nodes.ts';
+
+const NOBODY: Membership = { epoch: 0 as Epoch, slots: [] };
 
 type Steps = ReturnType<Volume['replacement']>;
 
@@ -51,9 +53,8 @@ export const membershipActions: Actions<
   burn: (world, { node: place, isTold }) => burn(world, world.node(place), isTold),
 
   'strike-newcomer': (world, { group, how, tear, salt, forMs }) => {
-    const place = groupAt(world, group);
-    const change = place && changesOf(place.membership).at(-1);
-    const node = change && world.nodes.find(({ id }) => id === change.joins.node);
+    const node = newcomerOf(world, group);
+    if (node && (how === 'cut-writer' || how === 'cut-nodes')) return cut(world, node, { how, forMs });
     if (!node || (how !== 'burn' && (!node.isUp || !mayStop(node)))) return false;
     if (how === 'burn') return burn(world, node, false);
     if (how === 'kill') node.kill();
@@ -83,8 +84,8 @@ export const membershipActions: Actions<
   /** Somebody who is no writer asks a node for a page as of an older point: the right page or a refusal. */
   peek: (world, { node: place, page, back }) => {
     const writer = world.writer;
-    const node = world.node(place);
-    if (writer?.state !== 'open' || !node.isUp) return false;
+    const node = place === 'newcomer' ? newcomerOf(world, 0) : world.node(place);
+    if (writer?.state !== 'open' || !node?.isUp) return false;
     void peek(world, { node, writer, page, back }).catch((error: unknown) => {
       if (!isCoded(error)) world.fail(error);
     });
@@ -106,6 +107,27 @@ function byHand(world: World, pg: PgIndex, step: (steps: Steps) => Promise<void>
     });
   }
   return asked;
+}
+
+/** The machine that came last to the group and does not stay for good yet. */
+function newcomerOf(world: World, group: number): SimNode | undefined {
+  const change = changesOf(groupAt(world, group)?.membership ?? NOBODY).at(-1);
+  return change && world.nodes.find(({ id }) => id === change.joins.node);
+}
+
+function cut(
+  world: World,
+  node: SimNode,
+  options: { how: 'cut-writer' | 'cut-nodes'; forMs: number },
+): boolean {
+  const { how, forMs } = options;
+  const writers = world.livingWriters.map(({ name }) => name);
+  const others = how === 'cut-writer' ? writers : world.nodes.map(({ id }) => id as string);
+  for (const other of others.filter((name) => name !== node.id)) {
+    world.lasting(forMs, world.weather.hold(node.id, other));
+    world.lasting(forMs, world.weather.hold(other, node.id));
+  }
+  return others.length > 0;
 }
 
 function groupAt(world: World, number: number) {
