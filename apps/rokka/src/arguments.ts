@@ -64,7 +64,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   rokka simulate  whole clusters on virtual time, with faults, seed by seed
                     [--from N] [--seeds K] [--check-determinism]
                     --seed N | --replay FILE  [--trace] [--shrink FILE]
-  rokka token     lets a machine join: --zone Z [--hours N] prints a token; list, revoke ID
+  rokka token     lets a machine join: --zone Z or --standby [--hours N] prints a token; list, revoke ID
   rokka join      TOKEN --listen HOST:PORT: makes this machine a storage node of that cluster, and stays
   rokka help
 
@@ -74,10 +74,11 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --postgres DIR    bin directory of another PostgreSQL
   --set NAME=VALUE  a setting for PostgreSQL; may be repeated
   --cache MiB       page cache of the volume           (default 256)
-  --registry etcd:http://HOST:PORT,HOST:PORT,…  cluster state in etcd; with https also --registry-ca, -cert and -key FILE
-  --standby         of up: wait, and run the database when the machine that does is gone; first with --join TOKEN
-                    (rokka token --standby prints one) and --registry
-  --listen HOST[:PORT]  of up and join: where other machines reach this one (default port 7600)
+  --listen HOST:PORT  of up and join: where other machines reach this one   (default port 7600)
+  --registry WHERE  cluster state in etcd: etcd:http://HOST:PORT,HOST:PORT,HOST:PORT; chosen at the first start
+                    (for https also --registry-ca, --registry-cert and --registry-key FILE)
+  --standby         of up: wait, and run the database when the machine that does is gone; the first time with
+                    --join TOKEN (from rokka token --standby), --listen and --registry
 `;
 
 /** Commands that go on in words. */

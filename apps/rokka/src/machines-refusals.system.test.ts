@@ -20,7 +20,7 @@ const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.str
 const timeout = 180_000;
 const READY_MS = 60_000;
 const HOST = '127.0.0.1';
-const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
 
 describe('a cluster that listens', { skip }, () => {
   const resources = new AsyncDisposableStack();
@@ -114,7 +114,7 @@ describe('a cluster that listens', { skip }, () => {
       const authority = ClusterAuthority.open({ file, clock });
       const identity = await authority.issue(
         { role: 'head', id: 'late', hosts: [HOST] },
-        { lifetimeMs: HOUR_MS },
+        { lifetimeMs: 10 * MINUTE_MS },
       );
       const network = tlsNetwork({ clock: systemClock, random: systemRandom, identity: () => identity });
       const [node] = (await rokka.status()).nodes;
@@ -134,10 +134,10 @@ describe('a cluster that listens', { skip }, () => {
     const code = (wanted: string) => (error: unknown) => isCoded(error, wanted);
     await assert.rejects(knock(0, STORAGE_PROTOCOL - 1), code('STORAGE_WRONG_PROTOCOL'));
     // In TLS 1.3 whoever is refused hears of it without a reason: that is in the log of the node.
-    await assert.rejects(knock(2 * HOUR_MS, STORAGE_PROTOCOL), code('TRANSPORT_TLS_REFUSED'));
-    await assert.rejects(knock(-2 * HOUR_MS, STORAGE_PROTOCOL), code('TRANSPORT_TLS_REFUSED'));
+    await assert.rejects(knock(60 * MINUTE_MS, STORAGE_PROTOCOL), code('TRANSPORT_TLS_REFUSED'));
+    await assert.rejects(knock(-30 * MINUTE_MS, STORAGE_PROTOCOL), code('TRANSPORT_TLS_REFUSED'));
     for (const reason of ['TRANSPORT_TLS_NOT_YET_VALID', 'TRANSPORT_TLS_EXPIRED'])
-      assert.match(rokka.up.out, new RegExp(`^rokka: storage node 1: refused: ${reason}: [^\\n]+$`, 'm'));
+      await rokka.up.says(`rokka: storage node 1: refused: ${reason}: `, READY_MS);
     await goesOn();
   });
 

@@ -29,6 +29,8 @@ export class Machine implements AsyncDisposable {
   readonly #options: MachineOptions;
   #command: RokkaCommand | undefined;
   #args: readonly string[] = [];
+  /** That it ends is what the test wants. */
+  #ending = false;
 
   constructor(options: MachineOptions) {
     const { net, place, machine, name } = options;
@@ -120,6 +122,7 @@ export class Machine implements AsyncDisposable {
 
   /** kill -9 of everything that runs on it. */
   async kill(): Promise<void> {
+    this.#ending = true;
     this.signal('SIGKILL');
     await this.command.ended();
   }
@@ -149,6 +152,7 @@ export class Machine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#command?.running) return;
+    this.#ending = true;
     this.signal('SIGCONT');
     kill(this.#command.pid, 'SIGINT');
     await this.#command.ended();
@@ -158,7 +162,18 @@ export class Machine implements AsyncDisposable {
     const { net, machine, place } = this.#options;
     this.#args = args;
     this.#command = new RokkaCommand([...args, '--data', this.data], { prefix: net.prefix(machine) });
+    this.#ending = false;
+    this.#command.process.once('close', (status, signal) => this.#onEnd(status ?? signal));
     await this.#command.says(says, READY_MS);
     if (says === 'rokka is up') place.follow(must((await this.status()).head.pid));
+  }
+
+  /** A test that waits in vain for something shall show what it waits for has ended. */
+  #onEnd(how: number | string | null): void {
+    if (this.#ending) return;
+    const { out, err } = this.command;
+    console.error(
+      `${this.#options.name} on machine ${this.number} ended (${how}):\n${out.slice(-2_000)}${err}`,
+    );
   }
 }
