@@ -19,6 +19,8 @@ export interface ClientOptions {
   seed: number;
   knobs: Knobs;
   emit: (event: SimEvent) => void;
+  /** An operation ended by an error that is no error of the world. */
+  onBug(error: unknown): void;
   /** Pages of the volume that the workload has come to touch. */
   pages: () => number;
 }
@@ -44,7 +46,8 @@ export class Client {
   /** Asks for `operations`, each following from `salt` alone. */
   work(operations: number, salt: number): void {
     for (let i = 0; i < operations && this.#queue.length < QUEUE_MAX; i++) this.#queue.push(salt + i);
-    while (this.#busy < this.#options.knobs.clients && this.#queue.length > 0) void this.#run();
+    while (this.#busy < this.#options.knobs.clients && this.#queue.length > 0)
+      this.#run().catch(this.#options.onBug);
   }
 
   async #run(): Promise<void> {

@@ -112,11 +112,11 @@ export class SimWriter {
     if (this.#state !== 'opening') return;
     this.#state = 'open';
     this.#volume = volume;
-    const { emit, seed, knobs, pages } = this.#options;
+    const { emit, seed, knobs, pages, onBug } = this.#options;
     const epoch = asEpoch(volume.status().volumeEpoch);
     emit({ kind: 'opened', writer: this.name, epoch, vdl: asLsn(volume.durable) });
     const sink = new ObservedSink(volume, { writer: this.name, epoch, emit });
-    this.#client = new Client({ writer: this.name, sink, seed, knobs, emit, pages });
+    this.#client = new Client({ writer: this.name, sink, seed, knobs, emit, pages, onBug });
   }
 
   /** Its owner ends with it, as the head process does. */

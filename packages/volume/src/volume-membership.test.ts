@@ -43,10 +43,10 @@ const spare = (i: number, kind: PlacedMember['kind']): PlacedMember => ({
   kind,
   zone: zoneOf(i),
 });
-const statusOf = (writer: Writer, node: number) =>
-  writer.volume.status().groups[0]?.members.find((member) => member.node === nodeId(node));
-const isHydrated = (writer: Writer, node: number) => {
-  const status = statusOf(writer, node);
+const statusOf = (writer: Writer, node: number, pg = 0) =>
+  writer.volume.status().groups[pg]?.members.find((member) => member.node === nodeId(node));
+const isHydrated = (writer: Writer, node: number, pg = 0) => {
+  const status = statusOf(writer, node, pg);
   return status?.fenced === true && !status.hydrating && status.lagLsn === 0;
 };
 
@@ -174,6 +174,24 @@ test('a change refused because somebody took the volume over ends the writer, ev
     old.failures.map(({ code }) => code),
     ['VOLUME_FENCED'],
   );
+});
+
+test('one node that came for two others, in two groups, has one place in the groups that come after', async () => {
+  await using six = await SixNodes.start({ spares: 3, pagesPerGroup: 16, groupsMax: 8 });
+  const writer = await written(six, BY_HAND, 20);
+  for (const [pg, leaves] of [4, 5].entries()) {
+    const { slots } = must((await recordOf(six)).groups[pg]).membership;
+    const { kind } = must(slots.find(({ member }) => member.node === nodeId(leaves))).member;
+    const steps = writer.volume.replacement(pg as PgIndex);
+    await six.run(steps.begin({ leaves: nodeId(leaves), joins: spare(8, kind) }));
+    await until(six, 'hydrated', () => isHydrated(writer, 8, pg));
+    await six.run(steps.finish(nodeId(8)));
+  }
+  assert.deepEqual(
+    (await recordOf(six)).nodes.map(({ node }) => node),
+    names(0, 1, 2, 3, 8, 5),
+  );
+  await six.run(writer.pages.commit(40, 'in a third group'));
 });
 
 test('what makes no sense is refused and leaves everything as it was', async () => {
