@@ -15,9 +15,14 @@ export const scenario: Scenario = {
     stage.note('w2 recovers without n5, and is killed when n0 and n1 have its range');
     const w2 = stage.begin();
     stage.cut(w2, 5);
+    // Its second fences leave when the registry has the range.
+    stage.world.events.add({
+      registry: ({ record }) => {
+        if (record.truncationRanges.length === 1) for (const place of [2, 3, 4]) stage.cut(w2, place);
+      },
+    });
     const { oracles } = stage.world;
     await stage.until('a range', () => oracles.history.ranges.length > 0);
-    for (const place of [2, 3, 4]) stage.cut(w2, place);
     await stage.pass(20);
     w2.kill();
     stage.note('w3 meets the others, and n5 with what was annulled: the range of w2 stands in the registry');

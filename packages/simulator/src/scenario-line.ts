@@ -21,12 +21,12 @@ export function scenarioLine(event: SimEvent): { who: string; what: string } | u
     }
     case 'state': {
       if (event.of !== 'fence') return undefined;
-      const { volumeEpoch, membershipEpoch, scl, damaged, hydrating } = event.state;
+      const { volumeEpoch, membershipEpoch, scl, damaged, hydrating, ranges } = event.state;
       const what = damaged ? 'damaged' : hydrating ? 'hydrating' : `complete up to ${scl}`;
-      return {
-        who: event.node,
-        what: `fenced by ${event.to} at e${volumeEpoch} m${membershipEpoch}, ${what}`,
-      };
+      const known = ranges.at(-1);
+      const range = known ? `, knows the range of e${known.volumeEpoch}` : '';
+      const epochs = `e${volumeEpoch} m${membershipEpoch}`;
+      return { who: event.node, what: `fenced by ${event.to} at ${epochs}, ${what}${range}` };
     }
     case 'opened':
       return { who: event.writer, what: `serving at e${event.epoch} from ${event.vdl} on` };

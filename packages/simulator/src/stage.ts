@@ -85,6 +85,8 @@ export class Stage {
   }
 
   async until(what: string, condition: () => boolean): Promise<void> {
+    // What needs no time takes none.
+    await this.world.advance(this.world.clock.nowMs());
     if (!(await this.world.waitFor(condition, WAIT_MS))) throw new Error(`never came: ${what}`);
   }
 
