@@ -1,7 +1,10 @@
 /** The command line: which command, with which options. Wrong flags and values are coded errors that name the way out. */
 import * as path from 'node:path';
 import { parseArgs } from 'node:util';
+import { parseRegistryLocation } from '@rokka/registry';
+import type { RegistryChoice } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
+import { type ListenAddress, parseListen } from './machines/listen-address.ts';
 
 export const ENGINES = ['auto', 'native', 'pglite'] as const;
 export type EngineChoice = (typeof ENGINES)[number];
@@ -21,9 +24,19 @@ export interface Arguments {
   watch: boolean;
   cacheMiB: number;
   help: boolean;
-  /** Of a node to be added. */
+  /** Of a node to be added, or of a machine that joins. */
   zone: string | undefined;
   simulate: SimulateArguments;
+  /** Where this machine listens for others. */
+  listen: ListenAddress | undefined;
+  /** For how long a join token can be used. */
+  hours: number;
+  /** Where cluster state is kept, chosen when the data directory is made; undefined: in the directory. */
+  registry: RegistryChoice | undefined;
+  /** The machine waits to run the database when the one that does is gone. */
+  standby: boolean;
+  /** The token with which a standby joins. */
+  join: string | undefined;
 }
 
 export interface SimulateArguments {
@@ -51,6 +64,8 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   rokka simulate  whole clusters on virtual time, with faults, seed by seed
                     [--from N] [--seeds K] [--check-determinism]
                     --seed N | --replay FILE  [--trace] [--shrink FILE]
+  rokka token     lets a machine join: --zone Z or --standby [--hours N] prints a token; list, revoke ID
+  rokka join      TOKEN --listen HOST:PORT: makes this machine a storage node of that cluster, and stays
   rokka help
 
   --data DIR        where everything is kept           (default .rokka)
@@ -59,10 +74,17 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --postgres DIR    bin directory of another PostgreSQL
   --set NAME=VALUE  a setting for PostgreSQL; may be repeated
   --cache MiB       page cache of the volume           (default 256)
+  --listen HOST:PORT  of up and join: where other machines reach this one   (default port 7600)
+  --registry WHERE  cluster state in etcd: etcd:http://HOST:PORT,HOST:PORT,HOST:PORT; chosen at the first start
+                    (for https also --registry-ca, --registry-cert and --registry-key FILE)
+  --standby         of up: wait, and run the database when the machine that does is gone; the first time with
+                    --join TOKEN (from rokka token --standby), --listen and --registry
 `;
 
 /** Commands that go on in words. */
-const WORDY = ['node'];
+const WORDY = ['node', 'token', 'join'];
+/** As long as a token may live (trust/join-tokens.ts). */
+const TOKEN_HOURS_MAX = 30 * 24;
 
 /** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE */
 export function parseArguments(argv: readonly string[]): Arguments {
@@ -102,6 +124,11 @@ export function parseArguments(argv: readonly string[]): Arguments {
       checkDeterminism: values['check-determinism'] ?? false,
       shrink: values.shrink,
     },
+    listen: values.listen === undefined ? undefined : parseListen(values.listen),
+    registry: registryOf(values),
+    standby: values.standby ?? false,
+    join: values.join,
+    hours: wholeNumber('hours', values.hours ?? '1', { least: 1, most: TOKEN_HOURS_MAX }),
   };
 }
 
@@ -117,6 +144,14 @@ function parse(argv: readonly string[]) {
         postgres: { type: 'string' },
         cache: { type: 'string' },
         zone: { type: 'string' },
+        listen: { type: 'string' },
+        hours: { type: 'string' },
+        registry: { type: 'string' },
+        'registry-ca': { type: 'string' },
+        'registry-cert': { type: 'string' },
+        'registry-key': { type: 'string' },
+        standby: { type: 'boolean' },
+        join: { type: 'string' },
         set: { type: 'string', multiple: true },
         json: { type: 'boolean' },
         watch: { type: 'boolean' },
@@ -135,6 +170,28 @@ function parse(argv: readonly string[]) {
       cause: error,
     });
   }
+}
+
+/** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE, REGISTRY_BAD_LOCATION */
+function registryOf(values: ReturnType<typeof parse>['values']): RegistryChoice | undefined {
+  const { registry: location, 'registry-ca': ca, 'registry-cert': cert, 'registry-key': key } = values;
+  if (location === undefined) {
+    if (ca ?? cert ?? key)
+      throw rokkaErrors.ROKKA_BAD_FLAG(['--registry-ca, -cert and -key go with --registry']);
+    return undefined;
+  }
+  if (parseRegistryLocation(location).kind !== 'etcd')
+    throw rokkaErrors.ROKKA_BAD_VALUE([
+      'registry',
+      location,
+      'etcd:http://HOST:PORT,…; without the flag SQLite is used',
+    ]);
+  return {
+    location,
+    ...(ca !== undefined && { ca: path.resolve(ca) }),
+    ...(cert !== undefined && { cert: path.resolve(cert) }),
+    ...(key !== undefined && { key: path.resolve(key) }),
+  };
 }
 
 function setting(text: string): [string, string] {

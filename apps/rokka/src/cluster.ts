@@ -1,4 +1,4 @@
-/** What a cluster on one machine consists of: its nodes in three zones, six at first, one volume, one database, as the registry says. */
+/** What a cluster consists of: its nodes in three zones, six at first, one volume, one database, as the registry says. */
 import {
   type Clock,
   must,
@@ -23,6 +23,10 @@ export interface NodeRecord {
   readonly leaving?: boolean;
   /** Its data is lost or was taken from it: it is never started again. */
   readonly gone?: boolean;
+  /** Id of the machine that it runs on; absent on the one that made the cluster. */
+  readonly machine?: string;
+  /** Where other machines reach it: `tls:HOST:PORT`. Absent while the cluster is on one machine. */
+  readonly address?: string;
 }
 
 export interface DatabaseRecord {
@@ -79,6 +83,13 @@ export async function loadCluster(options: {
   return { id, nodes, database };
 }
 
+/** The cluster as another machine has made it. @throws ROKKA_NO_DATABASE */
+export async function readCluster(registry: Registry, id: string): Promise<Cluster> {
+  const database = await registry.get<DatabaseRecord>(`databases/${DATABASE}`);
+  if (!database) throw rokkaErrors.ROKKA_NO_DATABASE([id]);
+  return { id, nodes: await listNodes(registry), database: database.value };
+}
+
 /** Every node that the cluster ever had, the first first. */
 export async function listNodes(registry: Registry): Promise<NodeRecord[]> {
   const entries = await registry.list<NodeRecord>(NODES);
@@ -90,19 +101,55 @@ export async function addNode(
   registry: Registry,
   options: { zone: string; random: Random },
 ): Promise<NodeRecord> {
-  const zone = ZONES.find((one) => one === options.zone);
-  if (!zone) throw rokkaErrors.ROKKA_NO_ZONE([options.zone, ZONES.join(', ')]);
+  const zone = zoneNamed(options.zone);
   const last = (await listNodes(registry)).at(-1)?.ordinal ?? 0;
   const node = freshNode(last + 1, zone, options.random);
   await registry.put(nodeKey(node.ordinal), node, 0);
   return node;
 }
 
+/** The node of a machine that joined; its own machine has made its directory. @throws ROKKA_NO_ZONE, REGISTRY_CONFLICT */
+export async function addJoinedNode(
+  registry: Registry,
+  of: { id: string; zone: string; address: string },
+): Promise<NodeRecord> {
+  const last = (await listNodes(registry)).at(-1)?.ordinal ?? 0;
+  const record: NodeRecord = {
+    node: of.id as NodeId,
+    zone: zoneNamed(of.zone),
+    ordinal: last + 1,
+    made: true,
+    machine: of.id,
+    address: of.address,
+  };
+  await registry.put(nodeKey(record.ordinal), record, 0);
+  return record;
+}
+
+/** @throws ROKKA_NO_ZONE */
+export function zoneNamed(name: string): Zone {
+  const zone = ZONES.find((one) => one === name);
+  if (!zone) throw rokkaErrors.ROKKA_NO_ZONE([name, ZONES.join(', ')]);
+  return zone;
+}
+
+/** Where the machine that made the cluster listens for others, as `rokka up --listen` said last; undefined if it never did. */
+export async function listeningAddress(registry: Registry): Promise<string | undefined> {
+  return (await registry.get<ListenRecord>(LISTEN))?.value.address;
+}
+
+/** @throws REGISTRY_CONFLICT */
+export async function setListeningAddress(registry: Registry, address: string): Promise<void> {
+  const entry = await registry.get<ListenRecord>(LISTEN);
+  if (entry?.value.address !== address)
+    await registry.put(LISTEN, { address } satisfies ListenRecord, entry?.revision ?? 0);
+}
+
 /** Changes what the registry says of a node. @throws ROKKA_NO_NODE, REGISTRY_CONFLICT */
 export async function changeNode(
   registry: Registry,
   ordinal: number,
-  part: Pick<Partial<NodeRecord>, 'made' | 'leaving' | 'gone'>,
+  part: Pick<Partial<NodeRecord>, 'made' | 'leaving' | 'gone' | 'address'>,
 ): Promise<NodeRecord> {
   const entry = await registry.get<NodeRecord>(nodeKey(ordinal));
   if (!entry) throw rokkaErrors.ROKKA_NO_NODE([ordinal]);
@@ -111,6 +158,12 @@ export async function changeNode(
   return record;
 }
 
+interface ListenRecord {
+  /** `host:port`, where machines join. */
+  readonly address: string;
+}
+
+const LISTEN = 'listen';
 const NODES = 'nodes/';
 const nodeKey = (ordinal: number) => `${NODES}${ordinal}`;
 

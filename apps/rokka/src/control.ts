@@ -4,13 +4,15 @@ import { Caller, type Listener, unixNetwork } from '@rokka/transport';
 import type { NodeRequest } from './commands/node.ts';
 import { dataPaths, holderOf, isHeld } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
+import type { TokenRequest } from './machines/many-machines.ts';
 
-export const CONTROL = { STATUS: 1, STOP: 2, NODE: 3, OK: 100, ERROR: 101 } as const;
+export const CONTROL = { STATUS: 1, STOP: 2, NODE: 3, TOKEN: 4, OK: 100, ERROR: 101 } as const;
 
 export interface ControlHandlers {
   status(): Promise<unknown>;
   stop(): void;
   node(request: NodeRequest): Promise<unknown>;
+  token(request: TokenRequest): Promise<unknown>;
 }
 
 /** A node that is added has to start. */
@@ -28,13 +30,7 @@ export function listenForControl(directory: string, handlers: ControlHandlers): 
         handlers.stop();
         return;
       }
-      const work =
-        type === CONTROL.STATUS
-          ? handlers.status()
-          : type === CONTROL.NODE
-            ? handlers.node(JSON.parse(Buffer.from(body).toString()) as NodeRequest)
-            : Promise.reject(new Error(`no request of type ${type}`));
-      void work.then(
+      void answerTo(type, body, handlers).then(
         (value) => answer(CONTROL.OK, value),
         (error: unknown) =>
           answer(CONTROL.ERROR, {
@@ -44,6 +40,14 @@ export function listenForControl(directory: string, handlers: ControlHandlers): 
       );
     },
   }));
+}
+
+async function answerTo(type: number, body: Uint8Array, handlers: ControlHandlers): Promise<unknown> {
+  const request = (): unknown => JSON.parse(Buffer.from(body).toString());
+  if (type === CONTROL.STATUS) return handlers.status();
+  if (type === CONTROL.NODE) return handlers.node(request() as NodeRequest);
+  if (type === CONTROL.TOKEN) return handlers.token(request() as TokenRequest);
+  throw new Error(`no request of type ${type}`);
 }
 
 /** @throws ROKKA_NOT_RUNNING, ROKKA_STARTING, ROKKA_CONTROL_FAILED, and the coded error that it answered */

@@ -1,10 +1,10 @@
 /**
  * The data directory: its layout, its identity and its lock.
  *
- *   rokka.json            format and cluster id
- *   registry.sqlite       cluster state
+ *   rokka.json            format, cluster id, and what this machine is in it
+ *   registry.sqlite       cluster state, unless etcd has it
  *   nodes/<ordinal>/      one storage node each
- *   secrets/              passwords, owner-only
+ *   secrets/              passwords and keys, owner-only
  *   run/                  sockets; its contents matter only while something runs
  *   compile-cache/        compiled code of the processes; may be removed at any time
  *   lock.sqlite           held exclusively by the running supervisor; the kernel lets it go with the process
@@ -12,29 +12,62 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { isCoded, type Random } from '@rokka/kernel';
+import { isCoded } from '@rokka/kernel';
 import { rokkaErrors } from './errors.ts';
 
-export const DATA_FORMAT = 1;
+/** 1: a cluster on one machine. 2: it says more, which a program that knows format 1 alone would overlook. */
+export const DATA_FORMATS = [1, 2] as const;
 /** What a start that was killed early may leave: the identity is made under the lock, before anything else. */
-const EARLY_FILES = /^(lock\.sqlite|rokka\.json\.new)/;
+const EARLY_FILES = /^(lock\.sqlite|rokka\.json\.new|join\.json)/;
+
+/** What a data directory is: decided when it is made, and never changed. */
+export interface DataIdentity {
+  readonly cluster: string;
+  /** Absent on the machine that made the cluster. */
+  readonly joined?: JoinedIdentity;
+  /** Where the cluster's state is; absent where it is in the directory itself. */
+  readonly registry?: RegistryChoice;
+}
+
+/** What a machine became that joined a cluster with a token. */
+export interface JoinedIdentity {
+  readonly as: 'node' | 'head';
+  /** Its member id, which its certificate names. */
+  readonly id: string;
+  /** Of its storage node. */
+  readonly zone: string;
+  /** Where members are registered and certificates renewed, `host:port`. */
+  readonly desk: string;
+}
+
+export interface RegistryChoice {
+  readonly location: string;
+  /** Files in PEM, for https. */
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
 
 export class DataDirectory implements Disposable {
   readonly path: string;
-  readonly cluster: string;
+  readonly identity: DataIdentity;
   readonly #lock: DatabaseSync;
 
-  private constructor(directory: string, cluster: string, lock: DatabaseSync) {
+  private constructor(directory: string, identity: DataIdentity, lock: DatabaseSync) {
     this.path = directory;
-    this.cluster = cluster;
+    this.identity = identity;
     this.#lock = lock;
   }
 
+  get cluster(): string {
+    return this.identity.cluster;
+  }
+
   /**
-   * Opens the directory for a supervisor, making it where it is missing.
+   * Opens the directory for a supervisor, making it where it is missing, with what `make` says.
    * @throws ROKKA_DATA_HELD, ROKKA_DATA_VERSION, ROKKA_DATA_FOREIGN, ROKKA_DATA_CORRUPT, ROKKA_DATA_PERMISSION
    */
-  static open(directory: string, random: Random): DataDirectory {
+  static open(directory: string, make: () => DataIdentity): DataDirectory {
     return translated(directory, () => {
       fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
       // Looked at twice: before, so that nothing is put into a stranger's directory; and under the lock, where it holds.
@@ -43,12 +76,12 @@ export class DataDirectory implements Disposable {
       try {
         const known = readIdentity(directory);
         if (known === undefined) requireEmpty(directory);
-        const cluster = known ?? writeIdentity(directory, random.hex(16));
+        const identity = known ?? writeIdentity(directory, make());
         for (const part of ['run', 'nodes', 'secrets', 'run/postgres']) {
           fs.mkdirSync(path.join(directory, part), { recursive: true, mode: 0o700 });
         }
         fs.writeFileSync(path.join(directory, 'run', 'holder'), String(process.pid), { mode: 0o600 });
-        return new DataDirectory(directory, cluster, lock);
+        return new DataDirectory(directory, identity, lock);
       } catch (error) {
         lock.close();
         throw error;
@@ -72,14 +105,21 @@ export const dataPaths = {
   postgresSockets: (directory: string) => path.join(directory, 'run', 'postgres'),
   password: (directory: string) => path.join(directory, 'secrets', 'postgres-password'),
   log: (directory: string) => path.join(directory, 'rokka.log'),
+  authority: (directory: string) => path.join(directory, 'secrets', 'authority.json'),
+  /** Key and certificate of one process. */
+  certificate: (directory: string, name: string) => path.join(directory, 'secrets', `${name}.pem`),
+  /** What a join has come to, until the directory is made. */
+  joining: (directory: string) => path.join(directory, 'join.json'),
+  /** Written when the cluster has taken the machine in; names its node. */
+  registration: (directory: string) => path.join(directory, 'registration.json'),
 };
 
-/** The cluster id, or undefined where there is no data directory yet. */
-export function readIdentity(directory: string): string | undefined {
+/** What the directory is, or undefined where there is no data directory yet. */
+export function readIdentity(directory: string): DataIdentity | undefined {
   const file = path.join(directory, 'rokka.json');
   const text = translated(file, () => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined));
   if (text === undefined) return undefined;
-  let parsed: { format?: unknown; cluster?: unknown };
+  let parsed: { format?: unknown; cluster?: unknown } & Partial<DataIdentity>;
   try {
     // Spread, because `null` is JSON as well.
     parsed = { ...(JSON.parse(text) as typeof parsed | null) };
@@ -87,17 +127,23 @@ export function readIdentity(directory: string): string | undefined {
     throw rokkaErrors.ROKKA_DATA_CORRUPT([file, 'not JSON'], { cause: error });
   }
   if (parsed.format === undefined) throw rokkaErrors.ROKKA_DATA_CORRUPT([file, 'no format']);
-  if (parsed.format !== DATA_FORMAT) {
-    throw rokkaErrors.ROKKA_DATA_VERSION([directory, JSON.stringify(parsed.format), DATA_FORMAT]);
+  if (!DATA_FORMATS.some((format) => format === parsed.format)) {
+    throw rokkaErrors.ROKKA_DATA_VERSION([
+      directory,
+      JSON.stringify(parsed.format),
+      DATA_FORMATS.join(' and '),
+    ]);
   }
   if (typeof parsed.cluster !== 'string') throw rokkaErrors.ROKKA_DATA_CORRUPT([file, 'no cluster id']);
-  return parsed.cluster;
+  const { cluster, joined, registry } = parsed;
+  return { cluster, ...(joined && { joined }), ...(registry && { registry }) };
 }
 
-function writeIdentity(directory: string, cluster: string): string {
+function writeIdentity(directory: string, identity: DataIdentity): DataIdentity {
   const file = path.join(directory, 'rokka.json');
-  writeDurably(file, `${JSON.stringify({ format: DATA_FORMAT, cluster })}\n`);
-  return cluster;
+  const format = identity.joined || identity.registry ? 2 : 1;
+  writeDurably(file, `${JSON.stringify({ format, ...identity })}\n`);
+  return identity;
 }
 
 /** Whole or not at all, for its owner only, and on the disk when it returns. */
@@ -112,7 +158,8 @@ export function writeDurably(file: string, text: string): void {
   }
 }
 
-function requireEmpty(directory: string): void {
+/** Nothing in it but what an early end may leave. @throws ROKKA_DATA_FOREIGN */
+export function requireEmpty(directory: string): void {
   if (fs.readdirSync(directory).every((name) => EARLY_FILES.test(name))) return;
   // Another start may have been faster: then the identity is there by now.
   if (readIdentity(directory) === undefined) throw rokkaErrors.ROKKA_DATA_FOREIGN([directory]);

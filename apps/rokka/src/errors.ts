@@ -6,7 +6,7 @@ export const rokkaErrors = defineErrors({
   ROKKA_BAD_VALUE: (flag: string, value: string, want: string) => `--${flag} ${value}: ${want}`,
   ROKKA_DATA_HELD: (path: string, pid: number) =>
     `${path} is held by ${pid > 0 ? `process ${pid}` : 'another process'}; stop it (rokka stop --data ${path}) or choose another --data`,
-  ROKKA_DATA_VERSION: (path: string, found: string, own: number) =>
+  ROKKA_DATA_VERSION: (path: string, found: string, own: string) =>
     `${path} has format ${found}, this program reads ${own}; use the program that made it, or another --data`,
   ROKKA_DATA_FOREIGN: (path: string) =>
     `${path} holds files that are not Rokka's; choose an empty directory with --data`,
@@ -32,6 +32,38 @@ export const rokkaErrors = defineErrors({
     `the database is not open, so nobody knows what node ${ordinal} holds: try again when rokka status shows the head`,
   ROKKA_NODE_NEEDED: (ordinal: number, groups: number) =>
     `node ${ordinal} still holds segments of ${groups} protection groups; drain it first (rokka node drain ${ordinal}) and wait until rokka node list shows none`,
+  ROKKA_PEM_UNREADABLE: (path: string, why: string) => `${path}: ${why}; name a file in PEM that can be read`,
+  ROKKA_NO_DATABASE: (cluster: string) =>
+    `cluster ${cluster} has no database in this registry: start its first machine before a standby, with the same --registry`,
+  ROKKA_REGISTRY_FIXED: (path: string, own: string, given: string) =>
+    `${path} was made with its cluster state in ${own}; --registry ${given} cannot change it. Leave the flag out`,
+  ROKKA_STANDBY_NEEDS: (what: string) => `a standby needs ${what}`,
+  ROKKA_PLACE_LOST: (holder: string) =>
+    `${holder === '' ? 'nobody' : holder} holds the database: this machine stands by`,
+  ROKKA_NOT_LISTENING: () =>
+    `this cluster is on one machine: start it with rokka up --listen HOST, an address that other machines reach`,
+  ROKKA_WRONG_DIRECTORY: (path: string, what: string, use: string) => `${path} is that of ${what}: ${use}`,
+  ROKKA_NOT_JOINED: (path: string) =>
+    `${path} belongs to no cluster yet: rokka join TOKEN --listen HOST:PORT (rokka token --zone Z, on the first machine, prints one)`,
+  ROKKA_OTHER_CLUSTER: (path: string, own: string, given: string) =>
+    `${path} is a member of cluster ${own}, the token is for cluster ${given}; choose another --data`,
+  ROKKA_OTHER_ZONE: (path: string, own: string, given: string) =>
+    `${path} holds a node of zone ${own}, the token is for zone ${given}; ask for a token of that zone or choose another --data`,
+  ROKKA_HOST_CHANGED: (host: string, known: string) =>
+    `--listen ${host}: the certificate of this machine is for ${known}; join again with a new token to move it`,
+  ROKKA_PROTOCOL_OTHER: (found: number, own: number) =>
+    `the machine that wants to take part speaks protocol ${found}, this cluster ${own}: run the same release on both`,
+  ROKKA_NODE_REMOVED: (ordinal: number) =>
+    `node ${ordinal} was taken out of the cluster and holds nothing for it any more: join anew with an empty --data`,
+  ROKKA_NODE_TWICE: (ordinal: number, at: string) =>
+    `node ${ordinal} runs already, at ${at}: two processes with one identity would break it; stop the other one, and never copy a data directory`,
+  ROKKA_MEMBER_UNKNOWN: (id: string) =>
+    `${id} was let in by no token that is still known: join again with a new token`,
+  ROKKA_DESK_BUSY: (why: string) =>
+    `the first machine could not register this one (${why}); its log says more`,
+  ROKKA_DESK_BAD_ANSWER: (address: string, why: string) => `${address}: ${why}; is the address right?`,
+  ROKKA_REMOTE_REPLACE: (ordinal: number, zone: string) =>
+    `node ${ordinal} is on another machine: join one more machine of zone ${zone} (rokka token --zone ${zone}), then rokka node drain ${ordinal}`,
   ROKKA_CHILD_FAILED: (name: string, why: string) => `${name} ended: ${why}`,
   ROKKA_CHILD_LATE: (name: string, ms: number) => `${name} was not ready within ${ms} ms`,
   ROKKA_STOPPED: (name: string) => `${name} was told to stop before it was ready`,

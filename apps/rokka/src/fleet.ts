@@ -4,25 +4,34 @@ import type { Registry } from '@rokka/registry';
 import type { FleetNode } from '@rokka/volume';
 import { listNodes, type NodeRecord } from './cluster.ts';
 import { dataPaths } from './data-directory.ts';
+import { memberAddress } from './machines/cluster-network.ts';
 
 const LOOK_AGAIN_MS = 1_000;
+
+export interface FleetOptions {
+  clock: Clock;
+  /** This machine, as the records of nodes name it; undefined on the one that made the cluster. */
+  machine?: string | undefined;
+}
 
 export class Fleet implements Disposable {
   readonly #registry: Registry;
   readonly #clock: Clock;
+  readonly #machine: string | undefined;
   #records: readonly NodeRecord[];
   #cancel = () => {};
 
-  private constructor(registry: Registry, clock: Clock, records: readonly NodeRecord[]) {
+  private constructor(registry: Registry, options: FleetOptions, records: readonly NodeRecord[]) {
     this.#registry = registry;
-    this.#clock = clock;
+    this.#clock = options.clock;
+    this.#machine = options.machine;
     this.#records = records;
     this.#next();
   }
 
   /** @throws what the registry throws */
-  static async open(registry: Registry, clock: Clock): Promise<Fleet> {
-    return new Fleet(registry, clock, await listNodes(registry));
+  static async open(registry: Registry, options: FleetOptions): Promise<Fleet> {
+    return new Fleet(registry, options, await listNodes(registry));
   }
 
   nodes(): readonly FleetNode[] {
@@ -31,10 +40,28 @@ export class Fleet implements Disposable {
       .map(({ node, zone, leaving = false }) => ({ node, zone, leaving }));
   }
 
-  /** Name of the node's socket. Those that are gone have one, too: nobody answers there. */
+  /**
+   * What nodes are told about where this one is: an address that means the same on every machine, or the name of its
+   * socket while the cluster is on one. Those that are gone have one, too: nobody answers there.
+   */
   addressOf(node: NodeId): string {
-    const ordinal = this.#records.find((record) => record.node === node)?.ordinal;
-    return ordinal === undefined ? node : dataPaths.nodeSocketName(ordinal);
+    const record = this.#find(node);
+    if (!record) return node;
+    const { address, ordinal } = record;
+    return address === undefined ? dataPaths.nodeSocketName(ordinal) : memberAddress(node, address);
+  }
+
+  /** How this machine reaches the node now: by its socket where it is here. */
+  whereIs(node: string): string | undefined {
+    const record = this.#find(node);
+    if (!record) return undefined;
+    return record.machine === this.#machine
+      ? dataPaths.nodeSocketName(record.ordinal)
+      : this.addressOf(record.node);
+  }
+
+  #find(node: string): NodeRecord | undefined {
+    return this.#records.find((record) => record.node === node);
   }
 
   [Symbol.dispose](): void {

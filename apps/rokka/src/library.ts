@@ -9,15 +9,15 @@
 import * as path from 'node:path';
 import { EmbeddedDatabase } from '@rokka/databases';
 import { type CodedError, systemClock, systemRandom } from '@rokka/kernel';
-import { openSqliteRegistry } from '@rokka/registry';
 import { unixNetwork } from '@rokka/transport';
 import { Volume } from '@rokka/volume';
+import { openClusterRegistry } from './cluster-registry.ts';
 import { loadCluster } from './cluster.ts';
 import { DataDirectory, dataPaths } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import { Fleet } from './fleet.ts';
+import { clusterNetwork } from './machines/cluster-network.ts';
 import { NodeSet } from './node-set.ts';
-import { relativeNetwork } from './processes/relative-network.ts';
 
 export interface RokkaOptions {
   /** Made where it is missing; one program at a time. */
@@ -32,16 +32,17 @@ export interface RokkaOptions {
 /**
  * Opens the database in a data directory and everything under it. Dispose it to end it in order; whatever the program
  * does otherwise, its children end with it.
- * @throws ROKKA_DATA_HELD and others, ROKKA_ENGINE_FIXED where the directory holds a native database
+ * @throws ROKKA_DATA_HELD and others, ROKKA_ENGINE_FIXED where the directory holds a native database,
+ *   ROKKA_WRONG_DIRECTORY where the cluster is on several machines
  */
 export async function openRokka(options: RokkaOptions): Promise<EmbeddedRokka> {
   const resources = new AsyncDisposableStack();
   try {
     const { onProgress = () => {}, onFailed = () => {} } = options;
-    const data = resources.use(DataDirectory.open(path.resolve(options.dataDirectory), systemRandom));
-    const registry = resources.use(
-      await openSqliteRegistry({ path: dataPaths.registry(data.path), clock: systemClock }),
+    const data = resources.use(
+      DataDirectory.open(path.resolve(options.dataDirectory), () => ({ cluster: systemRandom.hex(16) })),
     );
+    const registry = resources.use(await openClusterRegistry(data.path));
     const cluster = await loadCluster({
       registry,
       id: data.cluster,
@@ -52,17 +53,24 @@ export async function openRokka(options: RokkaOptions): Promise<EmbeddedRokka> {
     if (cluster.database.engine !== 'pglite') {
       throw rokkaErrors.ROKKA_ENGINE_FIXED([cluster.database.engine, 'pglite']);
     }
+    if (data.identity.joined ?? data.identity.registry ?? cluster.nodes.find(({ address }) => address)) {
+      const use = 'a program cannot hold its database; start it with rokka up';
+      throw rokkaErrors.ROKKA_WRONG_DIRECTORY([data.path, 'a cluster on several machines', use]);
+    }
     const nodes = resources.use(
       new NodeSet({ data, cluster, onProgress, onLog: (_level, text) => onProgress(text) }),
     );
     await nodes.start();
-    const fleet = resources.use(await Fleet.open(registry, systemClock));
+    const fleet = resources.use(await Fleet.open(registry, { clock: systemClock }));
     const volume = resources.use(
       await Volume.open({
         volumeId: cluster.database.volumeId,
         cluster: cluster.id,
         registry,
-        network: relativeNetwork(dataPaths.sockets(data.path), unixNetwork({ clock: systemClock })),
+        network: clusterNetwork({
+          socketDirectory: dataPaths.sockets(data.path),
+          unix: unixNetwork({ clock: systemClock }),
+        }),
         addressOf: (node) => fleet.addressOf(node),
         fleet: () => fleet.nodes(),
         clock: systemClock,

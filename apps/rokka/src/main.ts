@@ -13,9 +13,11 @@ const COMMANDS = new Map<string, (args: Arguments) => Promise<number>>([
   ['doctor', async (args) => (await import('./commands/doctor.ts')).doctor(args)],
   ['node', async (args) => (await import('./commands/node.ts')).node(args)],
   ['simulate', async (args) => (await import('./commands/simulate.ts')).simulate(args)],
+  ['token', async (args) => (await import('./commands/token.ts')).token(args)],
+  ['join', async (args) => (await import('./commands/join.ts')).join(args)],
   ['help', help],
 ]);
-const MISUSES = ['ROKKA_UNKNOWN_COMMAND', 'ROKKA_BAD_FLAG', 'ROKKA_BAD_VALUE'];
+const MISUSES = ['ROKKA_UNKNOWN_COMMAND', 'ROKKA_BAD_FLAG', 'ROKKA_BAD_VALUE', 'REGISTRY_BAD_LOCATION'];
 
 /** @returns the exit status: 0 done, 1 failed, 2 wrong arguments */
 async function main(): Promise<number> {

@@ -7,7 +7,8 @@ import type { SupervisorStatus } from './status.ts';
 
 /**
  * Carries out the request. Answers with what to tell the person; copying goes on behind it.
- * @throws ROKKA_NO_NODE, ROKKA_NODE_GONE, ROKKA_NO_ZONE, ROKKA_NO_SPARE, ROKKA_NODE_NEEDED, ROKKA_NO_HEAD, what a child throws
+ * @throws ROKKA_NO_NODE, ROKKA_NODE_GONE, ROKKA_NO_ZONE, ROKKA_NO_SPARE, ROKKA_REMOTE_REPLACE,
+ *   ROKKA_NODE_NEEDED, ROKKA_NO_HEAD, what a child throws
  */
 export async function operateNode(
   request: NodeRequest,
@@ -19,16 +20,10 @@ export async function operateNode(
     return { said: `node ${ordinal} runs in zone ${zone}; it holds nothing until it replaces another one` };
   }
   const ordinal = must(request.ordinal);
-  const { zone, node } = nodes.find(ordinal);
+  const { zone, node } = await nodes.find(ordinal);
   switch (request.action) {
     case 'drain': {
-      const others = nodes.records.filter(
-        (one) => one.zone === zone && !one.leaving && one.ordinal !== ordinal,
-      );
-      const groupsOf = membershipsIn(await status());
-      const hasHeir = (pg: number) => others.some((one) => !groupsOf(one.node).includes(pg));
-      if (others.length === 0 || !groupsOf(node).every(hasHeir))
-        throw rokkaErrors.ROKKA_NO_SPARE([ordinal, zone]);
+      if (!(await hasHeirs(ordinal, of))) throw rokkaErrors.ROKKA_NO_SPARE([ordinal, zone]);
       await nodes.change(ordinal, { leaving: true });
       return { said: `node ${ordinal} is being emptied; rokka node list shows how far` };
     }
@@ -36,6 +31,8 @@ export async function operateNode(
       await nodes.change(ordinal, { leaving: false });
       return { said: `node ${ordinal} stays` };
     case 'replace': {
+      // A node that is made here would be on this machine, whatever zone its name says.
+      if (!nodes.isHere(ordinal)) throw rokkaErrors.ROKKA_REMOTE_REPLACE([ordinal, zone]);
       const heir = await nodes.add(zone);
       await nodes.change(ordinal, { leaving: true });
       return {
@@ -54,6 +51,20 @@ export async function operateNode(
     default:
       return unreachable(request.action);
   }
+}
+
+/** Whether every protection group of the node finds another node of its zone that is not in it yet. */
+async function hasHeirs(
+  ordinal: number,
+  { nodes, status }: { nodes: NodeSet; status(): Promise<SupervisorStatus> },
+): Promise<boolean> {
+  const { zone, node } = await nodes.find(ordinal);
+  const all = await nodes.everywhere();
+  const others = all.filter((one) => one.zone === zone && !one.leaving && one.ordinal !== ordinal);
+  const groupsOf = membershipsIn(await status());
+  return (
+    others.length > 0 && groupsOf(node).every((pg) => others.some((one) => !groupsOf(one.node).includes(pg)))
+  );
 }
 
 /** The protection groups that a node takes part in. */

@@ -76,7 +76,7 @@ describe('data directories', () => {
     ],
     [
       'a later format',
-      (at) => fs.writeFileSync(`${at}/rokka.json`, '{"format":2,"cluster":"c"}'),
+      (at) => fs.writeFileSync(`${at}/rokka.json`, '{"format":3,"cluster":"c"}'),
       'ROKKA_DATA_VERSION',
     ],
     [

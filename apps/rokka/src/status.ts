@@ -25,12 +25,27 @@ export interface SupervisorStatus {
   /** On the disk of the data directory. */
   readonly freeBytes: number;
   readonly nodes: readonly NodeStatus[];
+  /** Which machine runs the database, where several may; empty while none does. */
+  readonly holder?: string;
   readonly head: {
     readonly pid?: number;
     readonly restarts: number;
     readonly ready: boolean;
     readonly detail?: HeadDetail;
   };
+}
+
+/** Of a machine that joined: what its own supervisor knows. */
+export interface JoinedStatus {
+  readonly joined: 'node' | 'head';
+  readonly cluster: string;
+  readonly pid: number;
+  /** `host:port` where it registers. */
+  readonly desk: string;
+  /** Since the desk answered last. */
+  readonly sinceHeardMs?: number;
+  readonly node: NodeStatus;
+  readonly freeBytes: number;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -42,10 +57,37 @@ export function describeStatus(status: SupervisorStatus): string {
   const { head } = status;
   const volume = head.detail;
   const lines = [describeNodes(status), ''];
+  if (status.holder !== undefined)
+    lines.push(`database    ${status.holder === '' ? 'held by nobody' : `held by ${status.holder}`}`);
   if (!volume) lines.push(`head        ${head.pid === undefined ? 'down' : `process ${head.pid}, starting`}`);
   else lines.push(...volumeLines(status, volume));
   lines.push(diskLine(status.freeBytes));
   return lines.join('\n');
+}
+
+export function describeJoined(status: JoinedStatus): string {
+  const { node, desk, sinceHeardMs } = status;
+  const memory = node.detail?.memory.residentBytes;
+  const state = node.pid === undefined || !node.detail ? 'down' : node.leaving ? 'leaving' : 'up';
+  const row = [
+    node.zone,
+    node.ordinal,
+    node.address?.replace('tls:', '') ?? '',
+    node.pid ?? '-',
+    state,
+    node.detail?.segments.length ?? '',
+    memory === undefined ? '' : Math.round(memory / MEBIBYTE),
+    node.restarts,
+    node.error ?? node.detail?.failure?.message ?? '',
+  ];
+  const heard =
+    sinceHeardMs === undefined ? 'not heard yet' : `heard ${Math.round(sinceHeardMs / 1000)} s ago`;
+  return [
+    table(['zone', 'node', 'address', 'pid', 'state', 'segments', 'MiB', 'restarts', ''], [row]),
+    '',
+    `cluster     ${status.cluster}, registered at ${desk}, ${heard}`,
+    diskLine(status.freeBytes),
+  ].join('\n');
 }
 
 /** The nodes by zone: what each holds, and how it keeps up in the first protection group. */
@@ -60,8 +102,10 @@ export function describeNodes({ head, nodes }: SupervisorStatus): string {
       node.zone,
       node.ordinal,
       kind,
-      node.pid ?? '-',
-      node.pid === undefined ? 'down' : stateOf(node, { up, hydrating, holds: segments?.length }),
+      node.pid ?? (node.machine === undefined ? '-' : (node.address?.replace('tls:', '') ?? '-')),
+      !node.detail && node.pid === undefined
+        ? 'down'
+        : stateOf(node, { up, hydrating, holds: segments?.length }),
       segments?.length ?? '',
       scl,
       lagLsn,

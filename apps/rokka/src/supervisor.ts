@@ -1,16 +1,20 @@
-/** Everything that `up` starts: six storage nodes and the head, in that order, and ended in the other. */
+/** Everything that `up` starts: this machine's storage nodes and the head, in that order, and ended in the other. */
 import * as fs from 'node:fs';
 import { type CodedError, Deferred, systemClock, systemRandom } from '@rokka/kernel';
 import { generatePassword, namespaceCommand, probeNativeSupport } from '@rokka/databases';
-import { openSqliteRegistry } from '@rokka/registry';
+import type { Registry } from '@rokka/registry';
 import type { Arguments } from './arguments.ts';
 import { SupervisedChild } from './child.ts';
 import type { NodeRequest } from './commands/node.ts';
-import { loadCluster, type Cluster } from './cluster.ts';
+import { openClusterRegistry } from './cluster-registry.ts';
+import { type Cluster, listeningAddress, loadCluster, readCluster } from './cluster.ts';
 import { compileCacheEnvironment } from './compile-cache.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
+import { HeadPlace, type HeldPlace, placeHolder } from './head-place.ts';
 import { operateNode } from './node-operations.ts';
+import type { ManyMachines, TokenRequest } from './machines/many-machines.ts';
+import type { StandbyTls } from './machines/standby-tls.ts';
 import { NodeSet } from './node-set.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
@@ -29,18 +33,32 @@ export interface SupervisorOptions {
 export class Supervisor implements AsyncDisposable {
   readonly cluster: Cluster;
   readonly #options: SupervisorOptions;
+  readonly #machines: ManyMachines | undefined;
+  readonly #standby: StandbyTls | undefined;
   readonly #nodes: NodeSet;
-  readonly #head: SupervisedChild;
+  /** Where no other machine may run the database. */
+  readonly #alone: SupervisedChild | undefined;
+  readonly #place: HeadPlace | undefined;
+  readonly #registry: Registry;
   readonly #failed = new Deferred<CodedError>();
+  #headAccess: HeadProcessOptions['remote'];
   #connection: Connection | undefined;
   #started: Promise<void> | undefined;
   #stopping = false;
 
-  private constructor(options: SupervisorOptions, cluster: Cluster) {
+  private constructor(options: SupervisorOptions, parts: SupervisorParts) {
+    const { cluster, machines, standby, registry } = parts;
+    const { data } = options;
     this.#options = options;
     this.cluster = cluster;
-    this.#nodes = new NodeSet({ ...options, cluster });
-    this.#head = this.#headChild();
+    this.#machines = machines;
+    this.#standby = standby;
+    this.#registry = registry;
+    const network = machines?.desk.network ?? standby?.network;
+    this.#nodes = new NodeSet({ ...options, cluster, access: machines?.nodeAccess, network });
+    if (data.identity.registry) this.#place = this.#makePlace();
+    else this.#alone = this.#headChild(undefined, (error) => this.#failed.resolve(error));
+    void this.#place?.failed.then((error) => this.#failed.resolve(error));
   }
 
   /** Resolves with the reason if the head ends for good. */
@@ -48,25 +66,25 @@ export class Supervisor implements AsyncDisposable {
     return this.#failed.promise;
   }
 
-  /** Reads the cluster, or makes it. Starts nothing yet. @throws ROKKA_ENGINE_FIXED, ROKKA_NO_NATIVE */
+  /** Reads the cluster, or makes it. Starts no process yet. @throws ROKKA_ENGINE_FIXED, ROKKA_NO_NATIVE, what `ManyMachines.open` throws */
   static async create(options: SupervisorOptions): Promise<Supervisor> {
-    const { data } = options;
-    await using registry = await openSqliteRegistry({
-      path: dataPaths.registry(data.path),
-      clock: systemClock,
-    });
-    const cluster = await loadCluster({
-      registry,
-      id: data.cluster,
-      random: systemRandom,
-      clock: systemClock,
-      engine: () => chooseEngine(options),
-    });
-    if (options.args.engine !== 'auto' && options.args.engine !== cluster.database.engine) {
-      throw rokkaErrors.ROKKA_ENGINE_FIXED([cluster.database.engine, options.args.engine]);
+    const { data, args } = options;
+    const resources = new AsyncDisposableStack();
+    try {
+      const registry = resources.use(await openClusterRegistry(data.path));
+      const cluster = await clusterOf(registry, options);
+      if (args.engine !== 'auto' && args.engine !== cluster.database.engine) {
+        throw rokkaErrors.ROKKA_ENGINE_FIXED([cluster.database.engine, args.engine]);
+      }
+      const { joined } = data.identity;
+      if (!joined) makePassword(data.path);
+      const { standby, machines } = await openMachines(registry, options);
+      resources.move();
+      return new Supervisor(options, { cluster, registry, machines, standby });
+    } catch (error) {
+      await resources.disposeAsync();
+      throw error;
     }
-    makePassword(data.path);
-    return new Supervisor(options, cluster);
   }
 
   /** Resolves when clients may connect. Disposing it meanwhile ends the start. @throws ROKKA_STOPPED, a child's error */
@@ -80,7 +98,12 @@ export class Supervisor implements AsyncDisposable {
   }
 
   async status(): Promise<SupervisorStatus> {
-    const [detail, nodes] = await Promise.all([this.#head.status(), this.#nodes.status()]);
+    const head = this.#head;
+    const [detail, nodes, holder] = await Promise.all([
+      head?.status(),
+      this.#nodes.status(),
+      this.#place && placeHolder(this.#registry),
+    ]);
     return {
       cluster: this.cluster.id,
       pid: process.pid,
@@ -88,26 +111,37 @@ export class Supervisor implements AsyncDisposable {
       port: this.#options.args.port,
       freeBytes: freeBytes(this.#options.data.path),
       nodes,
-      head: {
-        pid: this.#head.pid,
-        restarts: this.#head.restarts,
-        ready: this.#head.ready,
-        detail,
-      },
+      holder,
+      head: { pid: head?.pid, restarts: head?.restarts ?? 0, ready: head?.ready ?? false, detail },
     } as SupervisorStatus;
   }
 
-  /** @throws what operateNode throws */
-  node(request: NodeRequest): Promise<{ said: string }> {
+  /** @throws ROKKA_WRONG_DIRECTORY, what operateNode throws */
+  async node(request: NodeRequest): Promise<{ said: string }> {
+    const { data } = this.#options;
+    if (data.identity.joined && ['add', 'replace'].includes(request.action)) {
+      const use = 'a new node runs on the machine that made the cluster, or on one that joins';
+      throw rokkaErrors.ROKKA_WRONG_DIRECTORY([data.path, 'a standby', use]);
+    }
     return operateNode(request, { nodes: this.#nodes, status: () => this.status() });
+  }
+
+  /** @throws ROKKA_NOT_LISTENING, what `ManyMachines.token` throws */
+  async token(request: TokenRequest): ReturnType<ManyMachines['token']> {
+    if (!this.#machines) throw rokkaErrors.ROKKA_NOT_LISTENING([]);
+    return this.#machines.token(request);
   }
 
   /** The head first: it needs the nodes to make its last writes durable. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
-    if (this.#head.pid !== undefined) this.#options.onProgress('stopping the database');
-    await this.#head[Symbol.asyncDispose]();
+    if (this.#head?.pid !== undefined) this.#options.onProgress('stopping the database');
+    await this.#alone?.[Symbol.asyncDispose]();
+    await this.#place?.[Symbol.asyncDispose]();
     await this.#nodes[Symbol.asyncDispose]();
+    await this.#machines?.[Symbol.asyncDispose]();
+    await this.#standby?.[Symbol.asyncDispose]();
+    await this.#registry[Symbol.asyncDispose]();
     // Nothing of a start that was cut short may go on behind the caller's back.
     await this.#started?.catch(() => {});
   }
@@ -115,21 +149,41 @@ export class Supervisor implements AsyncDisposable {
   /** Ends every process without asking: what a power cut does. Dispose it as well. */
   kill(): void {
     this.#stopping = true;
-    this.#head.kill();
+    this.#alone?.kill();
+    this.#place?.kill();
     this.#nodes.kill();
   }
 
   async #start(): Promise<void> {
     await this.#nodes.start();
     if (this.#stopping) throw rokkaErrors.ROKKA_STOPPED(['the cluster']);
+    this.#headAccess = this.#standby?.access ?? (await this.#machines?.headAccess(this.#options.data.path));
     this.#options.onProgress('opening the database');
-    await this.#head.start();
+    await (this.#place ?? this.#alone)?.start();
   }
 
-  #headChild(): SupervisedChild {
+  get #head(): SupervisedChild | undefined {
+    return this.#alone ?? this.#place?.head;
+  }
+
+  #makePlace(): HeadPlace {
+    const { data, args, onLog, onProgress } = this.#options;
+    const id = data.identity.joined?.id ?? 'the first machine';
+    const { host } = this.#machines?.listen ?? args.listen ?? {};
+    return new HeadPlace({
+      registry: this.#registry,
+      clock: systemClock,
+      name: host === undefined ? id : `${id} (${host})`,
+      makeHead: (place, onFinal) => this.#headChild(place, onFinal),
+      onProgress,
+      onLog,
+    });
+  }
+
+  #headChild(place: HeldPlace | undefined, onFinal: (error: CodedError) => void): SupervisedChild {
     const { data, args, onLog, onProgress } = this.#options;
     const { database } = this.cluster;
-    const options: HeadProcessOptions = {
+    const options = (): HeadProcessOptions => ({
       directory: data.path,
       cluster: this.cluster.id,
       volumeId: database.volumeId,
@@ -138,14 +192,17 @@ export class Supervisor implements AsyncDisposable {
       cacheBytes: args.cacheMiB * 1024 * 1024,
       settings: args.settings,
       ...(args.postgres === undefined ? {} : { postgres: args.postgres }),
-    };
-    const inner = {
-      command: process.execPath,
-      args: [`${import.meta.dirname}/processes/head-process.ts`, JSON.stringify(options)],
-    };
+      ...(this.#headAccess && { remote: this.#headAccess }),
+      ...(place && { place }),
+      ...(data.identity.joined && { machine: data.identity.joined.id }),
+    });
     return new SupervisedChild({
       name: 'head',
       command: () => {
+        const inner = {
+          command: process.execPath,
+          args: [`${import.meta.dirname}/processes/head-process.ts`, JSON.stringify(options())],
+        };
         const { command, args: wrapped } = database.engine === 'native' ? namespaceCommand(inner) : inner;
         return {
           command,
@@ -159,9 +216,44 @@ export class Supervisor implements AsyncDisposable {
       onProgress,
       onLog: (level, text) => onLog(level, text),
       onReady: (detail) => (this.#connection = detail as Connection),
-      onFinal: (error) => this.#failed.resolve(error),
+      onFinal,
     });
   }
+}
+
+interface SupervisorParts {
+  readonly cluster: Cluster;
+  readonly registry: Registry;
+  /** On the machine that made the cluster. */
+  readonly machines: ManyMachines | undefined;
+  /** On one that joined to run the database when it must. */
+  readonly standby: StandbyTls | undefined;
+}
+
+/** A standby makes nothing: it would make another cluster. */
+function clusterOf(registry: Registry, options: SupervisorOptions): Promise<Cluster> {
+  const { cluster: id, identity } = options.data;
+  if (identity.joined) return readCluster(registry, id);
+  const engine = () => chooseEngine(options);
+  return loadCluster({ registry, id, random: systemRandom, clock: systemClock, engine });
+}
+
+/** What takes part in a cluster of several machines. Its code, certificates above all, is loaded only where it is used. */
+async function openMachines(
+  registry: Registry,
+  { data, args, onLog }: SupervisorOptions,
+): Promise<{
+  machines: ManyMachines | undefined;
+  standby: StandbyTls | undefined;
+}> {
+  if (data.identity.joined) {
+    const { StandbyTls: Standby } = await import('./machines/standby-tls.ts');
+    return { machines: undefined, standby: await Standby.open(data, onLog) };
+  }
+  const { listen } = args;
+  if (!listen && !(await listeningAddress(registry))) return { machines: undefined, standby: undefined };
+  const { ManyMachines: Machines } = await import('./machines/many-machines.ts');
+  return { machines: await Machines.open({ data, listen, log: onLog }), standby: undefined };
 }
 
 function freeBytes(directory: string): number {

@@ -181,17 +181,23 @@ describe('a cluster', { skip }, () => {
     assertOneCodedLine(setting.err, 'DATABASE_SETTING_OWNED');
   });
 
-  test('a node that lost its directory is named, and the others go on', { timeout }, async () => {
-    await using place = await TestPlace.make();
-    await using rokka = await RokkaUnderTest.start(place);
-    await rokka.stop();
-    fs.rmSync(dataPaths.node(place.data, 2), { recursive: true });
-    const up = new RokkaCommand(upArgs(place));
-    await up.says('rokka is up');
-    assert.match(up.out, /nodes\/2 is gone.*its data is lost; the other nodes go on/);
-    const status = await RokkaCommand.run(['status', '--data', place.data]);
-    assert.match(status.out, /^a +2 .* down .*is gone/m);
-    kill(up.pid, 'SIGINT');
-    assert.equal((await up.ended()).status, 0);
-  });
+  test(
+    'a node that lost its directory is named, another one comes in its place, and the others go on',
+    { timeout },
+    async () => {
+      await using place = await TestPlace.make();
+      await using rokka = await RokkaUnderTest.start(place);
+      await rokka.stop();
+      fs.rmSync(dataPaths.node(place.data, 2), { recursive: true });
+      const up = new RokkaCommand(upArgs(place));
+      await up.says('rokka is up');
+      assert.match(up.out, /nodes\/2 is gone.*its data is lost; the other nodes go on/);
+      await up.says('node 7 comes in place of node 2 in zone a');
+      const { out } = await RokkaCommand.run(['node', 'list', '--data', place.data]);
+      assert.match(out, /^a +7 /m);
+      assert.doesNotMatch(out, /^a +2 /m);
+      kill(up.pid, 'SIGINT');
+      assert.equal((await up.ended()).status, 0);
+    },
+  );
 });

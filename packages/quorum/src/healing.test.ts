@@ -118,5 +118,15 @@ test('a forced replacement is never taken back', () => {
     fenced: new Set('ABE'),
   });
   assert.equal(step(forced, { s1: { state: 'behind' } }), undefined);
+  assert.deepEqual(step(forced, { F: away, s1: lost }), begins('F', 's2', 'force'), 'another one takes over');
+  const blocked = { blockedForMs: blockedMs };
+  assert.deepEqual(
+    step(forced, { A: away, B: away, F: away, s1: lost }, blocked),
+    begins('A', 's3', 'force'),
+  );
+  assert.deepEqual(
+    step(forced, { C: away, D: away, F: away, s1: lost }, blocked),
+    begins('F', 's2', 'force'),
+  );
   assert.deepEqual(step(forced, {}), { kind: 'finish', newcomer: 's1' });
 });

@@ -69,9 +69,10 @@ function wayOutOfBlock(health: GroupHealth, times: HealingTimes): HealingStep | 
   const { membership } = health;
   const mayBegin = changesOf(membership).length < CHANGES_MAX;
   for (const { member, candidate } of membership.slots) {
-    if (candidate?.forced || !isGone(healthOf(health, member.node), times)) continue;
-    const begun = candidate && !isGone(healthOf(health, candidate.node), times);
-    const joins = begun ? candidate : mayBegin && !candidate ? spareFor(member, health) : undefined;
+    if (!isGone(healthOf(health, member.node), times)) continue;
+    const lives = candidate !== undefined && !isGone(healthOf(health, candidate.node), times);
+    if (lives && candidate.forced) continue;
+    const joins = lives ? candidate : candidate || mayBegin ? spareFor(member, health) : undefined;
     if (!joins) continue;
     const { node, kind, zone } = joins;
     return { kind: 'force', leaves: member.node, joins: { node, kind, zone } };
@@ -84,7 +85,11 @@ function endOfChange(health: GroupHealth, times: HealingTimes): HealingStep | un
     const old = healthOf(health, leaves.node);
     const newcomer = healthOf(health, joins.node);
     if (newcomer.state === 'well') return { kind: 'finish', newcomer: joins.node };
-    if (joins.forced) continue;
+    if (joins.forced) {
+      const other = isGone(newcomer, times) ? spareFor(leaves, health) : undefined;
+      if (other) return { kind: 'force', leaves: leaves.node, joins: other };
+      continue;
+    }
     const returned = old.state === 'well' && !old.leaving && old.forMs >= times.returnedMs;
     if (returned || isGone(newcomer, times)) return { kind: 'revert', newcomer: joins.node };
   }

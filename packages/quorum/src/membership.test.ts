@@ -135,6 +135,22 @@ describe('a zone and one more are gone (AZ+1): A, B and C', () => {
     });
     assert.deepEqual(slots[2].candidate, { ...placed('I', 'C'), since: 5, forced: true });
   });
+  test('where the newcomer is lost as well another one takes its place, and reads still ask for both', () => {
+    const again = membership.forceReplacement(forced, {
+      leaves: 'C' as NodeId,
+      joins: placed('J', 'C'),
+      lastLsn: asLsn(9),
+      fenced: new Set('DEF'),
+    });
+    assert.equal(names(again), 'ABCDEFJI');
+    const { write, read } = membership.formulasOf(again);
+    assert.ok(satisfied(write, (member) => 'DEFJ'.includes(member)));
+    assert.ok(!satisfied(write, (member) => 'DEFI'.includes(member)));
+    // What DEFI wrote before is met by every read: without D, E and F there is none.
+    assert.ok(satisfied(read, (member) => 'DEF'.includes(member)));
+    assert.ok(!satisfied(read, (member) => 'ABCJ'.includes(member)));
+    assert.equal(names(finish(again, 'J', standing(all('DEFJ', 9), 9))), 'ABJDEF');
+  });
   test('it ends when the newcomer is complete, and is never taken back', () => {
     assert.equal(names(finish(forced, 'I', standing(all('DEFI', 9), 9))), 'ABIDEF');
     refuses('QUORUM_FORCED', () => revert(forced, 'I', standing(all('ABCDEF', 9), 9)));

@@ -31,6 +31,11 @@ export interface Candidate extends PlacedMember {
 
 export interface Slot {
   readonly member: PlacedMember;
+  /**
+   * Candidates that were lost while no write quorum was left, and given up for another one. Writes may have counted them,
+   * so reads ask for sets with them until the slot is settled; writes do not.
+   */
+  readonly past?: readonly PlacedMember[];
   readonly candidate?: Candidate;
 }
 
@@ -56,10 +61,11 @@ export function settledMembership(epoch: Epoch, members: readonly PlacedMember[]
   return { epoch, slots: members.map((member) => ({ member })) };
 }
 
-/** Everybody who takes part: the six, then the candidates in the order of their slots. */
+/** Everybody who takes part: the six, then the candidates in the order of their slots, those that were given up last. */
 export function allMembers({ slots }: Membership): PlacedMember[] {
   const candidates = slots.flatMap(({ candidate }) => (candidate ? [candidate] : []));
-  return [...slots.map(({ member }) => member), ...candidates].map(({ node, kind, zone }) => ({
+  const past = slots.flatMap((slot) => slot.past ?? []);
+  return [...slots.map(({ member }) => member), ...candidates, ...past].map(({ node, kind, zone }) => ({
     node,
     kind,
     zone,
@@ -100,7 +106,8 @@ export function beginReplacement(
  * whatever one completed before is seen by a read of the old set, which reads still must satisfy. The half that is away
  * can't reopen the volume: whoever opens it asks the registry first, and needs a read quorum of the new set as well.
  *
- * A replacement by `joins` that has begun already becomes a forced one.
+ * A replacement by `joins` that has begun already becomes a forced one; one by somebody else, who is gone as well, is
+ * given up for this one.
  *
  * @throws as `beginReplacement` does; QUORUM_NOT_FENCED
  */
@@ -111,10 +118,18 @@ export function forceReplacement(
   const { read } = formulasOf(membership);
   if (!satisfied(read, (member) => options.fenced.has(member)))
     throw quorumErrors.QUORUM_NOT_FENCED([options.leaves, [...options.fenced].join(' ')]);
-  const begun = membership.slots.find(({ candidate }) => candidate?.node === options.joins.node);
-  const known = begun?.member.node === options.leaves ? begun.candidate : undefined;
-  const candidate: Candidate = { ...(known ?? demandCandidate(membership, options)), forced: true };
-  return transition(membership, options.leaves, (slot) => ({ ...slot, candidate }), { checkWrites: false });
+  const slot = membership.slots.find(({ member }) => member.node === options.leaves);
+  const begun = slot?.candidate;
+  if (begun?.node === options.joins.node && begun.forced)
+    throw quorumErrors.QUORUM_CHANGE_RUNS([options.leaves, begun.node]);
+  const known = begun?.node === options.joins.node ? begun : undefined;
+  const candidate: Candidate = {
+    ...(known ?? demandCandidate(membership, options, { instead: true })),
+    forced: true,
+  };
+  const past = begun && !known ? [...(slot?.past ?? []), placedOf(begun)] : slot?.past;
+  const next = (before: Slot): Slot => ({ ...before, candidate, ...(past && { past }) });
+  return transition(membership, options.leaves, next, { checkWrites: false });
 }
 
 /**
@@ -181,18 +196,19 @@ function transition(
 function demandCandidate(
   membership: Membership,
   options: { leaves: NodeId; joins: PlacedMember; lastLsn: Lsn },
+  how: { instead: boolean } = { instead: false },
 ): Candidate {
   const { leaves, joins, lastLsn } = options;
   const slot = membership.slots.find(({ member }) => member.node === leaves);
   if (!slot) throw quorumErrors.QUORUM_NOT_A_MEMBER([leaves]);
-  if (slot.candidate) throw quorumErrors.QUORUM_CHANGE_RUNS([leaves, slot.candidate.node]);
+  if (slot.candidate && !how.instead) throw quorumErrors.QUORUM_CHANGE_RUNS([leaves, slot.candidate.node]);
   if (allMembers(membership).some(({ node }) => node === joins.node))
     throw quorumErrors.QUORUM_ALREADY_MEMBER([joins.node]);
   const { kind, zone } = slot.member;
   // Trap 21: anywhere else, or as another kind, it would make one zone's loss more than the quorum allows for.
   if (joins.kind !== kind || joins.zone !== zone)
     throw quorumErrors.QUORUM_WRONG_PLACE([joins.node, joins.kind, joins.zone, leaves, kind, zone]);
-  if (changesOf(membership).length >= CHANGES_MAX)
+  if (!slot.candidate && changesOf(membership).length >= CHANGES_MAX)
     throw quorumErrors.QUORUM_TOO_MANY_CHANGES([leaves, CHANGES_MAX]);
   return { node: joins.node, kind, zone, since: lastLsn };
 }
@@ -203,14 +219,18 @@ function slotOfCandidate({ slots }: Membership, node: NodeId): Slot {
   return slot;
 }
 
-/** Every choice of one for each slot. `keepsMember` says whether a slot's old member is among the choices. */
+function placedOf({ node, kind, zone }: PlacedMember): PlacedMember {
+  return { node, kind, zone };
+}
+
+/** Every choice of one for each slot. `keepsOld` says whether those that a slot had before are among the choices. */
 function setsOf(
   { slots }: Membership,
-  keepsMember: (slot: Slot) => boolean,
+  keepsOld: (slot: Slot) => boolean,
 ): { member: Member; kind: MemberKind }[][] {
   let sets: { member: Member; kind: MemberKind }[][] = [[]];
   for (const slot of slots) {
-    const choices = keepsMember(slot) || !slot.candidate ? [slot.member] : [];
+    const choices = keepsOld(slot) || !slot.candidate ? [slot.member, ...(slot.past ?? [])] : [];
     if (slot.candidate) choices.push(slot.candidate);
     sets = sets.flatMap((set) => choices.map(({ node, kind }) => [...set, { member: node, kind }]));
   }

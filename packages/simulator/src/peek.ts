@@ -2,7 +2,7 @@
  * One read by somebody who is no writer, at an older read point than the writer's: what a late request, or a replica, asks
  * for. The node must refuse it or give the page as it was then; the oracle of reads judges what it gives.
  */
-import { asLsn, asPageNumber, type Lsn } from '@rokka/kernel';
+import { asLsn, asPageNumber } from '@rokka/kernel';
 import { encodeRead, MESSAGE, NodeClient } from '@rokka/storage';
 import type { SimNode } from './sim-node.ts';
 import { CLUSTER } from './sim-node.ts';
@@ -42,7 +42,7 @@ export async function peek(
       membershipEpoch: record.membership.epoch,
       page: asPageNumber(page % pages),
       readPoint,
-      requiredScl: branch.lastOf(record.pg, readPoint) as Lsn,
+      requiredScl: branch.lastOf(record.pg, readPoint),
     });
     await client.request(MESSAGE.READ, [request], { timeoutMs: TIMEOUT_MS });
   } finally {

@@ -13,6 +13,7 @@ import type { World } from './world.ts';
 const WORK_MS = 40_000;
 const READ_MS = 30_000;
 const HEAL_MS = 60_000;
+const HEAL_LOOK_MS = 5_000;
 const CONVERGE_MS = 40_000;
 const LAST_WORK = 8;
 
@@ -81,9 +82,13 @@ async function readEverything(world: World, writer: SimWriter): Promise<boolean>
 /** Answers false where the writer was replaced. */
 async function heals(world: World, writer: SimWriter): Promise<boolean> {
   if (world.knobs.spares === undefined) return true;
-  // Once more: which machines came back with another disk shows only when they have started.
-  addMissingMachines(world);
-  const inTime = await world.waitFor(() => unhealed(world).length === 0 || writer.state !== 'open', HEAL_MS);
+  let inTime = false;
+  for (const endMs = world.clock.nowMs() + HEAL_MS; !inTime && world.clock.nowMs() < endMs;) {
+    // That a machine came back without its data shows only when it says so.
+    addMissingMachines(world);
+    const isOver = () => unhealed(world).length === 0 || writer.state !== 'open';
+    inTime = await world.waitFor(isOver, HEAL_LOOK_MS);
+  }
   demand(inTime, 'I16', () => `${HEAL_MS} ms after all faults: ${unhealed(world).join('; ')}`);
   return writer.state === 'open';
 }

@@ -2,6 +2,7 @@
  * The lines of a scenario's trace: epochs, members, decisions, durable points, refusals, what clients see. Left out is what
  * makes them: ships, acknowledgements, gossip, times.
  */
+import { unreachable } from '@rokka/kernel';
 import type { SimEvent } from './events.ts';
 import { describeMembership } from './trace.ts';
 
@@ -54,8 +55,17 @@ export function scenarioLine(event: SimEvent): { who: string; what: string } | u
     case 'fate':
       if (event.who === 'schedule') return undefined;
       return { who: event.who, what: `${event.what} ${event.why ?? ''}`.trimEnd() };
-    default:
+    case 'ack':
+    case 'announced':
+    case 'asked':
+    case 'delivered':
+    case 'gave':
+    case 'reached':
+    case 'served':
+    case 'store':
       return undefined;
+    default:
+      return unreachable(event);
   }
 }
 

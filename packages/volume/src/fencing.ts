@@ -12,7 +12,6 @@ import type { SegmentState } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
-import type { VolumeRecord } from './volume-record.ts';
 import type { VolumeState } from './volume-state.ts';
 
 /** After a member refused, failed or said that it is damaged. Gossip heals what can be healed meanwhile. */
@@ -36,7 +35,7 @@ export async function fenceSegment(
   const isMissing = () => must(state.record.groups[group.pg]).missing.includes(link.node);
   const fence = async () => {
     // Looked at on the connection that is asked: a disk that was put in since has another store.
-    if (isAnotherStore(state.record, link)) throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
+    demandStore(group, link, state);
     const answer = await group.fenceOn(
       link,
       volumeEpoch,
@@ -66,10 +65,15 @@ export async function fenceSegment(
   return fence();
 }
 
-/** Under the node's name answers another data directory than the registry knows: nothing that was acknowledged is there. */
-export function isAnotherStore({ stores }: VolumeRecord, { node, store }: NodeLink): boolean {
+/**
+ * Whoever answers under the node's name has the data directory that the cluster knows it by, if it knows one.
+ * @throws VOLUME_SEGMENT_LOST
+ */
+export function demandStore(group: Group, link: NodeLink, state: VolumeState): void {
+  const known = state.record.stores[link.node];
   const ignored = mutant('amnesia-accepted') || mutant('store-ignored');
-  return stores[node] !== undefined && stores[node] !== store && !ignored;
+  if (known !== undefined && known !== link.store && !ignored)
+    throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
 }
 
 export interface FencerOptions {

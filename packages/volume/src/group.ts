@@ -145,7 +145,7 @@ export class Group {
       firstPage: firstPageOf(this.pg, this.#pagesPerGroup),
       pageCount: this.#pagesPerGroup,
       members: this.#addresses(),
-      hydrate: this.#roster.isCandidate(link.node),
+      hydrate: this.#roster.isNewcomer(link.node),
     });
     await link.call(MESSAGE.CREATE_SEGMENT, [message]);
   }

@@ -36,8 +36,8 @@ export class Roster {
     return must(this.members[place], 'no such member');
   }
 
-  /** A newcomer, who starts from nothing. */
-  isCandidate(node: NodeId): boolean {
-    return this.membership.slots.some(({ candidate }) => candidate?.node === node);
+  /** Whoever is not one of the six starts from nothing. */
+  isNewcomer(node: NodeId): boolean {
+    return !this.membership.slots.some(({ member }) => member.node === node);
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   CodedError,
+  must,
   type Epoch,
   type Lsn,
   type NodeId,
@@ -107,4 +108,28 @@ test('a change whose outcome the registry can not tell is looked up, and counts 
   await life.addRange(range(4));
   assert.deepEqual(life.record.truncationRanges, [range(2), range(4)], 'it goes on from what is there');
   await assert.rejects(state.addRange(range(5)), { code: 'VOLUME_INTERRUPTED' });
+});
+
+test('a node that comes for two others, in two groups, is in new groups once', async () => {
+  const registry = await made();
+  const state = await VolumeState.takeOver(registry, ID);
+  await state.addGroup(group(0), {});
+  await state.addGroup(group(1), {});
+  const replaced = (pg: number, leaves: string) => {
+    const { membership } = must(state.record.groups[pg]);
+    const slots = membership.slots.map((slot) =>
+      slot.member.node === leaves ? { member: { ...slot.member, node: 'n6' as NodeId } } : slot,
+    );
+    return { epoch: (membership.epoch + 1) as Epoch, slots };
+  };
+  await state.changeMembership(0 as PgIndex, replaced(0, 'n0'));
+  await state.changeMembership(1 as PgIndex, replaced(1, 'n3'));
+  assert.deepEqual(
+    state.record.nodes.map(({ node }) => node),
+    ['n6', 'n1', 'n2', 'n3', 'n4', 'n5'],
+  );
+  assert.deepEqual(
+    state.record.groups.map(({ retired }) => retired),
+    [['n0'], ['n3']],
+  );
 });

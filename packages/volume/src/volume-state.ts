@@ -140,10 +140,11 @@ export class VolumeState {
       );
       return {
         groups: groups.map((other) => (other.pg === pg ? changed : other)),
-        // Whoever came has its place there already where it has come for another node in another group.
         nodes: nodes.map(({ node, zone }) => {
-          const heir = heirs.get(node) ?? node;
-          return { node: nodes.some((other) => other.node === heir) ? node : heir, zone };
+          const heir = heirs.get(node);
+          // One node may come for two others, in two groups; a new group has it once.
+          const isFree = heir !== undefined && !nodes.some((other) => other.node === heir);
+          return { node: isFree ? heir : node, zone };
         }),
       };
     });

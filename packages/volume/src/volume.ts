@@ -17,7 +17,7 @@ import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
 import { forceOut } from './force-out.ts';
-import { Fencer, fenceSegment, isAnotherStore, saysTakenOver } from './fencing.ts';
+import { demandStore, Fencer, fenceSegment, saysTakenOver } from './fencing.ts';
 import { placeMembers } from './geometry.ts';
 import { Group, type GroupPoints } from './group.ts';
 import { makeSegments } from './growth.ts';
@@ -375,9 +375,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       volumeId,
       links: this.#links,
       make: async (link) => {
-        // What it made would be refused as lost by every later fence.
-        if (isAnotherStore(this.#state.record, link))
-          throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
+        demandStore(group, link, this.#state);
         await group.createOn(link, volumeEpoch);
         await group.fenceOn(link, volumeEpoch, truncationRanges);
       },

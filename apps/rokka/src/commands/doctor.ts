@@ -67,7 +67,7 @@ function disk(args: Arguments): Finding {
 
 function data(args: Arguments): Finding {
   try {
-    const cluster = readIdentity(args.dataDirectory);
+    const cluster = readIdentity(args.dataDirectory)?.cluster;
     return {
       good: true,
       text: cluster ? `data directory of cluster ${cluster}` : `${args.dataDirectory} is free to use`,

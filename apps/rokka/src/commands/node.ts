@@ -3,7 +3,7 @@ import type { Arguments } from '../arguments.ts';
 import { askControl, CONTROL } from '../control.ts';
 import { rokkaErrors } from '../errors.ts';
 import { describeNodes } from '../status.ts';
-import type { SupervisorStatus } from '../status.ts';
+import type { JoinedStatus, SupervisorStatus } from '../status.ts';
 import { Terminal } from '../terminal.ts';
 
 export const NODE_ACTIONS = ['list', 'add', 'drain', 'keep', 'replace', 'remove'] as const;
@@ -25,7 +25,12 @@ export async function node(args: Arguments): Promise<number> {
     throw rokkaErrors.ROKKA_BAD_FLAG([`rokka node ${word}: it is one of ${NODE_ACTIONS.join(', ')}`]);
   if (action === 'list') {
     if (rest.length > 0) throw rokkaErrors.ROKKA_BAD_FLAG([`rokka node list takes no ${rest.join(' ')}`]);
-    const status = await askControl<SupervisorStatus>(args.dataDirectory, CONTROL.STATUS);
+    const status = await askControl<SupervisorStatus | JoinedStatus>(args.dataDirectory, CONTROL.STATUS);
+    if ('joined' in status) {
+      const what = 'a machine that joined';
+      const use = 'rokka status shows its own node, the machine that made the cluster lists all';
+      throw rokkaErrors.ROKKA_WRONG_DIRECTORY([args.dataDirectory, what, use]);
+    }
     terminal.line(args.json ? JSON.stringify(status.nodes) : describeNodes(status));
     return 0;
   }

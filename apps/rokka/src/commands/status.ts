@@ -2,7 +2,7 @@
 import { systemClock } from '@rokka/kernel';
 import type { Arguments } from '../arguments.ts';
 import { askControl, CONTROL } from '../control.ts';
-import { describeStatus, type SupervisorStatus } from '../status.ts';
+import { describeJoined, describeStatus, type JoinedStatus, type SupervisorStatus } from '../status.ts';
 import { Terminal } from '../terminal.ts';
 
 const WATCH_MS = 1_000;
@@ -12,9 +12,10 @@ export async function status(args: Arguments): Promise<number> {
   const stopped = new AbortController();
   process.once('SIGINT', () => stopped.abort(new Error('stopped')));
   for (;;) {
-    const answer = await askControl<SupervisorStatus>(args.dataDirectory, CONTROL.STATUS);
+    const answer = await askControl<SupervisorStatus | JoinedStatus>(args.dataDirectory, CONTROL.STATUS);
     if (args.watch && !args.json) terminal.home();
-    if (args.json) terminal.line(JSON.stringify({ ...answer, shipped: answer.head.detail?.shipped }));
+    if ('joined' in answer) terminal.line(args.json ? JSON.stringify(answer) : describeJoined(answer));
+    else if (args.json) terminal.line(JSON.stringify({ ...answer, shipped: answer.head.detail?.shipped }));
     else terminal.line(describeStatus(answer));
     if (!args.watch) return 0;
     try {

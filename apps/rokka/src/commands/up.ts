@@ -1,25 +1,23 @@
 /** `rokka up`: starts everything on this machine, says how to connect, and stays until told to stop. */
 import * as fs from 'node:fs';
-import { Deferred, systemClock, systemRandom } from '@rokka/kernel';
+import { systemClock } from '@rokka/kernel';
 import { connectionString, writeClientFiles } from '@rokka/databases';
 import type { Arguments } from '../arguments.ts';
 import { keepCompiledCode } from '../compile-cache.ts';
 import { listenForControl } from '../control.ts';
-import { DataDirectory, dataPaths } from '../data-directory.ts';
+import { dataPaths } from '../data-directory.ts';
 import { rokkaErrors } from '../errors.ts';
 import type { Connection } from '../processes/engine.ts';
 import { Supervisor } from '../supervisor.ts';
 import { Terminal } from '../terminal.ts';
-
-const SAME_WISH_MS = 500;
-/** A longer one is put aside at the start; the one before it goes. */
-const LOG_BYTES_MAX = 8 * 1024 * 1024;
+import { listenForSignals, logFile } from './foreground.ts';
+import { openDataDirectory } from './up-directory.ts';
 
 export async function up(args: Arguments): Promise<number> {
   const terminal = new Terminal();
   const { stop, stopHard } = listenForSignals();
   const startedMs = systemClock.nowMs();
-  using data = DataDirectory.open(args.dataDirectory, systemRandom);
+  using data = await openDataDirectory(args);
   const log = logFile(data.path);
   await using supervisor = await Supervisor.create({
     data,
@@ -34,6 +32,7 @@ export async function up(args: Arguments): Promise<number> {
     status: () => supervisor.status(),
     stop: () => stop.resolve('stop'),
     node: (request) => supervisor.node(request),
+    token: (request) => supervisor.token(request),
   });
   const started = supervisor.start();
   // When a stop wins, the start ends in an error that nobody waits for.
@@ -61,25 +60,6 @@ export async function up(args: Arguments): Promise<number> {
   return 0;
 }
 
-/**
- * The first signal stops in good order, a later Ctrl-C or SIGTERM at once. What follows closely is the same wish twice:
- * npm, for one, hands on the Ctrl-C that the terminal has given to us already.
- */
-function listenForSignals(): { stop: Deferred<string>; stopHard: Deferred<'hard'> } {
-  const stop = new Deferred<string>();
-  const stopHard = new Deferred<'hard'>();
-  let firstMs: number | undefined;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      const nowMs = systemClock.nowMs();
-      firstMs ??= nowMs;
-      if (nowMs - firstMs > SAME_WISH_MS && signal !== 'SIGHUP') stopHard.resolve('hard');
-      stop.resolve(signal);
-    });
-  }
-  return { stop, stopHard };
-}
-
 function greet(
   terminal: Terminal,
   of: { args: Arguments; connection: Connection; tookSeconds: string },
@@ -100,19 +80,4 @@ function greet(
   terminal.line(`  psql '${connectionString(target)}'`);
   terminal.line(`  PGSERVICEFILE=${files.serviceFile} psql service=rokka`);
   terminal.line('  rokka status shows the members, Ctrl-C stops');
-}
-
-/** One line of JSON for each event. */
-function logFile(directory: string): (level: string, text: string) => void {
-  const file = dataPaths.log(directory);
-  const sizeBytes = fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (sizeBytes > LOG_BYTES_MAX) fs.renameSync(file, `${file}.old`);
-  return (level, text) => {
-    const line = JSON.stringify({ time: new Date(systemClock.wallMs()).toISOString(), level, text });
-    try {
-      fs.appendFileSync(file, `${line}\n`, { mode: 0o600 });
-    } catch {
-      // A full disk must not end the supervisor; the terminal has the line as well.
-    }
-  };
 }

@@ -3,14 +3,16 @@
  * part of it fails, all of it ends, and the supervisor starts it anew: what was not durable must not go on.
  */
 import { CodedError, Deferred, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
-import { openSqliteRegistry } from '@rokka/registry';
 import { unixNetwork } from '@rokka/transport';
 import { Volume } from '@rokka/volume';
+import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
+import { demandPlace, type HeldPlace } from '../head-place.ts';
+import { clusterNetwork } from '../machines/cluster-network.ts';
 import { runChild, type ParentChannel } from './channel.ts';
 import type { Engine, EngineStart } from './engine.ts';
-import { relativeNetwork } from './relative-network.ts';
+import type { RemoteAccess } from './node-process.ts';
 import { StartSteps } from './start-steps.ts';
 
 export interface HeadProcessOptions {
@@ -22,11 +24,17 @@ export interface HeadProcessOptions {
   cacheBytes: number;
   postgres?: string;
   settings: Record<string, string>;
+  /** This machine, as the records of its nodes name it; absent on the one that made the cluster. */
+  machine?: string;
+  /** Absent while the cluster is on one machine. */
+  remote?: Pick<RemoteAccess, 'certificate' | 'desk'>;
+  /** Held by our supervisor where several machines may run the database (head-place.ts). */
+  place?: HeldPlace;
 }
 
 /** Starting again would repeat them, or would take the volume back from whoever took it from us. */
 const FINAL =
-  /^(VOLUME_FENCED|DATABASE_SETTING_.*|DATABASE_BINARIES_.*|DATABASE_VERSION_MISMATCH|DATABASE_SOCKET_PATH_LONG|FILESYSTEM_VERSION|FILESYSTEM_CORRUPT|REGISTRY_VERSION|REGISTRY_CORRUPT|QUORUM_.*)$/;
+  /^(VOLUME_FENCED|ROKKA_PLACE_LOST|DATABASE_SETTING_.*|DATABASE_BINARIES_.*|DATABASE_VERSION_MISMATCH|DATABASE_SOCKET_PATH_LONG|FILESYSTEM_VERSION|FILESYSTEM_CORRUPT|REGISTRY_VERSION|REGISTRY_CORRUPT|QUORUM_.*)$/;
 /** A database that was up tries again instead: its own port may still be held by the server that is just dying. */
 const FINAL_AT_FIRST =
   /^DATABASE_(PORT_USED|ADDRESS_.*|STAGE_FAILED|FUSE_.*|NAMESPACE_DENIED|MOUNT_DENIED|CONFINEMENT_DENIED|TOOL_MISSING|NO_ACCOUNT|DIRECTORY_.*|OUT_OF_SPACE|OUT_OF_MEMORY|INITDB_FAILED)$/;
@@ -52,10 +60,19 @@ async function runHead(channel: ParentChannel) {
     const opening = new AbortController();
     void channel.stopped.then(() => opening.abort(new CodedError('ROKKA_STOPPED', 'told to stop')));
     const progress = (text: string) => channel.send({ kind: 'progress', text });
-    const registry = resources.use(
-      await openSqliteRegistry({ path: dataPaths.registry(options.directory), clock: systemClock }),
-    );
-    const fleet = resources.use(await Fleet.open(registry, systemClock));
+    const registry = resources.use(await openClusterRegistry(options.directory));
+    // Opening the volume takes it from whoever has it: only who holds the place may do so, at every start anew.
+    if (options.place) await demandPlace(registry, options.place);
+    const fleet = resources.use(await Fleet.open(registry, { clock: systemClock, machine: options.machine }));
+    const tls =
+      options.remote &&
+      resources.use(
+        (await import('../machines/member-tls.ts')).MemberTls.open({
+          file: options.remote.certificate,
+          desk: options.remote.desk,
+          log: (level, text) => channel.send({ kind: 'log', level, text }),
+        }),
+      );
     progress('opening the volume');
     const engineCode = loadEngine();
     const volume = resources.use(
@@ -63,7 +80,12 @@ async function runHead(channel: ParentChannel) {
         volumeId: options.volumeId,
         cluster: options.cluster,
         registry,
-        network: relativeNetwork(dataPaths.sockets(options.directory), unixNetwork({ clock: systemClock })),
+        network: clusterNetwork({
+          socketDirectory: dataPaths.sockets(options.directory),
+          unix: unixNetwork({ clock: systemClock }),
+          tls: tls?.network,
+          whereIs: (node) => fleet.whereIs(node),
+        }),
         addressOf: (node) => fleet.addressOf(node),
         fleet: () => fleet.nodes(),
         log: (text) => channel.send({ kind: 'log', level: 'warn', text }),

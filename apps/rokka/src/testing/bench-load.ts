@@ -7,30 +7,37 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { must } from '@rokka/kernel';
 import type { RokkaUnderTest } from './rokka-under-test.ts';
 
+type Database = Pick<RokkaUnderTest, 'connection' | 'query'>;
+
 const CLIENTS = 4;
 const SECONDS_MAX = 300;
 
 export class BenchLoad {
   static readonly installed = spawnSync('pgbench', ['--version']).status === 0;
-  readonly #rokka: RokkaUnderTest;
+  readonly #rokka: Database;
   #process: ChildProcess | undefined;
 
-  private constructor(rokka: RokkaUnderTest) {
+  private constructor(rokka: Database) {
     this.#rokka = rokka;
   }
 
   /** Undefined where pgbench is not installed. */
-  static async make(rokka: RokkaUnderTest): Promise<BenchLoad | undefined> {
+  static async make(rokka: Database): Promise<BenchLoad | undefined> {
     if (!BenchLoad.installed) return undefined;
     const load = new BenchLoad(rokka);
-    const status = await new Promise((done) => load.#spawn(['-i', '-s', '1', '-q']).once('close', done));
-    assert.equal(status, 0, 'pgbench made its tables');
+    const making = load.#spawn(['-i', '-s', '1', '-q']);
+    let said = '';
+    making.stderr?.on('data', (bytes: Buffer) => (said += bytes.toString()));
+    const status = await new Promise((done) => making.once('close', done));
+    assert.equal(status, 0, `pgbench made its tables: ${said}`);
     return load;
   }
 
   /** It ends by itself when its connections break. */
   start(): void {
     this.#process = this.#spawn(['-n', '-c', String(CLIENTS), '-T', String(SECONDS_MAX)]);
+    // What it says of broken connections is no news; unread it would stop.
+    this.#process.stderr?.resume();
   }
 
   async stop(): Promise<void> {
@@ -57,7 +64,7 @@ export class BenchLoad {
   #spawn(args: string[]): ChildProcess {
     const { host, port, user, database, password } = this.#rokka.connection();
     return spawn('pgbench', args, {
-      stdio: 'ignore',
+      stdio: ['ignore', 'ignore', 'pipe'],
       env: {
         ...process.env,
         PGHOST: host,

@@ -7,7 +7,9 @@ import { Client } from 'pg';
 import type { RokkaUnderTest } from './rokka-under-test.ts';
 
 /** Numbers of what was looked at, so that a test can see that something was. */
-export async function assertIntact(rokka: RokkaUnderTest): Promise<{ indexes: number; tables: number }> {
+export async function assertIntact(
+  rokka: Pick<RokkaUnderTest, 'query'>,
+): Promise<{ indexes: number; tables: number }> {
   await rokka.query('create extension if not exists amcheck');
   const [indexes] = await rokka.query<{ count: number }>(
     `select count(bt_index_check(index => indexrelid, heapallindexed => true))::int as count

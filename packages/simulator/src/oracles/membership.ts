@@ -61,6 +61,8 @@ export class MembershipOracle {
         this.#obeys(standing, state.membershipEpoch);
         return;
       }
+      // Whoever says that it neither hydrates nor is damaged has what it says, and be it nothing.
+      this.#standing(node, pg).unknown = false;
       if (!this.#isAnother(node)) this.#knownTo(volumeEpoch, pg).add(node);
       this.#standing(node, pg).unknown = false;
       this.#claim(node, pg, state);

@@ -166,6 +166,10 @@ test('I5: a node claims only what it was given, and takes a claim back only for 
   const node = NODES[0];
   assert.equal(judge([...start, delivered(node, [FOUR[0], FOUR[2], FOUR[3]]), ack(node, 4)]), 'I5');
   assert.equal(judge([...written(1), ack(node, 3)]), 'I5');
+  // An answer that waited may be older than an acknowledgement, but not than the process that gives it.
+  const restarted = { kind: 'store', node, store: 's' } as const;
+  assert.equal(judge([restarted, ...written(1), fenced(node, 3, 1)]), undefined);
+  assert.equal(judge([restarted, ...written(1), restarted, fenced(node, 3, 1)]), 'I5');
   const range = { volumeEpoch: 2 as Epoch, after: 2 as Lsn, through: 12 as Lsn };
   const truncated = [...written(1), registry(2, [[2, 2, 12]])];
   assert.equal(judge([...truncated, fenced(node, 2, 2, [range])]), undefined);

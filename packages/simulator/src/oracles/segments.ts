@@ -171,7 +171,8 @@ export class SegmentOracle {
     demand(!segment.truncation.covers(scl), 'I2', () => {
       return `${node}, group ${pg} counts ${scl} and knows the range that annuls it`;
     });
-    if (mayBeOld && scl < segment.claimed && scl >= claimedAtStart) return;
+    const isAnnulled = segment.truncation.covers(segment.claimed);
+    if (mayBeOld && !isAnnulled && scl < segment.claimed && scl >= claimedAtStart) return;
     if (scl < segment.claimed) this.#demandTruncated(segment, scl, epoch);
     segment.claimed = scl;
     if (scl < claimedAtStart) segment.claimedAtStart = scl;

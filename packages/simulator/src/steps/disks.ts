@@ -41,12 +41,12 @@ export const diskActions: Actions<'slow-disk' | 'failing-disk' | 'rot' | 'trap' 
     return true;
   },
 
-  /** The disk lies about its next write. */
+  /** The disk lies about its next write. Not while the node is about to end: it would not notice any more. */
   trap: (world, { node: place, trap }) => {
     const node = world.node(place);
-    if (!node.isUp || node.disk.cutAfter || node.disk.failing !== 'none' || !world.atlas.lose(node.id))
-      return false;
-    node.disk.trap = trap;
+    const { disk } = node;
+    if (!node.node || disk.cutAfter || disk.failing !== 'none' || !world.atlas.lose(node.id)) return false;
+    disk.trap = trap;
     return true;
   },
 

@@ -1,0 +1,258 @@
+/**
+ * A cluster on three machines, one a zone, made of network namespaces, with etcd on each: the members move out of the first
+ * machine, then machines are cut off, killed, stopped, filled and damaged under load, and the database moves to another
+ * machine and back. After each round every acknowledged entry is there once and whole, the sums agree, and PostgreSQL finds
+ * no damage.
+ *
+ * ROKKA_MACHINES_ROUNDS is the number of random rounds, 1 unless given; ROKKA_MACHINES_SEED repeats those of an earlier run.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import { probeNativeSupport } from '@rokka/databases';
+import { must, SeededRandom, systemClock, systemRandom } from '@rokka/kernel';
+import { askControl, CONTROL } from './control.ts';
+import { dataPaths } from './data-directory.ts';
+import type { SupervisorStatus } from './status.ts';
+import { BenchLoad } from './testing/bench-load.ts';
+import { EtcdOnMachines } from './testing/etcd-on-machines.ts';
+import { flipBits } from './testing/flip-bits.ts';
+import { assertIntact } from './testing/integrity.ts';
+import { Ledger } from './testing/ledger.ts';
+import { Machine } from './testing/machine.ts';
+import { TestNet, until } from './testing/netns.ts';
+import { TestPlace } from './testing/test-place.ts';
+import { TinyDisk } from './testing/tiny-disk.ts';
+
+const support = await probeNativeSupport();
+const skip =
+  (!support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`) ||
+  (TestNet.missing ?? EtcdOnMachines.missing);
+const rounds = Number(process.env['ROKKA_MACHINES_ROUNDS'] ?? 1);
+const seed = Number(process.env['ROKKA_MACHINES_SEED'] ?? systemRandom.below(1_000_000));
+const timeout = 240_000 + rounds * 90_000;
+
+const CONNECTIONS = 6;
+const COMMITS = 50;
+/** Longer than a writer waits for a node that is silent. */
+const CUT_MS = 12_000;
+const STILL_MS = 4_000;
+
+describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
+  const random = new SeededRandom(seed);
+  const resources = new AsyncDisposableStack();
+  let place: TestPlace;
+  let net: TestNet;
+  let etcd: EtcdOnMachines;
+  /** It made the cluster, and runs the database. */
+  let first: Machine;
+  let standby: Machine;
+  /** Which machine clients go to. */
+  let serving: Machine;
+  let ledger: Ledger;
+  let bench: BenchLoad | undefined;
+  /** Two a zone, of the zones b and c. */
+  const joined: Machine[] = [];
+  let disk: TinyDisk;
+
+  before(
+    async () => {
+      place = resources.use(await TestPlace.make());
+      net = resources.use(TestNet.make(3));
+      etcd = resources.use(await EtcdOnMachines.start(net, place));
+      disk = resources.use(new TinyDisk(place, 'c2'));
+      for (const [index, name] of ['b1', 'b2', 'c1', 'c2'].entries()) {
+        const machine = 2 + Math.floor(index / 2);
+        joined.push(resources.use(new Machine({ net, place, machine, name })));
+      }
+      standby = resources.use(new Machine({ net, place, machine: 2, name: 'standby' }));
+      // Last, so that it is stopped first: a head needs its members for its last words.
+      first = resources.use(new Machine({ net, place, machine: 1, name: 'first' }));
+      serving = first;
+      await first.up('--listen', first.host, '--registry', etcd.location);
+      ledger = resources.use(new Ledger(() => serving.connection()));
+      await ledger.create();
+      bench = await BenchLoad.make(first);
+    },
+    { timeout },
+  );
+  after(() => resources.disposeAsync(), { timeout });
+
+  async function underLoad(t: TestContext, hurt: () => Promise<void>): Promise<void> {
+    ledger.start({ connections: CONNECTIONS });
+    if (serving === first) bench?.start();
+    try {
+      await ledger.progress(COMMITS);
+      await hurt();
+      await ledger.progress(COMMITS);
+    } finally {
+      await bench?.stop();
+      await ledger.pause();
+    }
+    const { acknowledged } = await ledger.verify();
+    const moved = serving === first ? await bench?.assertBalanced() : undefined;
+    const { tables } = await assertIntact(serving);
+    t.diagnostic(
+      `${acknowledged} acknowledged entries there; ${moved ?? 'no'} transfers; ${tables} tables intact`,
+    );
+  }
+
+  const operate = (action: string, ordinal: number) =>
+    askControl(first.data, CONTROL.NODE, { action, ordinal });
+  const ordinalsOf = ({ head, nodes }: SupervisorStatus) =>
+    head.detail?.groups[0]?.members.map(({ node }) => nodes.find((one) => one.node === node)?.ordinal ?? 0);
+  /** Six members that take part and lack nothing. */
+  const whole = async () => {
+    const group = (await serving.status()).head.detail?.groups[0];
+    return (
+      group?.members.length === 6 &&
+      group.changes.length === 0 &&
+      group.members.every(({ fenced, hydrating, lagLsn }) => fenced && !hydrating && (lagLsn ?? 1) < 10_000)
+    );
+  };
+
+  test('machines join, and the members move to them under load', { timeout }, (t) =>
+    underLoad(t, async () => {
+      await Promise.all(
+        joined.map(async (machine, index) => {
+          const token = await first.token(index < 2 ? 'b' : 'c');
+          await machine.join(token, 7600 + 10 * index);
+        }),
+      );
+      const spares = (await first.status()).nodes.filter(({ machine }) => machine !== undefined);
+      assert.equal(spares.length, 4);
+      assert.ok(spares.every(({ detail }) => detail?.segments.length === 0));
+      for (const ordinal of [3, 4, 5, 6]) await operate('drain', ordinal);
+      const spread = async () => {
+        const ordinals = ordinalsOf(await first.status());
+        return ordinals?.toSorted((a, b) => a - b).join() === '1,2,7,8,9,10';
+      };
+      // Nobody is drained while another zone lags, and where the test's own load leaves little to the nodes one always does.
+      await until('the members are spread', spread, 150_000);
+      await until('nobody copies any more', whole);
+      for (const ordinal of [3, 4, 5, 6]) await operate('remove', ordinal);
+      assert.deepEqual([...ledger.errors], [], 'no transaction failed');
+      const own = await must(joined[0]).joined();
+      assert.equal(own.node.detail?.segments.length, 1);
+    }),
+  );
+
+  test('a machine is cut off for a while: commits go on', { timeout }, (t) =>
+    underLoad(t, async () => {
+      net.cut(2);
+      const untilMs = systemClock.nowMs() + CUT_MS;
+      while (systemClock.nowMs() < untilMs) await ledger.progress(COMMITS);
+      net.heal(2);
+      await until('it has caught up', whole);
+      assert.deepEqual([...ledger.errors], [], 'no transaction failed');
+    }),
+  );
+
+  test('everything on a machine is killed, and started again', { timeout }, (t) =>
+    underLoad(t, async () => {
+      const lost = joined.slice(2);
+      await Promise.all(lost.map((machine) => machine.kill()));
+      await ledger.progress(COMMITS);
+      await Promise.all(lost.map((machine) => machine.again()));
+      await until('it has caught up', whole);
+      assert.deepEqual([...ledger.errors], [], 'no transaction failed');
+    }),
+  );
+
+  test(
+    'everything on the first machine is killed: the members of the others bring all of it back',
+    { timeout },
+    (t) =>
+      underLoad(t, async () => {
+        await first.kill();
+        await first.again();
+        await until('all take part', whole);
+      }),
+  );
+
+  const faults: Record<string, (one: Machine) => Promise<void>> = {
+    async 'a machine is cut off'(one) {
+      net.cut(one.number);
+      await ledger.progress(COMMITS);
+      await systemClock.sleep(random.below(CUT_MS));
+      net.heal(one.number);
+    },
+    async 'a machine hears nothing'(one) {
+      net.deafen(one.number);
+      await ledger.progress(COMMITS);
+      await systemClock.sleep(random.below(CUT_MS));
+      net.heal(one.number);
+    },
+    async 'a node is killed, with its supervisor'(one) {
+      await one.kill();
+      await ledger.progress(COMMITS);
+      await one.again();
+    },
+    async 'a node stands still'(one) {
+      one.signal('SIGSTOP');
+      try {
+        await ledger.progress(COMMITS);
+        await systemClock.sleep(STILL_MS);
+      } finally {
+        one.signal('SIGCONT');
+      }
+    },
+    async 'bits are flipped in the files of a stopped node'(one) {
+      await one.kill();
+      flipBits(dataPaths.node(one.data, 1), random);
+      await ledger.progress(COMMITS);
+      await one.again();
+    },
+    async 'the disk of a node is full'() {
+      disk.fill();
+      await ledger.progress(COMMITS);
+      await systemClock.sleep(STILL_MS);
+      disk.free();
+    },
+  };
+
+  for (let number = 1; number <= rounds; number++) {
+    const names = [random.pick(Object.keys(faults)), random.pick(Object.keys(faults))];
+    // Both of one machine: any machine may be lost, and so may any two nodes.
+    const place = random.below(2) * 2;
+    test(`${names.join(', then ')} (${number} of ${rounds})`, { timeout }, (t) =>
+      underLoad(t, async () => {
+        for (const [index, name] of names.entries()) await must(faults[name])(must(joined[place + index]));
+        await until('all take part', whole, 90_000);
+      }),
+    );
+  }
+
+  test('the machine that runs the database is cut off: another one takes over', { timeout }, (t) =>
+    underLoad(t, async () => {
+      await standby.standBy(await first.standbyToken(), etcd.location);
+      const { holder } = await first.status();
+      net.cut(1);
+      await standby.serves();
+      // The old head is there, and nobody has told it: what it is asked to write is never acknowledged.
+      const refused = assert.rejects(first.query('create table stray as select 1'));
+      await standby.query('create table moved as select generate_series(1, 1000) as n');
+      serving = standby;
+      net.heal(1);
+      await until('the old head has ended', async () => (await first.status()).head.pid === undefined);
+      await refused;
+      const status = await first.status();
+      assert.notEqual(status.holder, holder);
+      assert.match((await first.run('status')).out, /^database +held by head-[0-9a-f]+/m);
+      await until('all take part', whole);
+    }),
+  );
+
+  test('everything on that machine is killed: the first one takes the database back', { timeout }, (t) =>
+    underLoad(t, async () => {
+      const { head } = await first.status();
+      assert.equal(head.pid, undefined);
+      await standby.kill();
+      serving = first;
+      await until('it serves again', async () => (await first.status()).head.ready);
+      place.follow(must((await first.status()).head.pid));
+      const rows = await first.query<{ there: string | null }>(`select to_regclass('stray')::text as there`);
+      assert.equal(rows[0]?.there, null);
+      assert.equal((await first.query('select n from moved')).length, 1000);
+    }),
+  );
+});

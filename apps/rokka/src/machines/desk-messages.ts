@@ -1,0 +1,67 @@
+/**
+ * What a machine that joined says to the desk, beside asking for certificates (trust/renewal.ts, types 1 to 3): who it is
+ * now, again and again for as long as it runs. Bodies are JSON.
+ */
+import { ByteReader, ByteWriter, CodedError, isCoded } from '@rokka/kernel';
+import { STORAGE_PROTOCOL } from '@rokka/storage';
+
+export const DESK = { REGISTER: 10, REGISTERED: 11, REFUSED: 12 } as const;
+/** Between two registrations of a machine. */
+export const REGISTER_EVERY_MS = 3_000;
+
+export interface Registration {
+  readonly protocol: number;
+  /** Where its storage node listens, `host:port`. */
+  readonly address: string;
+  /** Drawn anew at each start: two that differ are two processes. */
+  readonly instance: string;
+}
+
+export interface Registered {
+  readonly ordinal: number;
+  readonly zone: string;
+  readonly leaving: boolean;
+}
+
+/** What a machine hears that is to run the database. */
+export interface HeadAdmission {
+  /** Of the user postgres: the database was made with it. */
+  readonly password: string;
+}
+
+/** Of those who make the cluster: the storage protocol decides who can take part. */
+export const PROTOCOL = STORAGE_PROTOCOL;
+
+export const encodeJson = (value: unknown): Uint8Array =>
+  new ByteWriter().string(JSON.stringify(value)).finish();
+
+/** @throws KERNEL_SHORT_BYTES, and SyntaxError where it is no JSON */
+export const decodeJson = (body: Uint8Array): unknown => JSON.parse(new ByteReader(body).string());
+
+/** Undefined where it has another form. */
+export function decodeRegistration(body: Uint8Array): Registration | undefined {
+  try {
+    const { protocol, address, instance } = { ...(decodeJson(body) as Partial<Registration> | null) };
+    const sound =
+      typeof protocol === 'number' &&
+      typeof address === 'string' &&
+      typeof instance === 'string' &&
+      address.length <= 300 &&
+      instance.length <= 64;
+    return sound ? { protocol, address, instance } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export const encodeRefusal = ({ code, message }: CodedError): Uint8Array => encodeJson({ code, message });
+
+/** The error that the desk answered with. */
+export function decodeRefusal(body: Uint8Array): CodedError {
+  const { code, message } = decodeJson(body) as { code: string; message: string };
+  return new CodedError(code, message);
+}
+
+/** What the desk says about errors of its own affairs goes into its own log alone. */
+export const isForMember = (error: unknown): error is CodedError =>
+  isCoded(error) && error.code.startsWith('ROKKA_');
