@@ -194,6 +194,16 @@ test('one node that came for two others, in two groups, has one place in the gro
   await six.run(writer.pages.commit(40, 'in a third group'));
 });
 
+test('a new group does not count on a node that lost its disk: what that one made would never count', async () => {
+  await using six = await SixNodes.start({ spares: 3, pagesPerGroup: 16, groupsMax: 8 });
+  const writer = await written(six, BY_HAND, 4);
+  six.crash(5);
+  six.disks[5].remove('node');
+  await six.up(5);
+  await six.run(writer.pages.commit(20, 'in the next group'));
+  assert.deepEqual((await groupOf(six, 1)).missing, names(5));
+});
+
 test('what makes no sense is refused and leaves everything as it was', async () => {
   await using six = await SixNodes.start({ spares: 3 });
   const writer = await written(six, BY_HAND, 2);

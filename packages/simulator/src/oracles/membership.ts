@@ -64,6 +64,7 @@ export class MembershipOracle {
       // Whoever says that it neither hydrates nor is damaged has what it says, and be it nothing.
       this.#standing(node, pg).unknown = false;
       if (!this.#isAnother(node)) this.#knownTo(volumeEpoch, pg).add(node);
+      this.#standing(node, pg).unknown = false;
       this.#claim(node, pg, state);
     },
     'membership-told': (event) => this.#told(event),
