@@ -51,6 +51,11 @@ export interface SegmentControl extends SegmentAddress, Epochs {
   logFloor: Lsn;
   /** SCL when this was written: a log that gives less on replay has lost something. */
   acknowledgedScl: Lsn;
+  /**
+   * The highest LSN that was here when this was written, above holes too. A record that waited above a hole may be part of
+   * what was acknowledged later; so where something before this was lost, the chain must reach as far before it counts.
+   */
+  heldThrough: Lsn;
   generation: Generation;
   /** A page may contain records up to here, because it came from a peer: no read below is right. */
   readFloor: Lsn;
@@ -162,7 +167,7 @@ function writeControl(w: ByteWriter, control: SegmentControl): ByteWriter {
     .u64(control.firstPage)
     .u64(control.pageCount);
   writeRanges(writeMembers(w, control.members), control.ranges);
-  w.u64(control.vdl).u64(control.logFloor).u64(control.acknowledgedScl);
+  w.u64(control.vdl).u64(control.logFloor).u64(control.acknowledgedScl).u64(control.heldThrough);
   writeGeneration(w, control.generation).u64(control.readFloor);
   return writeHydration(w, control.hydration);
 }
@@ -182,6 +187,7 @@ function readControl(r: MessageReader): SegmentControl {
     vdl: r.lsn(),
     logFloor: r.lsn(),
     acknowledgedScl: r.lsn(),
+    heldThrough: r.lsn(),
     generation: readGeneration(r),
     readFloor: r.lsn(),
     hydration: readHydration(r),

@@ -9,7 +9,7 @@
  * identity.json says 2 when that is durable: a program that knows format 1 alone refuses the directory from then on.
  */
 import type { PageNumber, PgIndex, VolumeId } from '@rokka/kernel';
-import { encodeControl, encodeManifest, readGeneration } from './control-state.ts';
+import { encodeControl, encodeManifest, readGeneration, SCL_UNKNOWN } from './control-state.ts';
 import type { Manifest, SegmentControl } from './control-state.ts';
 import { ENTRY } from './log-format.ts';
 import { MessageReader } from './message-fields.ts';
@@ -48,6 +48,8 @@ function readControl1(r: MessageReader): SegmentControl {
     vdl: r.lsn(),
     logFloor: r.lsn(),
     acknowledgedScl: r.lsn(),
+    // Format 1 did not say what waited above holes: where its log is damaged, nobody knows what was acknowledged.
+    heldThrough: SCL_UNKNOWN,
     generation: readGeneration(r),
     readFloor: 0 as SegmentControl['readFloor'],
     hydration: undefined,

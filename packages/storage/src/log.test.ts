@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AssertionError, type Epoch, type Lsn, type MemoryDisk } from '@rokka/kernel';
-import { RecordMaker } from './testing/records.ts';
+import { joined, RecordMaker } from './testing/records.ts';
 import { copyOf, head, shipMessage, TestStore } from './testing/stores.ts';
 
 const LOG = 'node/log/000000000001.log';
@@ -137,6 +137,25 @@ test('a segment damaged before a later manifest is whole again when its peers ha
   again.run();
   assert.deepEqual([segment.damaged, segment.durableScl], [false, 90]);
   assert.deepEqual(again.read(1, 90).content, maker.page(1).content);
+});
+
+test('a record that waited above a hole, became part of what was acknowledged, and rotted, is missed', () => {
+  const node = new TestStore();
+  node.create();
+  const maker = new RecordMaker();
+  node.ship(maker.many(5));
+  const [lacking, ...waiting] = [maker.make({ page: 1 }), ...maker.many(3)];
+  assert.equal(node.ship(waiting), 5, 'they wait above the hole');
+  const rottenAt = lastNonZero(bytesOf(node.disk)) - 8;
+  node.store.log.rotate();
+  assert.equal(node.ship([lacking]), 9, 'and count with what filled it, without being written again');
+  node.store[Symbol.dispose]();
+  bytesOf(node.disk)[rottenAt] ^= 1;
+  const again = new TestStore({ disk: node.disk });
+  assert.equal(again.fence().damaged, true, 'a manifest written while they waited does not clear it');
+  again.store.ingest(again.store.segments.get(head()), joined(waiting));
+  const { scl, damaged } = again.fence();
+  assert.deepEqual({ scl, damaged }, { scl: 9, damaged: false }, 'peers have filled it');
 });
 
 test('rotation drops what the floors allow, and a restart needs none of it', () => {

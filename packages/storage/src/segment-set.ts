@@ -10,7 +10,7 @@ import { ingestRecords, type IngestTarget } from './ingest.ts';
 import { ENTRY, getU64, RECORDS_HEAD_BYTES } from './log-format.ts';
 import type { LogReplay } from './log-replay.ts';
 import type { SegmentAddress } from './messages.ts';
-import { Segment } from './segment.ts';
+import { higher, Segment } from './segment.ts';
 
 export class SegmentSet {
   readonly #byId = new Map<number, Segment>();
@@ -154,7 +154,8 @@ export class SegmentReplay implements LogReplay {
       segment.truncate(state.ranges);
       segment.adoptEpochs(state, state.members);
       segment.learnPoints({ vdl: state.vdl });
-      segment.requiredScl = state.acknowledgedScl;
+      segment.requiredScl =
+        this.damages.length > 0 ? higher(state.acknowledgedScl, state.heldThrough) : state.acknowledgedScl;
     }
   }
 

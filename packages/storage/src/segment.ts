@@ -379,6 +379,7 @@ export class Segment implements ChainWatcher {
       logFloor: this.#manifestFloor,
       // A newcomer has acknowledged nothing.
       acknowledgedScl: this.hydrating ? this.requiredScl : higher(this.chain.scl, this.requiredScl),
+      heldThrough: higher(this.chain.highestHeld, this.requiredScl),
       generation: this.generation,
       readFloor: this.#readFloor,
       hydration: this.#hydration,

@@ -174,6 +174,7 @@ export class SegmentStore implements Disposable {
       vdl: zero,
       logFloor: zero,
       acknowledgedScl: zero,
+      heldThrough: zero,
       generation: control.NO_GENERATION,
       readFloor: zero,
       hydration: message.hydrate

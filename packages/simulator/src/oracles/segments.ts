@@ -112,8 +112,9 @@ export class SegmentOracle {
   #offered(to: NodeId, state: SegmentState): void {
     const { pg } = state;
     const isNewcomer = this.#history.arrivalsOf(pg, to) > 0;
+    // One that was replaced meanwhile and has not heard of it goes on: of what kind it was nobody says any more.
     const kind = this.#history.kindOf(pg, to);
-    if (!isNewcomer || kind === undefined || state.damaged || state.hydrating) return;
+    if (!isNewcomer || state.damaged || state.hydrating) return;
     const segment = this.#segment(to, pg);
     const offer = kind === 'tail' ? state.logFloor : state.kind === 'full' ? state.coalesced : (0 as Lsn);
     if (offer > segment.base) segment.base = offer;
