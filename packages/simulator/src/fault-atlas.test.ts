@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { NodeId } from '@rokka/kernel';
-import { satisfied, standardFormulas, type MemberKind } from '@rokka/quorum';
+import { joint, satisfied, standardFormulas, type MemberKind } from '@rokka/quorum';
 import { FaultAtlas, type AtlasGroup } from './fault-atlas.ts';
 
 const MEMBERS = Array.from('ABCDEF') as NodeId[];
@@ -32,6 +32,21 @@ test('a member that was rebuilt gives its budget back', () => {
   assert.ok(!atlas.mayLose(node('C')));
   atlas.rebuilt(node('B'));
   assert.ok(atlas.lose(node('C')));
+});
+
+test('while members change every set has its say, and nobody reads from a newcomer that lacks something', () => {
+  const set = (names: string) =>
+    standardFormulas(Array.from(names, (member) => ({ member, kind: 'full' as const })));
+  const members = [...MEMBERS, node('G')];
+  const changing = { members, formulas: joint([set('ABCDEF'), set('ABCDEG')]) };
+  const atlas = (incomplete: NodeId[]) => new FaultAtlas(() => [{ ...changing, incomplete }]);
+  const lost = (one: FaultAtlas, names: string) => Array.from(names, (name) => one.lose(node(name)));
+  // With F and G gone both sets have exactly one less.
+  assert.deepEqual(lost(atlas([]), 'FGAB'), [true, true, true, false]);
+  // A and B are all that both sets can lose; then F is needed, and so is G.
+  assert.deepEqual(lost(atlas([]), 'ABFG'), [true, true, false, false]);
+  // Of ABCDEG without A and B only C, D and E can be read from while G hydrates: three, and no one less.
+  assert.deepEqual(lost(atlas([node('G')]), 'ABE'), [true, true, false]);
 });
 
 test('every group has its say, also one that was added later', () => {

@@ -28,7 +28,6 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'copy-not-asked-after', seeds: 100 },
   { name: 'or-reads', seeds: 10 },
   { name: 'finish-unchecked', seeds: 20 },
-  { name: 'revert-unchecked', seeds: 60 },
   { name: 'hydrating-is-empty', seeds: 20 },
   { name: 'drop-before-whole', seeds: 10 },
   { name: 'stale-membership-accepted', seeds: 10 },
@@ -37,4 +36,4 @@ export const MUTANTS: readonly Mutant[] = [
 ];
 
 /** Those that no schedule of the simulator is known to catch, and why: docs/mutants.md. */
-export const UNCAUGHT: readonly string[] = ['read-floor-ignored'];
+export const UNCAUGHT: readonly string[] = ['revert-unchecked', 'read-floor-ignored'];
