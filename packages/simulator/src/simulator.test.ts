@@ -34,6 +34,9 @@ test(`seeds 1 to ${SEEDS} break nothing, and meet what they are for`, async () =
     'acked',
     'read-answer',
     'gave',
+    'begin-change',
+    'lose-zone',
+    'gave-pages',
   ];
   for (const kind of expected) assert.ok(met.get(kind), `no ${kind}`);
 });
