@@ -130,7 +130,9 @@ test('a flipped bit in any step but the last is damage, and nothing is told of w
         assert.ok(segment.damaged, `segment ${segment.id}, bit at ${at}`);
         assert.throws(() => segment.demandComplete(), { code: /SEGMENT_UNKNOWN|HYDRATING/ });
       }
-      assert.throws(() => again.create({ pg: pg(9) }), { code: 'STORAGE_SEGMENT_UNKNOWN' });
+      assert.throws(() => again.create({ pg: pg(9), volumeEpoch: epoch(4) }), {
+        code: 'STORAGE_SEGMENT_UNKNOWN',
+      });
     }
   }
 });
