@@ -67,6 +67,8 @@ export interface Manifest {
   nextSegmentId: number;
   /** The log once lost entries that nothing later states: segments may have existed here that are now unknown. */
   incomplete: boolean;
+  /** The highest volume epoch that a dropped segment of each volume obeyed: no earlier writer may make one anew. */
+  dropped: { volume: VolumeId; volumeEpoch: Epoch }[];
   segments: SegmentControl[];
 }
 
@@ -89,6 +91,8 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   const w = new ByteWriter(1024).u32(manifest.nextSegmentId).u8(manifest.incomplete ? 1 : 0);
   w.u32(manifest.segments.length);
   for (const segment of manifest.segments) writeControl(w, segment);
+  w.u32(manifest.dropped.length);
+  for (const { volume, volumeEpoch } of manifest.dropped) w.string(volume).u32(volumeEpoch);
   return w.finish();
 }
 
@@ -97,7 +101,11 @@ export function decodeManifest(body: Uint8Array): Manifest {
   const nextSegmentId = r.u32();
   const incomplete = r.u8() !== 0;
   const segments = Array.from({ length: r.u32() }, () => readControl(r));
-  return { nextSegmentId, incomplete, segments };
+  const dropped = Array.from({ length: r.u32() }, () => ({
+    volume: r.string() as VolumeId,
+    volumeEpoch: r.epoch(),
+  }));
+  return { nextSegmentId, incomplete, dropped, segments };
 }
 
 export function encodeControl(control: SegmentControl): Uint8Array {

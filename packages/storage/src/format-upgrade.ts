@@ -29,7 +29,8 @@ function readManifest1(body: Uint8Array): Manifest {
   const r = new MessageReader(0, body);
   const nextSegmentId = r.u32();
   const incomplete = r.u8() !== 0;
-  return { nextSegmentId, incomplete, segments: Array.from({ length: r.u32() }, () => readControl1(r)) };
+  const segments = Array.from({ length: r.u32() }, () => readControl1(r));
+  return { nextSegmentId, incomplete, dropped: [], segments };
 }
 
 function readControl1(r: MessageReader): SegmentControl {

@@ -36,15 +36,18 @@ const STEPS: ((node: TestStore) => void)[] = [
   (node) => copied(node, 2, { hydration: newcomer(8), readFloor: 33 as Lsn }),
   (node) => void node.fence({ volumeEpoch: epoch(4), membershipEpoch: epoch(3), members: membersOf(SELF) }),
   (node) => copied(node, 3, { readFloor: 34 as Lsn }),
-  (node) => node.create({ pg: pg(2), kind: 'tail' }),
+  (node) => node.create({ pg: pg(2), kind: 'tail', volumeEpoch: epoch(4) }),
   (node) =>
     node.wait<void>((done) =>
       node.store.dropSegment(
-        { ...head({ pg: pg(2), membershipEpoch: epoch(2) }), members: membersOf('a') },
+        {
+          ...head({ pg: pg(2), volumeEpoch: epoch(4), membershipEpoch: epoch(2) }),
+          members: membersOf('a'),
+        },
         done,
       ),
     ),
-  (node) => node.create({ pg: pg(3), kind: 'tail' }),
+  (node) => node.create({ pg: pg(3), kind: 'tail', volumeEpoch: epoch(4) }),
 ];
 
 /** The step that makes each segment. */
@@ -127,7 +130,9 @@ test('a flipped bit in any step but the last is damage, and nothing is told of w
         assert.ok(segment.damaged, `segment ${segment.id}, bit at ${at}`);
         assert.throws(() => segment.demandComplete(), { code: /SEGMENT_UNKNOWN|HYDRATING/ });
       }
-      assert.throws(() => again.create({ pg: pg(9) }), { code: 'STORAGE_SEGMENT_UNKNOWN' });
+      assert.throws(() => again.create({ pg: pg(9), volumeEpoch: epoch(4) }), {
+        code: 'STORAGE_SEGMENT_UNKNOWN',
+      });
     }
   }
 });

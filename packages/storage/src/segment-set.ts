@@ -2,9 +2,10 @@
  * The segments of a node, and how they come back from its log. Replay applies the same facts as serving did, in the same
  * order, except that the newest manifest is known from the start: what lies below its floors may have been dropped.
  */
-import type { Lsn, PgIndex, VolumeId } from '@rokka/kernel';
+import type { Epoch, Lsn, PgIndex, VolumeId } from '@rokka/kernel';
 import { isCoded } from '@rokka/kernel';
 import * as control from './control-state.ts';
+import { laterEpoch } from './control-state.ts';
 import { storageErrors } from './errors.ts';
 import { ingestRecords, type IngestTarget } from './ingest.ts';
 import { ENTRY, getU64, RECORDS_HEAD_BYTES } from './log-format.ts';
@@ -15,6 +16,7 @@ import { higher, Segment } from './segment.ts';
 export class SegmentSet {
   readonly #byId = new Map<number, Segment>();
   readonly #byName = new Map<string, Segment>();
+  readonly #droppedEpochs = new Map<VolumeId, Epoch>();
   nextId = 1;
   /** The log lost entries that nothing later states: which segments were here is unknown. */
   incomplete = false;
@@ -49,8 +51,22 @@ export class SegmentSet {
     return segment;
   }
 
+  /** A dropped segment obeyed this epoch. */
+  noteDropped({ volume, volumeEpoch }: { volume: VolumeId; volumeEpoch: Epoch }): void {
+    this.#droppedEpochs.set(volume, laterEpoch(volumeEpoch, this.#droppedEpochs.get(volume) ?? volumeEpoch));
+  }
+
+  /** The highest epoch of the volume that anything here obeys or obeyed: whoever comes with less was replaced. */
+  epochOf(volume: VolumeId): Epoch {
+    let epoch = this.#droppedEpochs.get(volume) ?? (0 as Epoch);
+    for (const segment of this.all)
+      if (segment.volume === volume) epoch = laterEpoch(epoch, segment.volumeEpoch);
+    return epoch;
+  }
+
   /** The node gives it up; its number is never used again. */
   remove(segment: Segment): void {
+    this.noteDropped(segment);
     this.#byId.delete(segment.id);
     const name = nameOf(segment.volume, segment.pg);
     if (this.#byName.get(name) === segment) this.#byName.delete(name);
@@ -59,7 +75,9 @@ export class SegmentSet {
 
   manifest(): Uint8Array {
     const segments = [...this.#byId.values()].map((segment) => segment.control());
-    return control.encodeManifest({ nextSegmentId: this.nextId, incomplete: this.incomplete, segments });
+    const { nextId: nextSegmentId, incomplete } = this;
+    const dropped = [...this.#droppedEpochs].map(([volume, volumeEpoch]) => ({ volume, volumeEpoch }));
+    return control.encodeManifest({ nextSegmentId, incomplete, dropped, segments });
   }
 }
 
@@ -148,6 +166,7 @@ export class SegmentReplay implements LogReplay {
 
   #manifest(manifest: control.Manifest): void {
     this.#set.incomplete = manifest.incomplete;
+    for (const dropped of manifest.dropped) this.#set.noteDropped(dropped);
     for (const state of manifest.segments) {
       if (this.#isGone(state.id)) continue;
       const segment = this.#set.byId(state.id) ?? this.#set.add(new Segment(state));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemoryDisk, type Epoch, type Lsn } from '@rokka/kernel';
+import { MemoryDisk, type Epoch, type Lsn, type NodeId, type PgIndex, type Zone } from '@rokka/kernel';
 import { RecordMaker } from './testing/records.ts';
 import { head, TestStore } from './testing/stores.ts';
 
@@ -113,4 +113,23 @@ test('the names of page files, and of their directory, last before a segment cou
   // The identity's name first: what it says decides whether the log is kept.
   assert.equal(synced[0], 'node');
   assert.ok(synced.includes('node/pages'));
+});
+
+test('a writer that was replaced makes no segment any more, where one was dropped either, and after restarts', () => {
+  const node = new TestStore();
+  node.create();
+  node.fence({ volumeEpoch: 3 as Epoch });
+  const create = (store: TestStore, volumeEpoch: number, pg: number) => () =>
+    store.create({ pg: pg as PgIndex, volumeEpoch: volumeEpoch as Epoch });
+  assert.throws(create(node, 2, 1), { code: 'STORAGE_STALE_EPOCH' });
+  const address = head({ volumeEpoch: 3 as Epoch, membershipEpoch: 2 as Epoch });
+  const members = [{ node: 'other' as NodeId, address: 'other', zone: 'a' as Zone, kind: 'full' as const }];
+  node.wait<void>((done) => node.store.dropSegment({ ...address, members }, done));
+  const again = node.reopened();
+  assert.throws(create(again, 2, 0), { code: 'STORAGE_STALE_EPOCH' });
+  again.store.log.rotate();
+  const later = again.reopened({ crash: true });
+  assert.throws(create(later, 2, 0), { code: 'STORAGE_STALE_EPOCH' });
+  create(later, 4, 0)();
+  assert.equal(later.store.segments.count, 1);
 });

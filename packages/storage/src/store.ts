@@ -155,7 +155,7 @@ export class SegmentStore implements Disposable {
     });
   }
 
-  /** @throws STORAGE_BAD_MESSAGE, STORAGE_SEGMENT_UNKNOWN, and what the log throws */
+  /** @throws STORAGE_BAD_MESSAGE, STORAGE_STALE_EPOCH, STORAGE_SEGMENT_UNKNOWN, and what the log throws */
   createSegment(message: m.CreateSegment, done: () => void): void {
     const { volume, pg, kind, pageCount } = message;
     const known = this.segments.find(message);
@@ -164,6 +164,12 @@ export class SegmentStore implements Disposable {
       throw bad(`volume ${volume}, protection group ${pg} is ${known.kind} here`);
     if (pageCount < 1 || pageCount > SEGMENT_PAGES_MAX) throw bad(`${pageCount} pages`);
     if (known) return this.whenDurable(done);
+    // A writer that was replaced and wakes up would make an empty one where another was dropped, or never was.
+    const obeyed = this.segments.epochOf(volume);
+    if (message.volumeEpoch < obeyed) {
+      const detail = { volumeEpoch: obeyed };
+      throw storageErrors.STORAGE_STALE_EPOCH(['segment', message.volumeEpoch, obeyed], { detail });
+    }
     // It may have been here and lost what it acknowledged; under this identity it must not come back empty.
     if (this.segments.incomplete) throw storageErrors.STORAGE_SEGMENT_UNKNOWN([volume, pg]);
     const zero = 0 as Lsn;
