@@ -231,3 +231,34 @@ async function cancel(client: pg.Client): Promise<void> {
     socket.resume();
   });
 }
+
+/** PREPARE as libpq's PQprepare sends it: Parse and Sync alone. */
+function prepareAlone(client: pg.Client, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.query({
+      name,
+      text: 'select 1',
+      submit: (connection: pg.Connection) => {
+        connection.parse({ name, text: 'select 1', types: [] }, true);
+        connection.sync();
+      },
+      handleReadyForQuery: () => resolve(),
+      handleError: reject,
+    } as unknown as pg.Submittable);
+  });
+}
+
+test(
+  'a Parse that came just before another session’s BEGIN had the backend does not wait for it',
+  { timeout: 60_000 },
+  async () => {
+    const [a, b] = [await running.client(), await running.client()];
+    await a.query("set work_mem = '5MB'");
+    for (let round = 0; round < 20; round++) {
+      // So that the backend has to be given a's settings first: meanwhile nobody has it.
+      await b.query('select 1');
+      await Promise.all([a.query('begin'), prepareAlone(b, `p${round}`)]);
+      await a.query('commit');
+    }
+  },
+);

@@ -270,7 +270,11 @@ export class Turns {
       if (session.pin !== undefined) await this.#settings.apply(life, session.settings);
     }
     if (session.atRest && session.pin === undefined) this.#owner = undefined;
-    else this.#timers.startIdle(client);
+    else {
+      this.#timers.startIdle(client);
+      // They came before it had the backend, and its own program may be waiting for them: pgbench prepares one by one.
+      for (const other of this.#waiting) this.#answerEarly(other);
+    }
   }
 
   /** Clears away what a departed session left in the backend. */
@@ -293,12 +297,12 @@ export class Turns {
 
   /** Where another session has the backend, a lone Parse can be answered without it. */
   #answerEarly(client: TurnClient): void {
-    while (!this.#waiting.has(client)) {
-      const parse = client.input.peekPrepare();
-      if (!parse || !client.session.prepareLater(parse)) return;
+    for (let parse = client.input.peekPrepare(); parse; parse = client.input.peekPrepare()) {
+      if (!client.session.prepareLater(parse)) return;
       client.input.takeBatch();
       client.onTaken();
       client.answer(Buffer.concat([message(FromBackend.parseComplete), readyMessage('I')]));
+      if (!client.input.hasBatch && this.#waiting.delete(client)) this.#timers.stop(client);
     }
   }
 
