@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util';
 import { askControl, CONTROL } from '../apps/rokka/src/control.ts';
 import { freePort } from './free-port.ts';
 import { pgbenchInitialise } from './pgbench.ts';
-import { median, printJson, printTable, type Row } from './report.ts';
+import { median, percentile, printJson, printTable, type Row } from './report.ts';
 import { rokka } from './rokka-system.ts';
 import type { BenchSystem } from './system.ts';
 
@@ -94,11 +94,6 @@ function latencies(directory: string): { atMs: number; ms: number }[] {
     .flatMap((name) => readFileSync(path.join(directory, name), 'utf8').trim().split('\n'))
     .map((line) => line.split(' ').map(Number))
     .map(([, , tookUs = 0, , epoch = 0, us = 0]) => ({ atMs: epoch * 1000 + us / 1000, ms: tookUs / 1000 }));
-}
-
-function percentile(of: readonly number[], rank: number): number {
-  const sorted = [...of].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * rank))] ?? Number.NaN;
 }
 
 async function measure(kind: string, change: () => Promise<void>): Promise<Phase> {

@@ -15,7 +15,7 @@ import { systemClock, systemRandom, type PageNumber, type VolumeId } from '@rokk
 import { MemoryRegistry } from '@rokka/registry';
 import { unixNetwork, type Network } from '@rokka/transport';
 import { PageCache, Volume } from '@rokka/volume';
-import { median, printJson, printTable, type Row } from './report.ts';
+import { median, percentile, printJson, printTable, type Row } from './report.ts';
 import { startNodes } from './storage-nodes.ts';
 
 const { values } = parseArgs({
@@ -66,11 +66,6 @@ async function latencies(volume: Volume): Promise<number[]> {
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
   return all;
-}
-
-function percentile(of: readonly number[], rank: number): number {
-  const sorted = [...of].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * rank))] ?? Number.NaN;
 }
 
 async function rowsOf(directory: string): Promise<Row[]> {

@@ -29,6 +29,8 @@ export interface Arguments {
   simulate: SimulateArguments;
   /** Where this machine listens for others. */
   listen: ListenAddress | undefined;
+  /** The node that a join token is for. */
+  node: number | undefined;
   /** For how long a join token can be used. */
   hours: number;
   /** Where cluster state is kept, chosen when the data directory is made; undefined: in the directory. */
@@ -64,7 +66,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   rokka simulate  whole clusters on virtual time, with faults, seed by seed
                     [--from N] [--seeds K] [--check-determinism]
                     --seed N | --replay FILE  [--trace] [--shrink FILE]
-  rokka token     lets a machine join: --zone Z or --standby [--hours N] prints a token; list, revoke ID
+  rokka token     lets a machine join: --zone Z, --node N (again) or --standby [--hours N] prints a token; list, revoke ID
   rokka join      TOKEN --listen HOST:PORT: makes this machine a storage node of that cluster, and stays
   rokka help
 
@@ -128,6 +130,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
     registry: registryOf(values),
     standby: values.standby ?? false,
     join: values.join,
+    node:
+      values.node === undefined ? undefined : wholeNumber('node', values.node, { least: 1, most: 1 << 20 }),
     hours: wholeNumber('hours', values.hours ?? '1', { least: 1, most: TOKEN_HOURS_MAX }),
   };
 }
@@ -145,6 +149,7 @@ function parse(argv: readonly string[]) {
         cache: { type: 'string' },
         zone: { type: 'string' },
         listen: { type: 'string' },
+        node: { type: 'string' },
         hours: { type: 'string' },
         registry: { type: 'string' },
         'registry-ca': { type: 'string' },

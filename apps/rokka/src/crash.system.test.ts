@@ -8,9 +8,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { probeNativeSupport } from '@rokka/databases';
 import { SeededRandom, systemClock, systemRandom } from '@rokka/kernel';
-import { BenchLoad } from './testing/bench-load.ts';
 import { assertIndexesAgree, assertIntact } from './testing/integrity.ts';
-import { Ledger } from './testing/ledger.ts';
+import { Load } from './testing/load.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { TestPlace } from './testing/test-place.ts';
 
@@ -20,7 +19,6 @@ const ROUNDS = Number(process.env['ROKKA_CRASH_ROUNDS'] ?? 2);
 const seed = Number(process.env['ROKKA_CRASH_SEED'] ?? systemRandom.below(1_000_000));
 const timeout = 120_000 + ROUNDS * 60_000;
 
-const CONNECTIONS = 6;
 /** Commits before, during and after what a round does. */
 const COMMITS = 100;
 const LOOK_AGAIN_MS = 50;
@@ -41,16 +39,13 @@ function crashes(of: { engine: 'native' | 'pglite'; rounds: number; skip: string
     const resources = new AsyncDisposableStack();
     let place: TestPlace;
     let rokka: RokkaUnderTest;
-    let ledger: Ledger;
-    let bench: BenchLoad | undefined;
+    let load: Load;
 
     before(
       async () => {
         place = resources.use(await TestPlace.make());
         rokka = resources.use(await RokkaUnderTest.start(place, { extra: ['--engine', engine] }));
-        ledger = resources.use(new Ledger(() => rokka.connection()));
-        await ledger.create();
-        bench = await BenchLoad.make(rokka);
+        load = resources.use(await Load.make(rokka, COMMITS));
       },
       { timeout },
     );
@@ -59,37 +54,25 @@ function crashes(of: { engine: 'native' | 'pglite'; rounds: number; skip: string
     async function round(t: TestContext, hurt: () => Promise<void>): Promise<void> {
       const phases = new Phases();
       await rokka.pids();
-      ledger.start({ connections: CONNECTIONS });
-      bench?.start();
-      try {
-        await ledger.progress(COMMITS);
+      await load.around(async () => {
         // Not always at the same moment of a commit.
         await systemClock.sleep(random.below(50));
         phases.end('before');
         await hurt();
         phases.end('hurt');
-        await ledger.progress(COMMITS);
-        phases.end('after');
-      } finally {
-        await bench?.stop();
-        await ledger.pause();
-      }
-      phases.end('pause');
-      const { acknowledged, unknownThere } = await ledger.verify();
-      const moved = await bench?.assertBalanced();
+      });
+      phases.end('after');
+      const found = await load.verify();
       phases.end('ledger');
-      const seen = await assertSound();
+      const { indexes, tables } = await assertSound();
       phases.end('files');
-      t.diagnostic(
-        `${acknowledged} acknowledged entries there, ${unknownThere} of ${ledger.unknown} unknown; ` +
-          `${moved ?? 'no'} transfers; ${seen.indexes} indexes and ${seen.tables} tables intact; ${phases.describe()}`,
-      );
+      t.diagnostic(`${found}; ${indexes} indexes and ${tables} tables intact; ${phases.describe()}`);
     }
 
     /** PGlite does not bring amcheck along: there each index is compared with its table. */
     function assertSound(): Promise<{ indexes: number; tables: number }> {
       if (engine === 'native') return assertIntact(rokka);
-      return assertIndexesAgree(rokka, { ...LEDGER, ...(bench ? BENCH : {}) });
+      return assertIndexesAgree(rokka, { ...LEDGER, ...(load.bench ? BENCH : {}) });
     }
 
     /** Each time one of the nodes comes back it is killed again, until `COMMITS` more entries are acknowledged. */
@@ -97,7 +80,7 @@ function crashes(of: { engine: 'native' | 'pglite'; rounds: number; skip: string
       const { head } = await rokka.pids();
       const restarts = (await rokka.status()).nodes.map((node) => node.restarts);
       const done = new AbortController();
-      const progress = ledger.progress(COMMITS).finally(() => done.abort());
+      const progress = load.ledger.progress(COMMITS).finally(() => done.abort());
       do {
         const status = await rokka.status();
         rokka.kill(nodes.flatMap((node) => status.nodes[node]?.pid ?? []));
@@ -136,7 +119,7 @@ function crashes(of: { engine: 'native' | 'pglite'; rounds: number; skip: string
           rokka.kill(still, 'SIGSTOP');
           const untilMs = systemClock.nowMs() + STILL_MS[0] + random.below(STILL_MS[1] - STILL_MS[0]);
           try {
-            while (systemClock.nowMs() < untilMs) await ledger.progress(COMMITS);
+            while (systemClock.nowMs() < untilMs) await load.ledger.progress(COMMITS);
           } finally {
             rokka.kill(still, 'SIGCONT');
           }
@@ -185,7 +168,7 @@ function crashes(of: { engine: 'native' | 'pglite'; rounds: number; skip: string
     }
 
     test('every entry of all rounds is still there', { timeout }, async (t) => {
-      const { acknowledged } = await ledger.verifyAll();
+      const { acknowledged } = await load.ledger.verifyAll();
       t.diagnostic(`${acknowledged} entries`);
     });
   });

@@ -50,7 +50,7 @@ export const rokkaErrors = defineErrors({
   ROKKA_OTHER_ZONE: (path: string, own: string, given: string) =>
     `${path} holds a node of zone ${own}, the token is for zone ${given}; ask for a token of that zone or choose another --data`,
   ROKKA_HOST_CHANGED: (host: string, known: string) =>
-    `--listen ${host}: the certificate of this machine is for ${known}; join again with a new token to move it`,
+    `--listen ${host}: the certificate of this machine is for ${known}; join again with a token of its own to move it (rokka token --node N, on the first machine)`,
   ROKKA_PROTOCOL_OTHER: (found: number, own: number) =>
     `the machine that wants to take part speaks protocol ${found}, this cluster ${own}: run the same release on both`,
   ROKKA_NODE_REMOVED: (ordinal: number) =>

@@ -35,7 +35,7 @@ async function writeUntilFull(ledger: Ledger, disk: SmallDisk): Promise<void> {
 describe('a full disk', { skip: skip ?? false }, () => {
   test('writers wait, nothing is lost, and with space it goes on', { timeout }, async (t) => {
     await using place = await TestPlace.make();
-    using disk = new SmallDisk(place);
+    using disk = SmallDisk.forData(place);
     await using rokka = await RokkaUnderTest.start(place);
     await using ledger = new Ledger(() => rokka.connection());
     await ledger.create();

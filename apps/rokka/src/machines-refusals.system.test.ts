@@ -158,7 +158,9 @@ describe('a cluster that listens', { skip }, () => {
 
       kill(machine.pid, 'SIGTERM');
       assert.equal((await machine.ended()).status, 0);
-      machine = new RokkaCommand(await joinArgs(data, await token('--zone', 'b')));
+      await refused(await joinArgs(data, await token('--zone', 'b')), 'TRUST_TOKEN_OTHER');
+      await refused(['token', '--node', '1', '--data', place.data], 'ROKKA_NO_NODE');
+      machine = new RokkaCommand(await joinArgs(data, await token('--node', '7')));
       await machine.says('rokka has joined', READY_MS);
       assert.match(machine.out, /node 7, zone b/);
 

@@ -11,9 +11,8 @@ import { must, systemClock } from '@rokka/kernel';
 import { askControl, CONTROL } from './control.ts';
 import { dataPaths } from './data-directory.ts';
 import type { NodeStatus, SupervisorStatus } from './status.ts';
-import { BenchLoad } from './testing/bench-load.ts';
 import { assertIntact } from './testing/integrity.ts';
-import { Ledger } from './testing/ledger.ts';
+import { Load } from './testing/load.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { TestPlace } from './testing/test-place.ts';
 
@@ -21,45 +20,29 @@ const support = await probeNativeSupport();
 const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;
 const timeout = 180_000;
 
-const CONNECTIONS = 6;
 const COMMITS = 100;
 
 describe('members are replaced under load', { skip }, () => {
   const resources = new AsyncDisposableStack();
   let place: TestPlace;
   let rokka: RokkaUnderTest;
-  let ledger: Ledger;
-  let bench: BenchLoad | undefined;
+  let load: Load;
 
   before(
     async () => {
       place = resources.use(await TestPlace.make());
       rokka = resources.use(await RokkaUnderTest.start(place));
-      ledger = resources.use(new Ledger(() => rokka.connection()));
-      await ledger.create();
-      bench = await BenchLoad.make(rokka);
+      load = resources.use(await Load.make(rokka, COMMITS));
     },
     { timeout },
   );
   after(() => resources.disposeAsync(), { timeout });
 
   async function underLoad(t: TestContext, change: () => Promise<void>): Promise<void> {
-    ledger.start({ connections: CONNECTIONS });
-    bench?.start();
-    try {
-      await ledger.progress(COMMITS);
-      await change();
-      await ledger.progress(COMMITS);
-    } finally {
-      await bench?.stop();
-      await ledger.pause();
-    }
-    const { acknowledged } = await ledger.verify();
-    const moved = await bench?.assertBalanced();
+    await load.around(change);
+    const found = await load.verify();
     const { tables } = await assertIntact(rokka);
-    t.diagnostic(
-      `${acknowledged} acknowledged entries there; ${moved ?? 'no'} transfers; ${tables} tables intact`,
-    );
+    t.diagnostic(`${found}; ${tables} tables intact`);
   }
 
   const operate = (action: string, ordinal: number) =>
@@ -84,9 +67,6 @@ describe('members are replaced under load', { skip }, () => {
     for (const ordinal of ordinals) fs.rmSync(dataPaths.node(place.data, ordinal), { recursive: true });
     rokka.kill(ordinals.flatMap((ordinal) => node(status, ordinal)?.pid ?? []));
   }
-  async function assertNoneFailed(): Promise<void> {
-    assert.deepEqual([...ledger.errors], [], 'no transaction failed');
-  }
 
   test('a node is replaced because somebody wants it so', { timeout }, (t) =>
     underLoad(t, async () => {
@@ -94,7 +74,7 @@ describe('members are replaced under load', { skip }, () => {
       await operate('replace', must(first).ordinal);
       await rokka.until('the node is empty', settledWithout([must(first).ordinal]));
       await operate('remove', must(first).ordinal);
-      await assertNoneFailed();
+      load.assertNoneFailed();
     }),
   );
 
@@ -103,7 +83,7 @@ describe('members are replaced under load', { skip }, () => {
       const [first] = holders(await rokka.status(), 'a');
       await lose([must(first).ordinal]);
       await rokka.until('it is replaced', settledWithout([must(first).ordinal]));
-      await assertNoneFailed();
+      load.assertNoneFailed();
     }),
   );
 
@@ -119,7 +99,7 @@ describe('members are replaced under load', { skip }, () => {
       }
       await rokka.until('the node is empty', settledWithout([must(second).ordinal]));
       await operate('remove', must(second).ordinal);
-      await assertNoneFailed();
+      load.assertNoneFailed();
     }),
   );
 
@@ -138,10 +118,10 @@ describe('members are replaced under load', { skip }, () => {
     underLoad(t, async () => {
       const lost = holders(await rokka.status(), 'b').map(({ ordinal }) => ordinal);
       assert.equal(lost.length, 2);
-      ledger.errors.clear();
+      load.ledger.errors.clear();
       await lose(lost);
       await rokka.until('both are replaced', settledWithout(lost));
-      await assertNoneFailed();
+      load.assertNoneFailed();
     }),
   );
 });

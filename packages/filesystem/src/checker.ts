@@ -7,7 +7,7 @@
  * extents agree; what lies beyond the end of a file in its last block is zero.
  */
 import { PAGE_SIZE, type PageNumber } from '@rokka/kernel';
-import { NotReady, type AsyncPageStore, type PageStore } from '@rokka/volume';
+import { NotReady, whenReady, type AsyncPageStore, type PageStore } from '@rokka/volume';
 import type { Mapping } from './extents.ts';
 import {
   EXTENT_PAGES_MAX,
@@ -22,7 +22,6 @@ import {
 import { MetadataScan } from './metadata-scan.ts';
 import { kindOf, type FileKind } from './mode.ts';
 import { nameProblem } from './names.ts';
-import { whenReady } from './ready.ts';
 import type { EntryRecord, InodeRecord, Slot } from './slot.ts';
 import type { Superblock } from './superblock.ts';
 

@@ -9,7 +9,14 @@
  * default_permissions.
  */
 import { assert, type Clock, type PageNumber, PAGE_SIZE } from '@rokka/kernel';
-import { type AsyncPageStore, type NotReady, type PageStore, type Ticket } from '@rokka/volume';
+import {
+  blockUntilReady,
+  whenReady,
+  type AsyncPageStore,
+  type NotReady,
+  type PageStore,
+  type Ticket,
+} from '@rokka/volume';
 import { attributesOf, changeAttributes, type AttributeChange, type Attributes } from './attributes.ts';
 import { refuse } from './errors.ts';
 import { allocateRange, readFile, writeFile, type AllocateRange } from './file-data.ts';
@@ -30,7 +37,6 @@ import {
   type NewInode,
   type Owner,
 } from './namespace.ts';
-import { blockUntilReady, whenReady } from './ready.ts';
 import { rename, type RenameOptions } from './rename.ts';
 import { transact } from './transaction.ts';
 import { type Tree } from './tree.ts';

@@ -10,5 +10,4 @@ export { FILE_BYTES_MAX, NAME_BYTES_MAX, ROOT_INO, WRITE_BYTES_MAX, type Ino } f
 export type { FileKind } from './mode.ts';
 export { nameFromUtf8, nameToUtf8 } from './names.ts';
 export type { NewInode, Owner } from './namespace.ts';
-export { blockUntilReady, whenReady } from './ready.ts';
 export type { RenameOptions } from './rename.ts';

@@ -1,5 +1,5 @@
 /** The clock of one process among several on a common clock, so that a test can pause the process or end it. */
-import type { Clock } from './clock.ts';
+import { sleepOn, type Clock } from './clock.ts';
 
 export class ProcessClock implements Clock {
   readonly #clock: Clock;
@@ -38,11 +38,7 @@ export class ProcessClock implements Clock {
   }
 
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason as Error);
-      const cancel = this.after(delayMs, resolve);
-      signal?.addEventListener('abort', () => (cancel(), reject(signal.reason as Error)), { once: true });
-    });
+    return sleepOn(this, delayMs, signal);
   }
 
   get ended(): boolean {

@@ -6,7 +6,7 @@
  * larger half: most timers of a driver are deadlines that never fire.
  */
 import { assert, must } from './assert.ts';
-import type { Clock } from './clock.ts';
+import { sleepOn, type Clock } from './clock.ts';
 
 const WALL_MS_AT_ZERO = 1_700_000_000_000;
 const SWEEP_LEAST = 64;
@@ -43,11 +43,7 @@ export class VirtualClock implements Clock {
   }
 
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason as Error);
-      const cancel = this.after(delayMs, resolve);
-      signal?.addEventListener('abort', () => (cancel(), reject(signal.reason as Error)), { once: true });
-    });
+    return sleepOn(this, delayMs, signal);
   }
 
   /** Timers that are set. */

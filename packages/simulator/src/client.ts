@@ -3,7 +3,7 @@
  * and look at pages. What they write says who wrote it, so that a person sees in a page where its bytes come from.
  */
 import { asLsn, asPageNumber, isCoded, PAGE_SIZE, type SeededRandom } from '@rokka/kernel';
-import { NotReady, PageCache, type PageWrite } from '@rokka/volume';
+import { PageCache, whenReady, type PageWrite } from '@rokka/volume';
 import type { SimEvent } from './events.ts';
 import type { Knobs } from './knobs.ts';
 import type { ObservedSink } from './observed-sink.ts';
@@ -68,7 +68,7 @@ export class Client {
 
   async #operation(random: SeededRandom, salt: number): Promise<void> {
     if (random.chance(0.25)) return this.look(random.below(this.#options.pages()));
-    const ticket = await this.#whenReady(() => this.cache.apply(this.#writes(random, salt)));
+    const ticket = await whenReady(this.cache, () => this.cache.apply(this.#writes(random, salt)));
     if (random.chance(0.4)) await this.cache.whenDurable(ticket);
   }
 
@@ -76,7 +76,7 @@ export class Client {
   async look(number: number): Promise<void> {
     const { writer, sink, emit } = this.#options;
     const page = asPageNumber(number);
-    await this.#whenReady(() => {
+    await whenReady(this.cache, () => {
       const content = this.cache.page(page);
       emit({ kind: 'seen', writer, epoch: sink.epoch, page, applied: asLsn(sink.applied), content });
     });
@@ -96,16 +96,5 @@ export class Client {
         init: random.chance(0.1),
       };
     });
-  }
-
-  async #whenReady<T>(operation: () => T): Promise<T> {
-    for (;;) {
-      try {
-        return operation();
-      } catch (error) {
-        if (!(error instanceof NotReady)) throw error;
-        await this.cache.prepare(error);
-      }
-    }
   }
 }

@@ -4,7 +4,7 @@
  */
 import { asPageNumber, must, type NodeId, type PgIndex } from '@rokka/kernel';
 import type { PlacedMember } from '@rokka/quorum';
-import { NotReady } from '@rokka/volume';
+import { whenReady } from '@rokka/volume';
 import type { SimEvent } from './events.ts';
 import type { Knobs } from './knobs.ts';
 import { peek } from './peek.ts';
@@ -210,15 +210,4 @@ function mergedPages(before: string, event: SimEvent): string | undefined {
 
 function nameOf(party: SimWriter | number): string {
   return typeof party === 'number' ? nodeId(party) : party.name;
-}
-
-async function whenReady<T>(cache: { prepare(error: NotReady): Promise<void> }, work: () => T): Promise<T> {
-  for (;;) {
-    try {
-      return work();
-    } catch (error) {
-      if (!(error instanceof NotReady)) throw error;
-      await cache.prepare(error);
-    }
-  }
 }

@@ -40,6 +40,8 @@ export const storageErrors = defineErrors({
   STORAGE_BAD_RECORD: (at: number) => `record at byte ${at} of the message is damaged`,
   STORAGE_BAD_MESSAGE: (type: number, why: string) => `message of type ${type}: ${why}`,
   STORAGE_WRONG_CLUSTER: (given: string, own: string) => `caller is of cluster ${given}, this node of ${own}`,
+  STORAGE_NOT_FOR_ROLE: (type: number, role: string) =>
+    `message of type ${type} is for heads, the caller is a ${role}`,
   STORAGE_WRONG_NODE: (given: string, own: string) => `caller wants node ${given}, this is ${own}`,
   STORAGE_WRONG_PROTOCOL: (given: number, own: number) => `caller speaks protocol ${given}, this node ${own}`,
   STORAGE_DIRECTORY_VERSION: (path: string, found: string, own: string) =>

@@ -61,14 +61,7 @@ const memberOf = (root: string, name: string): MemberAddress => ({
 async function startNode(root: string, name: string, children: ChildProcess[]): Promise<NodeClient> {
   const child = await start(['node', path.join(root, `${name}.data`), path.join(root, name), name]);
   children.push(child);
-  return NodeClient.connect({
-    network: unixNetwork({ clock: systemClock }),
-    address: path.join(root, name),
-    hello: { cluster: 'bench', node: name as NodeId },
-    clock: systemClock,
-    timeoutMs: 5_000,
-    rest: {},
-  });
+  return startClient(root, name);
 }
 
 /** Writes every page once, whole, and waits until all of it lies in pages. */

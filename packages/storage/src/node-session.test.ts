@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Lsn } from '@rokka/kernel';
+import type { Connection, Role } from '@rokka/transport';
+import { MESSAGE } from './messages.ts';
+import { NodeSession, type SessionHost } from './node-session.ts';
 import { TestCluster } from './testing/cluster.ts';
 import { RecordMaker } from './testing/records.ts';
 
@@ -60,4 +63,35 @@ test('a connection that has shipped nothing hears of nothing', async () => {
   await cluster.pass(3_000);
   assert.equal([...cluster.nodes[1].store.segments.all][0]?.durableScl, 4, 'gossip has brought it');
   assert.deepEqual(second.acks, []);
+});
+
+test('of the members of other machines only a head may change what a node holds', () => {
+  const refusalTo = (role: Role | undefined, type: number): string => {
+    let said = '';
+    const connection = {
+      peerIdentity: role && { role },
+      send: (_type: number, _requestId: number, parts: Uint8Array[]) => {
+        said += Buffer.concat(parts).toString();
+        return true;
+      },
+      close: () => {},
+    } as unknown as Connection;
+    const session = new NodeSession(connection, {} as SessionHost);
+    session.onFrame(connection, { type, requestId: 1, body: new Uint8Array(0) });
+    return said;
+  };
+  for (const type of [
+    MESSAGE.SHIP,
+    MESSAGE.FENCE,
+    MESSAGE.TRUNCATE,
+    MESSAGE.CREATE_SEGMENT,
+    MESSAGE.DROP_SEGMENT,
+  ]) {
+    for (const role of ['node', 'authority', 'admin'] as const)
+      assert.match(refusalTo(role, type), /STORAGE_NOT_FOR_ROLE/, `${type} from a ${role}`);
+    for (const role of ['head', undefined] as const)
+      assert.match(refusalTo(role, type), /HELLO comes first/, `${type} from ${role}`);
+  }
+  for (const type of [MESSAGE.FETCH, MESSAGE.PEER_STATE, MESSAGE.PAGES, MESSAGE.STATUS])
+    assert.match(refusalTo('node', type), /HELLO comes first/, 'as peers do');
 });

@@ -23,6 +23,14 @@ export interface SessionHost {
   closed(session: NodeSession): void;
 }
 
+/** Who may send these owns the volume. */
+const FOR_HEADS: readonly number[] = [
+  MESSAGE.SHIP,
+  MESSAGE.CREATE_SEGMENT,
+  MESSAGE.FENCE,
+  MESSAGE.TRUNCATE,
+  MESSAGE.DROP_SEGMENT,
+];
 const NOTHING = new Uint8Array(0);
 /** Answers that wait beside a full send buffer: about what a peer that catches up has in flight. */
 const UNSENT_BYTES_MAX = 16 * 1024 * 1024;
@@ -44,9 +52,10 @@ export class NodeSession implements ConnectionHandler {
   }
 
   onFrame(_connection: Connection, frame: Frame): void {
-    if (frame.type === MESSAGE.SHIP && this.#greeted) return this.#ship(frame.body);
     const { requestId } = frame;
     try {
+      this.#demandRole(frame.type);
+      if (frame.type === MESSAGE.SHIP && this.#greeted) return this.#ship(frame.body);
       this.#request(frame.type, frame.body, requestId);
     } catch (error) {
       this.#refuse(requestId, error);
@@ -109,6 +118,13 @@ export class NodeSession implements ConnectionHandler {
       default:
         throw storageErrors.STORAGE_BAD_MESSAGE([type, 'no such request']);
     }
+  }
+
+  /** On one machine who connects is not known, and only this user can. */
+  #demandRole(type: number): void {
+    const role = this.connection.peerIdentity?.role;
+    if (role !== undefined && role !== 'head' && FOR_HEADS.includes(type))
+      throw storageErrors.STORAGE_NOT_FOR_ROLE([type, role]);
   }
 
   #hello(body: Uint8Array, requestId: number): void {

@@ -4,6 +4,7 @@ export { transportErrors } from './errors.ts';
 export { unixNetwork, type UnixNetworkOptions } from './unix-network.ts';
 export { tlsNetwork, type TlsNetworkOptions } from './tls-network.ts';
 export type { TlsIdentity } from './tls-credentials.ts';
+export { shownTime } from './tls-failures.ts';
 export { formatTlsAddress, parseTlsAddress, type TlsAddress } from './tls-address.ts';
 export {
   identityOfCertificate,

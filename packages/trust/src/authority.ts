@@ -12,7 +12,13 @@
  */
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import { assert, systemRandom, type Clock, type Random } from '@rokka/kernel';
-import { identityUri, isIdentityPart, type MemberIdentity, type TlsIdentity } from '@rokka/transport';
+import {
+  shownTime,
+  identityUri,
+  isIdentityPart,
+  type MemberIdentity,
+  type TlsIdentity,
+} from '@rokka/transport';
 import { AuthorityFile, type AuthorityState, type Phase } from './authority-file.ts';
 import {
   keyPin,
@@ -25,7 +31,6 @@ import {
   type SigningKey,
 } from './certificates.ts';
 import { trustErrors } from './errors.ts';
-import { shownTime } from './shown-time.ts';
 
 const DAY_MS = 86_400_000;
 /** Clocks may differ by so much: a member whose clock is behind still believes a certificate that was made just now. */

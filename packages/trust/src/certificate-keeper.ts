@@ -10,13 +10,18 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { isCoded, systemRandom, type Clock, type CodedError, type Random } from '@rokka/kernel';
-import { identityOfCertificate, identityUri, type PeerIdentity, type TlsIdentity } from '@rokka/transport';
+import {
+  shownTime,
+  identityOfCertificate,
+  identityUri,
+  type PeerIdentity,
+  type TlsIdentity,
+} from '@rokka/transport';
 import { makeKey, makeRequest } from './certificates.ts';
 import { trustErrors } from './errors.ts';
 import { readIdentityFile, writeIdentityFile } from './identity-file.ts';
-import { checkIssued } from './issued.ts';
+import { checkIssued, renewalDueMs } from './issued.ts';
 import type { Renew } from './renewal.ts';
-import { shownTime } from './shown-time.ts';
 
 const LOOK_MS_MAX = 3_600_000;
 const RETRY_MS_MIN = 60_000;
@@ -115,11 +120,10 @@ export class CertificateKeeper implements AsyncDisposable {
     onRenewed?.(renewed);
   }
 
-  /** Two thirds of the certificate's life after its beginning, and a little more. */
+  /** When it is due, and a little more. */
   #nextRenewalMs(): number {
     const { validFromMs, validToMs } = this.#member;
-    const lifeMs = validToMs - validFromMs;
-    return validFromMs + (lifeMs * 2) / 3 + this.#share(lifeMs / 12);
+    return renewalDueMs(this.#member) + this.#share((validToMs - validFromMs) / 12);
   }
 
   /** At random between 0 and `ms`. */

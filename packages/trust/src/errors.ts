@@ -61,5 +61,5 @@ export const trustErrors = defineErrors({
   TRUST_CERTIFICATE_ENDS: (member: string, until: string) =>
     `the certificate of ${member} ends ${until} and could not be renewed: see that the authority can be reached`,
   TRUST_CERTIFICATE_ENDED: (member: string, until: string) =>
-    `the certificate of ${member} ended ${until}: join again with a new token`,
+    `the certificate of ${member} ended ${until}: join again with a new token that names it`,
 });

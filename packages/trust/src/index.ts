@@ -2,6 +2,7 @@
 export { trustErrors } from './errors.ts';
 export { ClusterAuthority, type Issued, type MakeAuthorityOptions } from './authority.ts';
 export type { Phase } from './authority-file.ts';
+export { renewalDueMs } from './issued.ts';
 export { makeKey, type CertificateRequest } from './certificates.ts';
 export { decodeJoinToken, type JoinToken } from './join-token.ts';
 export { JoinTokens, type IssueTokenOptions, type JoinTokensOptions } from './join-tokens.ts';

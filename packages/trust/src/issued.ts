@@ -1,10 +1,15 @@
 /** Looks at a certificate that has come, before anything is replaced by it. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isCoded } from '@rokka/kernel';
-import { identityOfCertificate, identityUri, type MemberIdentity, type PeerIdentity } from '@rokka/transport';
+import {
+  shownTime,
+  identityOfCertificate,
+  identityUri,
+  type MemberIdentity,
+  type PeerIdentity,
+} from '@rokka/transport';
 import type { Issued } from './authority.ts';
 import { trustErrors } from './errors.ts';
-import { shownTime } from './shown-time.ts';
 
 const AUTHORITIES_MAX = 4;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -51,3 +56,12 @@ export function checkIssued(
     throw bad(error instanceof Error ? error.message : String(error), error);
   }
 }
+
+/** A certificate is renewed from here on: two thirds of its life after its beginning. */
+export const renewalDueMs = ({
+  validFromMs,
+  validToMs,
+}: {
+  validFromMs: number;
+  validToMs: number;
+}): number => validFromMs + ((validToMs - validFromMs) * 2) / 3;

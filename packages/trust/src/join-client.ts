@@ -13,6 +13,7 @@ import {
   parseTlsAddress,
   type MemberIdentity,
   type TlsIdentity,
+  shownTime,
 } from '@rokka/transport';
 import { CLOCK_SLACK_MS } from './authority.ts';
 import { keyPin, makeKey, makeRequest } from './certificates.ts';
@@ -28,7 +29,6 @@ import {
   writeLine,
 } from './join-conversation.ts';
 import { decodeJoinToken, secretKey, type JoinToken } from './join-token.ts';
-import { shownTime } from './shown-time.ts';
 
 /** A chain has a certificate and its authority; what is longer is not ours. */
 const CHAIN_MAX = 3;

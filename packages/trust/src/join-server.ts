@@ -43,8 +43,6 @@ export interface JoinServerOptions {
   /** Default 32. */
   connectionsMax?: number;
   failures?: FailureLimits;
-  /** Of the certificates that are given out; default the authority's. */
-  certificateLifetimeMs?: number;
   onJoined?: (member: MemberIdentity & { zone: string; hosts: readonly string[]; peer: string }) => void;
   onRefused?: (reason: CodedError) => void;
 }
@@ -143,7 +141,7 @@ class JoinDesk {
 
   async #answer(line: Record<string, unknown>, from: { binding: Uint8Array; peer: string }): Promise<object> {
     const { binding, peer } = from;
-    const { tokens, authority, certificateLifetimeMs: lifetimeMs, onJoined } = this.#options;
+    const { tokens, authority, onJoined } = this.#options;
     const text = (name: string, max: number) => textOf(line, name, { peer, max });
     const tokenId = text('tokenId', 16);
     const zone = text('zone', 64);
@@ -157,7 +155,7 @@ class JoinDesk {
     if (request.identity.cluster !== authority.cluster)
       throw trustErrors.TRUST_WRONG_CLUSTER([request.identity.cluster, authority.cluster]);
     const record = await tokens.redeem({ tokenId, zone, request, proof, proven });
-    const issued = await authority.sign(request, lifetimeMs === undefined ? {} : { lifetimeMs });
+    const issued = await authority.sign(request);
     onJoined?.({ ...request.identity, zone: record.zone, hosts: request.hosts, peer });
     return { ...issued, zone: record.zone };
   }

@@ -12,10 +12,15 @@ const HOUR_MS = 3_600_000;
 const AUTHORITY = { cluster: 'petals', pins: [Buffer.alloc(32, 1).toString('base64url')] };
 const PROVEN = Buffer.from('this session, this request');
 
-function setUp() {
+function setUp(members: readonly string[] = []) {
   const clock = new VirtualClock();
   const store = new MemoryTokenStore();
-  const tokens = new JoinTokens({ store, clock, random: new SeededRandom(6) });
+  const tokens = new JoinTokens({
+    store,
+    clock,
+    random: new SeededRandom(6),
+    isMember: async ({ id }) => members.includes(id),
+  });
   const issue = async (more: Partial<IssueTokenOptions> = {}) => {
     const issued = await tokens.issue({
       authority: AUTHORITY,
@@ -173,4 +178,24 @@ test('what cannot be issued is refused', async () => {
   await assert.rejects(issue({ addresses: ['nowhere'] }), { code: 'TRANSPORT_BAD_ADDRESS' });
   await assert.rejects(issue({ zone: 'a b' }), { code: 'TRUST_BAD_NAME' });
   await assert.rejects(issue({ memberId: '' }), { code: 'TRUST_BAD_NAME' });
+});
+
+test('who is a member already comes back by a token that names him, and nobody else becomes him', async () => {
+  const { tokens, issue } = setUp(['n1']);
+  const any = await issue();
+  await assert.rejects(tokens.redeem(await redemption(any)), {
+    code: 'TRUST_TOKEN_OTHER',
+    message: /n1 again/,
+  });
+  await tokens.redeem(await redemption(any, { member: { id: 'n2' } }));
+  await tokens.redeem(await redemption(await issue({ memberId: 'n1' })));
+});
+
+test('an answer that was lost can be asked for again, though its member is one by now', async () => {
+  const members: string[] = [];
+  const { tokens, issue } = setUp(members);
+  const [token, key] = [await issue(), makeKey()];
+  await tokens.redeem(await redemption(token, { key }));
+  members.push('n1');
+  await tokens.redeem(await redemption(token, { key }));
 });

@@ -10,11 +10,11 @@ import {
   parseTlsAddress,
   type MemberIdentity,
   type Role,
+  shownTime,
 } from '@rokka/transport';
 import { keyPin, type CertificateRequest } from './certificates.ts';
 import { trustErrors } from './errors.ts';
 import { encodeJoinToken, secretVerifier, verifierKey } from './join-token.ts';
-import { shownTime } from './shown-time.ts';
 import type { StoredToken, TokenRecord, TokenStore } from './token-store.ts';
 
 const HOUR_MS = 3_600_000;
@@ -26,6 +26,8 @@ export interface JoinTokensOptions {
   store: TokenStore;
   clock: Clock;
   random?: Random;
+  /** Whether there is such a member already: only a token that names it lets anybody be it once more. */
+  isMember?: (member: MemberIdentity) => Promise<boolean>;
 }
 
 export interface IssueTokenOptions {
@@ -55,11 +57,13 @@ export class JoinTokens {
   readonly #store: TokenStore;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #isMember: (member: MemberIdentity) => Promise<boolean>;
 
   constructor(options: JoinTokensOptions) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#random = options.random ?? systemRandom;
+    this.#isMember = options.isMember ?? (async () => false);
   }
 
   /**
@@ -101,12 +105,17 @@ export class JoinTokens {
    */
   async redeem(redemption: Redemption): Promise<TokenRecord> {
     const { tokenId, request } = redemption;
-    const usedBy = { id: request.identity.id, keyPin: keyPin(request.publicKey), atMs: this.#clock.wallMs() };
+    const { identity } = request;
+    const usedBy = { id: identity.id, keyPin: keyPin(request.publicKey), atMs: this.#clock.wallMs() };
+    const taken = await this.#isMember(identity);
     return this.#change(tokenId, (record) => {
       this.#check(record, redemption);
       if (record.usedBy && (record.usedBy.keyPin !== usedBy.keyPin || record.usedBy.id !== usedBy.id))
         throw trustErrors.TRUST_TOKEN_USED([tokenId, record.usedBy.id]);
-      return record.usedBy ? record : { ...record, usedBy };
+      if (record.usedBy) return record;
+      if (taken && record.memberId !== identity.id)
+        throw trustErrors.TRUST_TOKEN_OTHER([tokenId, `${identityUri(identity)} again`, allowedBy(record)]);
+      return { ...record, usedBy };
     });
   }
 

@@ -17,7 +17,7 @@ import {
   type PeerIdentity,
 } from '@rokka/transport';
 import type { ClusterAuthority, Issued } from './authority.ts';
-import { readRequest, REQUEST_CHARACTERS_MAX, type CertificateRequest } from './certificates.ts';
+import { readRequest, REQUEST_CHARACTERS_MAX } from './certificates.ts';
 import { trustErrors } from './errors.ts';
 
 const RENEW = 1;
@@ -26,13 +26,6 @@ const REFUSED = 3;
 
 export interface RenewalOptions {
   authority: ClusterAuthority;
-  /** Of the certificates that are given out; default the authority's. */
-  certificateLifetimeMs?: number;
-  /**
-   * Whether a member may have a certificate for hosts other than those of its present one; default no: a key that was
-   * stolen cannot be moved to another machine's name.
-   */
-  mayMove?: (member: PeerIdentity, hosts: readonly string[]) => boolean | Promise<boolean>;
   /** Says no to a member that was taken out of the cluster: its certificate ends, and no other follows. */
   mayRenew?: (member: PeerIdentity) => boolean | Promise<boolean>;
   onRenewed?: (member: MemberIdentity) => void;
@@ -83,22 +76,16 @@ async function answer(
 }
 
 async function renew(options: RenewalOptions & { member: PeerIdentity; asked: string }): Promise<Issued> {
-  const { member, authority, mayRenew, certificateLifetimeMs: lifetimeMs } = options;
+  const { member, authority, mayRenew } = options;
   const refuse = (why: string) => trustErrors.TRUST_RENEWAL_REFUSED([identityUri(member), why]);
   const request = await readRequest(options.asked);
   if (identityUri(request.identity) !== identityUri(member))
     throw refuse(`it asked to be ${identityUri(request.identity)}`);
   if (mayRenew && !(await mayRenew(member))) throw refuse('it was taken out of the cluster');
-  if (!(await hostsAllowed(request, options))) throw refuse(`it asked for hosts ${request.hosts.join(', ')}`);
-  return authority.sign(request, lifetimeMs === undefined ? {} : { lifetimeMs });
-}
-
-async function hostsAllowed(
-  { hosts }: CertificateRequest,
-  { member, mayMove }: RenewalOptions & { member: PeerIdentity },
-): Promise<boolean> {
-  if (hosts.every((host) => member.hosts.includes(host))) return true;
-  return mayMove ? mayMove(member, hosts) : false;
+  // A key that was stolen cannot be moved to another machine's name.
+  if (!request.hosts.every((host) => member.hosts.includes(host)))
+    throw refuse(`it asked for hosts ${request.hosts.join(', ')}`);
+  return authority.sign(request);
 }
 
 /** How a keeper gets a new certificate: from the request to what came. */

@@ -1,6 +1,7 @@
 export * from './page-store.ts';
 export { MemoryPageStore } from './memory-page-store.ts';
 export * from './record-sink.ts';
+export { blockUntilReady, whenReady } from './ready.ts';
 export { PageCache } from './page-cache.ts';
 export { SharedPageHost } from './shared-page-host.ts';
 export { SharedPageStore } from './shared-page-store.ts';

@@ -3,6 +3,7 @@ import type { TokenRecord } from '@rokka/trust';
 import type { Arguments } from '../arguments.ts';
 import { askControl, CONTROL } from '../control.ts';
 import { rokkaErrors } from '../errors.ts';
+import type { TokenPurpose } from '../machines/desk.ts';
 import type { TokenRequest } from '../machines/many-machines.ts';
 import { table, Terminal } from '../terminal.ts';
 
@@ -22,14 +23,20 @@ export async function token(args: Arguments): Promise<number> {
   return 0;
 }
 
-function requestOf({ words, zone, hours, standby }: Arguments): TokenRequest {
+function requestOf({ words, zone, node, hours, standby }: Arguments): TokenRequest {
   const [action = 'issue', id, ...rest] = words;
   const usage = rokkaErrors.ROKKA_BAD_FLAG([
-    'rokka token --zone ZONE [--hours N], token list, token revoke ID',
+    'rokka token --zone ZONE | --node N | --standby [--hours N], token list, token revoke ID',
   ]);
   if (rest.length > 0) throw usage;
-  if (action === 'issue' && id === undefined && standby !== (zone !== undefined))
-    return { action, for: zone === undefined ? 'standby' : { zone }, hours };
+  if (action === 'issue' && id === undefined) {
+    const purposes: TokenPurpose[] = [];
+    if (standby) purposes.push('standby');
+    if (zone !== undefined) purposes.push({ zone });
+    if (node !== undefined) purposes.push({ ordinal: node });
+    const [purpose, another] = purposes;
+    if (purpose && !another) return { action, for: purpose, hours };
+  }
   if (action === 'list' && id === undefined) return { action };
   if (action === 'revoke' && id !== undefined) return { action, id };
   throw usage;

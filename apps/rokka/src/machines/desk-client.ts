@@ -1,10 +1,9 @@
 /** How a machine that joined talks to the desk. */
-import { deadline, systemClock } from '@rokka/kernel';
+import { CodedError, systemClock } from '@rokka/kernel';
 import { Caller, identityUri, type Network } from '@rokka/transport';
 import { rokkaErrors } from '../errors.ts';
 import {
-  decodeJson,
-  decodeRefusal,
+  decodeAnswer,
   DESK,
   encodeJson,
   type HeadAdmission,
@@ -13,7 +12,9 @@ import {
   type Registration,
 } from './desk-messages.ts';
 
-const TIMEOUT_MS = 5_000;
+const CONNECT_MS = 5_000;
+/** More than the registry's patience, so that the desk can say what it waited for. */
+const ANSWER_MS = 8_000;
 
 /** @throws what Network.connect and Caller.call throw, ROKKA_DESK_BAD_ANSWER, what the desk refused with */
 export async function registerAt(
@@ -21,16 +22,24 @@ export async function registerAt(
   network: Network,
   registration: Registration,
 ): Promise<Registered> {
-  return (await ask(desk, network, registration)) as Registered;
+  return (await ask(desk, network, registration)) as unknown as Registered;
 }
 
 /** The same for a machine that is to run the database. @throws as `registerAt` */
 export async function admitHeadAt(desk: string, network: Network): Promise<HeadAdmission> {
-  return (await ask(desk, network, { protocol: PROTOCOL, address: '', instance: '' })) as HeadAdmission;
+  return (await ask(desk, network, {
+    protocol: PROTOCOL,
+    address: '',
+    instance: '',
+  })) as unknown as HeadAdmission;
 }
 
-async function ask(desk: string, network: Network, registration: Registration): Promise<unknown> {
-  const caller = await Caller.connect(network, desk, { clock: systemClock, timeoutMs: TIMEOUT_MS });
+async function ask(
+  desk: string,
+  network: Network,
+  registration: Registration,
+): Promise<Record<string, unknown>> {
+  const caller = await Caller.connect(network, desk, { clock: systemClock, timeoutMs: CONNECT_MS });
   const { connection } = caller;
   try {
     const peer = connection.peerIdentity;
@@ -38,10 +47,12 @@ async function ask(desk: string, network: Network, registration: Registration): 
       const seen = peer ? identityUri(peer) : 'somebody unknown';
       throw rokkaErrors.ROKKA_DESK_BAD_ANSWER([desk, `${seen} answers there, not the cluster's authority`]);
     }
-    const asked = caller.call(DESK.REGISTER, [encodeJson(registration)], { timeoutMs: TIMEOUT_MS });
-    const { type, body } = await deadline(asked, { what: 'a registration', ms: TIMEOUT_MS });
-    if (type === DESK.REFUSED) throw decodeRefusal(body);
-    if (type === DESK.REGISTERED) return decodeJson(body);
+    const { type, body } = await caller.call(DESK.REGISTER, [encodeJson(registration)], {
+      timeoutMs: ANSWER_MS,
+    });
+    const said = decodeAnswer(body);
+    if (type === DESK.REFUSED && said) throw new CodedError(String(said['code']), String(said['message']));
+    if (type === DESK.REGISTERED && said) return said;
     throw rokkaErrors.ROKKA_DESK_BAD_ANSWER([desk, `message type ${type} came`]);
   } finally {
     connection.close();

@@ -2,7 +2,7 @@
  * What a machine that joined says to the desk, beside asking for certificates (trust/renewal.ts, types 1 to 3): who it is
  * now, again and again for as long as it runs. Bodies are JSON.
  */
-import { ByteReader, ByteWriter, CodedError, isCoded } from '@rokka/kernel';
+import { ByteReader, ByteWriter, isCoded, type CodedError } from '@rokka/kernel';
 import { STORAGE_PROTOCOL } from '@rokka/storage';
 
 export const DESK = { REGISTER: 10, REGISTERED: 11, REFUSED: 12 } as const;
@@ -35,32 +35,29 @@ export const PROTOCOL = STORAGE_PROTOCOL;
 export const encodeJson = (value: unknown): Uint8Array =>
   new ByteWriter().string(JSON.stringify(value)).finish();
 
-/** @throws KERNEL_SHORT_BYTES, and SyntaxError where it is no JSON */
-export const decodeJson = (body: Uint8Array): unknown => JSON.parse(new ByteReader(body).string());
-
-/** Undefined where it has another form. */
-export function decodeRegistration(body: Uint8Array): Registration | undefined {
+/** An object; undefined where it is none. */
+export function decodeAnswer(body: Uint8Array): Record<string, unknown> | undefined {
   try {
-    const { protocol, address, instance } = { ...(decodeJson(body) as Partial<Registration> | null) };
-    const sound =
-      typeof protocol === 'number' &&
-      typeof address === 'string' &&
-      typeof instance === 'string' &&
-      address.length <= 300 &&
-      instance.length <= 64;
-    return sound ? { protocol, address, instance } : undefined;
+    const said: unknown = JSON.parse(new ByteReader(body).string());
+    return typeof said === 'object' && said !== null ? (said as Record<string, unknown>) : undefined;
   } catch {
     return undefined;
   }
 }
 
-export const encodeRefusal = ({ code, message }: CodedError): Uint8Array => encodeJson({ code, message });
-
-/** The error that the desk answered with. */
-export function decodeRefusal(body: Uint8Array): CodedError {
-  const { code, message } = decodeJson(body) as { code: string; message: string };
-  return new CodedError(code, message);
+/** Undefined where it has another form. */
+export function decodeRegistration(body: Uint8Array): Registration | undefined {
+  const { protocol, address, instance } = decodeAnswer(body) ?? {};
+  const sound =
+    typeof protocol === 'number' &&
+    typeof address === 'string' &&
+    typeof instance === 'string' &&
+    address.length <= 300 &&
+    instance.length <= 64;
+  return sound ? { protocol, address, instance } : undefined;
 }
+
+export const encodeRefusal = ({ code, message }: CodedError): Uint8Array => encodeJson({ code, message });
 
 /** What the desk says about errors of its own affairs goes into its own log alone. */
 export const isForMember = (error: unknown): error is CodedError =>

@@ -6,7 +6,7 @@
 import * as fs from 'node:fs';
 import { describeError, isCoded, systemClock, type CodedError } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
-import type { Connection, ConnectionHandler, Frame, Network } from '@rokka/transport';
+import type { Connection, ConnectionHandler, Frame, MemberIdentity, Network } from '@rokka/transport';
 import {
   JoinTokens,
   listenForJoins,
@@ -15,8 +15,8 @@ import {
   type ClusterAuthority,
   type TokenRecord,
 } from '@rokka/trust';
-import { zoneNamed } from '../cluster.ts';
-import { dataPaths } from '../data-directory.ts';
+import { listNodes, zoneNamed } from '../cluster.ts';
+import { dataPaths, translated } from '../data-directory.ts';
 import { rokkaErrors } from '../errors.ts';
 import { decodeRegistration, DESK, encodeJson, encodeRefusal, isForMember } from './desk-messages.ts';
 import { deskAddress, formatListen, type ListenAddress } from './listen-address.ts';
@@ -36,8 +36,11 @@ export interface DeskOptions {
   log(level: 'info' | 'warn', text: string): void;
 }
 
-/** What a machine is to become: a storage node of a zone, or one that waits to run the database. */
-export type TokenPurpose = 'standby' | { readonly zone: string };
+/**
+ * What a machine is to become: a storage node of a zone, once more the node that it is already (its certificate has ended, or
+ * its address changes), or one that waits to run the database.
+ */
+export type TokenPurpose = 'standby' | { readonly zone: string } | { readonly ordinal: number };
 
 export class Desk implements AsyncDisposable {
   /** Of a process that may ask any node. */
@@ -68,12 +71,15 @@ export class Desk implements AsyncDisposable {
         MemberTls.open({ file, desk, renew: renewFrom(authority), acceptRoles: ['node', 'head'], log }),
       );
       const store = new RegistryTokens(registry);
-      const tokens = new JoinTokens({ store, clock: systemClock });
+      const isMember = async ({ role, id }: MemberIdentity) =>
+        role === 'node' && (await listNodes(registry)).some(({ node }) => node === id);
+      const tokens = new JoinTokens({ store, clock: systemClock, isMember });
       const registrar = new Registrar({
         registry,
         tokens: store,
         clock: systemClock,
-        password: () => fs.readFileSync(dataPaths.password(directory), 'utf8').trim(),
+        password: () =>
+          translated(directory, () => fs.readFileSync(dataPaths.password(directory), 'utf8').trim()),
       });
       const refusals = new RefusalLog(systemClock, (text) => log('warn', text));
       const onRefused = (reason: CodedError) => refusals.add(reason);
@@ -97,13 +103,22 @@ export class Desk implements AsyncDisposable {
     }
   }
 
-  /** The text of a new token, which is kept nowhere. @throws ROKKA_NO_ZONE, TRUST_TOKENS_FULL */
+  /** The text of a new token, which is kept nowhere. @throws ROKKA_NO_ZONE, ROKKA_NO_NODE, ROKKA_NODE_GONE, TRUST_TOKENS_FULL */
   async issueToken(what: TokenPurpose, hours: number): Promise<{ token: string; record: TokenRecord }> {
     const { authority, listen } = this.#options;
-    const part =
-      what === 'standby' ? { role: 'head' as const } : { role: 'node' as const, zone: zoneNamed(what.zone) };
+    const part = what === 'standby' ? { role: 'head' as const } : await this.#nodeToken(what);
     const addresses = [formatListen(listen)];
     return this.#tokens.issue({ authority, addresses, lifetimeMs: hours * HOUR_MS, ...part });
+  }
+
+  async #nodeToken(what: { readonly zone: string } | { readonly ordinal: number }) {
+    const role = 'node' as const;
+    if ('zone' in what) return { role, zone: zoneNamed(what.zone) };
+    const known = (await listNodes(this.#options.registry)).find(({ ordinal }) => ordinal === what.ordinal);
+    // Those of the first machine have no use for one.
+    if (!known?.machine) throw rokkaErrors.ROKKA_NO_NODE([what.ordinal]);
+    if (known.gone) throw rokkaErrors.ROKKA_NODE_GONE([what.ordinal]);
+    return { role, zone: known.zone, memberId: known.node };
   }
 
   listTokens(): Promise<TokenRecord[]> {
@@ -130,10 +145,16 @@ function deskHandler(options: {
   const renewal = renewals({ authority, mayRenew: (member) => registrar.mayRenew(member), onRefused });
   return (connection) => {
     const forCertificates = renewal(connection);
+    let busy = false;
     return {
       onFrame(same, frame) {
-        if (frame.type !== DESK.REGISTER) forCertificates.onFrame(same, frame);
-        else void register(same, frame, { registrar, onRefused });
+        if (frame.type !== DESK.REGISTER) return forCertificates.onFrame(same, frame);
+        // One at a time, as with certificates: nothing queues up here.
+        if (busy) return same.close();
+        busy = true;
+        void register(same, frame, { registrar, onRefused }).finally(() => {
+          busy = false;
+        });
       },
       onClose: (same, reason) => forCertificates.onClose(same, reason),
     };

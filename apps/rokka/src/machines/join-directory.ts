@@ -3,10 +3,10 @@
  * same token, can go on with: id and key are on the disk before the token is spent, and a token serves one key again.
  */
 import * as fs from 'node:fs';
-import { systemClock, systemRandom } from '@rokka/kernel';
+import { must, systemClock, systemRandom } from '@rokka/kernel';
 import { decodeJoinToken, joinCluster, makeKey, writeIdentityFile } from '@rokka/trust';
 import type { TlsIdentity } from '@rokka/transport';
-import { formatTlsAddress, parseTlsAddress } from '@rokka/transport';
+import { parseTlsAddress } from '@rokka/transport';
 import { zoneNamed } from '../cluster.ts';
 import {
   DataDirectory,
@@ -21,7 +21,7 @@ import {
   writeDurably,
 } from '../data-directory.ts';
 import { rokkaErrors } from '../errors.ts';
-import type { ListenAddress } from './listen-address.ts';
+import { deskAddress, type ListenAddress } from './listen-address.ts';
 
 export interface JoinRequest {
   directory: string;
@@ -70,7 +70,7 @@ export async function joinDirectory(request: JoinRequest): Promise<DataDirectory
     as,
     id,
     zone: as === 'node' ? zoneNamed(joinedZone) : '',
-    desk: deskOf(token.addresses[0] ?? ''),
+    desk: deskAddress(parseTlsAddress(must(token.addresses[0]))),
   };
   const data = DataDirectory.open(directory, () => ({
     cluster: member.cluster,
@@ -130,9 +130,3 @@ function keep(data: DataDirectory, of: { as: JoinedIdentity['as']; identity: Tls
 /** Where the certificate is with which the machine joined. */
 export const joinedCertificate = (directory: string, as: JoinedIdentity['as']): string =>
   dataPaths.certificate(directory, as === 'node' ? 'node-1' : 'head');
-
-/** The port after the one on which machines join; see listen-address.ts. */
-function deskOf(address: string): string {
-  const { host, port } = parseTlsAddress(address);
-  return formatTlsAddress(host, port + 1);
-}

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs';
 import { systemClock } from '@rokka/kernel';
 import { identityOfCertificate, normalHost, type Role } from '@rokka/transport';
-import { ClusterAuthority, readIdentityFile, writeIdentityFile } from '@rokka/trust';
+import { ClusterAuthority, readIdentityFile, writeIdentityFile, renewalDueMs } from '@rokka/trust';
 import { dataPaths } from '../data-directory.ts';
 
 /** Made on first use. @throws TRUST_FILE_OPEN, TRUST_FILE_UNREADABLE, TRUST_FILE_FAILED */
@@ -30,8 +30,8 @@ export async function ensureCertificate(
 function isGood(authority: ClusterAuthority, file: string, host: string): boolean {
   if (!fs.existsSync(file)) return false;
   const { certificate, authorities } = readIdentityFile(file);
-  const { hosts, validFromMs, validToMs } = identityOfCertificate(new X509Certificate(certificate), file);
-  const renewAtMs = validFromMs + ((validToMs - validFromMs) * 2) / 3;
-  const young = systemClock.wallMs() >= validFromMs && systemClock.wallMs() < renewAtMs;
-  return young && hosts.includes(normalHost(host)) && authorities === authority.authorities;
+  const member = identityOfCertificate(new X509Certificate(certificate), file);
+  const nowMs = systemClock.wallMs();
+  const young = nowMs >= member.validFromMs && nowMs < renewalDueMs(member);
+  return young && member.hosts.includes(normalHost(host)) && authorities === authority.authorities;
 }

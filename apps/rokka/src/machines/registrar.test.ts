@@ -66,6 +66,14 @@ describe('the registrar', () => {
     ]);
   });
 
+  test('nobody registers as a node of the first machine', async () => {
+    const { registry, registrar } = await setUp();
+    const own = { node: 'own', zone: 'a', ordinal: 1, made: true };
+    await registry.put('nodes/1', own, 0);
+    await assert.rejects(registrar.register(member('own'), said()), refusedWith('ROKKA_MEMBER_UNKNOWN'));
+    assert.deepEqual(await listNodes(registry), [own]);
+  });
+
   test('another port of its host is noted; another host is not its own', async () => {
     const { registry, registrar, pass } = await setUp();
     await registrar.register(member(), said());

@@ -4,9 +4,9 @@
  */
 import * as fs from 'node:fs';
 import { Deferred, describeError, isCoded } from '@rokka/kernel';
-import { FileSystem, whenReady } from '@rokka/filesystem';
+import { FileSystem } from '@rokka/filesystem';
 import { FileSystemHandler, FuseServer } from '@rokka/fuse';
-import { PageCache } from '@rokka/volume';
+import { PageCache, whenReady } from '@rokka/volume';
 import {
   findAccount,
   findPostgres,

@@ -7,15 +7,17 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { must } from '@rokka/kernel';
 import type { RokkaUnderTest } from './rokka-under-test.ts';
 
-type Database = Pick<RokkaUnderTest, 'connection' | 'query'>;
+export type Database = Pick<RokkaUnderTest, 'connection' | 'query'>;
 
 const CLIENTS = 4;
 const SECONDS_MAX = 300;
+const COMPLAINTS_MAX = 4_000;
 
 export class BenchLoad {
   static readonly installed = spawnSync('pgbench', ['--version']).status === 0;
   readonly #rokka: Database;
   #process: ChildProcess | undefined;
+  #complaints = '';
 
   private constructor(rokka: Database) {
     this.#rokka = rokka;
@@ -36,8 +38,10 @@ export class BenchLoad {
   /** It ends by itself when its connections break. */
   start(): void {
     this.#process = this.#spawn(['-n', '-c', String(CLIENTS), '-T', String(SECONDS_MAX)]);
-    // What it says of broken connections is no news; unread it would stop.
-    this.#process.stderr?.resume();
+    this.#complaints = '';
+    this.#process.stderr?.on('data', (bytes: Buffer) => {
+      if (this.#complaints.length < COMPLAINTS_MAX) this.#complaints += bytes.toString();
+    });
   }
 
   async stop(): Promise<void> {
@@ -45,6 +49,12 @@ export class BenchLoad {
     if (!process || process.exitCode !== null || process.signalCode !== null) return;
     process.kill('SIGKILL');
     await new Promise((done) => process.once('close', done));
+  }
+
+  /** None of its clients has been given up, as each is whose transaction fails. */
+  assertRuns(): void {
+    assert.equal(this.#complaints, '', 'no transaction of pgbench failed');
+    assert.equal(must(this.#process).exitCode, null, 'pgbench runs');
   }
 
   /** How many of its transactions are there. */

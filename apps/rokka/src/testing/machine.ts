@@ -1,13 +1,13 @@
 /** One machine of a test network: what runs on it is `rokka up` or `rokka join`, each on a data directory of its own. */
-import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { Client, type ClientConfig } from 'pg';
+import type { ClientConfig } from 'pg';
 import { must } from '@rokka/kernel';
 import { askControl, CONTROL } from '../control.ts';
 import { dataPaths } from '../data-directory.ts';
 import type { JoinedStatus, SupervisorStatus } from '../status.ts';
 import type { TestNet } from './netns.ts';
 import { RokkaCommand } from './rokka-command.ts';
+import { queryOnce, superuserConnection } from './superuser.ts';
 import { kill, type TestPlace } from './test-place.ts';
 
 const READY_MS = 120_000;
@@ -129,25 +129,14 @@ export class Machine implements AsyncDisposable {
 
   /** By the server's unix socket, which no network fault touches. */
   connection(): ClientConfig {
-    return {
+    return superuserConnection(this.data, {
       host: dataPaths.postgresSockets(this.data),
       port: POSTGRES_PORT,
-      user: 'postgres',
-      database: 'postgres',
-      password: fs.readFileSync(dataPaths.password(this.data), 'utf8').trim(),
-      connectionTimeoutMillis: 20_000,
-    };
+    });
   }
 
-  async query<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
-    const client = new Client(this.connection());
-    client.on('error', () => {});
-    await client.connect();
-    try {
-      return (await client.query<Row>(sql, values)).rows;
-    } finally {
-      await client.end();
-    }
+  query<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    return queryOnce<Row>(this.connection(), sql, values);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,11 +1,10 @@
 /** A whole cluster, brought up by the command in a child process: what it consists of, and ways to kill its parts. */
-import * as fs from 'node:fs';
-import { Client, type ClientConfig } from 'pg';
+import type { ClientConfig } from 'pg';
 import { systemClock } from '@rokka/kernel';
 import { askControl, CONTROL } from '../control.ts';
-import { dataPaths } from '../data-directory.ts';
 import type { SupervisorStatus } from '../status.ts';
 import { type CommandEnd, type CommandOptions, RokkaCommand } from './rokka-command.ts';
+import { queryOnce, superuserConnection } from './superuser.ts';
 import { kill, type TestPlace } from './test-place.ts';
 
 const READY_MS = 120_000;
@@ -96,25 +95,11 @@ export class RokkaUnderTest implements AsyncDisposable {
   }
 
   connection(): ClientConfig {
-    return {
-      host: '127.0.0.1',
-      port: this.place.port,
-      user: 'postgres',
-      database: 'postgres',
-      password: fs.readFileSync(dataPaths.password(this.place.data), 'utf8').trim(),
-      connectionTimeoutMillis: 20_000,
-    };
+    return superuserConnection(this.place.data, { host: '127.0.0.1', port: this.place.port });
   }
 
-  async query<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
-    const client = new Client(this.connection());
-    client.on('error', () => {});
-    await client.connect();
-    try {
-      return (await client.query<Row>(sql, values)).rows;
-    } finally {
-      await client.end();
-    }
+  query<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    return queryOnce<Row>(this.connection(), sql, values);
   }
 
   /** Asks for an orderly stop and waits for it. */

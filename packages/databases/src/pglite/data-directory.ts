@@ -3,8 +3,8 @@
  * whole. The mark is written last, as an operation of its own; operations survive a crash in order; so a data directory
  * without the mark is one whose making was cut off, and is cleared away before the next attempt.
  */
-import { blockUntilReady, nameFromUtf8, ROOT_INO, type FileSystem, type Ino } from '@rokka/filesystem';
-import type { NotReady } from '@rokka/volume';
+import { nameFromUtf8, ROOT_INO, type FileSystem, type Ino } from '@rokka/filesystem';
+import { blockUntilReady, type NotReady } from '@rokka/volume';
 import { databaseErrors } from '../errors.ts';
 import { namesIn } from './emscripten-filesystem.ts';
 

@@ -9,7 +9,6 @@
  */
 import { isCoded } from '@rokka/kernel';
 import {
-  blockUntilReady,
   fileTimeToMs,
   FsError,
   nameFromUtf8,
@@ -17,7 +16,7 @@ import {
   type FileSystem,
   type Ino,
 } from '@rokka/filesystem';
-import type { NotReady } from '@rokka/volume';
+import { blockUntilReady, type NotReady } from '@rokka/volume';
 import { WASI_EINVAL, WASI_EIO, WASI_ENOSPC, WASI_EOPNOTSUPP, wasiErrno } from './emscripten-errno.ts';
 import type { EmscriptenNode, EmscriptenStream, PgliteModule } from './pglite-module.ts';
 

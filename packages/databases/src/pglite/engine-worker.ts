@@ -14,8 +14,8 @@ import {
   systemClock,
   systemRandom,
 } from '@rokka/kernel';
-import { blockUntilReady, FileSystem } from '@rokka/filesystem';
-import { SharedPageStore, type NotReady, type SharedPageMemory } from '@rokka/volume';
+import { FileSystem } from '@rokka/filesystem';
+import { blockUntilReady, SharedPageStore, type NotReady, type SharedPageMemory } from '@rokka/volume';
 import { databaseErrors } from '../errors.ts';
 import { DataDirectory } from './data-directory.ts';
 import { EngineEnd, type EngineMemory } from './engine-channel.ts';

@@ -1,12 +1,11 @@
 /** Steps on a FileSystem, with a store that makes it wait as often as it can: pages are evicted, `apply` refuses. */
 import { crc32, type SeededRandom, unreachable, VirtualClock } from '@rokka/kernel';
-import { MemoryPageStore, NotReady, type PageWrite, type Ticket } from '@rokka/volume';
+import { blockUntilReady, MemoryPageStore, NotReady, type PageWrite, type Ticket } from '@rokka/volume';
 import type { Attributes } from '../attributes.ts';
 import { FsError } from '../errors.ts';
 import { FileSystem } from '../filesystem.ts';
 import { ROOT_INO, type Ino } from '../layout.ts';
 import { PERMISSIONS } from '../mode.ts';
-import { blockUntilReady } from '../ready.ts';
 import { contentOf, Refusal, refuseStep, type Actor, type FileReference, type Step } from './step.ts';
 
 const OWNER = { uid: 0, gid: 0 };

@@ -2,7 +2,8 @@
 import { asPageNumber, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
 import { encodeRecord } from '@rokka/quorum';
 import { PageCache } from '../page-cache.ts';
-import { NotReady, type PageWrite, type Ticket } from '../page-store.ts';
+import type { PageWrite, Ticket } from '../page-store.ts';
+import { whenReady } from '../ready.ts';
 import type { Volume } from '../volume.ts';
 
 export class PageWriter {
@@ -19,7 +20,7 @@ export class PageWriter {
   }
 
   async apply(writes: readonly PageWrite[]): Promise<Ticket> {
-    return this.#whenReady(() => this.cache.apply(writes));
+    return whenReady(this.cache, () => this.cache.apply(writes));
   }
 
   /** Applied and durable. */
@@ -30,22 +31,11 @@ export class PageWriter {
   }
 
   async content(page: number): Promise<Uint8Array> {
-    return this.#whenReady(() => this.cache.page(asPageNumber(page)).slice());
+    return whenReady(this.cache, () => this.cache.page(asPageNumber(page)).slice());
   }
 
   async text(page: number, length: number, offset = 0): Promise<string> {
     return Buffer.from((await this.content(page)).subarray(offset, offset + length)).toString();
-  }
-
-  async #whenReady<T>(operation: () => T): Promise<T> {
-    for (;;) {
-      try {
-        return operation();
-      } catch (error) {
-        if (!(error instanceof NotReady)) throw error;
-        await this.cache.prepare(error);
-      }
-    }
   }
 }
 

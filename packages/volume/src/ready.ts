@@ -1,5 +1,5 @@
 /** The waiting half of every operation: run it, fetch what it lacks, run it again. */
-import { NotReady, type AsyncPageStore } from '@rokka/volume';
+import { NotReady, type AsyncPageStore } from './page-store.ts';
 
 /**
  * Runs `operation` until it lacks nothing. An operation that throws NotReady has changed nothing, so running it again is
@@ -7,7 +7,7 @@ import { NotReady, type AsyncPageStore } from '@rokka/volume';
  * @throws what the operation or the store throws; the signal's reason
  */
 export async function whenReady<T>(
-  store: AsyncPageStore,
+  store: Pick<AsyncPageStore, 'prepare'>,
   operation: () => T,
   signal?: AbortSignal,
 ): Promise<T> {
