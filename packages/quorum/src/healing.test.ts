@@ -84,6 +84,13 @@ test('a newcomer that is gone is given up, and the next spare is tried', () => {
   assert.deepEqual(step(six, { F: away }, { spares }), begins('F', 's2'));
 });
 
+test('a newcomer that is gone is waited for where the old member is gone, too, and nobody else could come', () => {
+  const spares = SPARES.filter(({ node }) => node !== 's2');
+  assert.equal(step(FtoS1, { F: away, s1: away }, { spares }), undefined);
+  const leaving: Told = { state: 'well', leaving: true };
+  assert.deepEqual(step(FtoS1, { F: leaving, s1: away }, { spares }), { kind: 'revert', newcomer: 's1' });
+});
+
 test('a drain and a slow member wait until every other zone is well and at rest', () => {
   const drained: Told = { state: 'well', leaving: true };
   assert.deepEqual(step(six, { F: drained }), begins('F', 's1'));

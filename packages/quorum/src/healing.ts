@@ -91,7 +91,9 @@ function endOfChange(health: GroupHealth, times: HealingTimes): HealingStep | un
       continue;
     }
     const returned = old.state === 'well' && !old.leaving && old.forMs >= times.returnedMs;
-    if (returned || isGone(newcomer, times)) return { kind: 'revert', newcomer: joins.node };
+    // Where the old member is gone as well, and nobody else could come, the newcomer may yet come back with what it has.
+    const another = !isGone(old, times) || spareFor(leaves, health) !== undefined;
+    if (returned || (isGone(newcomer, times) && another)) return { kind: 'revert', newcomer: joins.node };
   }
   return undefined;
 }

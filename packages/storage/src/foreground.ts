@@ -23,10 +23,6 @@ export class Foreground {
     this.#lastMs = this.#clock.nowMs();
   }
 
-  get busy(): boolean {
-    return this.#clock.nowMs() - this.#lastMs < BUSY_MS;
-  }
-
   /**
    * How long to rest after work that was begun at `startedMs` and has just ended. What arrived while it stopped the node has
    * not been seen yet, so it counts what was there when it began.

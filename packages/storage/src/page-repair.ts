@@ -10,7 +10,6 @@ import { writeGeneration } from './generation-writer.ts';
 import { LogReader } from './log-reader.ts';
 import { fetchPages } from './page-copy.ts';
 import type { NewPage } from './page-file.ts';
-import type { SoundPeer } from './peer-clients.ts';
 import type { IndexedRecord } from './record-index.ts';
 import type { RepairOptions } from './record-repair.ts';
 import { higher, type Segment } from './segment.ts';
@@ -29,19 +28,19 @@ interface PageCopy {
 
 /** Answers how many were repaired. @throws what the disk and the log throw, the signal's reason */
 export async function repairPages(segment: Segment, options: RepairOptions): Promise<number> {
-  const { clock, signal, peers } = options;
+  const { clock, signal } = options;
   const copies: PageCopy[] = [];
   for (const page of segment.lostPages) {
     if (copies.length === REPAIR_PAGES_MAX) break;
-    const copy = await copyOf(segment, page, peers);
+    const copy = await copyOf(segment, page, options);
     if (copy) copies.push(copy);
     signal.throwIfAborted();
   }
   const file = must(segment.pageFile);
-  while (file.busy) await clock.sleep(BUSY_POLL_MS, signal);
+  while (file.busy && !segment.dropped) await clock.sleep(BUSY_POLL_MS, signal);
+  if (segment.dropped || segment.hydration || file.damaged) return 0;
   // From here to the beginning of the generation nothing may come between, or the copies are of another age.
   for (const page of segment.lostPages) if (file.read(page)?.content) segment.lostPages.delete(page);
-  if (segment.dropped || segment.hydration || file.damaged) return 0;
   const { base } = segment.chain;
   const made = copies.filter(({ page, coalesced }) => segment.lostPages.has(page) && coalesced >= base);
   const pages = made.map((copy) => brought(segment, copy, options));
@@ -78,7 +77,7 @@ function brought(segment: Segment, copy: PageCopy, options: RepairOptions): NewP
 async function copyOf(
   segment: Segment,
   page: number,
-  peers: readonly SoundPeer[],
+  { peers, onPeerFailed }: RepairOptions,
 ): Promise<PageCopy | undefined> {
   for (const peer of peers) {
     // Older than what this segment's log reaches back to, it could not be brought up to date.
@@ -91,7 +90,8 @@ async function copyOf(
       // Not written there yet: its records are in the log.
       if (!found) return { page, coalesced, lsn: 0 as Lsn, content: new Uint8Array(PAGE_SIZE) };
       return { page, coalesced, lsn: found.lsn, content: found.content.slice() };
-    } catch {
+    } catch (error) {
+      onPeerFailed(peer, error);
       // Another one may have it; when none has, the page stays lost and is asked for again.
     }
   }

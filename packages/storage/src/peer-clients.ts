@@ -78,6 +78,11 @@ export class PeerClients implements Disposable {
   failed(member: MemberAddress, error: unknown): boolean {
     if (!isCoded(error)) throw error;
     if (error.code.startsWith('STORAGE_')) return true;
+    // A call that was late leaves its connection open, and an answer to come on it.
+    this.#clients.get(member.node)?.then(
+      (one) => one.close(),
+      () => {},
+    );
     this.#clients.delete(member.node);
     this.#shunnedUntilMs.set(member.node, this.#options.clock.nowMs() + SHUN_MS);
     return false;

@@ -19,14 +19,16 @@ export interface RepairOptions {
   store: SegmentStore;
   clock: Clock;
   signal: AbortSignal;
-  peers: readonly SoundPeer[];
+  peers: Iterable<SoundPeer>;
+  /** Takes note of why a peer gave nothing. @throws what is no error of the world */
+  onPeerFailed(peer: SoundPeer, error: unknown): void;
 }
 
 /** Answers how many were repaired. @throws what the log throws, the signal's reason */
 export async function repairRecords(segment: Segment, options: RepairOptions): Promise<number> {
   const copies = new Map<Lsn, Uint8Array>();
   for (const lsn of segment.wounds) {
-    const copy = await copyOf(segment, lsn, options.peers);
+    const copy = await copyOf(segment, lsn, options);
     if (copy) copies.set(lsn, copy);
     options.signal.throwIfAborted();
   }
@@ -35,8 +37,8 @@ export async function repairRecords(segment: Segment, options: RepairOptions): P
 }
 
 /**
- * Writes records of the chain once more, behind a manifest that the caller has had written, and has the index point to where they lie now; those that have left the chain
- * meanwhile are passed over. Answers how many were written.
+ * Writes records of the chain once more, behind a manifest that the caller has had written, and has the index point to where
+ * they lie now; those that have left the chain meanwhile are passed over. Answers how many were written.
  */
 export async function rewriteRecords(
   segment: Segment,
@@ -77,9 +79,10 @@ function relocate(segment: Segment, places: ReadonlyMap<Lsn, { file: number; off
 async function copyOf(
   segment: Segment,
   lsn: Lsn,
-  peers: readonly SoundPeer[],
+  { peers, onPeerFailed }: RepairOptions,
 ): Promise<Uint8Array | undefined> {
-  for (const { client, state } of peers) {
+  for (const peer of peers) {
+    const { client, state } = peer;
     if (state.logFloor >= lsn || state.scl < lsn) continue;
     const fetch = { ...headOf(segment), after: (lsn - 1) as Lsn, through: lsn, limitBytes: RECORD_BYTES_MAX };
     try {
@@ -87,7 +90,8 @@ async function copyOf(
         timeoutMs: REQUEST_MS,
       });
       if (atSameEpochs(segment, fetch) && isTheRecord(segment, lsn, record)) return record;
-    } catch {
+    } catch (error) {
+      onPeerFailed(peer, error);
       // Another one may have it; when none has, the record stays wounded and is asked for again.
     }
   }

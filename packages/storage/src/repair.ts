@@ -9,7 +9,7 @@ import { describeError, isCoded, type Clock } from '@rokka/kernel';
 import type { Network } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import { repairPages } from './page-repair.ts';
-import { PeerClients } from './peer-clients.ts';
+import { PeerClients, type SoundPeer } from './peer-clients.ts';
 import { repairRecords } from './record-repair.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
@@ -84,8 +84,12 @@ export class Repairer implements AsyncDisposable {
   async #mend(segment: Segment): Promise<void> {
     const { store, clock } = this.#options;
     const { signal } = this.#closing;
-    const peers = await this.#clients.soundPeers(segment);
-    const options = { store, clock, signal, peers };
+    const peers = new Set(await this.#clients.soundPeers(segment));
+    const onPeerFailed = (peer: SoundPeer, error: unknown) => {
+      // Who does not answer is asked no more in this round: each page would wait for him anew.
+      if (!this.#clients.failed(peer.member, error)) peers.delete(peer);
+    };
+    const options = { store, clock, signal, peers, onPeerFailed };
     if (segment.wounds.size > 0) {
       const count = await repairRecords(segment, options);
       this.repairedRecords += count;

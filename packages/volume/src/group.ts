@@ -84,8 +84,9 @@ export class Group {
     this.#installRule = this.#roster.formulas.write;
     this.#roster = new Roster(membership);
     this.#installed.clear();
-    for (const nodes of [this.#fenced, this.#hydrating])
-      for (const node of nodes) if (this.placeOf(node) < 0) nodes.delete(node);
+    // Should one that left come again, it is another member: what was known of it does not hold.
+    for (const known of [this.#fenced, this.#hydrating, this.#coalesced, this.unfencedReasons])
+      for (const node of known.keys()) if (this.placeOf(node) < 0) known.delete(node);
   }
 
   /** Whether the current epoch is known to members that satisfy the write rule before it, and its own. */
@@ -140,7 +141,7 @@ export class Group {
   /** Makes the segment on a node where it is missing. Durable when it resolves. */
   async createOn(link: NodeLink, volumeEpoch: Epoch): Promise<void> {
     const message = encodeCreateSegment({
-      ...this.#head(volumeEpoch),
+      ...this.head(volumeEpoch),
       kind: this.#roster.member(this.placeOf(link.node)).kind,
       firstPage: firstPageOf(this.pg, this.#pagesPerGroup),
       pageCount: this.#pagesPerGroup,
@@ -158,7 +159,7 @@ export class Group {
     options: { timeoutMs?: number } = {},
   ): Promise<SegmentState> {
     const message = encodeFence({
-      ...this.#head(volumeEpoch),
+      ...this.head(volumeEpoch),
       members: this.#addresses(),
       ranges: [...ranges],
     });
@@ -167,13 +168,13 @@ export class Group {
 
   /** Where a member stands, without a trace on its disk. */
   async stateOf(link: NodeLink, volumeEpoch: Epoch, options: { timeoutMs: number }): Promise<SegmentState> {
-    const message = encodePeerState(this.#head(volumeEpoch));
+    const message = encodePeerState(this.head(volumeEpoch));
     return decodeSegmentState(await link.call(MESSAGE.PEER_STATE, [message], options));
   }
 
   /** Tells a node that was replaced to let its segment go. Durable when it resolves. */
   async dropOn(link: NodeLink, volumeEpoch: Epoch): Promise<void> {
-    const message = encodeDropSegment({ ...this.#head(volumeEpoch), members: this.#addresses() });
+    const message = encodeDropSegment({ ...this.head(volumeEpoch), members: this.#addresses() });
     await link.call(MESSAGE.DROP_SEGMENT, [message]);
   }
 
@@ -188,7 +189,7 @@ export class Group {
   }): Promise<void> {
     const { from, to, volumeEpoch, through, lastLsnIn } = options;
     for (let after = options.after; after < through;) {
-      const request = encodeFetch({ ...this.#head(volumeEpoch), after, through, limitBytes: SHIP_BYTES_MAX });
+      const request = encodeFetch({ ...this.head(volumeEpoch), after, through, limitBytes: SHIP_BYTES_MAX });
       const records = await from.call(MESSAGE.FETCH, [request]);
       if (records.length === 0) return;
       // No points: nothing is durable by this writer's word before it serves.
@@ -204,18 +205,14 @@ export class Group {
   }
 
   shipHead(volumeEpoch: Epoch, points: GroupPoints): Uint8Array {
-    return encodeShipHead({ ...this.#head(volumeEpoch), ...points });
-  }
-
-  head(volumeEpoch: Epoch): { volume: VolumeId; pg: PgIndex; volumeEpoch: Epoch; membershipEpoch: Epoch } {
-    return this.#head(volumeEpoch);
+    return encodeShipHead({ ...this.head(volumeEpoch), ...points });
   }
 
   #addresses(): MemberAddress[] {
     return this.members.map((member) => ({ ...member, address: this.#addressOf(member.node) }));
   }
 
-  #head(volumeEpoch: Epoch) {
+  head(volumeEpoch: Epoch): { volume: VolumeId; pg: PgIndex; volumeEpoch: Epoch; membershipEpoch: Epoch } {
     return { volume: this.#volume, pg: this.pg, volumeEpoch, membershipEpoch: this.#roster.epoch };
   }
 }

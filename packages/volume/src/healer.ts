@@ -88,6 +88,7 @@ export class Healer {
 
   #look(group: Group, fleet: readonly FleetNode[], links: ReadonlyMap<NodeId, NodeLink>): void {
     const { changes, retiredFrom } = this.#options;
+    this.#forgetWhoLeft(group);
     const members = new Map(group.members.map(({ node }) => [node, this.#health(group, node, fleet)]));
     this.#pgcls.set(group, this.#options.standingOf(group).pgcl);
     const blockedForMs = this.#blockedForMs(group);
@@ -99,6 +100,14 @@ export class Healer {
     const health = { membership: group.roster.membership, members, spares, blockedForMs };
     const step = nextHealingStep(health, this.#times);
     if (step && (group.isInstalled || step.kind === 'force')) void this.#take(group, step);
+  }
+
+  /** Who comes again later begins anew. */
+  #forgetWhoLeft(group: Group): void {
+    for (const key of this.#watches.keys()) {
+      const [pg, node] = key.split('/');
+      if (Number(pg) === group.pg && group.placeOf(node as NodeId) < 0) this.#watches.delete(key);
+    }
   }
 
   #health(group: Group, node: NodeId, fleet: readonly FleetNode[]): MemberHealth {
