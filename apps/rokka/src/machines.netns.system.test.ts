@@ -88,14 +88,16 @@ describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
     askControl(first.data, CONTROL.NODE, { action, ordinal });
   const ordinalsOf = ({ head, nodes }: SupervisorStatus) =>
     head.detail?.groups[0]?.members.map(({ node }) => nodes.find((one) => one.node === node)?.ordinal ?? 0);
-  /** Six members that take part and lack nothing. */
+  /** Six members that take part and lack nothing. It says who does not, for the failure that names the last cause. */
   const whole = async () => {
-    const group = (await serving.status()).head.detail?.groups[0];
-    return (
+    const { head } = await serving.status();
+    const group = head.detail?.groups[0];
+    const ok =
       group?.members.length === 6 &&
       group.changes.length === 0 &&
-      group.members.every(({ fenced, hydrating, lagLsn }) => fenced && !hydrating && (lagLsn ?? 1) < 10_000)
-    );
+      group.members.every(({ fenced, hydrating, lagLsn }) => fenced && !hydrating && (lagLsn ?? 1) < 10_000);
+    assert.ok(ok, `not whole: ${JSON.stringify({ ready: head.ready, group })}`);
+    return ok;
   };
 
   test('machines join, and the members move to them under load', { timeout }, (t) =>

@@ -76,6 +76,14 @@ describe('F is replaced by G', () => {
   });
 });
 
+test('a member may give up what it has when a read quorum of the others has all that is durable', () => {
+  const may = (has: string, node = 'A') =>
+    membership.canStartOver(six, node as NodeId, standing({ ...all('ABCDEF', 9), ...all(has, 20) }, 20));
+  assert.deepEqual([may('BCDEF'), may('BCD'), may('BDE')], [true, true, true]);
+  assert.deepEqual([may('ABC'), may('BDF'), may('EF')], [false, false, false], 'B, D and F are tails');
+  assert.equal(may('ACE', 'B'), true);
+});
+
 test('E fails while F is replaced: four sets, and ABCD meets all of them', () => {
   const four = begin(begin(six, 'F', 'G'), 'E', 'H');
   const { write } = membership.formulasOf(four);

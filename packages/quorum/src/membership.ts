@@ -150,6 +150,15 @@ export function revertReplacement(membership: Membership, joins: NodeId, standin
   return end(membership, { node: joins, keep: 'member', standing });
 }
 
+/**
+ * Whether a member whose copy is unknown may give it up and hydrate anew: what is durable lies with a read quorum of the
+ * others, so no later step can need what is thrown away.
+ */
+export function canStartOver(membership: Membership, node: NodeId, { pgcl, scls }: Standing): boolean {
+  const holds = (member: Member) => member !== node && (scls.get(member) ?? -1) >= pgcl;
+  return satisfied(formulasOf(membership).read, holds);
+}
+
 function end(
   membership: Membership,
   of: { node: NodeId; keep: 'member' | 'candidate'; standing: Standing },

@@ -31,6 +31,17 @@ function ack(tracker: ProgressTracker, pg: PgIndex, members: string, scl: number
   return advanced;
 }
 
+test('what a member has forgotten counts no more; what was durable by its word stays so', () => {
+  const progress = tracker(group(P0));
+  for (const lsn of [1, 2]) progress.allocated(P0, asLsn(lsn), true);
+  ack(progress, P0, 'ABCD', 1);
+  ack(progress, P0, 'ABC', 2);
+  progress.forgot(P0, 0);
+  assert.deepEqual([progress.scl(P0, 0), progress.pgcl(P0), progress.vdl], [undefined, 1, 1]);
+  assert.equal(ack(progress, P0, 'D', 2), false, 'three others have it');
+  assert.equal(ack(progress, P0, 'A', 2), true);
+});
+
 test('the VDL follows whole mini-transactions only', () => {
   const progress = tracker(group(P0));
   progress.allocated(P0, asLsn(1), false);

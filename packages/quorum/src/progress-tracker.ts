@@ -153,6 +153,13 @@ export class ProgressTracker {
     return this.#advance();
   }
 
+  /** A member no longer has what it said it has. What was durable by its word stays so; its next word counts from nothing. */
+  forgot(pg: PgIndex, member: number): void {
+    const { scls } = this.#group(pg);
+    assert(member in scls, 'no such member');
+    scls[member] = POINT_UNKNOWN;
+  }
+
   /**
    * The read point of a volume translated to one group: its last record at or below `lsn`, which a segment's SCL must
    * have reached (trap 23). For the VDL, or for anything from there to the last LSN; below it only the VDL's answer is

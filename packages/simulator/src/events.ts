@@ -83,7 +83,7 @@ export type SimEvent =
   /** A writer told a node who the members of a group are, with a request that makes, fences or drops its segment. */
   | {
       readonly kind: 'membership-told';
-      readonly by: 'create' | 'fence' | 'drop';
+      readonly by: 'create' | 'start over' | 'fence' | 'drop';
       readonly writer: string;
       readonly node: NodeId;
       readonly pg: PgIndex;

@@ -6,6 +6,12 @@ import { unreachable } from '@rokka/kernel';
 import type { SimEvent } from './events.ts';
 import { describeMembership } from './trace.ts';
 
+const TOLD = {
+  create: 'asked to make a segment',
+  'start over': 'asked to begin its segment anew',
+  drop: 'asked to drop its segment',
+};
+
 /** Who it is about, and what of him; undefined for what is left out. */
 export function scenarioLine(event: SimEvent): { who: string; what: string } | undefined {
   switch (event.kind) {
@@ -50,7 +56,7 @@ export function scenarioLine(event: SimEvent): { who: string; what: string } | u
       if (event.by === 'fence') return undefined;
       return {
         who: event.node,
-        what: event.by === 'create' ? 'asked to make a segment' : 'asked to drop its segment',
+        what: TOLD[event.by],
       };
     case 'fate':
       if (event.who === 'schedule') return undefined;

@@ -10,7 +10,7 @@ import type { SimEvent } from './events.ts';
 import { seenRecords } from './seen-records.ts';
 
 type Asked =
-  | { readonly type: typeof MESSAGE.FENCE; readonly head: Head }
+  | { readonly type: typeof MESSAGE.FENCE | typeof MESSAGE.START_OVER; readonly head: Head }
   | { readonly type: typeof MESSAGE.PEER_STATE | typeof MESSAGE.FETCH; readonly head: Head }
   | { readonly type: typeof MESSAGE.READ; readonly head: storage.Read }
   | { readonly type: typeof MESSAGE.PAGES; readonly head: storage.Pages };
@@ -44,6 +44,11 @@ export class WireTap implements NetworkObserver {
       }
       case MESSAGE.CREATE_SEGMENT:
         return this.#tell(lane, 'create', storage.decodeCreateSegment(body));
+      case MESSAGE.START_OVER: {
+        const head = storage.decodeStartOver(body);
+        this.#tell(lane, 'start over', head);
+        return void this.#asked.set(key, { type, head });
+      }
       case MESSAGE.DROP_SEGMENT:
         return this.#tell(lane, 'drop', storage.decodeDropSegment(body));
       case MESSAGE.PEER_STATE:
@@ -118,7 +123,7 @@ export class WireTap implements NetworkObserver {
 
   #tell(
     lane: Lane,
-    by: 'create' | 'fence' | 'drop',
+    by: 'create' | 'start over' | 'fence' | 'drop',
     head: Head & { members: storage.MemberAddress[] },
   ): void {
     const { pg, volumeEpoch, membershipEpoch, members } = head;
@@ -159,8 +164,8 @@ export class WireTap implements NetworkObserver {
     const node = lane.from as NodeId;
     const { to } = lane;
     const { pg, volumeEpoch: epoch, membershipEpoch } = asked.head;
-    if (asked.type !== MESSAGE.FENCE)
-      this.#emit({ kind: 'served', node, to, pg, epoch, membershipEpoch, request: key });
+    const isOrder = asked.type === MESSAGE.FENCE || asked.type === MESSAGE.START_OVER;
+    if (!isOrder) this.#emit({ kind: 'served', node, to, pg, epoch, membershipEpoch, request: key });
     if (asked.type === MESSAGE.READ) {
       const { page, readPoint } = asked.head;
       const answer = storage.decodeReadAnswer(body);
@@ -173,7 +178,7 @@ export class WireTap implements NetworkObserver {
       this.#fetched.set(key, pg);
       this.#emit({ kind: 'gave', node, to, pg, epoch, records: seenRecords(body) });
     } else {
-      const of = asked.type === MESSAGE.FENCE ? 'fence' : 'peer';
+      const of = isOrder ? 'fence' : 'peer';
       this.#emit({ kind: 'state', node, to, of, state: must(storage.decodeSegmentState(body)) });
     }
   }

@@ -31,11 +31,11 @@ export interface Hydration {
   begun: boolean;
   /** Pages below this one, counted from the segment's first, are here. */
   nextPage: number;
-  /** SCL that it must reach before it counts. */
+  /** SCL that it must reach before it counts. Before it has begun: what it may have acknowledged in an earlier life. */
   target: Lsn;
 }
 
-/** An SCL that no chain reaches: the segment may have acknowledged anything, so it stays unknown for ever. */
+/** An SCL that no chain reaches: the segment may have acknowledged anything, so it is unknown until it starts over. */
 export const SCL_UNKNOWN = Number.MAX_SAFE_INTEGER as Lsn;
 
 export interface SegmentControl extends SegmentAddress, Epochs {

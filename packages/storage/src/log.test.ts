@@ -90,7 +90,7 @@ test('a flipped bit before the last batch is damage: reported, never served, nev
     assert.equal(again.store.damages.length, 1, `bit at ${at}`);
     const isCreation = batchOf(at, image) === 1;
     if (isCreation) {
-      assert.throws(() => again.fence(), { code: 'STORAGE_NO_SEGMENT' });
+      assert.throws(() => again.fence(), { code: 'STORAGE_SEGMENT_UNKNOWN' });
       assert.throws(() => again.create(), { code: 'STORAGE_SEGMENT_UNKNOWN' });
       continue;
     }

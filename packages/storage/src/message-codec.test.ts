@@ -36,6 +36,10 @@ test('every message survives its codec', () => {
     hydrate: true,
   };
   assert.deepEqual(codec.decodeCreateSegment(codec.encodeCreateSegment(create)), create);
+  const { hydrate, ...facts } = create;
+  assert.ok(hydrate);
+  const over: m.StartOver = { ...facts, required: lsn(12) };
+  assert.deepEqual(codec.decodeStartOver(codec.encodeStartOver(over)), over);
   const fence = { ...head, members, ranges: [range, { ...range, volumeEpoch: 7 as Epoch }] };
   assert.deepEqual(codec.decodeFence(codec.encodeFence(fence)), fence);
   assert.deepEqual(codec.decodeTruncate(codec.encodeTruncate({ ...head, range })), { ...head, range });
@@ -82,6 +86,7 @@ test('a state survives its codec, and a dense tail costs a byte a record', () =>
     ranges: [range],
     tail,
     damaged: true,
+    unknown: false,
     hydrating: false,
   });
   const records = fc.array(

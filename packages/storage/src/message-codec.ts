@@ -39,23 +39,37 @@ export function decodeHelloAnswer(body: Uint8Array): m.HelloAnswer {
 }
 
 export function encodeCreateSegment(message: m.CreateSegment): Uint8Array {
-  const w = fields.writeHead(new ByteWriter(512), message);
-  fields.writeKind(w, message.kind).u64(message.firstPage).u64(message.pageCount);
-  return fields
-    .writeMembers(w, message.members)
+  return writeSegment(message)
     .u8(message.hydrate ? 1 : 0)
     .finish();
 }
 
 export function decodeCreateSegment(body: Uint8Array): m.CreateSegment {
-  return decode(MESSAGE.CREATE_SEGMENT, body, (r) => ({
+  return decode(MESSAGE.CREATE_SEGMENT, body, (r) => ({ ...readSegment(r), hydrate: r.u8() !== 0 }));
+}
+
+export function encodeStartOver(message: m.StartOver): Uint8Array {
+  return writeSegment(message).u64(message.required).finish();
+}
+
+export function decodeStartOver(body: Uint8Array): m.StartOver {
+  return decode(MESSAGE.START_OVER, body, (r) => ({ ...readSegment(r), required: r.lsn() }));
+}
+
+function writeSegment(message: Omit<m.CreateSegment, 'hydrate'>): ByteWriter {
+  const w = fields.writeHead(new ByteWriter(512), message);
+  fields.writeKind(w, message.kind).u64(message.firstPage).u64(message.pageCount);
+  return fields.writeMembers(w, message.members);
+}
+
+function readSegment(r: fields.MessageReader): Omit<m.CreateSegment, 'hydrate'> {
+  return {
     ...r.head(),
     kind: r.kind(),
     firstPage: r.count() as PageNumber,
     pageCount: r.count(),
     members: r.members(),
-    hydrate: r.u8() !== 0,
-  }));
+  };
 }
 
 export function encodeFence(message: m.Fence): Uint8Array {
@@ -181,6 +195,7 @@ export function encodeSegmentState(state: m.SegmentState): Uint8Array {
   fields.writeTail(w, state.tail);
   return w
     .u8(state.damaged ? 1 : 0)
+    .u8(state.unknown ? 1 : 0)
     .u8(state.hydrating ? 1 : 0)
     .finish();
 }
@@ -196,6 +211,7 @@ export function decodeSegmentState(body: Uint8Array): m.SegmentState {
     ranges: r.ranges(),
     tail: r.tail(),
     damaged: r.u8() !== 0,
+    unknown: r.u8() !== 0,
     hydrating: r.u8() !== 0,
   }));
 }

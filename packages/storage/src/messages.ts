@@ -6,7 +6,7 @@
 import type { Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from '@rokka/kernel';
 
 /** Version of this table and its codec. Said in HELLO by both sides; a node refuses any other. */
-export const STORAGE_PROTOCOL = 2;
+export const STORAGE_PROTOCOL = 3;
 
 /** Frame types. Answers carry the request's id; SHIP and its ACK have none, they are a stream. */
 export const MESSAGE = {
@@ -23,6 +23,7 @@ export const MESSAGE = {
   SHIP_REFUSED: 11,
   PAGES: 12,
   DROP_SEGMENT: 13,
+  START_OVER: 14,
   OK: 100,
   ERROR: 101,
 } as const;
@@ -82,6 +83,16 @@ export interface CreateSegment extends SegmentAddress, Epochs {
 }
 
 /**
+ * For a member that is `unknown`: it gives up what it has and hydrates like a newcomer, and it counts again when it holds
+ * everything up to `required`, the last LSN that was ever given to the group. Only a writer that the registry has confirmed
+ * since the member said so may send this: what the member promised and forgot, it promised to this writer or one before.
+ * A member that is not damaged is left alone. The answer is its state, when that is durable.
+ */
+export interface StartOver extends Omit<CreateSegment, 'hydrate'> {
+  required: Lsn;
+}
+
+/**
  * Fence and read in ONE step (aurora.md trap 1): the node makes `volumeEpoch`, the membership and all `ranges` durable,
  * refuses lower epochs from then on, and only then reads its state for the answer. Under the same volume epoch it
  * installs the next membership.
@@ -108,6 +119,8 @@ export interface SegmentState extends SegmentAddress, Epochs {
   tail: { lsn: Lsn; previousVolumeLsn: Lsn; cpl: boolean }[];
   /** A damaged segment says so: it counts as unknown, never as "does not have it". */
   damaged: boolean;
+  /** Damaged, and the log of its peers cannot make it whole: nobody knows what it had acknowledged. */
+  unknown: boolean;
   /** So does a newcomer that does not hold everything yet; its `scl` is 0 and its tail empty (trap 17). */
   hydrating: boolean;
 }

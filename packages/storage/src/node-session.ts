@@ -30,6 +30,7 @@ const FOR_HEADS: readonly number[] = [
   MESSAGE.FENCE,
   MESSAGE.TRUNCATE,
   MESSAGE.DROP_SEGMENT,
+  MESSAGE.START_OVER,
 ];
 const NOTHING = new Uint8Array(0);
 /** Answers that wait beside a full send buffer: about what a peer that catches up has in flight. */
@@ -88,9 +89,11 @@ export class NodeSession implements ConnectionHandler {
     if (!this.#greeted) throw storageErrors.STORAGE_BAD_MESSAGE([type, 'HELLO comes first']);
     switch (type) {
       case MESSAGE.CREATE_SEGMENT:
-        return store.createSegment(codec.decodeCreateSegment(body), () => {
-          this.#answer(requestId, NOTHING);
-          this.#host.changed();
+        return store.createSegment(codec.decodeCreateSegment(body), () => this.#changed(requestId));
+      case MESSAGE.START_OVER:
+        return store.startOver(codec.decodeStartOver(body), (segment) => {
+          const state = store.describe(segment, { withTail: false });
+          this.#changed(requestId, codec.encodeSegmentState(state));
         });
       case MESSAGE.FENCE:
         return this.#fence(codec.decodeFence(body), requestId);
@@ -118,6 +121,11 @@ export class NodeSession implements ConnectionHandler {
       default:
         throw storageErrors.STORAGE_BAD_MESSAGE([type, 'no such request']);
     }
+  }
+
+  #changed(requestId: number, answer: Uint8Array = NOTHING): void {
+    this.#answer(requestId, answer);
+    this.#host.changed();
   }
 
   /** On one machine who connects is not known, and only this user can. */

@@ -28,6 +28,7 @@ export function describeSegment(
     ranges: [...segment.chain.truncation.known],
     tail: options.withTail && !segment.hydrating ? describeTail(segment, reader) : [],
     damaged: segment.damaged,
+    unknown: segment.unknown,
     hydrating: segment.hydrating,
   };
 }

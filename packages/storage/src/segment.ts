@@ -6,6 +6,8 @@
  * - `generation.lsn <= vdl`: what is in the pages can never be truncated.
  * - Answers use `durableScl`, which is what the last flush covers; the chain in memory may be ahead of it by one batch.
  * - A segment whose log gave back less than it had acknowledged is damaged: its SCL is unknown, not low.
+ * - What is unknown starts over like a newcomer when the writer says how far anything can have been acknowledged, and counts
+ *   again when it has all of that.
  * - A newcomer that is still being filled tells nobody an SCL: `toldScl`, never `durableScl`, leaves the node.
  * - Members change only together with their epoch.
  */
@@ -88,7 +90,7 @@ export class Segment implements ChainWatcher {
     this.generation = control.generation;
     this.durableScl = control.logFloor;
     this.#manifestFloor = control.logFloor;
-    this.requiredScl = 0 as Lsn;
+    this.requiredScl = control.hydration?.begun === false ? control.hydration.target : (0 as Lsn);
     this.#chain = new PlacedChain({ base: control.logFloor, ranges: control.ranges, watcher: this });
   }
 
@@ -160,7 +162,18 @@ export class Segment implements ChainWatcher {
   get damaged(): boolean {
     if (mutant('damage-is-low-scl')) return false;
     const faulty = this.fault !== undefined || this.pagesFault !== undefined || this.wounds.size > 0;
-    return faulty || this.#hydration?.reason === 'rebuild' || this.chain.scl < this.requiredScl;
+    return faulty || this.#hydration?.reason === 'rebuild' || this.#fallsShort;
+  }
+
+  /** The log of its peers cannot make it whole: what it had acknowledged nobody knows, or its own log contradicts itself. */
+  get unknown(): boolean {
+    if (mutant('damage-is-low-scl')) return false;
+    return this.fault !== undefined || this.requiredScl === SCL_UNKNOWN;
+  }
+
+  /** A newcomer has yet to reach what is required; that it hydrates says so already. */
+  get #fallsShort(): boolean {
+    return this.chain.scl < this.requiredScl && (!this.hydrating || this.unknown);
   }
 
   /** The records at or below this are in no log file that replay needs: the newest manifest says so. */
@@ -211,8 +224,7 @@ export class Segment implements ChainWatcher {
   demandSound(): void {
     if (mutant('damage-is-low-scl')) return;
     if (this.fault) throw this.fault;
-    if (this.chain.scl < this.requiredScl)
-      throw storageErrors.STORAGE_SEGMENT_UNKNOWN([this.volume, this.pg]);
+    if (this.#fallsShort) throw storageErrors.STORAGE_SEGMENT_UNKNOWN([this.volume, this.pg]);
   }
 
   /** Refuses to give what is not complete yet. @throws STORAGE_HYDRATING, and as `demandSound` does */
@@ -325,6 +337,10 @@ export class Segment implements ChainWatcher {
     const restarts = hydration?.begun === true && (hydration.nextPage === 0 || !this.#hydration?.begun);
     this.#readFloor = higher(this.#readFloor, readFloor);
     this.#hydration = hydration;
+    if (hydration?.begun === false) {
+      this.requiredScl = hydration.target;
+      this.fault = undefined;
+    }
     this.learnPoints({ vdl: higher(readFloor, generation.lsn) });
     if (restarts) this.#restart(generation, { keepLog: rebuild });
     else this.completeGeneration(generation);

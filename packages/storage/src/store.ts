@@ -77,6 +77,9 @@ const DEFAULT_TUNING: StoreTuning = {
   logBytes: 128 * 1024 * 1024,
   scrubBytesPerSecond: 512 * 1024,
 };
+/** What a writer says of a segment that is to be made. */
+type SegmentFacts = Omit<m.CreateSegment, 'hydrate'>;
+
 const PAGE_FILE = /^\d+\.(pages|table)$/;
 /** A segment that was dropped needs nothing of the log. */
 const DROPPED = Number.MAX_SAFE_INTEGER as Lsn;
@@ -164,14 +167,34 @@ export class SegmentStore implements Disposable {
       throw bad(`volume ${volume}, protection group ${pg} is ${known.kind} here`);
     if (pageCount < 1 || pageCount > SEGMENT_PAGES_MAX) throw bad(`${pageCount} pages`);
     if (known) return this.whenDurable(done);
-    // A writer that was replaced and wakes up would make an empty one where another was dropped, or never was.
-    const obeyed = this.segments.epochOf(volume);
-    if (message.volumeEpoch < obeyed) {
-      const detail = { volumeEpoch: obeyed };
-      throw storageErrors.STORAGE_STALE_EPOCH(['segment', message.volumeEpoch, obeyed], { detail });
-    }
+    this.#demandLatest(message);
     // It may have been here and lost what it acknowledged; under this identity it must not come back empty.
     if (this.segments.incomplete) throw storageErrors.STORAGE_SEGMENT_UNKNOWN([volume, pg]);
+    this.#make(message, message.hydrate ? newcomer(0 as Lsn) : undefined);
+    this.whenDurable(done);
+  }
+
+  /** @throws STORAGE_NO_SEGMENT, STORAGE_STALE_EPOCH …, STORAGE_BAD_MESSAGE, and what the log throws */
+  startOver(message: m.StartOver, done: (segment: Segment) => void): void {
+    const segment = this.segments.find(message);
+    if (!segment) {
+      if (!this.segments.incomplete) throw storageErrors.STORAGE_NO_SEGMENT([message.volume, message.pg]);
+      this.#demandLatest(message);
+      const made = this.#make(message, newcomer(message.required));
+      return this.whenDurable(() => done(made));
+    }
+    segment.demandEpochs('start over', message);
+    if (!segment.damaged) return this.whenDurable(() => done(segment));
+    const { generation, readFloor } = segment;
+    const entry = {
+      generation: { ...generation, number: generation.number + 1 },
+      readFloor,
+      hydration: newcomer(message.required),
+    };
+    this.copied(segment, entry, () => done(segment));
+  }
+
+  #make(message: SegmentFacts, hydration: control.Hydration | undefined): Segment {
     const zero = 0 as Lsn;
     const state: control.SegmentControl = {
       ...message,
@@ -183,9 +206,7 @@ export class SegmentStore implements Disposable {
       heldThrough: zero,
       generation: control.NO_GENERATION,
       readFloor: zero,
-      hydration: message.hydrate
-        ? { reason: 'newcomer', begun: false, nextPage: 0, target: zero }
-        : undefined,
+      hydration,
     };
     const segment = new Segment(state);
     try {
@@ -196,16 +217,18 @@ export class SegmentStore implements Disposable {
       segment.pageFile?.[Symbol.dispose]();
       throw diskError(error, this.#options.directory);
     }
-    this.segments.add(segment);
-    this.whenDurable(done);
+    return this.segments.add(segment);
   }
 
   /**
    * Epochs, members and ranges are durable when `done` runs: only then may the segment's state be read for the answer.
-   * @throws STORAGE_STALE_EPOCH, STORAGE_STALE_MEMBERSHIP, STORAGE_NOT_A_MEMBER, STORAGE_MEMBERSHIP_CONFLICT,
+   * @throws STORAGE_NO_SEGMENT, STORAGE_SEGMENT_UNKNOWN, STORAGE_STALE_EPOCH, STORAGE_STALE_MEMBERSHIP, STORAGE_NOT_A_MEMBER, STORAGE_MEMBERSHIP_CONFLICT,
    * QUORUM_RANGE_BELOW_DURABLE, and what the log throws
    */
   fence(message: m.Fence, done: (segment: Segment) => void): void {
+    const { volume, pg } = message;
+    if (this.segments.incomplete && !this.segments.find(message))
+      throw storageErrors.STORAGE_SEGMENT_UNKNOWN([volume, pg]);
     const segment = this.segments.get(message);
     const { node } = this.identity;
     const { members, membershipEpoch, ranges } = message;
@@ -417,6 +440,14 @@ export class SegmentStore implements Disposable {
     return replay.damages;
   }
 
+  /** A writer that was replaced and wakes up would make an empty one where another was dropped, or never was. */
+  #demandLatest({ volume, volumeEpoch }: SegmentFacts): void {
+    const obeyed = this.segments.epochOf(volume);
+    if (volumeEpoch >= obeyed) return;
+    const detail = { volumeEpoch: obeyed };
+    throw storageErrors.STORAGE_STALE_EPOCH(['segment', volumeEpoch, obeyed], { detail });
+  }
+
   #openPages(segment: Segment): void {
     if (segment.kind === 'tail' || segment.pageFile) return;
     const { disk, directory } = this.#options;
@@ -492,4 +523,9 @@ export class SegmentStore implements Disposable {
       throw error;
     }
   }
+}
+
+/** It counts when it holds what its peers do, and everything up to `required`. */
+function newcomer(required: Lsn): control.Hydration {
+  return { reason: 'newcomer', begun: false, nextPage: 0, target: required };
 }

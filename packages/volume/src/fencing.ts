@@ -6,8 +6,8 @@
  * other way round, a segment lost later would be taken for one that never was, and come back empty: amnesia (aurora.md
  * trap 13).
  */
-import { isCoded, must, mutant, type Clock, type CodedError } from '@rokka/kernel';
-import type { TruncationRange } from '@rokka/quorum';
+import { isCoded, must, mutant, type Clock, type CodedError, type Lsn, type NodeId } from '@rokka/kernel';
+import { canStartOver, type Standing, type TruncationRange } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
 import type { Group } from './group.ts';
@@ -79,12 +79,19 @@ export function demandStore(group: Group, link: NodeLink, state: VolumeState): v
 export interface FencerOptions {
   clock: Clock;
   state: VolumeState;
+  standingOf(group: Group): Standing;
+  /** The group's log up to here is no longer kept by everybody. */
+  logFloorOf(group: Group): Lsn;
   /** Whether fencing still has a purpose. */
   isServing(): boolean;
   /** The segment obeys this writer. */
   onFenced(group: Group, link: NodeLink, answer: SegmentState): void;
+  /** What the member acknowledged counts no more. */
+  onForgot(group: Group, node: NodeId): void;
   /** Another writer has the volume. */
   onTakenOver(error: CodedError): void;
+  /** Takes lines for people. */
+  log?: ((text: string) => void) | undefined;
 }
 
 /** Keeps the members of a serving volume fenced: each of them when its node comes, and again until it obeys. */
@@ -119,13 +126,15 @@ export class Fencer {
 
   /** Answers whether the member obeys now. */
   async #attempt(group: Group, link: NodeLink): Promise<boolean> {
-    const { state, isServing, onFenced, onTakenOver } = this.#options;
+    const { state, isServing, onFenced, logFloorOf } = this.#options;
     try {
       const ranges = state.record.truncationRanges;
       const answer = await fenceSegment(group, link, { state, ranges });
-      // A damaged segment is unknown: what it says must not count. Peers may fill it, so it is asked again.
+      // What a damaged segment says must not count. Peers may fill it, so it is asked again.
       group.unfencedReasons.set(link.node, answer.damaged ? 'damaged' : '');
       if (answer.damaged) group.markUnfenced(link.node);
+      if (answer.unknown || (answer.damaged && answer.scl < logFloorOf(group)))
+        await this.#startOver(group, link);
       if (answer.damaged || !isServing() || !link.up) return false;
       // It was replaced while it was asked.
       if (group.placeOf(link.node) < 0) return true;
@@ -137,9 +146,40 @@ export class Fencer {
       if (!isCoded(error)) throw error;
       group.markUnfenced(link.node);
       group.unfencedReasons.set(link.node, error.code);
-      if (saysTakenOver(error) && isServing()) onTakenOver(error);
+      this.#listen(error);
+      if (error.code === 'STORAGE_SEGMENT_UNKNOWN') await this.#startOver(group, link);
       return false;
     }
+  }
+
+  /**
+   * Nobody knows what the member had acknowledged, so it begins anew, and counts again when it holds all that it can have
+   * had. How far that goes only the latest writer knows, and who that is only the registry: a node that forgot what it
+   * acknowledged may have forgotten a later writer's fence, too.
+   */
+  async #startOver(group: Group, link: NodeLink): Promise<void> {
+    const { state, standingOf, isServing, onForgot, log } = this.#options;
+    const may = () =>
+      isServing() &&
+      group.placeOf(link.node) >= 0 &&
+      canStartOver(group.roster.membership, link.node, standingOf(group));
+    if (!may()) return;
+    try {
+      if (!mutant('start-over-unconfirmed')) await state.confirm();
+      if (!may()) return;
+      // What it has said of itself so far it no longer knows.
+      onForgot(group, link.node);
+      await group.startOverOn(link, state.record.volumeEpoch, standingOf(group).lastLsn);
+      log?.(`protection group ${group.pg}: ${link.node} no longer knows what it had, and begins anew`);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      this.#listen(error);
+    }
+  }
+
+  #listen(error: CodedError): void {
+    const { isServing, onTakenOver } = this.#options;
+    if (saysTakenOver(error) && isServing()) onTakenOver(error);
   }
 }
 

@@ -9,6 +9,7 @@ import {
   encodeFetch,
   encodePeerState,
   encodeShipHead,
+  encodeStartOver,
   MESSAGE,
   type MemberAddress,
   type SegmentState,
@@ -140,15 +141,25 @@ export class Group {
 
   /** Makes the segment on a node where it is missing. Durable when it resolves. */
   async createOn(link: NodeLink, volumeEpoch: Epoch): Promise<void> {
-    const message = encodeCreateSegment({
+    const facts = this.#factsFor(link.node, volumeEpoch);
+    const message = encodeCreateSegment({ ...facts, hydrate: this.#roster.isNewcomer(link.node) });
+    await link.call(MESSAGE.CREATE_SEGMENT, [message]);
+  }
+
+  /** Has a member whose copy is unknown begin anew; nothing above `required` was ever given to the group. */
+  async startOverOn(link: NodeLink, volumeEpoch: Epoch, required: Lsn): Promise<SegmentState> {
+    const message = encodeStartOver({ ...this.#factsFor(link.node, volumeEpoch), required });
+    return decodeSegmentState(await link.call(MESSAGE.START_OVER, [message]));
+  }
+
+  #factsFor(node: NodeId, volumeEpoch: Epoch) {
+    return {
       ...this.head(volumeEpoch),
-      kind: this.#roster.member(this.placeOf(link.node)).kind,
+      kind: this.#roster.member(this.placeOf(node)).kind,
       firstPage: firstPageOf(this.pg, this.#pagesPerGroup),
       pageCount: this.#pagesPerGroup,
       members: this.#addresses(),
-      hydrate: this.#roster.isNewcomer(link.node),
-    });
-    await link.call(MESSAGE.CREATE_SEGMENT, [message]);
+    };
   }
 
   /** Fences the segment on a node under `volumeEpoch`, with all `ranges`, and reads its state in the same step. */

@@ -37,7 +37,7 @@ export class Members {
 
   constructor(options: MembersOptions) {
     this.#options = options;
-    this.changes = new MembershipChanges({ ...options, standingOf: (group) => this.#standing(group) });
+    this.changes = new MembershipChanges({ ...options, standingOf: (group) => this.standing(group) });
   }
 
   /** The volume serves from here on. */
@@ -52,7 +52,7 @@ export class Members {
       times: healingTimes,
       changes: this.changes,
       linkTo: (node) => links.to(node),
-      standingOf: (group) => this.#standing(group),
+      standingOf: (group) => this.standing(group),
       retiredFrom: ({ pg }) => must(options.state.record.groups[pg]).retired,
     });
   }
@@ -62,7 +62,8 @@ export class Members {
     this.#healer?.stop();
   }
 
-  #standing(group: Group): Standing {
+  /** How far each member is whose word counts, and where the group ends. */
+  standing(group: Group): Standing {
     const tracker = this.#tracker;
     const scls = new Map<NodeId, Standing['pgcl']>();
     if (!tracker) return { pgcl: 0 as Standing['pgcl'], lastLsn: 0 as Standing['pgcl'], scls };

@@ -5,6 +5,7 @@ import { allMembers } from '@rokka/quorum';
 import { PageWriter } from './testing/page-writer.ts';
 import { NODES, nodeId, SixNodes, VOLUME_ID, type Writer } from './testing/six-nodes.ts';
 import type { VolumeRecord } from './volume-record.ts';
+import { VolumeState } from './volume-state.ts';
 
 async function filled(six: SixNodes): Promise<Writer & { pages: PageWriter }> {
   const writer = await six.writer();
@@ -163,6 +164,58 @@ test('a damaged segment is left out until its peers have filled it', async () =>
   await six.run(writer.pages.commit(1, 'twelve'));
   await six.pass(4_000);
   assert.deepEqual([member().fenced, member().error, member().scl], [true, undefined, 12]);
+});
+
+/** What the node had acknowledged it no longer knows, as after a log that rotted behind its last manifest. */
+async function forget(six: SixNodes, i: number): Promise<void> {
+  six.store(i).segments.get(head(await recordOf(six))).requiredScl = Number.MAX_SAFE_INTEGER as never;
+  six.network.cut(nodeId(i), 'writer-1');
+  six.network.heal(nodeId(i), 'writer-1');
+}
+
+test('a member that no longer knows what it had begins anew, and counts again when it has everything', async () => {
+  await using six = await SixNodes.start();
+  const writer = await filled(six);
+  for (const i of [1, 4]) await forget(six, i);
+  await six.run(writer.pages.commit(1, 'eleven'));
+  await six.pass(5_000);
+  for (const i of [1, 4]) {
+    const { fenced, hydrating, scl, error } = must(writer.volume.status().groups[0]?.members[i]);
+    assert.deepEqual([fenced, hydrating, scl, error], [true, false, 11, undefined]);
+  }
+  assert.match(six.said.join('\n'), /n1 no longer knows what it had/);
+  six.kill(writer);
+  for (const i of [0, 2]) six.crash(i);
+  const { volume } = await six.writer();
+  assert.equal(volume.durable, 11);
+});
+
+test('it gives nothing up while too few others have what is durable', async () => {
+  await using six = await SixNodes.start();
+  const writer = await filled(six);
+  for (const i of [0, 2, 3]) six.crash(i);
+  await forget(six, 1);
+  await six.pass(5_000);
+  const segment = six.store(1).segments.get(head(await recordOf(six)));
+  assert.deepEqual([segment.unknown, segment.hydrating], [true, false]);
+  for (const i of [0, 2, 3]) await six.up(i);
+  await six.pass(5_000);
+  assert.deepEqual([segment.unknown, segment.damaged, segment.hydrating], [false, false, false]);
+  assert.equal(must(writer.volume.status().groups[0]?.members[1]).scl, 10);
+});
+
+test('a writer that was replaced without knowing it tells nobody to begin anew', async () => {
+  await using six = await SixNodes.start();
+  const writer = await filled(six);
+  await VolumeState.takeOver(six.registry, VOLUME_ID);
+  await forget(six, 1);
+  await six.pass(5_000);
+  const segment = six.store(1).segments.get(head(await recordOf(six)));
+  assert.deepEqual([segment.unknown, segment.hydrating], [true, false]);
+  assert.deepEqual(
+    writer.failures.map(({ code }) => code),
+    ['VOLUME_FENCED'],
+  );
 });
 
 test('a recovery asks damaged members again, for gossip may heal them', async () => {

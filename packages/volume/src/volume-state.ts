@@ -150,6 +150,11 @@ export class VolumeState {
     });
   }
 
+  /** Nobody has taken the volume over until now. @throws VOLUME_INTERRUPTED */
+  async confirm(): Promise<void> {
+    await this.#change(() => ({}));
+  }
+
   /** Nothing of the group is left on the node. */
   async dropped(pg: PgIndex, node: NodeId): Promise<void> {
     await this.#changeGroup(pg, ({ retired }) => ({ retired: retired.filter((other) => other !== node) }));

@@ -66,8 +66,12 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#fencer = new Fencer({
       clock: options.clock,
       state,
+      log: options.log,
+      standingOf: (group) => this.#members.standing(group),
+      logFloorOf: (group) => this.#points(group).logFloor,
       isServing: () => this.#serving,
       onFenced: (group, link, answer) => this.#onFenced(group, link, answer),
+      onForgot: (group, node) => this.#tracker.forgot(group.pg, group.placeOf(node)),
       onTakenOver: (error) => this.#takenOver(error),
     });
     this.#reader = new PageReader({

@@ -100,12 +100,24 @@ export class History {
   readonly #formulas = new Map<string, QuorumFormulas>();
   /** What was in force before the last change of each group's members. */
   readonly #before = new Map<PgIndex, Membership>();
-  /** How often each node came to each group as a newcomer; one of the first six has come no time. */
+  /** How often each node came to each group as a newcomer, or began anew there; one of the first six has come no time. */
   readonly #arrivals = new Map<string, number>();
+  /** Members that were told to begin anew, and have not shown yet that they do. */
+  readonly #toldToStartOver = new Set<string>();
+  readonly #anew = new Set<string>();
 
   readonly listeners: Listeners = {
     appended: ({ records }) => this.#appended(records),
     registry: ({ record }) => this.#registry(record),
+    'membership-told': ({ by, node, pg }) => {
+      if (by === 'start over') this.#toldToStartOver.add(`${node}/${pg}`);
+    },
+    state: ({ node, state }) => {
+      if (state.hydrating) this.#startsOver(state.pg, node);
+    },
+    ack: ({ node, pg, scl }) => {
+      if (scl === 0) this.#startsOver(pg, node);
+    },
   };
 
   get ranges(): readonly TruncationRange[] {
@@ -127,6 +139,25 @@ export class History {
   countedBy(group: GroupRecord): Membership[] {
     const before = this.#before.get(group.pg);
     return before ? [group.membership, before] : [group.membership];
+  }
+
+  #startsOver(pg: PgIndex, node: NodeId): void {
+    const key = `${node}/${pg}`;
+    if (!this.#toldToStartOver.has(key)) return;
+    this.#arrived(pg, node);
+    this.#anew.add(key);
+  }
+
+  #arrived(pg: PgIndex, node: NodeId): void {
+    const key = `${node}/${pg}`;
+    this.#arrivals.set(key, this.arrivalsOf(pg, node) + 1);
+    this.#toldToStartOver.delete(key);
+    this.#anew.delete(key);
+  }
+
+  /** It began its present life in the group on what it had in the one before, of which it no longer knew what counts. */
+  hasBegunAnew(pg: PgIndex, node: NodeId): boolean {
+    return this.#anew.has(`${node}/${pg}`);
   }
 
   /** A node that leaves and comes again is another member: nothing that it said before is about what it holds now. */
@@ -163,8 +194,7 @@ export class History {
       if (!next || next.membership.epoch <= group.membership.epoch) continue;
       this.#before.set(group.pg, group.membership);
       const known = new Set(allMembers(group.membership).map(({ node }) => node));
-      for (const { node } of allMembers(next.membership))
-        if (!known.has(node)) this.#arrivals.set(`${node}/${group.pg}`, this.arrivalsOf(group.pg, node) + 1);
+      for (const { node } of allMembers(next.membership)) if (!known.has(node)) this.#arrived(group.pg, node);
     }
     this.volume = record;
     for (const range of record.truncationRanges.slice(known)) {

@@ -138,6 +138,7 @@ test('I10: a recovery decides from a read quorum of every set in force', () => {
         ranges: [],
         tail: [],
         damaged: false,
+        unknown: false,
         hydrating: false,
       },
     }));

@@ -237,7 +237,23 @@ export class MembershipOracle {
     demand(list === listOf(members), 'I9', () => {
       return `${writer} tells ${node} that membership ${membershipEpoch} of group ${pg} is ${listOf(members)}; the registry decided ${list}`;
     });
-    if (by === 'drop') this.#demandWhole({ pg, node, epoch, membership: group.membership });
+    const { membership } = group;
+    if (by === 'drop') this.#demandWhole({ pg, node, epoch, membership });
+    if (by === 'start over') this.#demandSpared({ pg, node, epoch, membership });
+  }
+
+  /** What is durable lies with a read quorum of the others. */
+  #demandSpared(of: { pg: PgIndex; node: NodeId; epoch: Epoch; membership: Membership }): void {
+    const { pg, node, epoch, membership } = of;
+    if (epoch !== this.#volume?.volumeEpoch) return;
+    const durable = this.#durableIn(pg);
+    const has = (member: NodeId) => {
+      const { claimed, unknown } = this.#standing(member, pg);
+      return member !== node && claimed >= durable && !unknown;
+    };
+    demand(isReadQuorum(membership, has), 'I11', () => {
+      return `${node} is to give up what it has of group ${pg}; too few others have all up to ${durable}`;
+    });
   }
 
   /** Nobody needs what the node holds: the six are there and have everything. */

@@ -128,6 +128,7 @@ function fenced(node: NodeId, scl: number, epoch: number, ranges: SegmentState['
     ranges,
     tail: [],
     damaged: false,
+    unknown: false,
     hydrating: false,
   } as const;
   return { kind: 'state', node, to: 'w2', of: 'fence', state: { ...state, tail: [] } };

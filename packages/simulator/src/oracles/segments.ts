@@ -86,10 +86,13 @@ export class SegmentOracle {
   }
 
   #segment(node: NodeId, pg: PgIndex): Seen {
-    const key = `${node}/${this.#stores.get(node)}/${pg}/${this.#history.arrivalsOf(pg, node)}`;
+    const life = this.#history.arrivalsOf(pg, node);
+    const keyOf = (life: number) => `${node}/${this.#stores.get(node)}/${pg}/${life}`;
+    const key = keyOf(life);
     let segment = this.#segments.get(key);
     if (!segment) {
       const zero = 0 as Lsn & Epoch;
+      const before = this.#history.hasBegunAnew(pg, node) ? this.#segments.get(keyOf(life - 1)) : undefined;
       segment = {
         node,
         pg,
@@ -102,6 +105,7 @@ export class SegmentOracle {
         membershipEpoch: zero,
         epochsAtStart: { volumeEpoch: zero, membershipEpoch: zero },
         truncation: Truncation.none,
+        ...(before && { ...before, claimed: zero, claimedAtStart: zero }),
       };
       this.#segments.set(key, segment);
     }

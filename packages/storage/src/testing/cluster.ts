@@ -1,6 +1,6 @@
 /** Six nodes of one protection group on a memory network and a virtual clock, and a writer's connection to each. */
 import { AssertionError, MemoryDisk, SeededRandom, VirtualClock } from '@rokka/kernel';
-import type { NodeId, PgIndex, Zone } from '@rokka/kernel';
+import type { Lsn, NodeId, PgIndex, Zone } from '@rokka/kernel';
 import { MemoryNetwork } from '@rokka/transport';
 import * as codec from '../message-codec.ts';
 import {
@@ -12,6 +12,7 @@ import {
   type MemberAddress,
   type SegmentState,
   type Ship,
+  type StartOver,
 } from '../messages.ts';
 import type { ShipRefused, Truncate } from '../messages.ts';
 import { NodeClient } from '../node-client.ts';
@@ -166,6 +167,13 @@ export class TestWriter {
     const { members } = this.#cluster;
     const message = createMessage({ kind, pg: pg as PgIndex, members, ...options });
     await this.request(MESSAGE.CREATE_SEGMENT, codec.encodeCreateSegment(message));
+  }
+
+  async startOver(kind: 'full' | 'tail', options: Partial<StartOver>): Promise<void> {
+    const { members } = this.#cluster;
+    const { hydrate: _, ...facts } = createMessage({ kind, members });
+    const message = { ...facts, required: 0 as Lsn, ...options };
+    await this.request(MESSAGE.START_OVER, codec.encodeStartOver(message));
   }
 
   async fence(options: Partial<Fence>): Promise<SegmentState> {

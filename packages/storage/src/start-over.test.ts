@@ -1,0 +1,134 @@
+/**
+ * A member whose log lost what no later manifest states: it is unknown, says so, and begins anew when the writer tells it how
+ * far anything can have been acknowledged.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Epoch, Lsn } from '@rokka/kernel';
+import { Group, PAGES } from './testing/group.ts';
+import { rotLog } from './testing/rot.ts';
+
+const kindOf = (i: number) => (i % 2 === 0 ? 'full' : 'tail');
+
+async function rotten(i: number): Promise<Group> {
+  const group = await Group.start();
+  for (let n = 0; n < 20; n++) await group.write(40);
+  await group.coalesce([0, 2, 4]);
+  for (let n = 0; n < 3; n++) await group.write(40);
+  await comeBackRotten(group, i);
+  return group;
+}
+
+async function comeBackRotten({ cluster }: Group, i: number, part?: number): Promise<void> {
+  await cluster.crash(i);
+  rotLog(cluster.disks[i], part);
+  await cluster.start(i);
+  cluster.writers[i] = await cluster.writer(i);
+}
+
+const startOver = ({ cluster, pageCount, maker }: Group, i: number, required = maker.lastLsn) =>
+  cluster.writers[i].startOver(kindOf(i), { pageCount, required });
+
+async function assertWhole(group: Group, i: number): Promise<void> {
+  const { damaged, hydrating, scl } = await group.cluster.writers[i].fence({});
+  assert.deepEqual([damaged, hydrating, scl], [false, false, group.maker.lastLsn]);
+  if (kindOf(i) === 'full') group.demandTruth(i);
+}
+
+for (const i of [2, 3]) {
+  test(`a ${kindOf(i)} member is unknown until it is told to start over; then its peers make it whole`, async () => {
+    await using group = await rotten(i);
+    const { cluster } = group;
+    await cluster.pass(5_000);
+    const before = await cluster.writers[i].fence({});
+    assert.deepEqual([before.damaged, before.unknown, before.hydrating], [true, true, false]);
+    await startOver(group, i);
+    const begun = await cluster.writers[i].fence({});
+    assert.deepEqual([begun.damaged, begun.hydrating, begun.scl], [false, true, 0]);
+    await group.write(40);
+    await group.whole(i);
+    await cluster.pass(2_000);
+    await assertWhole(group, i);
+    // The damage is still in its files.
+    await cluster.crash(i);
+    await cluster.start(i);
+    cluster.writers[i] = await cluster.writer(i);
+    await assertWhole(group, i);
+  });
+}
+
+test('power fails at any moment on the way', async () => {
+  for (const i of [2, 3]) {
+    for (const ms of [0, 1, 2, 3, 5, 8, 13, 21, 34]) {
+      await using group = await rotten(i);
+      const { cluster, maker } = group;
+      const { pageCount } = group;
+      cluster.writers[i].startOver(kindOf(i), { pageCount, required: maker.lastLsn }).catch(() => {});
+      await cluster.pass(ms);
+      await cluster.crash(i);
+      await cluster.start(i);
+      cluster.writers[i] = await cluster.writer(i);
+      if ((await cluster.writers[i].fence({})).unknown) await startOver(group, i);
+      await group.whole(i);
+      await assertWhole(group, i);
+    }
+  }
+});
+
+test('it does not count before it holds all that it may have acknowledged', async () => {
+  await using group = await rotten(3);
+  const { cluster } = group;
+  // One other member has it, and cannot be asked.
+  await group.write(5, [1]);
+  for (const other of [0, 2, 3, 4, 5]) cluster.network.cut('n1', `n${other}`);
+  await startOver(group, 3);
+  await cluster.pass(10_000);
+  assert.deepEqual([cluster.segment(3).hydrating, cluster.segment(3).durableScl], [true, 920]);
+  for (const other of [0, 2, 3, 4, 5]) cluster.network.heal('n1', `n${other}`);
+  await group.whole(3);
+  await cluster.pass(100);
+  await assertWhole(group, 3);
+});
+
+test('what it must reach may be annulled; then the next writer says how far it must come', async () => {
+  await using group = await rotten(3);
+  const { cluster, maker } = group;
+  await group.write(5, [1]);
+  await cluster.crash(1);
+  await startOver(group, 3);
+  await cluster.pass(100);
+  const volumeEpoch = 2 as Epoch;
+  const ranges = [{ volumeEpoch, after: 920 as Lsn, through: 2_000 as Lsn }];
+  for (const i of [0, 2, 3, 4, 5]) await cluster.writers[i].fence({ volumeEpoch, ranges });
+  maker.truncate({ after: 920, through: 2_000, epoch: 2 });
+  assert.equal((await cluster.writers[3].fence({ volumeEpoch })).unknown, true);
+  await assert.rejects(startOver(group, 3), { code: 'STORAGE_STALE_EPOCH' });
+  const { pageCount } = group;
+  await cluster.writers[3].startOver('tail', { volumeEpoch, pageCount, required: 920 as Lsn });
+  await group.whole(3);
+  const { damaged, scl } = await cluster.writers[3].fence({ volumeEpoch });
+  assert.deepEqual([damaged, scl], [false, 920]);
+  await cluster.start(1);
+});
+
+test('a node that forgot that it had the segment makes it again', async () => {
+  await using group = await Group.start();
+  const { cluster } = group;
+  await group.write(40);
+  await comeBackRotten(group, 3, 0);
+  await assert.rejects(cluster.writers[3].fence({}), { code: 'STORAGE_SEGMENT_UNKNOWN' });
+  await assert.rejects(cluster.writers[3].create('tail', 0, { pageCount: PAGES }), {
+    code: 'STORAGE_SEGMENT_UNKNOWN',
+  });
+  await startOver(group, 3);
+  await group.whole(3);
+  await assertWhole(group, 3);
+});
+
+test('a member that is whole is left alone, and one that never was is not made', async () => {
+  await using group = await Group.start({ nodes: 7 });
+  await group.write(40);
+  await startOver(group, 3);
+  await assertWhole(group, 3);
+  await assert.rejects(startOver(group, 6), { code: 'STORAGE_NO_SEGMENT' });
+});
