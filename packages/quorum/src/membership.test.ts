@@ -76,6 +76,15 @@ describe('F is replaced by G', () => {
   });
 });
 
+test('what a replaced member held may go when the six have all that was durable when it left', () => {
+  const whole = (of: Membership, lsns: Record<string, number>) =>
+    membership.isWhole(of, standing(lsns, 30), asLsn(20));
+  assert.equal(whole(six, { ...all('ABCDE', 30), F: 20 }), true, 'others go on meanwhile');
+  assert.equal(whole(six, { ...all('ABCDE', 30), F: 19 }), false);
+  assert.equal(whole(six, all('ABCDE', 30)), false);
+  assert.equal(whole(begin(six, 'F', 'G'), all('ABCDEFG', 30)), false);
+});
+
 test('a member may give up what it has when a read quorum of the others has all that is durable', () => {
   const may = (has: string, node = 'A') =>
     membership.canStartOver(six, node as NodeId, standing({ ...all('ABCDEF', 9), ...all(has, 20) }, 20));

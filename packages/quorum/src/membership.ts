@@ -159,6 +159,16 @@ export function canStartOver(membership: Membership, node: NodeId, { pgcl, scls 
   return satisfied(formulasOf(membership).read, holds);
 }
 
+/**
+ * Whether what replaced members held may go (P18 §4.1): no change runs, and each of the six has everything up to `since`,
+ * which is what was durable when the last of them had left, or later. Later records were never theirs to keep.
+ */
+export function isWhole(membership: Membership, { scls }: Pick<Standing, 'scls'>, since: Lsn): boolean {
+  return membership.slots.every(
+    ({ member, candidate }) => candidate === undefined && (scls.get(member.node) ?? -1) >= since,
+  );
+}
+
 function end(
   membership: Membership,
   of: { node: NodeId; keep: 'member' | 'candidate'; standing: Standing },

@@ -27,7 +27,7 @@ import { StorageLog } from './log.ts';
 import { includesNode, sameAddresses } from './membership.ts';
 import type * as m from './messages.ts';
 import { MESSAGE } from './messages.ts';
-import { PageFile } from './page-file.ts';
+import { PageDirectory } from './page-directory.ts';
 import { readPage, readPages } from './page-reader.ts';
 import { SegmentReplay, SegmentSet, type LogDamage } from './segment-set.ts';
 import { describeSegment, readRecords } from './segment-reader.ts';
@@ -80,7 +80,6 @@ const DEFAULT_TUNING: StoreTuning = {
 /** What a writer says of a segment that is to be made. */
 type SegmentFacts = Omit<m.CreateSegment, 'hydrate'>;
 
-const PAGE_FILE = /^\d+\.(pages|table)$/;
 /** A segment that was dropped needs nothing of the log. */
 const DROPPED = Number.MAX_SAFE_INTEGER as Lsn;
 /** Page numbers within a segment are u32 on disk. */
@@ -97,6 +96,7 @@ export class SegmentStore implements Disposable {
   readonly tuning: StoreTuning;
   readonly #options: StoreOptions;
   readonly #reader: LogReader;
+  readonly #pages: PageDirectory;
   /** Segments whose chain is ahead of what is durable. */
   readonly #unsettled = new Set<Segment>();
 
@@ -111,6 +111,7 @@ export class SegmentStore implements Disposable {
     const tuning = { ...DEFAULT_TUNING, ...options.tuning };
     this.tuning = tuning;
     this.foreground = new Foreground(clock);
+    this.#pages = new PageDirectory(disk, directory);
     const identity = openIdentity(options);
     this.log = new StorageLog({
       disk,
@@ -210,8 +211,8 @@ export class SegmentStore implements Disposable {
     };
     const segment = new Segment(state);
     try {
-      this.#openPages(segment);
-      if (segment.pageFile) this.#syncPageNames();
+      this.#pages.open(segment);
+      if (segment.pageFile) this.#pages.syncNames();
       this.log.append(ENTRY.CREATE_SEGMENT, control.encodeControl(state));
     } catch (error) {
       segment.pageFile?.[Symbol.dispose]();
@@ -266,7 +267,7 @@ export class SegmentStore implements Disposable {
     this.#unsettled.delete(segment);
     segment.pageFile?.[Symbol.dispose]();
     this.whenDurable(() => {
-      this.#removePages((id) => id === segment.id);
+      this.#pages.remove((id) => id === segment.id);
       done();
     });
   }
@@ -428,11 +429,12 @@ export class SegmentStore implements Disposable {
     this.log.open(replay);
     for (const segment of this.segments.all) {
       segment.durableScl = segment.chain.scl;
-      this.#openPages(segment);
+      this.#pages.open(segment);
+      if (segment.pagesFault) this.#say(segment.pagesFault);
     }
     // Left over by a crash between a segment's end and that of its files; what may be unknown is kept.
-    if (!this.segments.incomplete) this.#removePages((id) => !this.segments.byId(id)?.pageFile);
-    if ([...this.segments.all].some(({ pageFile }) => pageFile)) this.#syncPageNames();
+    if (!this.segments.incomplete) this.#pages.remove((id) => !this.segments.byId(id)?.pageFile);
+    if ([...this.segments.all].some(({ pageFile }) => pageFile)) this.#pages.syncNames();
     for (const { file, offset } of replay.damages)
       this.#say(storageErrors.STORAGE_LOG_DAMAGED([this.log.path(file), offset]));
     // The verdict must outlive the damaged file.
@@ -446,41 +448,6 @@ export class SegmentStore implements Disposable {
     if (volumeEpoch >= obeyed) return;
     const detail = { volumeEpoch: obeyed };
     throw storageErrors.STORAGE_STALE_EPOCH(['segment', volumeEpoch, obeyed], { detail });
-  }
-
-  #openPages(segment: Segment): void {
-    if (segment.kind === 'tail' || segment.pageFile) return;
-    const { disk, directory } = this.#options;
-    segment.pageFile = new PageFile({
-      disk,
-      directory: `${directory}/pages`,
-      segment: segment.id,
-      pageCount: segment.pageCount,
-      generation: segment.generation,
-    });
-    if (!segment.pageFile.damaged) return;
-    segment.pagesFault = storageErrors.STORAGE_PAGES_DAMAGED([segment.pageFile.path]);
-    this.#say(segment.pagesFault);
-  }
-
-  #removePages(isGone: (id: number) => boolean): void {
-    const { disk, directory } = this.#options;
-    const path = `${directory}/pages`;
-    if (!disk.exists(path)) return;
-    const gone = disk.list(path).filter((name) => PAGE_FILE.test(name) && isGone(Number.parseInt(name, 10)));
-    for (const name of gone) disk.remove(`${path}/${name}`);
-    if (gone.length > 0) disk.syncDirectory(path);
-  }
-
-  /**
-   * A page file's name must last before the log says what is in it, and so must the name of its directory. At every start:
-   * the process before may have been killed between the making and the syncing, and left the names in memory only.
-   */
-  #syncPageNames(): void {
-    if (mutant('page-names-not-synced')) return;
-    const { disk, directory } = this.#options;
-    disk.syncDirectory(`${directory}/pages`);
-    disk.syncDirectory(directory);
   }
 
   #unsettle(segment: Segment): void {

@@ -3,8 +3,17 @@
  * what a replaced member held goes when the group is whole without it (P18 §4.1), not before: until then it may be
  * the copy that somebody needs.
  */
-import { isCoded, must, mutant, type Clock, type CodedError, type NodeId } from '@rokka/kernel';
-import type { ProgressTracker } from '@rokka/quorum';
+import {
+  isCoded,
+  must,
+  mutant,
+  type Clock,
+  type CodedError,
+  type Epoch,
+  type Lsn,
+  type NodeId,
+} from '@rokka/kernel';
+import { isWhole, type Standing } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
@@ -17,7 +26,9 @@ export interface DeparturesOptions {
   clock: Clock;
   state: VolumeState;
   groups: readonly Group[];
-  tracker: ProgressTracker;
+  standingOf(group: Group): Standing;
+  /** Whether the cluster still has the node. */
+  isKept(node: NodeId): boolean;
   linkTo(node: NodeId): NodeLink | undefined;
   /** The newcomer holds everything; its state is the truth from here on. */
   onHydrated(group: Group, link: NodeLink, answer: SegmentState): void;
@@ -28,6 +39,8 @@ export interface DeparturesOptions {
 export class Departures {
   readonly #options: DeparturesOptions;
   readonly #busy = new Set<string>();
+  /** What was durable in each group when its membership was first seen. */
+  readonly #since = new Map<Group, { epoch: Epoch; pgcl: Lsn }>();
   #cancel = () => {};
 
   constructor(options: DeparturesOptions) {
@@ -44,30 +57,42 @@ export class Departures {
       for (const group of this.#options.groups) {
         for (const { node } of group.members)
           if (group.isHydrating(node)) this.#once(group, node, (link) => this.#ask(group, link));
-        const { retired } = must(this.#options.state.record.groups[group.pg]);
-        if (retired.length > 0 && this.#isWhole(group))
-          for (const node of retired) this.#once(group, node, (link) => this.#drop(group, link));
+        this.#dismiss(group);
       }
       this.#next();
     });
   }
 
-  #isWhole(group: Group): boolean {
-    if (mutant('drop-before-whole')) return true;
-    const { tracker } = this.#options;
-    const pgcl = tracker.pgcl(group.pg);
-    const settled = group.roster.membership.slots.every(({ candidate }) => candidate === undefined);
-    const complete = group.members.every(
-      ({ node }, place) =>
-        group.isInstalledOn(node) && !group.isHydrating(node) && (tracker.scl(group.pg, place) ?? -1) >= pgcl,
-    );
-    return settled && complete;
+  #dismiss(group: Group): void {
+    const { isKept, state } = this.#options;
+    const { retired } = must(state.record.groups[group.pg]);
+    if (!this.#isWhole(group)) return;
+    for (const node of retired)
+      if (isKept(node)) this.#once(group, node, (link) => this.#drop(group, link));
+      // The cluster has given it up: it comes back no more.
+      else this.#once(group, node, () => state.dropped(group.pg, node), { isAway: true });
   }
 
-  #once(group: Group, node: NodeId, work: (link: NodeLink) => Promise<void>): void {
+  #isWhole(group: Group): boolean {
+    const { standingOf } = this.#options;
+    const standing = standingOf(group);
+    let since = this.#since.get(group);
+    if (since?.epoch !== group.roster.epoch)
+      this.#since.set(group, (since = { epoch: group.roster.epoch, pgcl: standing.pgcl }));
+    if (mutant('drop-before-whole')) return true;
+    const isInstalled = group.members.every(({ node }) => group.isInstalledOn(node));
+    return isInstalled && isWhole(group.roster.membership, standing, since.pgcl);
+  }
+
+  #once(
+    group: Group,
+    node: NodeId,
+    work: (link: NodeLink) => Promise<void>,
+    options: { isAway?: boolean } = {},
+  ): void {
     const key = `${group.pg}/${node}`;
     const link = this.#options.linkTo(node);
-    if (!link?.up || this.#busy.has(key)) return;
+    if (!link || (!link.up && !options.isAway) || this.#busy.has(key)) return;
     this.#busy.add(key);
     void work(link)
       // The next tick tries again; a node that has gone is found out elsewhere.

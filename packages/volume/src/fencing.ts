@@ -12,6 +12,7 @@ import type { SegmentState } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
+import { saysTakenOver } from './refusals.ts';
 import type { VolumeState } from './volume-state.ts';
 
 /** After a member refused, failed or said that it is damaged. Gossip heals what can be healed meanwhile. */
@@ -165,7 +166,7 @@ export class Fencer {
       canStartOver(group.roster.membership, link.node, standingOf(group));
     if (!may()) return;
     try {
-      if (!mutant('start-over-unconfirmed')) await state.confirm();
+      await state.confirm();
       if (!may()) return;
       // What it has said of itself so far it no longer knows.
       onForgot(group, link.node);
@@ -181,9 +182,4 @@ export class Fencer {
     const { isServing, onTakenOver } = this.#options;
     if (saysTakenOver(error) && isServing()) onTakenOver(error);
   }
-}
-
-/** Whether the error can only mean that another writer has opened the volume since. */
-export function saysTakenOver(error: CodedError): boolean {
-  return ['STORAGE_STALE_EPOCH', 'VOLUME_INTERRUPTED', 'VOLUME_FENCED'].includes(error.code);
 }

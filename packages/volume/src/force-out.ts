@@ -3,11 +3,12 @@
  * volume, without its patience, because nobody is served meanwhile.
  */
 import type { Lsn, NodeId } from '@rokka/kernel';
-import { HEALING_TIMES, nextHealingStep, type MemberHealth } from '@rokka/quorum';
+import { HEALING_TIMES, nextHealingStep, type MemberState } from '@rokka/quorum';
 import type { Group } from './group.ts';
 import type { FleetNode } from './healer.ts';
 import type { MembershipChanges } from './membership-changes.ts';
 import type { NodeLinks } from './node-links.ts';
+import { saysLost } from './refusals.ts';
 
 export interface ForceOutOptions {
   fleet: readonly FleetNode[];
@@ -25,15 +26,17 @@ export interface ForceOutOptions {
 export async function forceOut(group: Group, options: ForceOutOptions): Promise<boolean> {
   const { fleet, links, changes, known, lastLsn, retired } = options;
   const answers = (node: NodeId) => links.to(node).up;
-  const health = (node: NodeId): MemberHealth => ({
-    state: answers(node) || known.has(node) ? 'well' : 'lost',
-    forMs: 0,
-    leaving: false,
-  });
+  const state = (node: NodeId): MemberState => {
+    if (known.has(node)) return 'well';
+    // One that is there and cannot be believed yet may heal; what it held may also be gone for good.
+    return answers(node) && !saysLost(group.unfencedReasons.get(node)) ? 'behind' : 'lost';
+  };
   const step = nextHealingStep(
     {
       membership: group.roster.membership,
-      members: new Map(group.members.map(({ node }) => [node, health(node)])),
+      members: new Map(
+        group.members.map(({ node }) => [node, { state: state(node), forMs: 0, leaving: false }]),
+      ),
       spares: fleet.filter(({ node, leaving }) => answers(node) && !leaving && !retired.includes(node)),
       blockedForMs: HEALING_TIMES.blockedMs,
     },

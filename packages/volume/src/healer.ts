@@ -17,6 +17,7 @@ import {
 import type { Group } from './group.ts';
 import type { MembershipChanges } from './membership-changes.ts';
 import type { NodeLink } from './node-link.ts';
+import { saysLost } from './refusals.ts';
 
 /** A storage node of the cluster, as its registry has it. */
 export interface FleetNode {
@@ -24,6 +25,11 @@ export interface FleetNode {
   readonly zone: Zone;
   /** It is to be emptied: its members are replaced, and it takes no new ones. */
   readonly leaving: boolean;
+}
+
+/** Whether the cluster still has the node; nothing is known where the fleet is empty. */
+export function keeps(fleet: readonly FleetNode[], node: NodeId): boolean {
+  return fleet.length === 0 || fleet.some((one) => one.node === node);
 }
 
 export interface HealerOptions {
@@ -43,13 +49,6 @@ export interface HealerOptions {
 }
 
 const TICK_MS = 500;
-/** The node says that what it held is gone. It comes back as another member or not at all (aurora.md trap 13). */
-const LOST = [
-  'VOLUME_SEGMENT_LOST',
-  'VOLUME_SEGMENT_WENT_BACK',
-  'STORAGE_SEGMENT_UNKNOWN',
-  'STORAGE_NOT_A_MEMBER',
-];
 
 interface Watch {
   state: MemberState;
@@ -115,8 +114,7 @@ export class Healer {
     const key = `${group.pg}/${node}`;
     const known = fleet.find((one) => one.node === node);
     // One that the cluster has given up comes back no more.
-    const isGivenUp = fleet.length > 0 && !known;
-    const state = isGivenUp ? 'lost' : this.#state(group, node);
+    const state = keeps(fleet, node) ? this.#state(group, node) : 'lost';
     let watch = this.#watches.get(key);
     if (watch?.state !== state) this.#watches.set(key, (watch = { state, sinceMs: nowMs }));
     return { state, forMs: nowMs - watch.sinceMs, leaving: known?.leaving ?? false };
@@ -124,7 +122,7 @@ export class Healer {
 
   #state(group: Group, node: NodeId): MemberState {
     const { linkTo, standingOf } = this.#options;
-    if (LOST.includes(group.unfencedReasons.get(node) ?? '')) return 'lost';
+    if (saysLost(group.unfencedReasons.get(node))) return 'lost';
     if (!linkTo(node).up || !group.isFenced(node)) return 'away';
     const scl = standingOf(group).scls.get(node);
     return scl === undefined || scl < (this.#pgcls.get(group) ?? 0) ? 'behind' : 'well';

@@ -4,7 +4,7 @@ import type { HealingTimes, ProgressTracker, Standing } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import { Departures } from './departures.ts';
 import type { Group } from './group.ts';
-import { Healer, type FleetNode } from './healer.ts';
+import { Healer, keeps, type FleetNode } from './healer.ts';
 import { MembershipChanges } from './membership-changes.ts';
 import type { NodeLink } from './node-link.ts';
 import type { NodeLinks } from './node-links.ts';
@@ -44,7 +44,12 @@ export class Members {
   start(tracker: ProgressTracker): void {
     const { links, fleet, healingTimes, ...options } = this.#options;
     this.#tracker = tracker;
-    this.#departures = new Departures({ ...options, tracker, linkTo: (node) => links.get(node) });
+    this.#departures = new Departures({
+      ...options,
+      standingOf: (group) => this.standing(group),
+      isKept: (node) => keeps(fleet?.() ?? [], node),
+      linkTo: (node) => links.get(node),
+    });
     if (!fleet) return;
     this.#healer = new Healer({
       ...options,

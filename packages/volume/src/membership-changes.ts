@@ -18,8 +18,8 @@ import {
   type Standing,
 } from '@rokka/quorum';
 import { volumeErrors } from './errors.ts';
-import { saysTakenOver } from './fencing.ts';
 import type { Group } from './group.ts';
+import { saysTakenOver } from './refusals.ts';
 import type { VolumeState } from './volume-state.ts';
 
 const LOOK_AGAIN_MS = 5;

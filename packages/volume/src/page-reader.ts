@@ -23,9 +23,9 @@ import {
 import { ReadPoints } from '@rokka/quorum';
 import { decodeReadAnswer, encodeRead, MESSAGE, type ReadAnswer } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
-import { saysTakenOver } from './fencing.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
+import { saysTakenOver } from './refusals.ts';
 import type { Roster } from './roster.ts';
 
 const READ_TIMEOUT_MS = 2_000;

@@ -118,9 +118,9 @@ class Driver {
           const able = sources.filter((source) => source?.up === true);
           // Each time another one: a source may refuse what the next one gives.
           const from = able[this.#copies++ % Math.max(1, able.length)];
-          if (from) this.#start(key, () => this.#copyAndFence(group, { ...repair, from, to: link }));
+          if (from) this.#start(group, node, () => this.#copyAndFence(group, { ...repair, from, to: link }));
         } else if (!(rangeDecided ? this.#clipped : this.#fencedOnce).has(key)) {
-          this.#start(key, () => this.#fence(group, link, { withRange: rangeDecided }));
+          this.#start(group, node, () => this.#fence(group, link, { withRange: rangeDecided }));
         }
       }
     }
@@ -141,7 +141,8 @@ class Driver {
     }
   }
 
-  #start(key: string, work: () => Promise<void>): void {
+  #start(group: Group, node: NodeId, work: () => Promise<void>): void {
+    const key = `${group.pg}/${node}`;
     const done = work()
       .catch((error: unknown) => {
         this.#rest(key);
@@ -149,6 +150,7 @@ class Driver {
         // A member may fail and be asked again, and one that lost its segment is only one member less; what says that this
         // recovery is over, or that the history is split, may not.
         const passing = isCoded(error) && PASSING.test(error.code);
+        if (isCoded(error)) group.unfencedReasons.set(node, error.code);
         if (isCoded(error, 'STORAGE_STALE_EPOCH')) this.#fatal = this.#fenced(error);
         else if (!passing) this.#fatal = error;
       })
@@ -161,6 +163,7 @@ class Driver {
     const state = await this.#options.fence(group, link, { ranges, timeoutMs: FENCE_TIMEOUT_MS });
     this.#recovery.answered(group.pg, link.node, state);
     const key = `${group.pg}/${link.node}`;
+    group.unfencedReasons.set(link.node, state.unknown ? 'STORAGE_SEGMENT_UNKNOWN' : '');
     // A damaged one may be filled by its peers, and a newcomer hydrates, so they are asked again, after a while.
     if (state.damaged || state.hydrating) return this.#rest(key);
     this.#fencedOnce.add(key);

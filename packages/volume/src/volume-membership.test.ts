@@ -252,6 +252,62 @@ describe('the healer', () => {
     await assertReadable(six, 40, BY_HAND);
   });
 
+  test('after a spare that failed another one takes its turn', async () => {
+    await using six = await SixNodes.start({ spares: 6 });
+    const writer = await written(six, IMPATIENT);
+    six.crash(4);
+    await until(six, 'begun', async () => (await groupOf(six)).members.includes(nodeId(8)));
+    six.crash(8);
+    await until(six, 'taken back', async () => !(await groupOf(six)).members.includes(nodeId(8)));
+    await six.up(8);
+    await until(six, 'settled', async () => {
+      const { members } = await groupOf(six);
+      assert.ok(!members.includes(nodeId(8)), 'the one that failed came again');
+      return members.length === 6 && members.includes(nodeId(11));
+    });
+    six.kill(writer);
+    await assertReadable(six, 40, BY_HAND);
+  });
+
+  test('one that was replaced and that the cluster has given up is not waited for', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    const given = new Set<number>();
+    const fleet = () =>
+      six.numbers
+        .filter((i) => !given.has(i))
+        .map((i) => ({ node: nodeId(i), zone: zoneOf(i), leaving: false }));
+    const writer = await written(six, { ...IMPATIENT, fleet });
+    six.crash(4);
+    await until(six, 'replaced', async () => {
+      const { members } = await groupOf(six);
+      return members.length === 6 && members.includes(nodeId(8));
+    });
+    await six.run(writer.pages.commit(1, 'text 1'));
+    await six.pass(5_000);
+    assert.deepEqual((await groupOf(six)).retired, names(4));
+    given.add(4);
+    await until(six, 'forgotten', async () => (await groupOf(six)).retired.length === 0);
+  });
+
+  test('a node that has nothing left may come again on a new disk', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    const writer = await written(six, BY_HAND);
+    const steps = writer.volume.replacement(P0);
+    const replace = async (leaves: number, joins: number) => {
+      await six.run(steps.begin({ leaves: nodeId(leaves), joins: spare(joins, 'full') }));
+      await until(six, 'hydrated', () => isHydrated(writer, joins));
+      await six.run(steps.finish(nodeId(joins)));
+      await until(six, 'dropped', async () => (await groupOf(six)).retired.length === 0);
+    };
+    await replace(4, 8);
+    six.crash(4);
+    six.disks[4].remove('node');
+    await six.up(4);
+    await replace(8, 4);
+    six.kill(writer);
+    await assertReadable(six, 40, BY_HAND);
+  });
+
   test('one that lost its disk is replaced at once, and never believed', async () => {
     await using six = await SixNodes.start({ spares: 3 });
     const writer = await written(six, IMPATIENT);
@@ -315,5 +371,16 @@ describe('a zone and one more are gone (AZ+1)', () => {
     });
     assert.deepEqual((await groupOf(six)).members, names(0, 1, 7, 3, 4, 5));
     assert.equal(six.store(2).segments.count, 0);
+  });
+
+  test('while opening: one that is there and no longer knows what it had is forced out, too', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    const writer = await written(six, BY_HAND);
+    six.kill(writer);
+    for (const i of [0, 1, 6]) six.crash(i);
+    for (const segment of six.store(2).segments.all) segment.requiredScl = Number.MAX_SAFE_INTEGER as never;
+    await assertReadable(six, 40, { ...IMPATIENT, recoverTimeoutMs: 60_000 });
+    await until(six, 'settled', async () => (await groupOf(six)).members.length === 6);
+    assert.deepEqual((await groupOf(six)).members, names(0, 1, 7, 3, 4, 5));
   });
 });

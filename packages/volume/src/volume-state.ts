@@ -119,7 +119,7 @@ export class VolumeState {
    * @throws VOLUME_NODE_RETIRED, VOLUME_INTERRUPTED
    */
   async changeMembership(pg: PgIndex, next: Membership): Promise<void> {
-    await this.#change(({ groups, nodes }) => {
+    await this.#change(({ groups, nodes, stores }) => {
       const group = must(groups[pg]);
       assert(next.epoch === group.membership.epoch + 1, 'membership epochs go up one by one');
       const before = allMembers(group.membership).map(({ node }) => node);
@@ -138,7 +138,11 @@ export class VolumeState {
       const heirs = new Map(
         group.membership.slots.map(({ member }, place) => [member.node, must(next.slots[place]).member.node]),
       );
+      // Who has nothing in any group has nothing to lose: it may come on a new disk.
+      const isNew = (node: string) =>
+        came.includes(node as NodeId) && !groups.some((other) => isIn(other, node as NodeId));
       return {
+        stores: Object.fromEntries(Object.entries(stores).filter(([node]) => !isNew(node))),
         groups: groups.map((other) => (other.pg === pg ? changed : other)),
         nodes: nodes.map(({ node, zone }) => {
           const heir = heirs.get(node);
@@ -197,6 +201,11 @@ export class VolumeState {
     this.#revision = entry.revision;
     return true;
   }
+}
+
+/** It is a member, or was one and may still hold what it had. */
+function isIn({ membership, retired }: GroupRecord, node: NodeId): boolean {
+  return retired.includes(node) || allMembers(membership).some((member) => member.node === node);
 }
 
 function keyOf(volumeId: VolumeId): string {

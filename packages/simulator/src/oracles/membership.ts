@@ -34,6 +34,8 @@ export class MembershipOracle {
   readonly #stores = new Map<NodeId, string>();
   /** Who has answered the fences of each recovery and is to be believed, by epoch and group. */
   readonly #known = new Map<string, Set<NodeId>>();
+  /** What was durable in each group when its members changed last. */
+  readonly #durableAtChange = new Map<PgIndex, Lsn>();
   /** Which membership a node obeyed when a request reached it. */
   readonly #obeyedWhenAsked = new Map<number, Epoch>();
   /** The highest promise, and whose it was. */
@@ -190,6 +192,7 @@ export class MembershipOracle {
     const changed = next.slots.filter((slot, at) => JSON.stringify(slot) !== JSON.stringify(old.slots[at]));
     demand(changed.length === 1, 'I9', () => `${what} changes ${changed.length} slots at once`);
     const durable = this.#durableIn(pg);
+    this.#durableAtChange.set(pg, durable);
     const at = next.slots.indexOf(changed[0]);
     const { member, candidate } = next.slots[at];
     const was = old.slots[at];
@@ -256,12 +259,12 @@ export class MembershipOracle {
     });
   }
 
-  /** Nobody needs what the node holds: the six are there and have everything. */
+  /** Nobody needs what the node holds: the six are there and have all that was durable when it left. */
   #demandWhole(of: { pg: PgIndex; node: NodeId; epoch: Epoch; membership: Membership }): void {
     const { pg, node, epoch, membership } = of;
     // A writer that was replaced is refused: a node obeys the epoch of whoever came after it.
     if (epoch !== this.#volume?.volumeEpoch) return;
-    const durable = this.#durableIn(pg);
+    const durable = this.#durableAtChange.get(pg) ?? (0 as Lsn);
     for (const { member, candidate } of membership.slots) {
       demand(!candidate, 'I11', () => `${node} is to drop group ${pg} while ${candidate?.node} joins`);
       const { claimed, unknown } = this.#standing(member.node, pg);
