@@ -17,17 +17,17 @@ export const scenario: Scenario = {
     await stage.pass(3_000);
     stage.lines.length = 0;
     stage.note(
-      '400 pages are written; n4 is to be emptied, and n8 loses power when it has forty parts of a hundred',
+      '400 pages are written; n4 is to be emptied, and n8 loses power when 160 pages were sent to it',
     );
-    let copied = 0;
-    stage.world.events.add({ 'gave-pages': ({ next }) => void (copied = Math.max(copied, next)) });
+    let sent = 0;
+    stage.world.events.add({ 'gave-pages': ({ from, next }) => void (sent += next - from) });
     stage.node(4).leaving = true;
-    await stage.until('160 pages', () => copied >= 160);
-    await stage.pass(5);
+    await stage.until('160 pages', () => sent >= 160);
     stage.crash(8);
-    stage.note('it starts again: what it has on its disk is not asked for once more');
+    stage.note(`it starts again when ${sent} were sent: what is on its disk is not asked for once more`);
     stage.start(8);
     await stage.until('n8 stays', () => stage.isMember(8));
+    stage.note(`in all ${sent} pages were sent`);
     await stage.until('n4 empty', () => stage.world.oracles.history.volume?.groups[0]?.retired.length === 0);
     await stage.read(w1, 399);
   },

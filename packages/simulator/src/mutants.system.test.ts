@@ -17,9 +17,11 @@ test('the list is the code: every switch is listed, and every listed one is a sw
   for (const name of listed) assert.ok(page.includes(`\`${name}\``), `docs/mutants.md lacks ${name}`);
 });
 
-for (const { name, seeds } of MUTANTS) {
-  test(`${name} is caught within ${seeds} seeds`, async () => {
+for (const { name, seeds, breaks } of MUTANTS) {
+  test(`${name} is caught within ${seeds} seeds`, async (t) => {
     const { broken } = await hunt({ from: 1, seeds, mutants: [name] });
     assert.ok(broken, `${name} went unnoticed for ${seeds} seeds`);
+    t.diagnostic(`${name}: seed ${broken.seed}, ${broken.broken?.message}`);
+    assert.equal(broken.broken?.invariant, breaks);
   });
 }

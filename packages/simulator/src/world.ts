@@ -52,15 +52,12 @@ export class World {
   /** How to end the faults that last, in the order in which they began. */
   readonly #undoings = new Set<() => void>();
   #failure: unknown;
-  /** Invariants that count; all where none are named. */
-  readonly #judges: ReadonlySet<string>;
   /** Share of the volume's pages that the workload may touch by now, in (0, 1]. */
   reach = 1;
   /** The healer has its way, whatever the knobs say. */
   healing = false;
 
-  private constructor(seed: number, knobs: Knobs, judges: readonly string[]) {
-    this.#judges = new Set(judges);
+  private constructor(seed: number, knobs: Knobs) {
     this.seed = seed;
     this.knobs = knobs;
     this.oracles = makeOracles(this.events);
@@ -86,8 +83,8 @@ export class World {
   }
 
   /** Six nodes are up, and the volume is in the registry, of no pages yet. */
-  static async start(seed: number, knobs: Knobs, judges: readonly string[] = []): Promise<World> {
-    const world = new World(seed, knobs, judges);
+  static async start(seed: number, knobs: Knobs): Promise<World> {
+    const world = new World(seed, knobs);
     for (const node of world.nodes) node.start();
     await Volume.create(world.registry, {
       volumeId: VOLUME_ID,
@@ -210,9 +207,8 @@ export class World {
   fail(error: unknown): void {
     // The last words of a process that is gone already.
     if (error instanceof PowerLoss) return;
-    const broken =
+    this.#failure ??=
       error instanceof BrokenInvariant ? error : new BrokenInvariant('crash', describeFailure(error));
-    if (this.#judges.size === 0 || this.#judges.has(broken.invariant)) this.#failure ??= broken;
   }
 
   /** Notes a fault, and how it ends after `forMs` or with all others. */
