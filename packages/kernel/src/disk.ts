@@ -5,6 +5,7 @@
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { assert } from './assert.ts';
 
 export interface DiskFile extends Disposable {
   readonly path: string;
@@ -15,9 +16,10 @@ export interface DiskFile extends Disposable {
   /** Returns when all that was written is on the disk. */
   sync(): void;
   /**
-   * The same while the process goes on, for background work that must not be felt: resolves when what was written before
-   * the call is on the disk. A disk need not have it.
+   * `write` and `sync` while the process goes on, for background work that must not be felt. What is written must not change
+   * before it is; `syncAside` covers what was written when it was called. A disk need not have them.
    */
+  writeAside?(parts: readonly Uint8Array[], at: number): Promise<void>;
   syncAside?(): Promise<void>;
   sizeBytes(): number;
   truncate(sizeBytes: number): void;
@@ -40,6 +42,9 @@ export interface Disk {
 class SystemFile implements DiskFile {
   readonly path: string;
   readonly #fd: number;
+  /** Work that goes on aside. Its number would be another file's once this one is closed, so the close waits for it. */
+  #aside = 0;
+  #closing = false;
 
   constructor(filePath: string, flags: number) {
     this.path = filePath;
@@ -81,10 +86,30 @@ class SystemFile implements DiskFile {
     fs.fdatasyncSync(this.#fd);
   }
 
+  async writeAside(parts: readonly Uint8Array[], at: number): Promise<void> {
+    let left = parts;
+    for (let to = at; left.length > 0;) {
+      const count = await this.#beside<number>((done) => fs.writev(this.#fd, left, to, done));
+      to += count;
+      left = without(left, count);
+    }
+  }
+
   syncAside(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      fs.fdatasync(this.#fd, (error) => (error ? reject(error) : resolve()));
-    });
+    return this.#beside<void>((done) => fs.fdatasync(this.#fd, done));
+  }
+
+  async #beside<T>(start: (done: (error: Error | null, result?: unknown) => void) => void): Promise<T> {
+    assert(!this.#closing, () => `${this.path} is closed`);
+    this.#aside++;
+    try {
+      return await new Promise<T>((resolve, reject) =>
+        start((error, result) => (error ? reject(error) : resolve(result as T))),
+      );
+    } finally {
+      this.#aside--;
+      if (this.#closing) this[Symbol.dispose]();
+    }
   }
 
   sizeBytes(): number {
@@ -96,8 +121,19 @@ class SystemFile implements DiskFile {
   }
 
   [Symbol.dispose](): void {
-    fs.closeSync(this.#fd);
+    this.#closing = true;
+    if (this.#aside === 0) fs.closeSync(this.#fd);
   }
+}
+
+/** What is left of the parts behind their first `count` bytes. */
+function without(parts: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skip = count;
+  return parts.flatMap((part) => {
+    const from = Math.min(skip, part.length);
+    skip -= from;
+    return from < part.length ? [part.subarray(from)] : [];
+  });
 }
 
 export const systemDisk: Disk = {

@@ -15,3 +15,4 @@ export { systemDisk, type Disk, type DiskFile } from './disk.ts';
 export { MemoryDisk } from './memory-disk.ts';
 export { PAGE_SIZE, asEpoch, asLsn, asPageNumber, asPgIndex } from './brands.ts';
 export type { Brand, Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from './brands.ts';
+export { joinNeighbours } from './views.ts';

@@ -28,9 +28,9 @@ const RETRY_MS = 500;
 export async function writeGeneration(segment: Segment, options: WriteGenerationOptions): Promise<void> {
   const { pages, note } = options;
   const { number, lsn } = segment.generation;
-  const staged = must(segment.pageFile).begin(number + 1);
+  const staged = must(segment.pageFile).begin(number + 1, { aside: true });
   for (const page of pages) {
-    if (staged.full) await step(segment, options, () => staged.write({ aside: true }));
+    if (staged.full) await step(segment, options, () => staged.writeAside());
     staged.add(page);
   }
   await step(segment, options, () => staged.finishAside());

@@ -62,9 +62,12 @@ test('every message survives its codec', () => {
   const some = {
     coalesced: lsn(7),
     nextPage: 9 as PageNumber,
-    pages: [{ page: 5 as PageNumber, lsn: lsn(6), content }],
+    pages: [{ page: 5 as PageNumber, lsn: lsn(6), checksum: 8, content }],
   };
-  assert.deepEqual(codec.decodePagesAnswer(codec.encodePagesAnswer(some)), some);
+  assert.deepEqual(
+    codec.decodePagesAnswer(new Uint8Array(Buffer.concat(codec.encodePagesAnswer(some)))),
+    some,
+  );
   const drop = { ...head, members };
   assert.deepEqual(codec.decodeDropSegment(codec.encodeDropSegment(drop)), drop);
   for (const length of [0, 8192]) {

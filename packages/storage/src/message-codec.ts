@@ -3,7 +3,8 @@
  * epochs first. Bodies come from the network, so every decoder ends in a coded error, never in a crash: a value out of
  * its type's range and bytes left over are STORAGE_BAD_MESSAGE, bytes that end early are KERNEL_SHORT_BYTES.
  */
-import { ByteWriter, CodedError, PAGE_SIZE, type NodeId, type PageNumber, type Zone } from '@rokka/kernel';
+import { ByteWriter, CodedError, joinNeighbours, PAGE_SIZE } from '@rokka/kernel';
+import type { NodeId, PageNumber, Zone } from '@rokka/kernel';
 import * as fields from './message-fields.ts';
 import { MESSAGE } from './messages.ts';
 import type * as m from './messages.ts';
@@ -234,23 +235,22 @@ export function decodePages(body: Uint8Array): m.Pages {
   }));
 }
 
-export function encodePagesAnswer(answer: m.PagesAnswer): Uint8Array {
+/** The contents are not copied: they must not change until the frame has left. */
+export function encodePagesAnswer(answer: m.PagesAnswer): Uint8Array[] {
   const { coalesced, nextPage, pages } = answer;
-  const w = new ByteWriter(32 + pages.length * (PAGE_SIZE + 16))
-    .u64(coalesced)
-    .u64(nextPage)
-    .u32(pages.length);
-  for (const { page, lsn, content } of pages) w.u64(page).u64(lsn).raw(content);
-  return w.view();
+  const w = new ByteWriter(32 + pages.length * 20).u64(coalesced).u64(nextPage).u32(pages.length);
+  for (const { page, lsn, checksum } of pages) w.u64(page).u64(lsn).u32(checksum);
+  return [w.view(), ...joinNeighbours(pages.map(({ content }) => content))];
 }
 
 /** The contents are views into `body`. */
 export function decodePagesAnswer(body: Uint8Array): m.PagesAnswer {
   return decode(MESSAGE.OK, body, (r) => {
-    const answer: m.PagesAnswer = { coalesced: r.lsn(), nextPage: r.count() as PageNumber, pages: [] };
+    const [coalesced, nextPage] = [r.lsn(), r.count() as PageNumber];
+    const heads: Omit<m.PagesAnswer['pages'][number], 'content'>[] = [];
     for (let count = r.u32(); count > 0; count--)
-      answer.pages.push({ page: r.count() as PageNumber, lsn: r.lsn(), content: r.raw(PAGE_SIZE) });
-    return answer;
+      heads.push({ page: r.count() as PageNumber, lsn: r.lsn(), checksum: r.u32() });
+    return { coalesced, nextPage, pages: heads.map((head) => ({ ...head, content: r.raw(PAGE_SIZE) })) };
   });
 }
 

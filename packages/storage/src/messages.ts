@@ -193,7 +193,13 @@ export interface PagesAnswer {
   coalesced: Lsn;
   /** Where to go on; equals `endPage` where nothing is left. */
   nextPage: PageNumber;
-  pages: { page: PageNumber; lsn: Lsn; content: Uint8Array }[];
+  pages: {
+    page: PageNumber;
+    lsn: Lsn;
+    /** CRC-32 of the content, as the sender has kept it since it made the page. */
+    checksum: number;
+    content: Uint8Array;
+  }[];
 }
 
 /**

@@ -1,6 +1,6 @@
 /** A connection to a storage node for requests and their answers: what gossip uses, and whoever asks a node for its state. */
 import type { Clock, CodedError } from '@rokka/kernel';
-import { Caller, type ConnectionHandler, type Network } from '@rokka/transport';
+import { Caller, type CallOptions, type ConnectionHandler, type Network } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import { decodeError, decodeHelloAnswer, encodeHello } from './message-codec.ts';
 import { MESSAGE, STORAGE_PROTOCOL, type Hello, type HelloAnswer } from './messages.ts';
@@ -51,8 +51,8 @@ export class NodeClient {
    * The body of the node's OK.
    * @throws the error that the node answered, TRANSPORT_CALL_LATE, or the reason of the connection's end
    */
-  request(type: number, parts: readonly Uint8Array[], options: { timeoutMs: number }): Promise<Uint8Array> {
-    return request(this.caller, { type, parts, timeoutMs: options.timeoutMs });
+  request(type: number, parts: readonly Uint8Array[], options: CallOptions): Promise<Uint8Array> {
+    return request(this.caller, { type, parts, ...options });
   }
 
   close(reason?: CodedError): void {
@@ -62,10 +62,10 @@ export class NodeClient {
 
 async function request(
   caller: Caller,
-  message: { type: number; parts: readonly Uint8Array[]; timeoutMs: number },
+  message: CallOptions & { type: number; parts: readonly Uint8Array[] },
 ): Promise<Uint8Array> {
-  const { type, parts, timeoutMs } = message;
-  const answer = await caller.call(type, parts, { timeoutMs });
+  const { type, parts, ...options } = message;
+  const answer = await caller.call(type, parts, options);
   if (answer.type === MESSAGE.OK) return answer.body;
   if (answer.type === MESSAGE.ERROR) throw decodeError(answer.body);
   throw storageErrors.STORAGE_BAD_MESSAGE([answer.type, `no answer to a message of type ${type}`]);

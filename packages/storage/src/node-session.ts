@@ -32,6 +32,13 @@ const FOR_HEADS: readonly number[] = [
   MESSAGE.DROP_SEGMENT,
   MESSAGE.START_OVER,
 ];
+interface Unsent {
+  readonly type: number;
+  readonly requestId: number;
+  readonly parts: readonly Uint8Array[];
+  readonly onLeft: (() => void) | undefined;
+}
+
 const NOTHING = new Uint8Array(0);
 /** Answers that wait beside a full send buffer: about what a peer that catches up has in flight. */
 const UNSENT_BYTES_MAX = 16 * 1024 * 1024;
@@ -44,7 +51,7 @@ export class NodeSession implements ConnectionHandler {
   /** Segments whose writer is at the other end. */
   readonly #written = new Set<Segment>();
   #greeted = false;
-  #unsent: { type: number; requestId: number; body: Uint8Array }[] = [];
+  #unsent: Unsent[] = [];
   #unsentBytes = 0;
 
   constructor(connection: Connection, host: SessionHost) {
@@ -70,9 +77,9 @@ export class NodeSession implements ConnectionHandler {
 
   onDrain(): void {
     for (let next = this.#unsent[0]; next; next = this.#unsent[0]) {
-      if (!this.connection.send(next.type, next.requestId, [next.body])) return;
+      if (!this.connection.send(next.type, next.requestId, next.parts, next.onLeft)) return;
       this.#unsent.shift();
-      this.#unsentBytes -= next.body.length;
+      this.#unsentBytes -= lengthOf(next.parts);
     }
   }
 
@@ -110,7 +117,8 @@ export class NodeSession implements ConnectionHandler {
       case MESSAGE.PAGES: {
         const message = codec.decodePages(body);
         return this.#host.pages.serve(message, {
-          answer: (answer) => this.#answer(requestId, codec.encodePagesAnswer(answer)),
+          answer: (answer, onLeft) =>
+            this.#send(MESSAGE.OK, requestId, codec.encodePagesAnswer(answer), onLeft),
           refuse: (error) => this.#refuse(requestId, error),
         });
       }
@@ -216,22 +224,26 @@ export class NodeSession implements ConnectionHandler {
   }
 
   #answer(requestId: number, body: Uint8Array): void {
-    this.#send(MESSAGE.OK, requestId, body);
+    this.#send(MESSAGE.OK, requestId, [body]);
   }
 
   #refuse(requestId: number, error: unknown): void {
     if (!isCoded(error)) throw error;
-    this.#send(MESSAGE.ERROR, requestId, codec.encodeError(error));
+    this.#send(MESSAGE.ERROR, requestId, [codec.encodeError(error)]);
   }
 
   /**
    * Answers leave in order. Those for which the buffer has no room wait until it is empty; whoever asks on and on and takes
    * nothing loses the connection, for it would wait for an answer that never comes.
    */
-  #send(type: number, requestId: number, body: Uint8Array): void {
-    if (this.#unsent.length === 0 && this.connection.send(type, requestId, [body])) return;
-    this.#unsentBytes += body.length;
+  #send(type: number, requestId: number, parts: readonly Uint8Array[], onLeft?: () => void): void {
+    if (this.#unsent.length === 0 && this.connection.send(type, requestId, parts, onLeft)) return;
+    this.#unsentBytes += lengthOf(parts);
     if (this.#unsentBytes > UNSENT_BYTES_MAX) return this.connection.close();
-    this.#unsent.push({ type, requestId, body });
+    this.#unsent.push({ type, requestId, parts, onLeft });
   }
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
 }

@@ -13,6 +13,7 @@ import { OrderedPull, type Piece } from './ordered-pull.ts';
 import type { NewPage } from './page-file.ts';
 import { headOf, REQUEST_MS, type PeerClients, type SoundPeer } from './peer-clients.ts';
 import { higher, type Segment } from './segment.ts';
+import { Slabs } from './slabs.ts';
 import type { SegmentStore } from './store.ts';
 
 export interface CopyPagesOptions {
@@ -39,12 +40,17 @@ const GENERATION_PAGES_MIN = 16;
 const GENERATION_PAGES_MAX = 1_024;
 /** A sparse segment is crossed in long steps. */
 const STRIDE_PAGES_MAX = 1 << 16;
+const PAGE_HEAD_BYTES_MAX = 64;
+/** What is gathered, what is on its way to the disk, and what is in flight. */
+const SLABS_KEPT = 64;
 /** The answer may wait at a peer that has more urgent things to do. */
 const PAGES_TIMEOUT_MS = 4 * REQUEST_MS;
 
 export interface PagePiece extends Piece {
   coalesced: Lsn;
   pages: PagesAnswer['pages'];
+  /** What the contents lie in, to be given back. */
+  slab: Buffer | undefined;
 }
 
 /** @throws the last peer's refusal where none of them can go on, STORAGE_CLOSED, what the disk and the log throw */
@@ -56,7 +62,9 @@ export async function copyPages(segment: Segment, options: CopyPagesOptions): Pr
     min: GENERATION_PAGES_MIN,
     max: GENERATION_PAGES_MAX,
   });
-  const copy = new Copy(segment, options);
+  // An answer is its contents and a few bytes more for each.
+  const slabs = new Slabs({ bytes: (limitPages + 1) * (PAGE_SIZE + PAGE_HEAD_BYTES_MAX), kept: SLABS_KEPT });
+  const copy = new Copy(segment, { ...options, slabs });
   const pull = new OrderedPull<SoundPeer, PagePiece>({
     from: must(segment.hydration).nextPage,
     to: pageCount,
@@ -66,7 +74,7 @@ export async function copyPages(segment: Segment, options: CopyPagesOptions): Pr
     window: REQUESTS_IN_FLIGHT,
     pieceBytes: limitPages * PAGE_SIZE,
     request: async (peer, from, to) => {
-      const piece = await fetchPages(segment, peer, { from, to, limitPages });
+      const piece = await fetchPages(segment, peer, { from, to, limitPages }, slabs);
       // It reached the base when it was asked how far it is; its pages may have been rebuilt since.
       if (piece.coalesced >= segment.generation.lsn) return piece;
       const why = `the pages of ${peer.member.node} reach only up to LSN ${piece.coalesced}`;
@@ -94,6 +102,7 @@ export async function fetchPages(
   segment: Segment,
   peer: SoundPeer,
   range: { from: number; to: number; limitPages: number },
+  slabs?: Slabs,
 ): Promise<PagePiece> {
   const { firstPage } = segment;
   const message = codec.encodePages({
@@ -102,7 +111,13 @@ export async function fetchPages(
     endPage: (firstPage + range.to) as PageNumber,
     limitBytes: range.limitPages * PAGE_SIZE,
   });
-  const body = await peer.client.request(MESSAGE.PAGES, [message], { timeoutMs: PAGES_TIMEOUT_MS });
+  let slab: Buffer | undefined;
+  const into = (length: number) => {
+    if (!slabs || length > slabs.bytes) return undefined;
+    slab = slabs.take();
+    return slab.subarray(0, length);
+  };
+  const body = await peer.client.request(MESSAGE.PAGES, [message], { timeoutMs: PAGES_TIMEOUT_MS, into });
   const { coalesced, nextPage, pages } = codec.decodePagesAnswer(body);
   const next = nextPage - firstPage;
   const inOrder = pages.every(
@@ -115,19 +130,21 @@ export async function fetchPages(
       MESSAGE.PAGES,
       `pages up to ${last}, next ${nextPage}, of [${firstPage + range.from}, ${firstPage + range.to})`,
     ]);
-  return { coalesced, pages, next, bytes: body.length };
+  return { coalesced, pages, next, bytes: body.length, slab };
 }
 
 /** Gathers pages and writes them to the segment's own page file. */
 class Copy {
   readonly #segment: Segment;
-  readonly #options: CopyPagesOptions;
+  readonly #options: CopyPagesOptions & { slabs: Slabs };
   #pages: NewPage[] = [];
+  /** What the contents of these pages lie in. */
+  #slabs: Buffer[] = [];
   #writing: Promise<void> | undefined;
   #nextPage: number;
   #readFloor: Lsn;
 
-  constructor(segment: Segment, options: CopyPagesOptions) {
+  constructor(segment: Segment, options: CopyPagesOptions & { slabs: Slabs }) {
     this.#segment = segment;
     this.#options = options;
     this.#nextPage = must(segment.hydration).nextPage;
@@ -140,8 +157,8 @@ class Copy {
 
   add(piece: PagePiece): void {
     const { firstPage } = this.#segment;
-    for (const { page, lsn, content } of piece.pages)
-      this.#pages.push({ page: page - firstPage, lsn, content });
+    for (const { page, ...rest } of piece.pages) this.#pages.push({ ...rest, page: page - firstPage });
+    if (piece.slab) this.#slabs.push(piece.slab);
     this.#nextPage = piece.next;
     if (!mutant('read-floor-ignored')) this.#readFloor = higher(this.#readFloor, piece.coalesced);
   }
@@ -171,13 +188,15 @@ class Copy {
   async #write(): Promise<void> {
     const nextPage = this.#nextPage;
     if (nextPage === must(this.#segment.hydration).nextPage) return;
-    const pages = this.#pages;
-    this.#pages = [];
+    const [pages, slabs] = [this.#pages, this.#slabs];
+    [this.#pages, this.#slabs] = [[], []];
     await writeGeneration(this.#segment, {
       ...this.#options,
       pages,
       note: (generation) => this.#options.note(generation, this.#readFloor, nextPage),
     });
+    // Only now: a step that fails where the disk is full writes the same once more.
+    for (const slab of slabs) this.#options.slabs.give(slab);
   }
 }
 

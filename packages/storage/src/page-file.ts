@@ -7,7 +7,7 @@
  *
  * A page whose checksum fails is lost: it is never served, and never taken as a base for newer records.
  */
-import { assert, crc32, describeError, PAGE_SIZE } from '@rokka/kernel';
+import { assert, crc32, describeError, joinNeighbours, must, PAGE_SIZE } from '@rokka/kernel';
 import type { CodedError, Disk, DiskFile, Lsn } from '@rokka/kernel';
 import type { Generation } from './control-state.ts';
 import { storageErrors } from './errors.ts';
@@ -35,6 +35,14 @@ export interface NewPage {
   page: number;
   lsn: Lsn;
   content: Uint8Array | undefined;
+  /** CRC-32 of the content, where it is known. */
+  checksum?: number | undefined;
+}
+
+/** A page of those that `readLive` found; no content where it was lost. */
+export interface LivePage extends BasePage {
+  page: number;
+  checksum: number;
 }
 
 interface PlacedPage {
@@ -115,26 +123,69 @@ export class PageFile implements Disposable {
   read(page: number, into = new Uint8Array(PAGE_SIZE)): BasePage | undefined {
     const slot = this.#map.slot(page);
     if (slot === undefined) return undefined;
-    // What a table that was cut short leaves behind is the entry that was read last.
-    this.#entryBytes.fill(0);
-    this.#table.read(this.#entryBytes, slot * SLOT_ENTRY_BYTES);
-    const entry = readSlotEntry(this.#entryView, 0);
-    // The entry was sound when it was written or read, so it has rotted since; nobody knows how new the page was.
-    const checksum = this.#entryView.getUint32(SLOT_ENTRY_BYTES - 4, true);
-    if (!entry || entry.page !== page || checksum !== this.#map.checksum(page))
-      return { lsn: Number.MAX_SAFE_INTEGER as Lsn, content: undefined };
-    if (entry.kind === KIND_LOST) return { lsn: entry.lsn, content: undefined };
-    const whole = this.#pages.read(into, slot * PAGE_SIZE) === PAGE_SIZE;
-    if (!whole || crc32(into) !== entry.dataChecksum) return { lsn: entry.lsn, content: undefined };
-    return { lsn: entry.lsn, content: into };
+    this.#readSlots({ first: slot, entries: this.#entryBytes, contents: into });
+    return this.#judged(page, { view: this.#entryView, at: 0, content: into });
   }
 
-  /** Begins a generation. One at a time; it is carried through or the process ends. */
-  begin(number: number): PageGeneration {
+  /**
+   * Pages from `from` on and below `end` that were ever written, in order, `limit` of them at most, and where to go on. What
+   * lies side by side on the disk is read in one go. The contents lie side by side in `memory`, as many as fit in there.
+   */
+  readLive(from: number, end: number, memory: Buffer): { pages: LivePage[]; next: number } {
+    const limit = Math.floor(memory.length / PAGE_SIZE);
+    const found: { page: number; slot: number }[] = [];
+    let next = this.nextLive(from, end);
+    for (; next < end && found.length < limit; next = this.nextLive(next + 1, end))
+      found.push({ page: next, slot: must(this.#map.slot(next)) });
+    const entries = new Uint8Array(found.length * SLOT_ENTRY_BYTES);
+    for (let first = 0; first < found.length;) {
+      let last = first + 1;
+      while (last < found.length && found[last].slot === found[first].slot + last - first) last++;
+      this.#readSlots({
+        first: found[first].slot,
+        entries: entries.subarray(first * SLOT_ENTRY_BYTES, last * SLOT_ENTRY_BYTES),
+        contents: memory.subarray(first * PAGE_SIZE, last * PAGE_SIZE),
+      });
+      first = last;
+    }
+    const view = new DataView(entries.buffer);
+    const pages = found.map(({ page }, i) => {
+      const content = memory.subarray(i * PAGE_SIZE, (i + 1) * PAGE_SIZE);
+      return this.#judged(page, { view, at: i * SLOT_ENTRY_BYTES, content });
+    });
+    return { pages, next };
+  }
+
+  /** What the files lack is zeros, which are no entry. */
+  #readSlots(of: { first: number; entries: Uint8Array; contents: Uint8Array }): void {
+    const { first, entries, contents } = of;
+    entries.fill(0, this.#table.read(entries, first * SLOT_ENTRY_BYTES));
+    contents.fill(0, this.#pages.read(contents, first * PAGE_SIZE));
+  }
+
+  #judged(page: number, read: { view: DataView; at: number; content: Uint8Array }): LivePage {
+    const { view, at, content } = read;
+    const entry = readSlotEntry(view, at);
+    const lost = { page, checksum: 0, content: undefined };
+    // The entry was sound when it was written or read, so it has rotted since; nobody knows how new the page was.
+    const checksum = view.getUint32(at + SLOT_ENTRY_BYTES - 4, true);
+    if (!entry || entry.page !== page || checksum !== this.#map.checksum(page))
+      return { ...lost, lsn: Number.MAX_SAFE_INTEGER as Lsn };
+    const { lsn, dataChecksum } = entry;
+    if (entry.kind === KIND_LOST || crc32(content) !== dataChecksum) return { ...lost, lsn };
+    return { page, lsn, checksum: dataChecksum, content };
+  }
+
+  /**
+   * Begins a generation. One at a time; it is carried through or the process ends. One that is written aside has its pages
+   * on the way to the disk while the node goes on.
+   */
+  begin(number: number, options: { aside?: boolean } = {}): PageGeneration {
     assert(!this.damaged && !this.#making, 'pages are never added to a damaged file, nor by two at a time');
     this.#making = true;
     const onEnd = () => (this.#making = false);
-    return new PageGeneration({ pages: this.#pages, table: this.#table, map: this.#map, onEnd }, number);
+    const files = { pages: this.#pages, table: this.#table, map: this.#map, onEnd };
+    return new PageGeneration(files, number, options.aside ? PAGES_PER_WRITE_ASIDE : PAGES_PER_WRITE);
   }
 
   [Symbol.dispose](): void {
@@ -145,6 +196,7 @@ export class PageFile implements Disposable {
 
 /** Pages that are gathered for one write where their slots lie side by side. */
 const PAGES_PER_WRITE = 32;
+const PAGES_PER_WRITE_ASIDE = 256;
 /** A sync stops the node for as long as the disk needs for what was written since the last one, so that is kept small. */
 const PAGES_PER_SYNC = 128;
 const ENTRIES_PER_STEP = 512;
@@ -168,44 +220,64 @@ export class PageGeneration {
   #unsynced = 0;
   #entriesWritten = 0;
   #synced = false;
+  readonly #pagesPerWrite: number;
 
-  constructor(files: GenerationFiles, number: number) {
+  constructor(files: GenerationFiles, number: number, pagesPerWrite: number) {
     this.#files = files;
     this.number = number;
+    this.#pagesPerWrite = pagesPerWrite;
   }
 
-  /** Whether `write` must be called before the next page is added. */
+  /** Whether what was gathered must be written before the next page is added. */
   get full(): boolean {
-    return this.#contents.length >= PAGES_PER_WRITE;
+    return this.#contents.length >= this.#pagesPerWrite;
   }
 
   add(page: NewPage): void {
     assert(!this.full, 'pages are written before more are added');
-    const { content } = page;
+    const { content, checksum } = page;
     this.#placed.push({
       page: page.page,
       slot: this.#files.map.take(),
       lsn: page.lsn,
       kind: content ? KIND_PAGE : KIND_LOST,
-      dataChecksum: content ? crc32(content) : 0,
+      dataChecksum: content ? (checksum ?? crc32(content)) : 0,
       checksum: 0,
     });
     this.#contents.push(content ?? EMPTY_PAGE);
   }
 
-  /** Writes what was gathered, and syncs now and then, unless `finishAside` will. */
-  write(options: { aside?: boolean } = {}): void {
+  /** Writes what was gathered, and syncs now and then. */
+  write(): void {
+    for (const { parts, at } of this.#runs()) this.#files.pages.write(parts, at);
+    this.#written();
+    if (this.#unsynced >= PAGES_PER_SYNC) this.#syncPages();
+  }
+
+  /** Writes what was gathered while the node goes on. Nothing may be added before it resolves. */
+  async writeAside(): Promise<void> {
+    const { pages } = this.#files;
+    for (const { parts, at } of this.#runs())
+      if (pages.writeAside) await pages.writeAside(joinNeighbours(parts), at);
+      else pages.write(parts, at);
+    this.#written();
+  }
+
+  /** What was gathered, by slots that lie side by side. */
+  *#runs(): Iterable<{ parts: Uint8Array[]; at: number }> {
     const first = this.#placed.length - this.#contents.length;
     for (let from = 0; from < this.#contents.length;) {
       const { slot } = this.#placed[first + from];
       let to = from + 1;
       while (to < this.#contents.length && this.#placed[first + to].slot === slot + to - from) to++;
-      this.#files.pages.write(this.#contents.slice(from, to), slot * PAGE_SIZE);
+      yield { parts: this.#contents.slice(from, to), at: slot * PAGE_SIZE };
       from = to;
     }
+  }
+
+  #written(): void {
     this.#unsynced += this.#contents.length;
     this.#contents = [];
-    if (this.#unsynced >= PAGES_PER_SYNC && !options.aside) this.#syncPages();
   }
 
   /** The next step after the last page. Answers true when both files are synced: then, and not before, the log may say so. */
@@ -222,12 +294,12 @@ export class PageGeneration {
    * synced: then, and not before, the log may say so.
    */
   async finishAside(): Promise<void> {
-    if (this.#contents.length > 0) this.write({ aside: true });
-    const { pages, table } = this.#files;
-    await syncAsideOrStop(pages);
-    this.#unsynced = 0;
+    if (this.#contents.length > 0) await this.writeAside();
     while (this.#entriesWritten < this.#placed.length) this.#writeEntries();
-    await syncAsideOrStop(table);
+    // In any order: neither counts before the log's entry, and that waits for both.
+    const { pages, table } = this.#files;
+    await Promise.all([syncAsideOrStop(pages), syncAsideOrStop(table)]);
+    this.#unsynced = 0;
     this.#synced = true;
   }
 

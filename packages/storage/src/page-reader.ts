@@ -51,15 +51,17 @@ export function buildPage(
   return { lsn, content };
 }
 
-/** One answer stays well below the longest frame, whatever the caller asks for. */
-const PAGES_BYTES_MAX = 4 * 1024 * 1024;
-
 /**
- * Pages as they lie on the disk, for a peer: those ever written, in order, about `limitBytes` of them.
+ * Pages as they lie on the disk, for a peer: those ever written, in order, about `limitBytes` of them. Their contents lie in
+ * `memory`, which bounds them, too.
  * @throws STORAGE_TAIL_HAS_NO_PAGES, STORAGE_NO_PAGE, STORAGE_PAGE_UNKNOWN, STORAGE_PAGES_DAMAGED, STORAGE_SEGMENT_UNKNOWN,
  * STORAGE_HYDRATING
  */
-export function readPages(segment: Segment, request: Omit<Pages, 'volume' | 'pg'>): PagesAnswer {
+export function readPages(
+  segment: Segment,
+  request: Omit<Pages, 'volume' | 'pg'>,
+  memory: Buffer,
+): PagesAnswer {
   if (segment.kind === 'tail') throw storageErrors.STORAGE_TAIL_HAS_NO_PAGES([]);
   segment.demandPages();
   const { firstPage, pageCount } = segment;
@@ -67,22 +69,15 @@ export function readPages(segment: Segment, request: Omit<Pages, 'volume' | 'pg'
   if (request.firstPage < firstPage || end > pageCount)
     throw storageErrors.STORAGE_NO_PAGE([request.firstPage, firstPage, pageCount]);
   const file = must(segment.pageFile);
-  const limit = Math.max(1, Math.floor(Math.min(request.limitBytes, PAGES_BYTES_MAX) / PAGE_SIZE));
-  const pages: PagesAnswer['pages'] = [];
-  // One piece of memory for all: thousands of small ones keep the collector busy.
-  const memory = new Uint8Array(
-    Math.max(0, Math.min(limit, end - request.firstPage + firstPage)) * PAGE_SIZE,
-  );
-  let next = file.nextLive(request.firstPage - firstPage, end);
-  for (; next < end && pages.length < limit; next = file.nextLive(next + 1, end)) {
-    const into = memory.subarray(pages.length * PAGE_SIZE, (pages.length + 1) * PAGE_SIZE);
-    const { lsn, content } = must(file.read(next, into));
-    const page = (firstPage + next) as PageNumber;
+  const bytes = Math.max(PAGE_SIZE, Math.min(request.limitBytes, memory.length));
+  const found = file.readLive(request.firstPage - firstPage, end, memory.subarray(0, bytes));
+  const pages = found.pages.map(({ page: offset, lsn, checksum, content }) => {
+    const page = (firstPage + offset) as PageNumber;
     // Left out, it would pass for one that was never written.
     if (!content) throw storageErrors.STORAGE_PAGE_UNKNOWN([page], { detail: { page } });
-    pages.push({ page, lsn, content });
-  }
-  return { coalesced: segment.coalesced, nextPage: (firstPage + next) as PageNumber, pages };
+    return { page, lsn, checksum, content };
+  });
+  return { coalesced: segment.coalesced, nextPage: (firstPage + found.next) as PageNumber, pages };
 }
 
 function demandReadable(segment: Segment, request: Pick<Read, 'page' | 'readPoint' | 'requiredScl'>): void {

@@ -5,13 +5,19 @@
 import type { Clock } from '@rokka/kernel';
 import { storageErrors } from './errors.ts';
 import type { Pages, PagesAnswer } from './messages.ts';
+import { Slabs } from './slabs.ts';
 import type { SegmentStore } from './store.ts';
 
 const WAITING_MAX = 64;
+/** Contents of one answer, which stays well below the longest frame, whatever the caller asks for. */
+const ANSWER_BYTES_MAX = 512 * 1024;
+/** About what one peer has in flight. */
+const SLABS_KEPT = 8;
 
 /** Whom an answer goes to. */
 export interface PagesCaller {
-  answer(answer: PagesAnswer): void;
+  /** `onLeft` is to be called when the contents are not needed any more. */
+  answer(answer: PagesAnswer, onLeft: () => void): void;
   refuse(error: unknown): void;
 }
 
@@ -19,6 +25,7 @@ export class PagesServer implements Disposable {
   readonly #store: SegmentStore;
   readonly #clock: Clock;
   readonly #waiting: { message: Pages; caller: PagesCaller }[] = [];
+  readonly #slabs = new Slabs({ bytes: ANSWER_BYTES_MAX, kept: SLABS_KEPT });
   #scheduled = false;
   #closed = false;
   servedPages = 0;
@@ -57,9 +64,10 @@ export class PagesServer implements Disposable {
     if (!next) return;
     const startedMs = this.#clock.nowMs();
     try {
-      const answer = this.#store.pages(next.message);
+      const slab = this.#slabs.take();
+      const answer = this.#store.pages(next.message, slab);
       this.servedPages += answer.pages.length;
-      next.caller.answer(answer);
+      next.caller.answer(answer, () => this.#slabs.give(slab));
     } catch (error) {
       next.caller.refuse(error);
     }

@@ -382,10 +382,10 @@ export class SegmentStore implements Disposable {
   }
 
   /** @throws STORAGE_STALE_EPOCH …, and what readPages throws */
-  pages(message: m.Pages): m.PagesAnswer {
+  pages(message: m.Pages, memory: Buffer): m.PagesAnswer {
     const segment = this.segments.get(message);
     segment.demandEpochs('copy of pages', message);
-    return this.#noting(segment, () => readPages(segment, message));
+    return this.#noting(segment, () => readPages(segment, message, memory));
   }
 
   /** @throws STORAGE_STALE_EPOCH, STORAGE_UNFENCED, STORAGE_STALE_MEMBERSHIP */

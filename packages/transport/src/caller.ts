@@ -31,8 +31,15 @@ export interface CallerOptions {
   rest?: Partial<ConnectionHandler>;
 }
 
+export interface CallOptions {
+  timeoutMs: number;
+  /** Memory for an answer of that many bytes that comes in pieces; otherwise the answer has new memory. */
+  into?: ((length: number) => Uint8Array | undefined) | undefined;
+}
+
 interface Waiting {
   readonly answer: Deferred<Answer>;
+  readonly into: CallOptions['into'];
   readonly cancelDeadline: () => void;
 }
 
@@ -77,9 +84,9 @@ export class Caller implements ConnectionHandler {
    * @throws TRANSPORT_CALL_LATE after `timeoutMs`; TRANSPORT_CALLS_FULL and TRANSPORT_SEND_FULL where nothing was sent;
    *   the reason of the connection's end
    */
-  call(type: number, parts: readonly Uint8Array[], options: { timeoutMs: number }): Promise<Answer> {
+  call(type: number, parts: readonly Uint8Array[], options: CallOptions): Promise<Answer> {
     const { peer, bufferedBytes } = this.connection;
-    const { timeoutMs } = options;
+    const { timeoutMs, into } = options;
     if (this.#ended) return Promise.reject(this.#ended);
     if (this.#waiting.size >= this.#callsMax)
       return Promise.reject(transportErrors.TRANSPORT_CALLS_FULL([peer, this.#callsMax]));
@@ -91,7 +98,7 @@ export class Caller implements ConnectionHandler {
       this.#waiting.delete(requestId);
       answer.reject(transportErrors.TRANSPORT_CALL_LATE([peer, type, timeoutMs]));
     });
-    this.#waiting.set(requestId, { answer, cancelDeadline });
+    this.#waiting.set(requestId, { answer, into, cancelDeadline });
     return answer.promise;
   }
 
@@ -114,6 +121,11 @@ export class Caller implements ConnectionHandler {
       answer.reject(reason);
     }
     this.#rest.onClose?.(connection, reason);
+  }
+
+  memoryFor(frame: { type: number; requestId: number; length: number }): Uint8Array | undefined {
+    if (frame.requestId === 0 || !this.#isAnswer(frame.type)) return this.#rest.memoryFor?.(frame);
+    return this.#waiting.get(frame.requestId)?.into?.(frame.length);
   }
 
   onBatchEnd(connection: Connection): void {

@@ -28,8 +28,9 @@ export interface Connection {
   /**
    * Queues one frame made of `parts` (not copied: they must not change until they have left). Answers false, and sends
    * nothing, where the connection has ended or the buffer limit would be exceeded: a slow peer costs bounded memory.
+   * `onLeft` runs when the parts of a frame that was accepted are not needed any more, whatever became of them.
    */
-  send(type: number, requestId: number, parts: readonly Uint8Array[]): boolean;
+  send(type: number, requestId: number, parts: readonly Uint8Array[], onLeft?: () => void): boolean;
   /**
    * Ends the connection; `onClose` runs once, later. What was sent before still leaves, as long as the other side takes
    * it within a second.
@@ -44,6 +45,11 @@ export interface ConnectionHandler {
   onClose(connection: Connection, reason: CodedError): void;
   /** All frames of one read from the socket have been delivered: the moment to act on the batch (group commit). */
   onBatchEnd?(connection: Connection): void;
+  /**
+   * Memory of `length` bytes for the body of a frame that arrives in pieces, the frame's own until it is delivered; where
+   * nothing is answered, the connection takes new memory. A body that came in one piece is a view, as any.
+   */
+  memoryFor?(frame: { type: number; requestId: number; length: number }): Uint8Array | undefined;
   /** The send buffer has emptied. */
   onDrain?(connection: Connection): void;
 }

@@ -11,7 +11,7 @@
  * against FRAME_BODY_BYTES_MAX before anything is allocated, so that a hostile length costs nothing.
  */
 import { assert, crc32 } from '@rokka/kernel';
-import { FRAME_BODY_BYTES_MAX, type Frame } from './connection.ts';
+import { FRAME_BODY_BYTES_MAX, type ConnectionHandler, type Frame } from './connection.ts';
 import { transportErrors } from './errors.ts';
 
 export const FRAME_HEADER_BYTES = 16;
@@ -51,21 +51,27 @@ export function encodeFrame(type: number, requestId: number, parts: readonly Uin
   return bytes;
 }
 
+type MemoryFor = Required<ConnectionHandler>['memoryFor'];
+
 /** Receives each frame; answers whether the decoder shall go on. */
 export type FrameSink = (frame: Frame) => boolean;
 
 /** Cuts the bytes that follow the greeting into frames, however they are chunked. Not to be used again after a throw. */
 export class FrameDecoder {
   readonly #peer: string;
+  readonly #memoryFor: MemoryFor;
   readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
   /** Bytes of the header that are there; FRAME_HEADER_BYTES while a body is being collected. */
   #headerLength = 0;
   /** Body of a frame that lies in several chunks. */
   #body: Buffer | undefined;
   #bodyLength = 0;
+  /** The body lies in memory that nobody else writes to. */
+  #owned = false;
 
-  constructor(peer: string) {
+  constructor(peer: string, memoryFor: MemoryFor = () => undefined) {
     this.#peer = peer;
+    this.#memoryFor = memoryFor;
   }
 
   /**
@@ -111,8 +117,7 @@ export class FrameDecoder {
     this.#headerLength = 0;
     this.#body = undefined;
     this.#bodyLength = 0;
-    // Long ones were collected in memory of their own; short ones share theirs with others.
-    const owned = body.buffer.byteLength === body.length;
+    const owned = this.#owned;
     return sink({ ...this.#checked(this.#header, 0, body), owned }) ? at : bytes.length;
   }
 
@@ -121,10 +126,23 @@ export class FrameDecoder {
   }
 
   #collect(bytes: Buffer, at: number): number {
-    this.#body ??= Buffer.allocUnsafe(this.#lengthAt(this.#header, 0));
+    this.#body ??= this.#makeBody();
     const count = bytes.copy(this.#body, this.#bodyLength, at);
     this.#bodyLength += count;
     return at + count;
+  }
+
+  #makeBody(): Buffer {
+    const length = this.#lengthAt(this.#header, 0);
+    const [type, requestId] = [this.#header.readUInt32LE(8), this.#header.readUInt32LE(12)];
+    const given = this.#memoryFor({ type, requestId, length });
+    const body = given
+      ? Buffer.from(given.buffer, given.byteOffset, given.length)
+      : Buffer.allocUnsafe(length);
+    assert(body.length === length, 'memory of another length than the body');
+    // Long ones are collected in memory of their own; short ones share theirs with others.
+    this.#owned = given !== undefined || body.buffer.byteLength === length;
+    return body;
   }
 
   #lengthAt(header: Buffer, at: number): number {

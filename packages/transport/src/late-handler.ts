@@ -19,6 +19,8 @@ export async function connectWith(
     {
       onFrame: (connection, frame) => handlerOf(connection).onFrame(connection, frame),
       onBatchEnd: (connection) => handlerOf(connection).onBatchEnd?.(connection),
+      // Nothing comes before its request, and nobody asks before there is a handler.
+      memoryFor: (frame) => made?.memoryFor?.(frame),
       onDrain: (connection) => handlerOf(connection).onDrain?.(connection),
       onClose: (connection, reason) => {
         if (!refused) handlerOf(connection).onClose(connection, reason);

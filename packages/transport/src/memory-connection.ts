@@ -96,7 +96,7 @@ export class MemoryConnection implements Connection {
     return this.#ended && this.#queue.length === 0;
   }
 
-  send(type: number, requestId: number, parts: readonly Uint8Array[]): boolean {
+  send(type: number, requestId: number, parts: readonly Uint8Array[], onLeft?: () => void): boolean {
     const length = bodyLength(parts);
     assert(type > 0 && type <= 0xff, () => `frame type out of range: ${type}`);
     assert(length <= FRAME_BODY_BYTES_MAX, () => `frame body of ${length} bytes, type ${type}`);
@@ -106,6 +106,7 @@ export class MemoryConnection implements Connection {
       return false;
     this.#queueBytes += bytes;
     const frame = { type, requestId, body: Buffer.concat(parts, length) };
+    onLeft?.();
     this.#enqueue(frame);
     this.#links.observer.sent?.(this.link, frame);
     return true;

@@ -8,7 +8,7 @@
  * mistake and passes through.
  */
 import type * as net from 'node:net';
-import { isCoded, type Clock, type CodedError } from '@rokka/kernel';
+import { isCoded, must, type Clock, type CodedError } from '@rokka/kernel';
 import type { Connection, ConnectionHandler, Frame } from './connection.ts';
 import { transportErrors } from './errors.ts';
 import { bodyLength, encodeFrame, encodeFrameHeader, FRAME_HEADER_BYTES, FrameDecoder } from './frame.ts';
@@ -30,6 +30,8 @@ export interface ConnectionLimits {
 
 export interface StreamConnectionOptions {
   socket: net.Socket;
+  /** Where the bytes that arrive come from, if not from its 'data' events. They are the listener's during its call only. */
+  onChunk?: (listener: (chunk: Buffer) => void) => void;
   peer: string;
   clock: Clock;
   limits: ConnectionLimits;
@@ -63,6 +65,8 @@ export class StreamConnection implements Connection {
   #reason: CodedError | undefined;
   /** Sent in this tick and not yet given to the socket. */
   #queue: Uint8Array[] = [];
+  /** Whom to tell when a part has left. */
+  #onLeft = new Map<Uint8Array, () => void>();
   #queueBytes = 0;
   #receivedMs: number;
   #cancelTimer: () => void;
@@ -78,13 +82,14 @@ export class StreamConnection implements Connection {
     this.#onOpen = options.onOpen;
     this.#onRefused = options.onRefused;
     this.#preamble = new PreambleReader(peer);
-    this.#decoder = new FrameDecoder(peer);
+    this.#decoder = new FrameDecoder(peer, (frame) => this.#handler?.memoryFor?.(frame));
     this.#receivedMs = clock.nowMs();
     const { preambleTimeoutMs } = limits;
     this.#cancelTimer = clock.after(preambleTimeoutMs, () =>
       this.#fail(transportErrors.TRANSPORT_PREAMBLE_LATE([peer, preambleTimeoutMs])),
     );
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    if (options.onChunk) options.onChunk((chunk) => this.#receive(chunk));
+    else socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('end', () => this.#end());
     socket.on('error', (error: NodeJS.ErrnoException) =>
       this.#fail(transportErrors.TRANSPORT_RESET([peer, error.code ?? error.message], { cause: error })),
@@ -97,7 +102,7 @@ export class StreamConnection implements Connection {
     return this.#queueBytes + this.#socket.writableLength;
   }
 
-  send(type: number, requestId: number, parts: readonly Uint8Array[]): boolean {
+  send(type: number, requestId: number, parts: readonly Uint8Array[], onLeft?: () => void): boolean {
     if (this.#reason) return false;
     const length = bodyLength(parts);
     const bytes = FRAME_HEADER_BYTES + length;
@@ -105,10 +110,12 @@ export class StreamConnection implements Connection {
     if (this.#queue.length === 0) process.nextTick(() => this.#flush());
     if (length <= COPIED_BODY_BYTES_MAX) {
       this.#queue.push(encodeFrame(type, requestId, parts));
+      onLeft?.();
     } else {
       const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
       encodeFrameHeader(header, { type, requestId, parts, length });
       this.#queue.push(header, ...parts.filter((part) => part.length > 0));
+      if (onLeft) this.#onLeft.set(must(this.#queue.at(-1)), onLeft);
     }
     this.#queueBytes += bytes;
     return true;
@@ -129,8 +136,11 @@ export class StreamConnection implements Connection {
     const last = this.#queue.pop();
     if (!last) return;
     this.#socket.cork();
-    for (const part of this.#queue) this.#socket.write(part);
+    for (const part of this.#queue) this.#socket.write(part, this.#onLeft.get(part));
+    const onLeft = this.#onLeft.get(last);
+    this.#onLeft = new Map();
     this.#socket.write(last, (error) => {
+      onLeft?.();
       if (!error && !this.#reason && this.bufferedBytes === 0) this.#handler?.onDrain?.(this);
     });
     this.#socket.uncork();
@@ -196,6 +206,8 @@ export class StreamConnection implements Connection {
     this.#reason = reason;
     this.#queue = [];
     this.#queueBytes = 0;
+    for (const onLeft of this.#onLeft.values()) onLeft();
+    this.#onLeft.clear();
     if (this.#handler) this.#handler.onClose(this, reason);
     else this.#onRefused(reason);
   }

@@ -36,7 +36,10 @@ export function connectionLimits(options: StreamNetworkOptions): ConnectionLimit
 }
 
 /** What tells one stream from another; the rest is the same for a whole network. */
-export type StreamOrigin = Pick<StreamConnectionOptions, 'socket' | 'peer' | 'peerIdentity' | 'lingers'>;
+export type StreamOrigin = Pick<
+  StreamConnectionOptions,
+  'socket' | 'onChunk' | 'peer' | 'peerIdentity' | 'lingers'
+>;
 
 /** Owns a listening server and every connection that was accepted on it. */
 export class StreamListener implements Listener {

@@ -18,6 +18,7 @@ import {
   openConnection,
   StreamListener,
   type StreamNetworkOptions,
+  type StreamOrigin,
 } from './stream-network.ts';
 import {
   inspectSocketFile,
@@ -29,6 +30,8 @@ import {
 
 /** A live listener takes a connection at once, unless its machine stands still. */
 const PROBE_TIMEOUT_MS = 2_000;
+/** About what the kernel keeps for one socket. */
+const READ_BYTES = 128 * 1024;
 const PERMISSION_CODES = ['EACCES', 'EPERM', 'EROFS'];
 
 export type UnixNetworkOptions = StreamNetworkOptions;
@@ -125,14 +128,26 @@ async function connect(
 ): Promise<Connection> {
   const { clock, limits, timeoutMs } = options;
   using socketPath = reachable(address);
-  const socket = net.connect(socketPath.path);
-  const opened = openConnection({ socket, peer: address }, { clock, limits, handler });
+  const { socket, onChunk } = connectReusing(socketPath.path);
+  const opened = openConnection({ socket, onChunk, peer: address }, { clock, limits, handler });
   try {
     return await deadline(opened, { what: `connecting to ${address}`, ms: timeoutMs, clock });
   } catch (error) {
     socket.destroy();
     throw isCoded(error) ? unreachable(address, error) : error;
   }
+}
+
+/** A socket that reads into the same memory again and again: a new piece for each read keeps the collector busy. */
+function connectReusing(path: string): Required<Pick<StreamOrigin, 'socket' | 'onChunk'>> {
+  let take: ((chunk: Buffer) => void) | undefined;
+  const callback = (count: number, buffer: Uint8Array) => {
+    take?.(Buffer.from(buffer.buffer, buffer.byteOffset, count));
+    return true;
+  };
+  const onread = { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback };
+  const socket = net.connect({ path, onread });
+  return { socket, onChunk: (listener) => (take = listener) };
 }
 
 function reachable(address: string): SocketPath {
