@@ -91,6 +91,17 @@ test('their number is limited, and so is what waits to be sent', async () => {
   assert.equal((await again).type, 100);
 });
 
+test('an answer that comes in pieces is put together where its call says', async () => {
+  const { caller } = await callerOf(() => {});
+  const memory = new Uint8Array(64);
+  const call = caller.call(7, [], { timeoutMs: 100, into: (length) => memory.subarray(0, length) });
+  call.catch(() => {});
+  const memoryFor = (requestId: number) => caller.memoryFor({ type: 100, requestId, length: 9 });
+  assert.equal(memoryFor(1)?.buffer, memory.buffer);
+  assert.equal(memoryFor(1)?.length, 9);
+  assert.deepEqual([memoryFor(2), memoryFor(0)], [undefined, undefined]);
+});
+
 test('what is no answer goes on: streams, and requests of the other side', async () => {
   const rest: string[] = [];
   const { clock, caller, server } = await callerOf(() => {}, {

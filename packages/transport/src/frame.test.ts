@@ -145,6 +145,29 @@ test('the decoder stops where the sink says so', () => {
   }
 });
 
+test('a body that comes in pieces is put together where its receiver wants it', () => {
+  const asked: unknown[] = [];
+  const memory = new Uint8Array(1_000);
+  const decoder = new FrameDecoder('test', (frame) => {
+    asked.push(frame);
+    return frame.type === 2 ? memory.subarray(10, 10 + frame.length) : undefined;
+  });
+  const frames: Frame[] = [];
+  const sink = (frame: Frame) => frames.push({ ...frame }) > 0;
+  for (const type of [1, 2, 3]) {
+    const bytes = encodeFrame(type, 7, [Buffer.alloc(40, type)]);
+    const cut = type === 3 ? bytes.length : 20;
+    for (const piece of [bytes.subarray(0, cut), bytes.subarray(cut)]) decoder.push(piece, sink);
+  }
+  assert.deepEqual(asked, [
+    { type: 1, requestId: 7, length: 40 },
+    { type: 2, requestId: 7, length: 40 },
+  ]);
+  assert.equal(frames[1]?.body.buffer, memory.buffer);
+  assert.deepEqual([frames[1]?.owned, memory[9], memory[10], memory[49], memory[50]], [true, 0, 2, 2, 0]);
+  assert.deepEqual([...frames.map(({ body }) => body[39])], [1, 2, 3]);
+});
+
 test('a long body that came in pieces is its receiver’s to keep, and says so', () => {
   const decoder = new FrameDecoder('test');
   const kept: Uint8Array[] = [];

@@ -110,6 +110,24 @@ export function networkConformance(
     connection.close();
   });
 
+  check('whoever gave the parts of a frame hears once when they are not needed any more', async (under) => {
+    const { network, address } = under;
+    const server = new Recorder();
+    await using _listener = await network.listen(address, () => server);
+    const client = new Recorder();
+    const connection = await network.connect(address, client, { timeoutMs: WAIT_MS });
+    const left: number[] = [];
+    const send = (length: number) =>
+      connection.send(1, 0, [Buffer.alloc(length, 1), Buffer.alloc(0)], () => left.push(length));
+    for (const length of [3, 100_000]) assert.equal(send(length), true);
+    await server.count(2);
+    assert.equal(send(200_000), true);
+    connection.close();
+    await client.reason();
+    assert.equal(send(5), false);
+    assert.deepEqual(left, [3, 100_000, 200_000]);
+  });
+
   check('closing is told to both sides once, after the frames before it', async ({ network, address }) => {
     const server = new Recorder();
     await using _listener = await network.listen(address, () => server);
