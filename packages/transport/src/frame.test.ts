@@ -165,7 +165,10 @@ test('a body that comes in pieces is put together where its receiver wants it', 
   ]);
   assert.equal(frames[1]?.body.buffer, memory.buffer);
   assert.deepEqual([frames[1]?.owned, memory[9], memory[10], memory[49], memory[50]], [true, 0, 2, 2, 0]);
-  assert.deepEqual([...frames.map(({ body }) => body[39])], [1, 2, 3]);
+  assert.deepEqual(
+    frames.map(({ body }) => body[39]),
+    [1, 2, 3],
+  );
 });
 
 test('a long body that came in pieces is its receiver’s to keep, and says so', () => {

@@ -14,6 +14,11 @@ import type { AsyncRecordSink } from './record-sink.ts';
 
 /** Enough to hide a storage node's latency, also for pages read ahead; more would only queue up there. */
 const FETCHES_MAX = 32;
+/**
+ * While the cache fills, as after a restart, what lies around a page that is missing is fetched with it: it takes nobody's
+ * place, it is likely to be wanted next, and a recovery of PostgreSQL would wait for a storage node at each page.
+ */
+const AROUND_PAGES = 32;
 
 interface Flight {
   readonly landed: Promise<void>;
@@ -75,13 +80,24 @@ export class PageCache implements AsyncPageStore {
   async prepare(lacking: NotReady): Promise<void> {
     if (lacking.mapPages > this.mappedPages) await this.#sink.grow(lacking.mapPages);
     const wanted = lacking.pages.filter((page) => !this.has(page)).map((page) => this.#fetch(page));
-    for (const page of lacking.ahead) if (!this.has(page)) this.#fetch(page).catch(() => {});
+    for (const page of [...lacking.ahead, ...this.#around(lacking.pages)])
+      if (!this.has(page)) this.#fetch(page).catch(() => {});
     await Promise.all(wanted);
     if (lacking.room) await this.#room();
   }
 
   whenDurable(ticket: Ticket): Promise<void> {
     return this.#sink.whenDurable(ticket);
+  }
+
+  *#around(pages: readonly PageNumber[]): Iterable<PageNumber> {
+    const { pagesHeld, capacity } = this.#pages;
+    if (pagesHeld >= capacity / 2) return;
+    for (const missing of pages) {
+      const first = missing - (missing % AROUND_PAGES);
+      const end = Math.min(first + AROUND_PAGES, this.mappedPages);
+      for (let page = first; page < end; page++) yield page as PageNumber;
+    }
   }
 
   /** Frames lack only while every page in them waits for the log: what is applied now is enough to free them. */

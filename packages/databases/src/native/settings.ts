@@ -98,6 +98,11 @@ export function chosenSettings(context: SettingsContext): Setting[] {
       '256MB',
       'the same bound for those that write a lot: without full pages it is much work',
     ),
+    choose(
+      'recovery_prefetch',
+      'off',
+      'the volume fetches what lies around a page while its cache is empty; a second reader of the same pages only takes turns',
+    ),
     choose('log_checkpoints', 'off', 'not a line every five minutes for what the metrics show'),
   ];
   const progress = choose('log_startup_progress_interval', '1s', 'recovery is shown as it goes on');
