@@ -55,6 +55,25 @@ test('pages read ahead are fetched, and not waited for', async () => {
   assert.ok(cache.has(page(2)));
 });
 
+test('while a cache of some size fills, what lies around a page comes with it', async () => {
+  const sink = new FakeSink({ mappedPages: 2_000 });
+  const cache = new PageCache(sink, { sizeBytes: 2_048 * PAGE_SIZE });
+  const bring = async (wanted: PageNumber): Promise<number[]> => {
+    const prepared = cache.prepare(new NotReady({ pages: [wanted] }));
+    await turn();
+    const asked = sink.reads.map((read) => Number(read.page));
+    for (; sink.reads.length > 0; await turn()) sink.land(0);
+    await prepared;
+    return asked;
+  };
+  assert.deepEqual((await bring(page(70))).slice(0, 4), [70, 64, 65, 66]);
+  assert.ok(cache.has(page(95)) && !cache.has(page(63)) && !cache.has(page(96)));
+  assert.deepEqual(await bring(page(80)), []);
+  assert.equal((await bring(page(1_995))).length, 16, 'no further than the volume goes');
+  for (let at = 96; cache.usage.heldBytes < cache.usage.sizeBytes / 2; at += 32) await bring(page(at));
+  assert.deepEqual(await bring(page(1_900)), [1_900]);
+});
+
 test('a page that cannot be read ahead is an error only for who wants it', async () => {
   const sink = new FakeSink();
   const cache = new PageCache(sink, { sizeBytes: 16 * PAGE_SIZE });

@@ -19,6 +19,8 @@ const FETCHES_MAX = 32;
  * place, it is likely to be wanted next, and a recovery of PostgreSQL would wait for a storage node at each page.
  */
 const AROUND_PAGES = 32;
+/** A smaller cache has no room for guesses. */
+const AROUND_FRAMES_MIN = 64 * AROUND_PAGES;
 
 interface Flight {
   readonly landed: Promise<void>;
@@ -92,7 +94,7 @@ export class PageCache implements AsyncPageStore {
 
   *#around(pages: readonly PageNumber[]): Iterable<PageNumber> {
     const { pagesHeld, capacity } = this.#pages;
-    if (pagesHeld >= capacity / 2) return;
+    if (capacity < AROUND_FRAMES_MIN || pagesHeld >= capacity / 2) return;
     for (const missing of pages) {
       const first = missing - (missing % AROUND_PAGES);
       const end = Math.min(first + AROUND_PAGES, this.mappedPages);
