@@ -8,7 +8,6 @@ import { kernelErrors } from './kernel-errors.ts';
 const TWO_32 = 2 ** 32;
 const SHORT_CHARACTERS = 64;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /** Appends to a buffer that grows by doubling. */
 export class ByteWriter {
@@ -17,8 +16,8 @@ export class ByteWriter {
   #length = 0;
 
   constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
+    this.#bytes = memory(capacity);
+    this.#view = viewOf(this.#bytes);
   }
 
   get length(): number {
@@ -93,25 +92,19 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** A copy of what was written. */
+  /** What was written; the writer is not used any more. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
-  }
-
-  /** Starts again at the beginning, keeping the memory. */
-  reset(): this {
-    this.#length = 0;
-    return this;
+    return this.view();
   }
 
   #room(count: number): number {
     const at = this.#length;
     const need = at + count;
     if (need > this.#bytes.length) {
-      const bytes = new Uint8Array(Math.max(need, this.#bytes.length * 2));
+      const bytes = memory(Math.max(need, this.#bytes.length * 2));
       bytes.set(this.#bytes.subarray(0, at));
       this.#bytes = bytes;
-      this.#view = new DataView(bytes.buffer);
+      this.#view = viewOf(bytes);
     }
     this.#length = need;
     return at;
@@ -122,6 +115,8 @@ export class ByteWriter {
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  /** The same bytes, once a text was read. */
+  #text: Buffer | undefined;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
@@ -161,7 +156,12 @@ export class ByteReader {
   }
 
   string(): string {
-    return decoder.decode(this.bytes());
+    const { buffer, byteOffset, length } = this.#bytes;
+    // A third of what a TextDecoder takes for a name.
+    this.#text ??= Buffer.from(buffer, byteOffset, length);
+    const count = this.u32();
+    const at = this.#take(count);
+    return this.#text.toString('utf8', at, at + count);
   }
 
   /** Everything that is left, as a view. */
@@ -179,4 +179,14 @@ export class ByteReader {
 
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && Buffer.compare(a, b) === 0;
+}
+
+/** Not zeroed: only what was written is ever looked at. */
+function memory(bytes: number): Uint8Array {
+  const { buffer, byteOffset } = Buffer.allocUnsafe(bytes);
+  return new Uint8Array(buffer, byteOffset, bytes);
+}
+
+function viewOf({ buffer, byteOffset, length }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, length);
 }

@@ -34,6 +34,8 @@ export type Reply<T> = Said<T> | { kind: 'failed'; sent: boolean };
 export interface Patience {
   readonly endMs: number;
   failures: number;
+  /** Places of the endpoints that were asked since all of them were. */
+  readonly round: Set<number>;
   readonly tried: Map<string, string>;
   /** Whether a change may have taken effect that nobody has confirmed. */
   inDoubt: boolean;
@@ -66,7 +68,7 @@ export class EtcdGateway {
 
   patience(): Patience {
     const endMs = this.#options.clock.nowMs() + this.#options.patienceMs;
-    return { endMs, failures: 0, tried: new Map(), inDoubt: false };
+    return { endMs, failures: 0, round: new Set(), tried: new Map(), inDoubt: false };
   }
 
   /**
@@ -88,13 +90,23 @@ export class EtcdGateway {
     const { endpoints, clock } = this.#options;
     if (patience.failures >= endpoints.length) await clock.sleep(this.#pauseMs(patience));
     if (this.#closed) throw registryErrors.REGISTRY_CLOSED([`the registry at ${this.where}`]);
-    const at = this.#current;
+    const at = this.#placeFor(patience);
     const endpoint = endpoints[at];
     const reply = await this.#send(endpoint, request, patience);
     if (reply.kind !== 'failed') return reply;
     patience.failures++;
     if (this.#current === at) this.#current = (at + 1) % endpoints.length;
     return reply;
+  }
+
+  /** From the current endpoint on, the first that was not asked in this round: others may have moved it meanwhile. */
+  #placeFor({ round }: Patience): number {
+    const { endpoints } = this.#options;
+    if (round.size === endpoints.length) round.clear();
+    let at = this.#current;
+    while (round.has(at)) at = (at + 1) % endpoints.length;
+    round.add(at);
+    return at;
   }
 
   /** Asks until there is an answer or a refusal: for requests that change nothing. @throws as `attempt` does */

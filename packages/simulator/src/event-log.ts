@@ -13,7 +13,8 @@ export class EventLog {
   readonly #onBroken: (error: unknown) => void;
   readonly #listeners = new Map<SimEventKind, ((event: never) => void)[]>();
   readonly #counts = new Map<string, number>();
-  readonly #scratch = new Float64Array(2);
+  readonly #scratch = new Float64Array(1);
+  readonly #words = new Uint32Array(this.#scratch.buffer);
   #hash = 0;
   #length = 0;
   /** Takes a line for each event, with its time. */
@@ -70,8 +71,8 @@ export class EventLog {
 
   #mix(value: number): void {
     this.#scratch[0] = value;
-    const words = new Uint32Array(this.#scratch.buffer, 0, 2);
-    this.#hash = (Math.imul(this.#hash ^ (words[0] ?? 0), 0x01000193) ^ (words[1] ?? 0)) >>> 0;
+    const [low = 0, high = 0] = this.#words;
+    this.#hash = (Math.imul(this.#hash ^ low, 0x01000193) ^ high) >>> 0;
     this.#hash = Math.imul(this.#hash ^ (this.#hash >>> 13), 0x5bd1e995) >>> 0;
   }
 

@@ -5,8 +5,6 @@
 import type { SeededRandom } from '@rokka/kernel';
 import type { Tear } from './sim-disk.ts';
 
-const NOTHING = new Uint8Array(0);
-
 export class Inode {
   readonly #sectorBytes: number;
   #bytes = new Uint8Array(0);
@@ -15,8 +13,8 @@ export class Inode {
   /** The sectors that differ from the disk's and began below the synced size, and a flag for each sector. */
   #dirty: number[] = [];
   #isDirty = new Uint8Array(0);
-  /** What the disk has of them, where the file reached there when it was synced. */
-  readonly #onDisk = new Map<number, Uint8Array>();
+  /** What the disk has of them, at their place. */
+  #onDisk = new Uint8Array(0);
 
   constructor(sectorBytes: number) {
     this.#sectorBytes = sectorBytes;
@@ -42,8 +40,7 @@ export class Inode {
     this.#makeRoom(end);
     // What lies beyond the synced size is new as a whole, and has no old content to keep.
     const oldEnd = Math.min(end, this.#syncedSize);
-    const first = Math.floor(at / this.#sectorBytes);
-    for (let sector = first; sector * this.#sectorBytes < oldEnd; sector++) this.#keepOld(sector);
+    this.#keepOld(at, oldEnd);
     this.#bytes.set(bytes, at);
     this.#size = Math.max(this.#size, end);
   }
@@ -51,7 +48,6 @@ export class Inode {
   sync(): void {
     for (const sector of this.#dirty) this.#isDirty[sector] = 0;
     this.#dirty = [];
-    this.#onDisk.clear();
     this.#syncedSize = this.#size;
   }
 
@@ -76,8 +72,9 @@ export class Inode {
       if (kept) {
         size = Math.max(size, Math.min(this.#size, at + this.#sectorBytes));
       } else {
+        const end = Math.min(at + this.#sectorBytes, this.#syncedSize);
         this.#bytes.fill(0, at, at + this.#sectorBytes);
-        this.#bytes.set(this.#onDisk.get(sector) ?? NOTHING, at);
+        if (at < end) this.#bytes.set(this.#onDisk.subarray(at, end), at);
       }
     }
     this.#bytes.fill(0, size);
@@ -93,13 +90,22 @@ export class Inode {
     return sectors;
   }
 
-  #keepOld(sector: number): void {
-    if (this.#isDirty[sector]) return;
-    this.#isDirty[sector] = 1;
-    this.#dirty.push(sector);
-    const at = sector * this.#sectorBytes;
-    const end = Math.min(at + this.#sectorBytes, this.#syncedSize);
-    if (at < end) this.#onDisk.set(sector, this.#bytes.slice(at, end));
+  /** Of every sector in the range that has not been written since the last sync. */
+  #keepOld(from: number, to: number): void {
+    const sectorBytes = this.#sectorBytes;
+    if (this.#onDisk.length < this.#bytes.length) {
+      const onDisk = new Uint8Array(this.#bytes.length);
+      onDisk.set(this.#onDisk);
+      this.#onDisk = onDisk;
+    }
+    for (let sector = Math.floor(from / sectorBytes); sector * sectorBytes < to; sector++) {
+      if (this.#isDirty[sector]) continue;
+      this.#isDirty[sector] = 1;
+      this.#dirty.push(sector);
+      const at = sector * sectorBytes;
+      const end = Math.min(at + sectorBytes, this.#syncedSize);
+      this.#onDisk.set(this.#bytes.subarray(at, end), at);
+    }
   }
 
   #makeRoom(end: number): void {

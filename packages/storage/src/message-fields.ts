@@ -103,12 +103,15 @@ export class MessageReader extends ByteReader {
   }
 
   members(): m.CreateSegment['members'] {
-    return Array.from({ length: this.u16() }, () => ({
-      node: this.string() as NodeId,
-      address: this.string(),
-      zone: this.string() as Zone,
-      kind: this.kind(),
-    }));
+    const members: m.CreateSegment['members'] = [];
+    for (let count = this.u16(); count > 0; count--)
+      members.push({
+        node: this.string() as NodeId,
+        address: this.string(),
+        zone: this.string() as Zone,
+        kind: this.kind(),
+      });
+    return members;
   }
 
   range(): m.TruncationRange {
