@@ -52,6 +52,7 @@ class SystemFile implements DiskFile {
   }
 
   read(into: Uint8Array, at: number): number {
+    this.#demandOpen();
     let done = 0;
     while (done < into.length) {
       const count = fs.readSync(this.#fd, into, done, into.length - done, at + done);
@@ -62,6 +63,7 @@ class SystemFile implements DiskFile {
   }
 
   write(parts: readonly Uint8Array[], at: number): void {
+    this.#demandOpen();
     const total = parts.reduce((sum, part) => sum + part.length, 0);
     const written = parts.length === 1 ? 0 : fs.writevSync(this.#fd, parts, at);
     if (written === total) return;
@@ -83,6 +85,7 @@ class SystemFile implements DiskFile {
   }
 
   sync(): void {
+    this.#demandOpen();
     fs.fdatasyncSync(this.#fd);
   }
 
@@ -100,7 +103,7 @@ class SystemFile implements DiskFile {
   }
 
   async #beside<T>(start: (done: (error: Error | null, result?: unknown) => void) => void): Promise<T> {
-    assert(!this.#closing, () => `${this.path} is closed`);
+    this.#demandOpen();
     this.#aside++;
     try {
       return await new Promise<T>((resolve, reject) =>
@@ -113,11 +116,18 @@ class SystemFile implements DiskFile {
   }
 
   sizeBytes(): number {
+    this.#demandOpen();
     return fs.fstatSync(this.#fd).size;
   }
 
   truncate(sizeBytes: number): void {
+    this.#demandOpen();
     fs.ftruncateSync(this.#fd, sizeBytes);
+  }
+
+  /** The system has given the number to another file meanwhile. */
+  #demandOpen(): void {
+    assert(!this.#closing, () => `${this.path} is closed`);
   }
 
   [Symbol.dispose](): void {

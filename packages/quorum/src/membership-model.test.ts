@@ -62,7 +62,8 @@ test('the first states of both at once: a recovery in the middle of a replacemen
 });
 
 test('random walks with everything switched on', () => {
-  const bounds = { ...DEFAULT_BOUNDS, openings: 4, changes: 3, records: 2, force: true, lostAnswers: true };
+  const all = { force: true, lostAnswers: true, hints: true, overtaking: true };
+  const bounds = { ...DEFAULT_BOUNDS, openings: 4, changes: 3, records: 2, ...all };
   const { violation, taken } = walks({ bounds, seed: 1, count: 40, stepsMax: 120 });
   assert.equal(violation?.message, undefined);
   for (const kind of ['serve', 'force', 'finish', 'revert', 'copy'] as const)

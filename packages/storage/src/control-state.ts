@@ -35,6 +35,11 @@ export interface Hydration {
   target: Lsn;
 }
 
+/** It counts when it holds what its peers do, and everything up to `required`. */
+export function newcomer(required: Lsn): Hydration {
+  return { reason: 'newcomer', begun: false, nextPage: 0, target: required };
+}
+
 /** An SCL that no chain reaches: the segment may have acknowledged anything, so it is unknown until it starts over. */
 export const SCL_UNKNOWN = Number.MAX_SAFE_INTEGER as Lsn;
 

@@ -6,6 +6,7 @@
  */
 export function durably(signal: AbortSignal, start: (done: () => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const closed = () => reject(signal.reason as Error);
     signal.addEventListener('abort', closed, { once: true });
     start(() => {

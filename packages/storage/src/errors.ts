@@ -21,6 +21,8 @@ export const storageErrors = defineErrors({
     `volume ${volume}, protection group ${pg} cannot be filled now: ${why}; it is tried again`,
   STORAGE_BUSY: (what: string, limit: number) =>
     `${limit} requests for ${what} wait here already; repeat later`,
+  STORAGE_SEGMENT_BUSY: (volume: string, pg: number) =>
+    `volume ${volume}, protection group ${pg}: pages are on their way to the disk here; repeat soon`,
   STORAGE_UNFENCED: (given: number, own: number) =>
     `volume epoch ${given} is above this segment's ${own}: send it a fence with the truncation ranges first`,
   STORAGE_NO_SEGMENT: (volume: string, pg: number) =>

@@ -33,6 +33,8 @@ export async function writeGeneration(segment: Segment, options: WriteGeneration
     if (staged.full) await step(segment, options, () => staged.writeAside());
     staged.add(page);
   }
+  // Each for itself: between them the segment may be dropped, and its files closed.
+  await step(segment, options, () => staged.writeAside());
   await step(segment, options, () => staged.finishAside());
   await step(segment, options, () => note(staged.describe(lsn)));
   staged.complete();

@@ -40,9 +40,11 @@ const LOG_POLLS_MAX = 250;
 export class HydrationRun {
   readonly #segment: Segment;
   readonly #options: HydrationRunOptions;
+  readonly #life: number;
 
   constructor(segment: Segment, options: HydrationRunOptions) {
     this.#segment = segment;
+    this.#life = segment.life;
     this.#options = options;
   }
 
@@ -57,8 +59,10 @@ export class HydrationRun {
     if (peers.length === 0)
       throw this.#noSource('none of the other members is sound, whole and at its epochs');
     for (const { state } of peers) this.#options.clients.learn(segment, state);
-    if (!segment.hydration?.begun || this.#baseIsLost(peers)) await this.#begin(peers);
-    else if (segment.chain.truncation.covers(segment.hydration.target)) await this.#retarget(peers);
+    // Pages whose table is not the log's are none.
+    const isSound = segment.hydration?.begun === true && segment.pageFile?.damaged !== true;
+    if (!isSound || this.#baseIsLost(peers)) await this.#begin(peers);
+    else if (segment.chain.truncation.covers(must(segment.hydration).target)) await this.#retarget(peers);
     this.#options.gossip.ask(segment);
     if (segment.kind === 'full') await this.#copy(peers);
     await this.#awaitLog();
@@ -155,6 +159,7 @@ export class HydrationRun {
     readFloor = this.#segment.readFloor,
   ): Promise<void> {
     const segment = this.#segment;
+    this.#demandOpen();
     const { lsn, livePages, tableDigest } = generation;
     const number = segment.generation.number + 1;
     const entry: Omit<CopiedEntry, 'id'> = {
@@ -168,7 +173,9 @@ export class HydrationRun {
 
   #demandOpen(): void {
     this.#options.signal.throwIfAborted();
-    if (this.#segment.dropped) throw storageErrors.STORAGE_CLOSED([`segment ${this.#segment.id}`]);
+    const { dropped, life, id } = this.#segment;
+    // What it was told to begin anew with is for the next run.
+    if (dropped || life !== this.#life) throw storageErrors.STORAGE_CLOSED([`segment ${id}`]);
   }
 
   #noSource(why: string): CodedError {

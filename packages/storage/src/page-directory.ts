@@ -32,6 +32,13 @@ export class PageDirectory {
       segment.pagesFault = storageErrors.STORAGE_PAGES_DAMAGED([segment.pageFile.path]);
   }
 
+  /** The highest number of a segment that has files here; 0 where none has. */
+  get highest(): number {
+    if (!this.#disk.exists(this.#path)) return 0;
+    const names = this.#disk.list(this.#path).filter((name) => PAGE_FILE.test(name));
+    return Math.max(0, ...names.map((name) => Number.parseInt(name, 10)));
+  }
+
   /** Removes the files of segments that are gone. */
   remove(isGone: (id: number) => boolean): void {
     if (!this.#disk.exists(this.#path)) return;

@@ -294,11 +294,11 @@ export class PageGeneration {
   }
 
   /**
-   * All that is left after the last page, where the disk can sync while the node goes on. Resolves when both files are
-   * synced: then, and not before, the log may say so.
+   * All that is left after the last page was written, where the disk can sync while the node goes on. Resolves when both files
+   * are synced: then, and not before, the log may say so.
    */
   async finishAside(): Promise<void> {
-    if (this.#contents.length > 0) await this.writeAside();
+    assert(this.#contents.length === 0, 'pages are written before their entries');
     while (this.#entriesWritten < this.#placed.length) this.#writeEntries();
     // In any order: neither counts before the log's entry, and that waits for both.
     const { pages, table } = this.#files;

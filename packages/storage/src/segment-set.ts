@@ -119,16 +119,17 @@ export class SegmentReplay implements LogReplay {
         return this.#create(control.decodeControl(body));
       case ENTRY.EPOCH: {
         const { id, ranges, members, ...epochs } = control.decodeEpochEntry(body);
-        this.#set.byId(id)?.truncate(ranges);
-        return this.#set.byId(id)?.adoptEpochs(epochs, members);
+        const segment = this.#segment(id);
+        segment?.truncate(ranges);
+        return segment?.adoptEpochs(epochs, members);
       }
       case ENTRY.TRUNCATE: {
         const { id, range } = control.decodeTruncateEntry(body);
-        return this.#set.byId(id)?.truncate([range]);
+        return this.#segment(id)?.truncate([range]);
       }
       case ENTRY.COALESCED: {
         const { id, generation } = control.decodeCoalescedEntry(body);
-        const segment = this.#set.byId(id);
+        const segment = this.#segment(id);
         if (segment && generation.number > segment.generation.number) segment.completeGeneration(generation);
         return;
       }
@@ -136,12 +137,12 @@ export class SegmentReplay implements LogReplay {
         return this.#manifest(control.decodeManifest(body));
       case ENTRY.COPIED: {
         const { id, ...copied } = control.decodeCopiedEntry(body);
-        const segment = this.#set.byId(id);
+        const segment = this.#segment(id);
         if (segment && copied.generation.number > segment.generation.number) segment.copied(copied);
         return;
       }
       case ENTRY.DROP: {
-        const segment = this.#set.byId(control.decodeDropEntry(body));
+        const segment = this.#segment(control.decodeDropEntry(body));
         return segment && this.#set.remove(segment);
       }
       default:
@@ -154,6 +155,15 @@ export class SegmentReplay implements LogReplay {
     this.damages.push({ file, offset });
     this.#set.incomplete = true;
     for (const segment of this.#set.all) segment.requiredScl = control.SCL_UNKNOWN;
+  }
+
+  /**
+   * One whose creation was in a damaged batch is not there. Its number is not given away: what is said of it here would be
+   * said of another one at the next start.
+   */
+  #segment(id: number): Segment | undefined {
+    this.#set.nextId = Math.max(this.#set.nextId, id + 1);
+    return this.#set.byId(id);
   }
 
   #create(state: control.SegmentControl): void {
@@ -181,7 +191,7 @@ export class SegmentReplay implements LogReplay {
   #records(body: Uint8Array, place: { file: number; offset: number }): void {
     const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
     // A segment whose creation was in a damaged batch is unknown; `incomplete` stands for it.
-    const segment = this.#set.byId(view.getUint32(0, true));
+    const segment = this.#segment(view.getUint32(0, true));
     if (!segment) return;
     segment.learnPoints({ vdl: getU64(view, 4) as Lsn });
     this.#target.begin(segment.id, place);

@@ -58,6 +58,10 @@ export class Segment implements ChainWatcher {
   readonly wounds = new Set<Lsn>();
   /** Pages, counted from the segment's first, that failed their checksum, until they have been repaired. */
   readonly lostPages = new Set<number>();
+  /** Counts how often it was told to begin anew, since the process started: what was under way then is void. */
+  life = 0;
+  /** A step of its copies is on its way to the log, and counts when it is there. */
+  settling = false;
   /** The node was told to drop it: nothing of it is written any more. */
   dropped = false;
   #volumeEpoch: Epoch;

@@ -4,9 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Epoch, Lsn } from '@rokka/kernel';
+import { must, type Epoch, type Lsn, type PgIndex } from '@rokka/kernel';
+import { alignUp } from './log-format.ts';
 import { Group, PAGES } from './testing/group.ts';
+import { RecordMaker } from './testing/records.ts';
 import { rotLog } from './testing/rot.ts';
+import { createMessage, TestStore } from './testing/stores.ts';
 
 const kindOf = (i: number) => (i % 2 === 0 ? 'full' : 'tail');
 
@@ -131,4 +134,65 @@ test('a member that is whole is left alone, and one that never was is not made',
   await startOver(group, 3);
   await assertWhole(group, 3);
   await assert.rejects(startOver(group, 6), { code: 'STORAGE_NO_SEGMENT' });
+});
+
+test('a table that rots while it hydrates is begun anew', async () => {
+  await using group = await Group.start({ pages: 1_500 });
+  const { cluster } = group;
+  for (let n = 0; n < 40; n++) await group.write(60);
+  await group.coalesce([0, 2, 4]);
+  await comeBackRotten(group, 2);
+  await startOver(group, 2);
+  while ((cluster.segment(2).hydration?.nextPage ?? 0) < 200) await cluster.pass(1);
+  await cluster.crash(2);
+  const table = must(cluster.disks[2].files.get('node/pages/1.table'));
+  table.bytes[70] = table.synced[70] = must(table.bytes[70]) ^ 1;
+  await cluster.start(2);
+  cluster.writers[2] = await cluster.writer(2);
+  await group.whole(2);
+  await assertWhole(group, 2);
+});
+
+test('it is asked again while pages are on their way to its disk', async () => {
+  await using group = await rotten(2);
+  const { pageFile, generation } = group.cluster.segment(2);
+  const onItsWay = must(pageFile).begin(generation.number + 1);
+  await assert.rejects(startOver(group, 2), { code: 'STORAGE_SEGMENT_BUSY' });
+  onItsWay.abandon();
+  await startOver(group, 2);
+  await group.whole(2);
+  await assertWhole(group, 2);
+});
+
+test('a number that the log knows of a forgotten segment is not given to another', () => {
+  const node = new TestStore();
+  const create = (pg: number) => node.create({ kind: 'tail', pg: pg as PgIndex });
+  create(0);
+  const maker = new RecordMaker();
+  const write = () => node.ship([maker.make({ page: 0, content: Buffer.from('keeps the file') })]);
+  write();
+  const { bytes, synced } = must(node.disk.files.get('node/log/000000000001.log'));
+  const end = () => alignUp(bytes.findLastIndex((byte) => byte !== 0));
+  const creations = [1, 2].map((pg) => {
+    const at = end();
+    create(pg);
+    return at;
+  });
+  const member = { ...must(createMessage().members[0]), node: node.store.identity.node };
+  node.fence({ pg: 1 as PgIndex, membershipEpoch: 4 as Epoch, members: [member] });
+  write();
+  node.store[Symbol.dispose]();
+  for (const at of creations) bytes[at + 40] = synced[at + 40] = must(bytes[at + 40]) ^ 1;
+  let again = new TestStore({ disk: node.disk });
+  for (const pg of [2, 1]) {
+    const { hydrate: _, ...facts } = createMessage({ kind: 'tail', pg: pg as PgIndex });
+    again.store.startOver({ ...facts, required: 0 as Lsn }, () => {});
+    again.run();
+  }
+  again.store.log.rotate();
+  again = again.reopened();
+  const epochs = [...again.store.segments.all].map(
+    ({ pg, membershipEpoch }) => `${pg} at ${membershipEpoch}`,
+  );
+  assert.deepEqual(epochs.toSorted(), ['0 at 1', '1 at 1', '2 at 1']);
 });

@@ -77,7 +77,6 @@ const DEFAULT_TUNING: StoreTuning = {
   logBytes: 128 * 1024 * 1024,
   scrubBytesPerSecond: 512 * 1024,
 };
-/** What a writer says of a segment that is to be made. */
 type SegmentFacts = Omit<m.CreateSegment, 'hydrate'>;
 
 /** A segment that was dropped needs nothing of the log. */
@@ -171,26 +170,30 @@ export class SegmentStore implements Disposable {
     this.#demandLatest(message);
     // It may have been here and lost what it acknowledged; under this identity it must not come back empty.
     if (this.segments.incomplete) throw storageErrors.STORAGE_SEGMENT_UNKNOWN([volume, pg]);
-    this.#make(message, message.hydrate ? newcomer(0 as Lsn) : undefined);
+    this.#make(message, message.hydrate ? control.newcomer(0 as Lsn) : undefined);
     this.whenDurable(done);
   }
 
-  /** @throws STORAGE_NO_SEGMENT, STORAGE_STALE_EPOCH …, STORAGE_BAD_MESSAGE, and what the log throws */
+  /** @throws STORAGE_NO_SEGMENT, STORAGE_STALE_EPOCH …, STORAGE_SEGMENT_BUSY, and what the log throws */
   startOver(message: m.StartOver, done: (segment: Segment) => void): void {
     const segment = this.segments.find(message);
     if (!segment) {
       if (!this.segments.incomplete) throw storageErrors.STORAGE_NO_SEGMENT([message.volume, message.pg]);
       this.#demandLatest(message);
-      const made = this.#make(message, newcomer(message.required));
+      const made = this.#make(message, control.newcomer(message.required));
       return this.whenDurable(() => done(made));
     }
     segment.demandEpochs('start over', message);
     if (!segment.damaged) return this.whenDurable(() => done(segment));
+    // A generation that is on its way is carried through; the writer asks again.
+    if (segment.pageFile?.busy || segment.settling)
+      throw storageErrors.STORAGE_SEGMENT_BUSY([message.volume, message.pg]);
+    segment.life++;
     const { generation, readFloor } = segment;
     const entry = {
       generation: { ...generation, number: generation.number + 1 },
       readFloor,
-      hydration: newcomer(message.required),
+      hydration: control.newcomer(message.required),
     };
     this.copied(segment, entry, () => done(segment));
   }
@@ -306,9 +309,11 @@ export class SegmentStore implements Disposable {
     this.log.append(ENTRY.COPIED, control.encodeCopiedEntry({ id: segment.id, ...entry }));
     const begins = entry.hydration !== undefined;
     if (begins) segment.copied(entry);
+    else segment.settling = true;
     this.#unsettle(segment);
     this.whenDurable(() => {
       if (!begins) segment.copied(entry);
+      segment.settling = false;
       done();
     });
   }
@@ -432,8 +437,10 @@ export class SegmentStore implements Disposable {
       this.#pages.open(segment);
       if (segment.pagesFault) this.#say(segment.pagesFault);
     }
-    // Left over by a crash between a segment's end and that of its files; what may be unknown is kept.
-    if (!this.segments.incomplete) this.#pages.remove((id) => !this.segments.byId(id)?.pageFile);
+    // Left over by a crash between a segment's end and that of its files; what may be unknown is kept, and so is its number.
+    if (this.segments.incomplete)
+      this.segments.nextId = Math.max(this.segments.nextId, this.#pages.highest + 1);
+    else this.#pages.remove((id) => !this.segments.byId(id)?.pageFile);
     if ([...this.segments.all].some(({ pageFile }) => pageFile)) this.#pages.syncNames();
     for (const { file, offset } of replay.damages)
       this.#say(storageErrors.STORAGE_LOG_DAMAGED([this.log.path(file), offset]));
@@ -490,9 +497,4 @@ export class SegmentStore implements Disposable {
       throw error;
     }
   }
-}
-
-/** It counts when it holds what its peers do, and everything up to `required`. */
-function newcomer(required: Lsn): control.Hydration {
-  return { reason: 'newcomer', begun: false, nextPage: 0, target: required };
 }

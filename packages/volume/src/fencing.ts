@@ -165,9 +165,11 @@ export class Fencer {
       group.placeOf(link.node) >= 0 &&
       canStartOver(group.roster.membership, link.node, standingOf(group));
     if (!may()) return;
+    // The same process: whoever was started again may have forgotten a fence that came since.
+    const { connections } = link;
     try {
       await state.confirm();
-      if (!may()) return;
+      if (!may() || link.connections !== connections) return;
       // What it has said of itself so far it no longer knows.
       onForgot(group, link.node);
       await group.startOverOn(link, state.record.volumeEpoch, standingOf(group).lastLsn);

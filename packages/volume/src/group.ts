@@ -129,6 +129,11 @@ export class Group {
     if (lsn > (this.#coalesced.get(node) ?? 0)) this.#coalesced.set(node, lsn);
   }
 
+  /** Its pages are made anew. */
+  forgetPages(node: NodeId): void {
+    this.#coalesced.delete(node);
+  }
+
   /** The log may be dropped up to here: all members have it, and every full one has it in its pages. */
   logFloor(sclOf: (place: number) => Lsn | undefined): Lsn {
     let floor = Number.MAX_SAFE_INTEGER;

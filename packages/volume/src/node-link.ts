@@ -49,6 +49,7 @@ export class NodeLink implements AsyncDisposable {
   readonly #reconnector: Reconnector;
   #caller: Caller | undefined;
   #up = false;
+  #connections = 0;
   #store = '';
   /** When the first message was sent that nothing has been heard since. */
   #unansweredSinceMs: number | undefined;
@@ -71,6 +72,11 @@ export class NodeLink implements AsyncDisposable {
 
   get up(): boolean {
     return this.#up;
+  }
+
+  /** Counts its connections: a node that was started again has another one. */
+  get connections(): number {
+    return this.#connections;
   }
 
   /** Which data directory answers under the node's name. */
@@ -152,6 +158,7 @@ export class NodeLink implements AsyncDisposable {
       },
     });
     this.#caller = caller;
+    this.#connections++;
     void this.#greet(connection);
     return caller;
   }

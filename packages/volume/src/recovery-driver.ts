@@ -150,7 +150,6 @@ class Driver {
         // A member may fail and be asked again, and one that lost its segment is only one member less; what says that this
         // recovery is over, or that the history is split, may not.
         const passing = isCoded(error) && PASSING.test(error.code);
-        if (isCoded(error)) group.unfencedReasons.set(node, error.code);
         if (isCoded(error, 'STORAGE_STALE_EPOCH')) this.#fatal = this.#fenced(error);
         else if (!passing) this.#fatal = error;
       })
@@ -160,7 +159,11 @@ class Driver {
 
   async #fence(group: Group, link: NodeLink, options: { withRange: boolean }): Promise<void> {
     const ranges = options.withRange ? must(this.#recovery.decision()).ranges : this.#options.ranges;
-    const state = await this.#options.fence(group, link, { ranges, timeoutMs: FENCE_TIMEOUT_MS });
+    const asked = this.#options.fence(group, link, { ranges, timeoutMs: FENCE_TIMEOUT_MS });
+    const state = await asked.catch((error: unknown) => {
+      if (isCoded(error)) group.unfencedReasons.set(link.node, error.code);
+      throw error;
+    });
     this.#recovery.answered(group.pg, link.node, state);
     const key = `${group.pg}/${link.node}`;
     group.unfencedReasons.set(link.node, state.unknown ? 'STORAGE_SEGMENT_UNKNOWN' : '');

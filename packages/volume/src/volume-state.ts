@@ -27,6 +27,7 @@ export class VolumeState {
   #revision: number;
   /** Changes go one after the other, each on what the one before has written. */
   #turn: Promise<void> = Promise.resolve();
+  #confirming: Promise<void> | undefined;
 
   private constructor(registry: Registry, key: string, entry: { record: VolumeRecord; revision: number }) {
     this.#registry = registry;
@@ -156,7 +157,12 @@ export class VolumeState {
 
   /** Nobody has taken the volume over until now. @throws VOLUME_INTERRUPTED */
   async confirm(): Promise<void> {
-    await this.#change(() => ({}));
+    // One for all who ask before it is begun.
+    this.#confirming ??= this.#change(() => {
+      this.#confirming = undefined;
+      return {};
+    });
+    await this.#confirming;
   }
 
   /** Nothing of the group is left on the node. */

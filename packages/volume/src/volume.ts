@@ -72,7 +72,10 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       logFloorOf: (group) => this.#points(group).logFloor,
       isServing: () => this.#serving,
       onFenced: (group, link, answer) => this.#onFenced(group, link, answer),
-      onForgot: (group, node) => this.#tracker.forgot(group.pg, group.placeOf(node)),
+      onForgot: (group, node) => {
+        this.#tracker.forgot(group.pg, group.placeOf(node));
+        group.forgetPages(node);
+      },
       onTakenOver: (error) => this.#takenOver(error),
     });
     this.#reader = new PageReader({
