@@ -57,13 +57,13 @@ export function decodeStartOver(body: Uint8Array): m.StartOver {
   return decode(MESSAGE.START_OVER, body, (r) => ({ ...readSegment(r), required: r.lsn() }));
 }
 
-function writeSegment(message: Omit<m.CreateSegment, 'hydrate'>): ByteWriter {
+function writeSegment(message: m.SegmentFacts): ByteWriter {
   const w = fields.writeHead(new ByteWriter(512), message);
   fields.writeKind(w, message.kind).u64(message.firstPage).u64(message.pageCount);
   return fields.writeMembers(w, message.members);
 }
 
-function readSegment(r: fields.MessageReader): Omit<m.CreateSegment, 'hydrate'> {
+function readSegment(r: fields.MessageReader): m.SegmentFacts {
   return {
     ...r.head(),
     kind: r.kind(),

@@ -70,14 +70,18 @@ export interface MemberAddress {
   kind: SegmentKind;
 }
 
-/** Idempotent: a segment that exists with the same kind is left alone. Durable before the answer. */
-export interface CreateSegment extends SegmentAddress, Epochs {
+/** What a writer says of a segment that is to be made. */
+export interface SegmentFacts extends SegmentAddress, Epochs {
   kind: SegmentKind;
   /** Pages [firstPage, firstPage + pageCount) of the volume. */
   firstPage: PageNumber;
   pageCount: number;
   /** All of the membership epoch, this node included: six, or up to eight while replacements run. */
   members: MemberAddress[];
+}
+
+/** Idempotent: a segment that exists with the same kind is left alone. Durable before the answer. */
+export interface CreateSegment extends SegmentFacts {
   /** A newcomer to a group that has history: the segment is `hydrating` until it holds what its peers do. */
   hydrate: boolean;
 }
@@ -88,7 +92,7 @@ export interface CreateSegment extends SegmentAddress, Epochs {
  * since the member said so may send this: what the member promised and forgot, it promised to this writer or one before.
  * A member that is not damaged is left alone. The answer is its state, when that is durable.
  */
-export interface StartOver extends Omit<CreateSegment, 'hydrate'> {
+export interface StartOver extends SegmentFacts {
   required: Lsn;
 }
 

@@ -77,7 +77,6 @@ const DEFAULT_TUNING: StoreTuning = {
   logBytes: 128 * 1024 * 1024,
   scrubBytesPerSecond: 512 * 1024,
 };
-type SegmentFacts = Omit<m.CreateSegment, 'hydrate'>;
 
 /** A segment that was dropped needs nothing of the log. */
 const DROPPED = Number.MAX_SAFE_INTEGER as Lsn;
@@ -198,7 +197,7 @@ export class SegmentStore implements Disposable {
     this.copied(segment, entry, () => done(segment));
   }
 
-  #make(message: SegmentFacts, hydration: control.Hydration | undefined): Segment {
+  #make(message: m.SegmentFacts, hydration: control.Hydration | undefined): Segment {
     const zero = 0 as Lsn;
     const state: control.SegmentControl = {
       ...message,
@@ -450,7 +449,7 @@ export class SegmentStore implements Disposable {
   }
 
   /** A writer that was replaced and wakes up would make an empty one where another was dropped, or never was. */
-  #demandLatest({ volume, volumeEpoch }: SegmentFacts): void {
+  #demandLatest({ volume, volumeEpoch }: m.SegmentFacts): void {
     const obeyed = this.segments.epochOf(volume);
     if (volumeEpoch >= obeyed) return;
     const detail = { volumeEpoch: obeyed };
