@@ -244,6 +244,12 @@ export class Segment implements ChainWatcher {
     this.demandSound();
   }
 
+  /** Nothing was ever in it, and it is no newcomer: nobody can have counted with it but as one of a group's first six. */
+  isLeftOver(epochs: Epochs): boolean {
+    const isEmpty = this.chain.scl === 0 && this.chain.heldCount === 0 && !this.damaged;
+    return isEmpty && this.#hydration === undefined && epochs.volumeEpoch === this.#volumeEpoch;
+  }
+
   /** Epochs only rise, and the members are those of the highest membership epoch; none given is no change. */
   adoptEpochs(epochs: Epochs, members: readonly MemberAddress[] = []): void {
     const { membershipEpoch } = epochs;

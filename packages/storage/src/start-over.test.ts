@@ -196,3 +196,15 @@ test('a number that the log knows of a forgotten segment is not given to another
   );
   assert.deepEqual(epochs.toSorted(), ['0 at 1', '1 at 1', '2 at 1']);
 });
+
+test('what a writer left of a group that never was gives way to a newcomer, unless something is in it', () => {
+  const node = new TestStore();
+  node.create({ kind: 'tail' });
+  node.create({ kind: 'full', hydrate: true });
+  const states = () => [...node.store.segments.all].map(({ kind, hydrating }) => [kind, hydrating]);
+  assert.deepEqual(states(), [['full', true]]);
+  const other = new TestStore();
+  other.create({ kind: 'tail' });
+  other.ship([new RecordMaker().make({ page: 0, content: Buffer.from('something') })]);
+  assert.throws(() => other.create({ kind: 'full', hydrate: true }), { code: 'STORAGE_BAD_MESSAGE' });
+});

@@ -32,6 +32,9 @@ import { readPage, readPages } from './page-reader.ts';
 import { SegmentReplay, SegmentSet, type LogDamage } from './segment-set.ts';
 import { describeSegment, readRecords } from './segment-reader.ts';
 import { Segment } from './segment.ts';
+import { DEFAULT_TUNING, type StoreTuning } from './store-tuning.ts';
+
+export type { StoreTuning };
 
 export interface StoreOptions {
   disk: Disk;
@@ -53,30 +56,6 @@ export interface StoreOptions {
   log?: ((line: string) => void) | undefined;
   tuning?: Partial<StoreTuning> | undefined;
 }
-
-export interface StoreTuning {
-  /** Size of a log file; default 16 MiB. */
-  logFileBytes: number;
-  /** Most bytes in one write and sync; default 1 MiB. */
-  logBatchBytes: number;
-  /** Log that the pages of one segment may lack before it is coalesced; default 32 MiB. */
-  segmentLogBytes: number;
-  /** Records that one page may lack before its segment is coalesced: bounds what a read has to apply; default 4,096. */
-  pageRecords: number;
-  /** Size of the log above which the oldest file is made droppable; default 128 MiB. */
-  logBytes: number;
-  /** How fast pages and log are looked through for flipped bits, in bytes a second; 0 for never; default 512 KiB. */
-  scrubBytesPerSecond: number;
-}
-
-const DEFAULT_TUNING: StoreTuning = {
-  logFileBytes: 16 * 1024 * 1024,
-  logBatchBytes: 1024 * 1024,
-  segmentLogBytes: 32 * 1024 * 1024,
-  pageRecords: 4_096,
-  logBytes: 128 * 1024 * 1024,
-  scrubBytesPerSecond: 512 * 1024,
-};
 
 /** A segment that was dropped needs nothing of the log. */
 const DROPPED = Number.MAX_SAFE_INTEGER as Lsn;
@@ -160,7 +139,9 @@ export class SegmentStore implements Disposable {
   /** @throws STORAGE_BAD_MESSAGE, STORAGE_STALE_EPOCH, STORAGE_SEGMENT_UNKNOWN, and what the log throws */
   createSegment(message: m.CreateSegment, done: () => void): void {
     const { volume, pg, kind, pageCount } = message;
-    const known = this.segments.find(message);
+    let known = this.segments.find(message);
+    // A writer died before its group was in the registry, and left this; a newcomer to the group begins as one.
+    if (known && message.hydrate && known.isLeftOver(message)) known = this.#discard(known);
     const bad = (why: string) => storageErrors.STORAGE_BAD_MESSAGE([MESSAGE.CREATE_SEGMENT, why]);
     if (known && known.kind !== kind)
       throw bad(`volume ${volume}, protection group ${pg} is ${known.kind} here`);
@@ -264,14 +245,16 @@ export class SegmentStore implements Disposable {
       throw storageErrors.STORAGE_STALE_MEMBERSHIP([membershipEpoch, segment.membershipEpoch], detail);
     if (members.length === 0 || includesNode(members, node))
       throw storageErrors.STORAGE_STILL_A_MEMBER([node, membershipEpoch], detail);
+    this.#discard(segment);
+    this.whenDurable(done);
+  }
+
+  #discard(segment: Segment): undefined {
     this.log.append(ENTRY.DROP, control.encodeDropEntry(segment.id));
     this.segments.remove(segment);
     this.#unsettled.delete(segment);
     segment.pageFile?.[Symbol.dispose]();
-    this.whenDurable(() => {
-      this.#pages.remove((id) => id === segment.id);
-      done();
-    });
+    this.whenDurable(() => this.#pages.remove((id) => id === segment.id));
   }
 
   /** @throws STORAGE_STALE_EPOCH, STORAGE_UNFENCED, STORAGE_STALE_MEMBERSHIP, QUORUM_RANGE_BELOW_DURABLE … */

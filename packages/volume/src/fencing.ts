@@ -61,7 +61,11 @@ export async function fenceSegment(
     if (!isMissing() && !mutant('amnesia-accepted'))
       throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg], { cause: error });
     await group.createOn(link, volumeEpoch);
+    await state.madeMissing(group.pg, link.node, link.store);
+    return fence();
   }
+  // What it has was made for a group that never was: a newcomer begins as one.
+  if (group.roster.isNewcomer(link.node)) await group.createOn(link, volumeEpoch);
   await state.madeMissing(group.pg, link.node, link.store);
   return fence();
 }
