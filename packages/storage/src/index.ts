@@ -6,4 +6,4 @@ export { NodeClient, type NodeClientOptions } from './node-client.ts';
 export { StorageNode, type StorageNodeOptions } from './node.ts';
 export { describeNode, type NodeStatus } from './node-status.ts';
 export { runStorageNode, type RunStorageNodeOptions } from './run-node.ts';
-export type { StoreTuning } from './store.ts';
+export type { StoreTuning } from './store-tuning.ts';

@@ -326,3 +326,17 @@ test('a first start that is interrupted at any write is repeated', () => {
     assert.equal(node.ship(new RecordMaker().many(3)), 3);
   }
 });
+
+test('the last batch, read from a cache that a failed sync left clean, is on the disk after the next start', () => {
+  const { node, ends } = written(5);
+  const sclOn = (disk: MemoryDisk) => new TestStore({ disk }).store.segments.get(head()).durableScl;
+  node.store[Symbol.dispose]();
+  const file = node.disk.files.get(LOG);
+  assert.ok(file);
+  file.synced = file.bytes.slice();
+  file.synced.fill(0, ends[3].offset);
+  file.unsynced.length = 0;
+  assert.equal(sclOn(node.disk), ends[4].scl);
+  node.disk.crash();
+  assert.equal(sclOn(node.disk), ends[4].scl);
+});

@@ -23,6 +23,13 @@ export interface SessionHost {
   closed(session: NodeSession): void;
 }
 
+interface Unsent {
+  readonly type: number;
+  readonly requestId: number;
+  readonly parts: readonly Uint8Array[];
+  readonly onLeft: (() => void) | undefined;
+}
+
 /** Who may send these owns the volume. */
 const FOR_HEADS: readonly number[] = [
   MESSAGE.SHIP,
@@ -32,13 +39,6 @@ const FOR_HEADS: readonly number[] = [
   MESSAGE.DROP_SEGMENT,
   MESSAGE.START_OVER,
 ];
-interface Unsent {
-  readonly type: number;
-  readonly requestId: number;
-  readonly parts: readonly Uint8Array[];
-  readonly onLeft: (() => void) | undefined;
-}
-
 const NOTHING = new Uint8Array(0);
 /** Answers that wait beside a full send buffer: about what a peer that catches up has in flight. */
 const UNSENT_BYTES_MAX = 16 * 1024 * 1024;

@@ -20,7 +20,8 @@ import { describeNode, type NodeStatus } from './node-status.ts';
 import { PagesServer } from './pages-server.ts';
 import { Repairer } from './repair.ts';
 import { Scrubber } from './scrub.ts';
-import { SegmentStore, type StoreTuning } from './store.ts';
+import type { StoreTuning } from './store-tuning.ts';
+import { SegmentStore } from './store.ts';
 
 export interface StorageNodeOptions {
   disk: Disk;

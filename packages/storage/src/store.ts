@@ -34,8 +34,6 @@ import { describeSegment, readRecords } from './segment-reader.ts';
 import { Segment } from './segment.ts';
 import { DEFAULT_TUNING, type StoreTuning } from './store-tuning.ts';
 
-export type { StoreTuning };
-
 export interface StoreOptions {
   disk: Disk;
   /** Made if it is not there. */
@@ -139,9 +137,10 @@ export class SegmentStore implements Disposable {
   /** @throws STORAGE_BAD_MESSAGE, STORAGE_STALE_EPOCH, STORAGE_SEGMENT_UNKNOWN, and what the log throws */
   createSegment(message: m.CreateSegment, done: () => void): void {
     const { volume, pg, kind, pageCount } = message;
-    let known = this.segments.find(message);
+    const found = this.segments.find(message);
     // A writer died before its group was in the registry, and left this; a newcomer to the group begins as one.
-    if (known && message.hydrate && known.isLeftOver(message)) known = this.#discard(known);
+    const leftOver = message.hydrate && found?.isLeftOver(message) ? found : undefined;
+    const known = leftOver ? undefined : found;
     const bad = (why: string) => storageErrors.STORAGE_BAD_MESSAGE([MESSAGE.CREATE_SEGMENT, why]);
     if (known && known.kind !== kind)
       throw bad(`volume ${volume}, protection group ${pg} is ${known.kind} here`);
@@ -150,6 +149,7 @@ export class SegmentStore implements Disposable {
     this.#demandLatest(message);
     // It may have been here and lost what it acknowledged; under this identity it must not come back empty.
     if (this.segments.incomplete) throw storageErrors.STORAGE_SEGMENT_UNKNOWN([volume, pg]);
+    if (leftOver) this.#discard(leftOver);
     this.#make(message, message.hydrate ? control.newcomer(0 as Lsn) : undefined);
     this.whenDurable(done);
   }
@@ -206,8 +206,8 @@ export class SegmentStore implements Disposable {
 
   /**
    * Epochs, members and ranges are durable when `done` runs: only then may the segment's state be read for the answer.
-   * @throws STORAGE_NO_SEGMENT, STORAGE_SEGMENT_UNKNOWN, STORAGE_STALE_EPOCH, STORAGE_STALE_MEMBERSHIP, STORAGE_NOT_A_MEMBER, STORAGE_MEMBERSHIP_CONFLICT,
-   * QUORUM_RANGE_BELOW_DURABLE, and what the log throws
+   * @throws STORAGE_NO_SEGMENT, STORAGE_SEGMENT_UNKNOWN, STORAGE_STALE_EPOCH, STORAGE_STALE_MEMBERSHIP,
+   * STORAGE_NOT_A_MEMBER, STORAGE_MEMBERSHIP_CONFLICT, QUORUM_RANGE_BELOW_DURABLE, and what the log throws
    */
   fence(message: m.Fence, done: (segment: Segment) => void): void {
     const { volume, pg } = message;
@@ -249,7 +249,7 @@ export class SegmentStore implements Disposable {
     this.whenDurable(done);
   }
 
-  #discard(segment: Segment): undefined {
+  #discard(segment: Segment): void {
     this.log.append(ENTRY.DROP, control.encodeDropEntry(segment.id));
     this.segments.remove(segment);
     this.#unsettled.delete(segment);
@@ -294,8 +294,10 @@ export class SegmentStore implements Disposable {
     else segment.settling = true;
     this.#unsettle(segment);
     this.whenDurable(() => {
-      if (!begins) segment.copied(entry);
-      segment.settling = false;
+      if (!begins) {
+        segment.copied(entry);
+        segment.settling = false;
+      }
       done();
     });
   }

@@ -49,6 +49,8 @@ export async function fenceSegment(
       detail: { volumeEpoch: answer.volumeEpoch },
     });
   };
+  // A newcomer's segment may have been left by a writer that died before its group was in the registry.
+  let makes = group.roster.isNewcomer(link.node);
   try {
     const answer = await fence();
     if (!isMissing()) {
@@ -60,12 +62,9 @@ export async function fenceSegment(
     // A node that is not on the list has had its segment: an empty one in its place would be a lie.
     if (!isMissing() && !mutant('amnesia-accepted'))
       throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg], { cause: error });
-    await group.createOn(link, volumeEpoch);
-    await state.madeMissing(group.pg, link.node, link.store);
-    return fence();
+    makes = true;
   }
-  // What it has was made for a group that never was: a newcomer begins as one.
-  if (group.roster.isNewcomer(link.node)) await group.createOn(link, volumeEpoch);
+  if (makes) await group.createOn(link, volumeEpoch);
   await state.madeMissing(group.pg, link.node, link.store);
   return fence();
 }

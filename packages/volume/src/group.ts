@@ -152,9 +152,9 @@ export class Group {
   }
 
   /** Has a member whose copy is unknown begin anew; nothing above `required` was ever given to the group. */
-  async startOverOn(link: NodeLink, volumeEpoch: Epoch, required: Lsn): Promise<SegmentState> {
+  async startOverOn(link: NodeLink, volumeEpoch: Epoch, required: Lsn): Promise<void> {
     const message = encodeStartOver({ ...this.#factsFor(link.node, volumeEpoch), required });
-    return decodeSegmentState(await link.call(MESSAGE.START_OVER, [message]));
+    await link.call(MESSAGE.START_OVER, [message]);
   }
 
   #factsFor(node: NodeId, volumeEpoch: Epoch) {

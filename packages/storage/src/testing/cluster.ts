@@ -18,7 +18,7 @@ import type { ShipRefused, Truncate } from '../messages.ts';
 import { NodeClient } from '../node-client.ts';
 import { StorageNode } from '../node.ts';
 import type { Segment } from '../segment.ts';
-import type { StoreTuning } from '../store.ts';
+import type { StoreTuning } from '../store-tuning.ts';
 import type { MadeRecord } from './records.ts';
 import { createMessage, head, shipMessage, SMALL } from './stores.ts';
 

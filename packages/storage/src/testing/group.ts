@@ -1,7 +1,7 @@
 /** A group of six with history on a TestCluster, a writer that can go on, and newcomers. */
 import assert from 'node:assert/strict';
 import { SeededRandom, type Epoch, type Lsn, type PageNumber } from '@rokka/kernel';
-import type { StoreTuning } from '../store.ts';
+import type { StoreTuning } from '../store-tuning.ts';
 import { lower } from '../segment.ts';
 import { TestCluster } from './cluster.ts';
 import { RecordMaker, type MadeRecord } from './records.ts';

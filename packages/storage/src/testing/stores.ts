@@ -2,7 +2,8 @@
 import { MemoryDisk, SeededRandom, VirtualClock, type CodedError } from '@rokka/kernel';
 import type { Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from '@rokka/kernel';
 import type * as m from '../messages.ts';
-import { SegmentStore, type StoreTuning } from '../store.ts';
+import type { StoreTuning } from '../store-tuning.ts';
+import { SegmentStore } from '../store.ts';
 import { joined, type MadeRecord } from './records.ts';
 
 export const VOLUME = 'volume-1' as VolumeId;
