@@ -51,7 +51,7 @@ const SETTINGS = {
   max_wal_size: '4GB',
   checkpoint_timeout: '30min',
 };
-const WARM_UP_SECONDS = 3;
+const WARM_UP_SECONDS = 12;
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 

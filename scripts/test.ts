@@ -1,6 +1,7 @@
 /**
- * Runs the tests: `unit` (pure and in-process, all files in one process) or `system` (programs, mounts, kills; one file
- * at a time in a process of its own). Further arguments are substrings that a file's path must contain.
+ * Runs the tests: `unit` (pure and in-process, all files in one process) or `system` (programs, mounts, kills; each file in a
+ * process of its own, two at a time: they mostly wait, for deadlines and for other processes). Further arguments are
+ * substrings that a file's path must contain.
  */
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -22,7 +23,7 @@ if (chosen.length === 0) {
 }
 const flags =
   kind === 'system'
-    ? ['--test-concurrency=1', '--test-timeout=600000']
+    ? ['--test-concurrency=2', '--test-timeout=1200000']
     : ['--test-isolation=none', '--test-timeout=120000'];
 const run = spawnSync(process.execPath, ['--test', '--test-reporter=spec', ...flags, ...chosen], {
   stdio: 'inherit',

@@ -1,29 +1,43 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Deferred, systemClock, VirtualClock } from '@rokka/kernel';
 import { SupervisedChild } from './child.ts';
 import { kill } from './testing/test-place.ts';
 
 const READY = `process.send({ kind: 'ready' }); setInterval(() => {}, 1000); process.on('disconnect', () => process.exit(0))`;
+/** Says whether it was there before it was needed. */
+const WAITS = `process.on('message', ({ kind, waited }) => kind === 'begin' && process.send({ kind: 'ready', detail: waited }));
+process.on('disconnect', () => process.exit(0))`;
 const timeout = 60_000;
 
 /** A child whose pauses pass only when the test says so. */
 class ChildUnderTest implements AsyncDisposable {
   readonly clock = new VirtualClock();
   readonly child: SupervisedChild;
+  /** What the child said when it was ready. */
+  detail: unknown;
+  /** Processes made so far. */
+  launched = 0;
   #ready = new Deferred<void>();
   #log = new Deferred<string>();
 
-  constructor(script = READY) {
+  constructor({ script = READY, spare = false } = {}) {
     this.child = new SupervisedChild({
       name: 'child',
-      command: () => ({ command: process.execPath, args: ['-e', script] }),
+      command: () => (this.launched++, { command: process.execPath, args: ['-e', script] }),
+      spare,
       clock: this.clock,
       readyTimeoutMs: 1e9,
       stopTimeoutMs: 1e9,
       onLog: (level, text) => level === 'warn' && this.#log.resolve(text),
-      onReady: () => this.#ready.resolve(),
+      onReady: (detail) => ((this.detail = detail), this.#ready.resolve()),
     });
+  }
+
+  /** Resolves when it is ready again after a kill. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
   }
 
   /** Kills it after it was ready for so long, and gives back what the supervisor says to that. */
@@ -69,3 +83,31 @@ test(
     assert.equal(of.child.restarts, 5);
   },
 );
+
+test('a spare waits for a child that serves, and takes its place; it goes with it', { timeout }, async () => {
+  const of = new ChildUnderTest({ script: WAITS, spare: true });
+  await using stack = new AsyncDisposableStack();
+  stack.use(of);
+  await of.child.start();
+  assert.equal(of.detail, false, 'there was none at the first start');
+  assert.equal(of.launched, 1, 'nor is one made while the start may be waited for');
+  assert.match(await of.killedAfter(2_001), /now$/);
+  assert.equal(of.launched, 2);
+  of.pass(0);
+  await of.ready;
+  assert.equal(of.detail, true);
+  assert.equal(of.launched, 2, 'the one that waited serves');
+  // Killed before there is another one, it is started as any child.
+  assert.match(await of.killedAfter(1_999), /in 100 ms$/);
+  of.pass(100);
+  await of.ready;
+  assert.equal(of.detail, false);
+  assert.equal(of.launched, 3);
+  of.pass(2_000);
+  assert.equal(of.launched, 4);
+  const children = () => readFileSync(`/proc/self/task/${process.pid}/children`, 'latin1').trim();
+  assert.equal(children().split(' ').length, 2);
+  of.child.kill();
+  await stack.disposeAsync();
+  assert.equal(children(), '');
+});

@@ -7,6 +7,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { assert, type Clock, CodedError, Deferred } from '@rokka/kernel';
 import { rokkaErrors } from './errors.ts';
+import { isAlive, SpareProcess } from './spare-process.ts';
 
 /** What a child says. */
 export type ChildMessage =
@@ -22,13 +23,18 @@ export type ChildMessage =
  */
 export type Finality = 'never' | 'at-first' | 'always';
 
-/** What a child is told. */
-export type ParentMessage = { kind: 'stop' } | { kind: 'status'; id: number };
+/** What a child is told. `begin` only to one that was promised it (`spare`); `waited`: it was there before it was needed. */
+export type ParentMessage =
+  | { kind: 'begin'; waited: boolean }
+  | { kind: 'stop' }
+  | { kind: 'status'; id: number };
 
 export interface ChildOptions {
   name: string;
-  /** Made anew for each start. */
+  /** Made anew for each process. */
   command(): { command: string; args: string[]; env?: Record<string, string> };
+  /** Another process of its kind waits, its code loaded, to take its place. A child then does nothing before `begin`. */
+  spare?: boolean;
   clock: Clock;
   readyTimeoutMs: number;
   stopTimeoutMs: number;
@@ -43,6 +49,8 @@ const PAUSE_MS_FIRST = 100;
 const PAUSE_MS_MAX = 5_000;
 /** A child that was ready for so long was well: whatever ended it came from outside, and clients wait. */
 const WELL_AFTER_MS = 2_000;
+/** A spare is made when nobody waits for the start any more. */
+const SPARE_AFTER_MS = 2_000;
 const STATUS_TIMEOUT_MS = 2_000;
 const STDERR_BYTES_KEPT = 4_000;
 /** What the child said last arrives after its end, unless a process of its own holds the stream. */
@@ -63,11 +71,14 @@ export class SupervisedChild implements AsyncDisposable {
   #failure: { code: string; message: string; final: Finality } | undefined;
   #stderr = '';
   #cancelPause = () => {};
+  readonly #spare: SpareProcess | undefined;
+  #cancelSpare = () => {};
   readonly #questions = new Map<number, Deferred<unknown>>();
   #nextQuestion = 1;
 
   constructor(options: ChildOptions) {
     this.#options = options;
+    if (options.spare) this.#spare = new SpareProcess(() => this.#launch());
   }
 
   get name(): string {
@@ -113,7 +124,12 @@ export class SupervisedChild implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     this.#cancelPause();
+    this.#cancelSpare();
     this.#firstReady.reject(rokkaErrors.ROKKA_STOPPED([this.#options.name]));
+    await Promise.all([this.#stop(), this.#spare?.[Symbol.asyncDispose]()]);
+  }
+
+  async #stop(): Promise<void> {
     const child = this.#child;
     if (!child) return;
     if (child.connected) child.send({ kind: 'stop' } satisfies ParentMessage, () => {});
@@ -132,19 +148,27 @@ export class SupervisedChild implements AsyncDisposable {
     this.#stopping = true;
     this.#killed = true;
     this.#cancelPause();
+    this.#cancelSpare();
     this.#child?.kill('SIGKILL');
   }
 
-  #spawn(): void {
+  #launch(): ChildProcess {
     const { command, args, env } = this.#options.command();
-    this.#ended = new Deferred<void>();
-    this.#failure = undefined;
-    this.#stderr = '';
-    const child = spawn(command, args, {
+    return spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, ...env },
       detached: true,
     });
+  }
+
+  #spawn(): void {
+    this.#ended = new Deferred<void>();
+    this.#failure = undefined;
+    this.#stderr = '';
+    const waiting = this.#spare?.take();
+    const child = waiting ?? this.#launch();
+    if (this.#spare)
+      child.send({ kind: 'begin', waited: waiting !== undefined } satisfies ParentMessage, () => {});
     this.#child = child;
     child.stderr?.on('data', (bytes: Buffer) => {
       this.#stderr = (this.#stderr + bytes.toString()).slice(-STDERR_BYTES_KEPT);
@@ -167,6 +191,8 @@ export class SupervisedChild implements AsyncDisposable {
         this.#wasReady = true;
         this.#firstReady.resolve();
         this.#options.onReady?.(message.detail);
+        this.#cancelSpare();
+        this.#cancelSpare = this.#options.clock.after(SPARE_AFTER_MS, () => this.#spare?.prepare());
         break;
       case 'progress':
         this.#options.onProgress?.(message.text);
@@ -188,6 +214,7 @@ export class SupervisedChild implements AsyncDisposable {
     const { clock, name, onLog, onFinal } = this.#options;
     const wasWell = clock.nowMs() - (this.#readySinceMs ?? Infinity) > WELL_AFTER_MS;
     this.#child = undefined;
+    this.#cancelSpare();
     this.#readySinceMs = undefined;
     for (const question of this.#questions.values()) question.resolve(undefined);
     const why = this.#failure
@@ -220,10 +247,6 @@ export class SupervisedChild implements AsyncDisposable {
       { keepAlive: true },
     );
   }
-}
-
-function isAlive(child: ChildProcess | undefined): child is ChildProcess {
-  return child !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
 function lastLine(text: string): string {

@@ -198,6 +198,7 @@ export class Supervisor implements AsyncDisposable {
     });
     return new SupervisedChild({
       name: 'head',
+      spare: true,
       command: () => {
         const inner = {
           command: process.execPath,

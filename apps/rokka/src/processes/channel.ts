@@ -8,6 +8,8 @@ import { keepCompiledCode } from '../compile-cache.ts';
 
 export interface ParentChannel {
   send(message: ChildMessage): void;
+  /** Resolves when a child that waits for it is to begin; `waited`: its code had been loaded for a while then. */
+  readonly begun: Promise<{ waited: boolean }>;
   /** Resolves when the child is to end. */
   readonly stopped: Promise<void>;
 }
@@ -18,14 +20,17 @@ export async function runChild(options: {
   /** After which errors starting again would be wrong. */
   finality(code: string): Finality;
 }): Promise<void> {
+  const begun = new Deferred<{ waited: boolean }>();
   const stopped = new Deferred<void>();
   let status: (() => unknown) | undefined;
   const channel: ParentChannel = {
     send: (message) => void (process.connected && process.send?.(message, undefined, {}, () => {})),
+    begun: begun.promise,
     stopped: stopped.promise,
   };
   process.on('message', (message: ParentMessage) => {
     if (message.kind === 'stop') stopped.resolve();
+    else if (message.kind === 'begin') begun.resolve(message);
     else channel.send({ kind: 'status', id: message.id, status: status?.() });
   });
   // The supervisor has gone. A crash at any moment is what we are made for, and the next supervisor's children must not

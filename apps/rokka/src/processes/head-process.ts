@@ -47,8 +47,10 @@ await runChild({
 });
 
 async function runHead(channel: ParentChannel) {
-  // The clock began with the process.
-  const steps = new StartSteps(systemClock, 0);
+  const engineCode = loadEngine();
+  const { waited } = await channel.begun;
+  // The clock began with the process. Of one that has waited nobody waited for the code.
+  const steps = new StartSteps(systemClock, waited ? systemClock.nowMs() : 0);
   steps.done('code');
   const resources = new AsyncDisposableStack();
   try {
@@ -74,7 +76,6 @@ async function runHead(channel: ParentChannel) {
         }),
       );
     progress('opening the volume');
-    const engineCode = loadEngine();
     const volume = resources.use(
       await Volume.open({
         volumeId: options.volumeId,
