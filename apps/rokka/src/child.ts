@@ -167,7 +167,7 @@ export class SupervisedChild implements AsyncDisposable {
     this.#stderr = '';
     const waiting = this.#spare?.take();
     const child = waiting ?? this.#launch();
-    if (this.#spare)
+    if (this.#spare && child.connected)
       child.send({ kind: 'begin', waited: waiting !== undefined } satisfies ParentMessage, () => {});
     this.#child = child;
     child.stderr?.on('data', (bytes: Buffer) => {

@@ -3,7 +3,7 @@
  * written as generations of its own page file; each of them says in the log how far the copy is, so that no more than a
  * few hundredths are asked for again after a crash.
  */
-import { must, mutant, PAGE_SIZE, type Clock, type Lsn, type PageNumber } from '@rokka/kernel';
+import { must, PAGE_SIZE, type Clock, type Lsn, type PageNumber } from '@rokka/kernel';
 import type { Generation } from './control-state.ts';
 import { storageErrors } from './errors.ts';
 import { writeGeneration } from './generation-writer.ts';
@@ -160,7 +160,7 @@ class Copy {
     for (const { page, ...rest } of piece.pages) this.#pages.push({ ...rest, page: page - firstPage });
     if (piece.slab) this.#slabs.push(piece.slab);
     this.#nextPage = piece.next;
-    if (!mutant('read-floor-ignored')) this.#readFloor = higher(this.#readFloor, piece.coalesced);
+    this.#readFloor = higher(this.#readFloor, piece.coalesced);
   }
 
   /**

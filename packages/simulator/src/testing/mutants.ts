@@ -37,6 +37,3 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'membership-not-durable', seeds: 80, breaks: 'I8' },
   { name: 'store-ignored', seeds: 40, breaks: 'I16' },
 ];
-
-/** Those that no schedule of the simulator is known to catch, and why: docs/mutants.md. */
-export const UNCAUGHT: readonly string[] = ['read-floor-ignored'];
