@@ -239,7 +239,6 @@ describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
       await standby.kill();
       serving = first;
       await until('it serves again', async () => (await first.status()).head.ready);
-      place.follow(must((await first.status()).head.pid));
       const rows = await first.query<{ there: string | null }>(`select to_regclass('stray')::text as there`);
       assert.equal(rows[0]?.there, null);
       assert.equal((await first.query('select n from moved')).length, 1000);

@@ -64,7 +64,6 @@ export class Machine implements AsyncDisposable {
   /** Waits until it serves, having taken the database over. */
   async serves(): Promise<void> {
     await this.command.says('rokka is up', READY_MS);
-    this.#options.place.follow(must((await this.status()).head.pid));
   }
 
   async join(token: string, port: number): Promise<void> {
@@ -148,13 +147,12 @@ export class Machine implements AsyncDisposable {
   }
 
   async #start(args: readonly string[], says: string): Promise<void> {
-    const { net, machine, place } = this.#options;
+    const { net, machine } = this.#options;
     this.#args = args;
     this.#command = new RokkaCommand([...args, '--data', this.data], { prefix: net.prefix(machine) });
     this.#ending = false;
     this.#command.process.once('close', (status, signal) => this.#onEnd(status ?? signal));
     await this.#command.says(says, READY_MS);
-    if (says === 'rokka is up') place.follow(must((await this.status()).head.pid));
   }
 
   /** A test that waits in vain for something shall show what it waits for has ended. */

@@ -69,7 +69,6 @@ export class RokkaUnderTest implements AsyncDisposable {
         nodes.every((node) => node.pid !== undefined && node.detail !== undefined) &&
         head.detail?.engine['postgresPid'] !== undefined,
     );
-    this.place.follow(head.pid as number);
     return {
       supervisor: pid,
       nodes: nodes.map((node) => node.pid as number),

@@ -17,8 +17,6 @@ export class TestPlace implements AsyncDisposable {
   data: string;
   /** Mounts that the test itself made. */
   readonly ownMounts: string[] = [];
-  /** Mount namespaces of heads: whatever lives in one belongs to us, though its command line may not say so. */
-  readonly #namespaces = new Set<string>();
 
   private constructor(directory: string, port: number) {
     this.path = directory;
@@ -30,14 +28,7 @@ export class TestPlace implements AsyncDisposable {
     return new TestPlace(fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-app-')), await freePort());
   }
 
-  /** Remembers where a process lives, so that its companions are found later. */
-  follow(pid: number): void {
-    this.#namespaces.add(namespaceOf(pid));
-    this.#namespaces.delete(namespaceOf(process.pid));
-    this.#namespaces.delete('');
-  }
-
-  /** Waits for the processes to be gone: none names the place, none lives in a head's namespace; and no mount, no socket. */
+  /** Waits for the processes to be gone: none names the place, none lives where a head of it has mounted; and no mount, no socket. */
   async assertNothingRuns(): Promise<void> {
     const untilMs = systemClock.nowMs() + GONE_MS;
     while (this.processes().length > 0 && systemClock.nowMs() < untilMs) {
@@ -65,10 +56,11 @@ export class TestPlace implements AsyncDisposable {
   }
 
   processes(): string[] {
+    const sockets = this.#socketDirectories();
     return fs
       .readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-      .filter((pid) => this.#isOurs(Number(pid)))
+      .filter((pid) => this.#isOurs(Number(pid), sockets))
       .map((pid) => `${pid} ${commandLine(Number(pid))}`);
   }
 
@@ -81,8 +73,23 @@ export class TestPlace implements AsyncDisposable {
     }
   }
 
-  #isOurs(pid: number): boolean {
-    return commandLine(pid).includes(this.path) || this.#namespaces.has(namespaceOf(pid));
+  /**
+   * A server and its helpers name the place nowhere, but live in the mount namespace of its head, which has bound the place's
+   * directory of sockets there. The number of that namespace would not do: the next head on the machine may get it, whosever it is.
+   */
+  #isOurs(pid: number, sockets: ReadonlySet<string>): boolean {
+    if (commandLine(pid).includes(this.path)) return true;
+    if (sockets.size === 0 || namespaceOf(pid) === namespaceOf(process.pid)) return false;
+    const mounts = read(() => fs.readFileSync(`/proc/${pid}/mountinfo`, 'utf8')).split('\n');
+    return mounts
+      .map((line) => line.split(' '))
+      .filter(([, , , root]) => root?.endsWith('/run/postgres'))
+      .some(([, , , , point]) => sockets.has(identityOf(`/proc/${pid}/root${point}`)));
+  }
+
+  #socketDirectories(): Set<string> {
+    const found = fs.globSync('{,*/,*/*/,*/*/*/}run/postgres', { cwd: this.path });
+    return new Set(found.map((name) => identityOf(path.join(this.path, name))).filter(Boolean));
   }
 }
 
@@ -119,6 +126,14 @@ function commandLine(pid: number): string {
 
 function namespaceOf(pid: number): string {
   return read(() => fs.readlinkSync(`/proc/${pid}/ns/mnt`));
+}
+
+/** Device and inode; empty where nothing is there. */
+function identityOf(name: string): string {
+  return read(() => {
+    const { dev, ino } = fs.statSync(name);
+    return `${dev}/${ino}`;
+  });
 }
 
 function read(look: () => string): string {
