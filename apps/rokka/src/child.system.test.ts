@@ -6,9 +6,11 @@ import { SupervisedChild } from './child.ts';
 import { kill } from './testing/test-place.ts';
 
 const READY = `process.send({ kind: 'ready' }); setInterval(() => {}, 1000); process.on('disconnect', () => process.exit(0))`;
+const END = `process.on('disconnect', () => process.exit(0));`;
 /** Says whether it was there before it was needed. */
-const WAITS = `process.on('message', ({ kind, waited }) => kind === 'begin' && process.send({ kind: 'ready', detail: waited }));
-process.on('disconnect', () => process.exit(0))`;
+const WAITS = `process.on('message', ({ kind, waited }) => kind === 'begin' && process.send({ kind: 'ready', detail: waited })); ${END}`;
+/** Is of no use when it has waited. */
+const FREEZES = `process.on('message', ({ kind, waited }) => kind === 'begin' && !waited && process.send({ kind: 'ready' })); ${END}`;
 const timeout = 60_000;
 
 /** A child whose pauses pass only when the test says so. */
@@ -19,13 +21,19 @@ class ChildUnderTest implements AsyncDisposable {
   detail: unknown;
   /** Processes made so far. */
   launched = 0;
+  /** The machine has no room for another one. */
+  full = false;
   #ready = new Deferred<void>();
   #log = new Deferred<string>();
 
   constructor({ script = READY, spare = false } = {}) {
     this.child = new SupervisedChild({
       name: 'child',
-      command: () => (this.launched++, { command: process.execPath, args: ['-e', script] }),
+      command: () => {
+        if (this.full) throw new Error('spawn ENOMEM');
+        this.launched++;
+        return { command: process.execPath, args: ['-e', script] };
+      },
       spare,
       clock: this.clock,
       readyTimeoutMs: 1e9,
@@ -47,6 +55,12 @@ class ChildUnderTest implements AsyncDisposable {
     this.#log = new Deferred();
     this.pass(readyMs);
     kill(this.child.pid as number);
+    return this.#log.promise;
+  }
+
+  /** What the supervisor says next. */
+  said(): Promise<string> {
+    this.#log = new Deferred();
     return this.#log.promise;
   }
 
@@ -110,4 +124,41 @@ test('a spare waits for a child that serves, and takes its place; it goes with i
   of.child.kill();
   await stack.disposeAsync();
   assert.equal(children(), '');
+});
+
+test(
+  'a spare that cannot be made is done without, and none is made for one that stops',
+  { timeout },
+  async () => {
+    await using of = new ChildUnderTest({ script: WAITS, spare: true });
+    await of.child.start();
+    of.full = true;
+    const said = of.said();
+    of.pass(2_000);
+    assert.match(await said, /there is no spare child now: .*spawn ENOMEM/);
+    assert.notEqual(of.child.pid, undefined, 'who serves goes on');
+    of.full = false;
+    assert.match(await of.killedAfter(1), /now$/);
+    const stopping = of.child[Symbol.asyncDispose]();
+    of.pass(5_000);
+    await stopping;
+    assert.equal(of.launched, 1);
+  },
+);
+
+test('a spare that does not stir when it is needed is killed', { timeout }, async () => {
+  await using of = new ChildUnderTest({ script: FREEZES, spare: true });
+  await of.child.start();
+  assert.match(await of.killedAfter(2_001), /now$/);
+  of.pass(0);
+  const frozen = of.child.pid as number;
+  const said = of.said();
+  of.pass(29_999);
+  await systemClock.sleep(50);
+  assert.equal(of.child.pid, frozen);
+  of.pass(1);
+  assert.match(await said, /SIGKILL.*starting it again in 100 ms/);
+  of.pass(100);
+  await of.ready;
+  assert.equal(of.launched, 3);
 });

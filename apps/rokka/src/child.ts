@@ -51,6 +51,8 @@ const PAUSE_MS_MAX = 5_000;
 const WELL_AFTER_MS = 2_000;
 /** A spare is made when nobody waits for the start any more. */
 const SPARE_AFTER_MS = 2_000;
+/** One that was taken and says nothing for so long stands still, as it may have done all along. */
+const SPARE_SILENT_MS = 30_000;
 const STATUS_TIMEOUT_MS = 2_000;
 const STDERR_BYTES_KEPT = 4_000;
 /** What the child said last arrives after its end, unless a process of its own holds the stream. */
@@ -73,12 +75,17 @@ export class SupervisedChild implements AsyncDisposable {
   #cancelPause = () => {};
   readonly #spare: SpareProcess | undefined;
   #cancelSpare = () => {};
+  #cancelSilence = () => {};
   readonly #questions = new Map<number, Deferred<unknown>>();
   #nextQuestion = 1;
 
   constructor(options: ChildOptions) {
     this.#options = options;
-    if (options.spare) this.#spare = new SpareProcess(() => this.#launch());
+    if (!options.spare) return;
+    this.#spare = new SpareProcess({
+      launch: () => this.#launch(),
+      onMissing: (why) => options.onLog('warn', `there is no spare ${options.name} now: ${why}`),
+    });
   }
 
   get name(): string {
@@ -161,6 +168,12 @@ export class SupervisedChild implements AsyncDisposable {
     });
   }
 
+  #prepareSpareLater(): void {
+    this.#cancelSpare();
+    if (this.#stopping || !this.#spare) return;
+    this.#cancelSpare = this.#options.clock.after(SPARE_AFTER_MS, () => this.#spare?.prepare());
+  }
+
   #spawn(): void {
     this.#ended = new Deferred<void>();
     this.#failure = undefined;
@@ -169,6 +182,8 @@ export class SupervisedChild implements AsyncDisposable {
     const child = waiting ?? this.#launch();
     if (this.#spare && child.connected)
       child.send({ kind: 'begin', waited: waiting !== undefined } satisfies ParentMessage, () => {});
+    if (waiting)
+      this.#cancelSilence = this.#options.clock.after(SPARE_SILENT_MS, () => waiting.kill('SIGKILL'));
     this.#child = child;
     child.stderr?.on('data', (bytes: Buffer) => {
       this.#stderr = (this.#stderr + bytes.toString()).slice(-STDERR_BYTES_KEPT);
@@ -185,14 +200,14 @@ export class SupervisedChild implements AsyncDisposable {
   }
 
   #onMessage(message: ChildMessage): void {
+    this.#cancelSilence();
     switch (message.kind) {
       case 'ready':
         this.#readySinceMs = this.#options.clock.nowMs();
         this.#wasReady = true;
         this.#firstReady.resolve();
         this.#options.onReady?.(message.detail);
-        this.#cancelSpare();
-        this.#cancelSpare = this.#options.clock.after(SPARE_AFTER_MS, () => this.#spare?.prepare());
+        this.#prepareSpareLater();
         break;
       case 'progress':
         this.#options.onProgress?.(message.text);
@@ -215,6 +230,7 @@ export class SupervisedChild implements AsyncDisposable {
     const wasWell = clock.nowMs() - (this.#readySinceMs ?? Infinity) > WELL_AFTER_MS;
     this.#child = undefined;
     this.#cancelSpare();
+    this.#cancelSilence();
     this.#readySinceMs = undefined;
     for (const question of this.#questions.values()) question.resolve(undefined);
     const why = this.#failure

@@ -48,6 +48,7 @@ await runChild({
 
 async function runHead(channel: ParentChannel) {
   const engineCode = loadEngine();
+  const tlsCode = options.remote && import('../machines/member-tls.ts');
   const { waited } = await channel.begun;
   // The clock began with the process. Of one that has waited nobody waited for the code.
   const steps = new StartSteps(systemClock, waited ? systemClock.nowMs() : 0);
@@ -66,10 +67,12 @@ async function runHead(channel: ParentChannel) {
     // Opening the volume takes it from whoever has it: only who holds the place may do so, at every start anew.
     if (options.place) await demandPlace(registry, options.place);
     const fleet = resources.use(await Fleet.open(registry, { clock: systemClock, machine: options.machine }));
+    const code = await tlsCode;
     const tls =
+      code &&
       options.remote &&
       resources.use(
-        (await import('../machines/member-tls.ts')).MemberTls.open({
+        code.MemberTls.open({
           file: options.remote.certificate,
           desk: options.remote.desk,
           log: (level, text) => channel.send({ kind: 'log', level, text }),

@@ -69,6 +69,7 @@ export class RokkaUnderTest implements AsyncDisposable {
         nodes.every((node) => node.pid !== undefined && node.detail !== undefined) &&
         head.detail?.engine['postgresPid'] !== undefined,
     );
+    this.place.noteSockets();
     return {
       supervisor: pid,
       nodes: nodes.map((node) => node.pid as number),

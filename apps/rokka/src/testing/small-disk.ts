@@ -10,9 +10,11 @@ const BLOCK = Buffer.alloc(1024 ** 2, 0x5a);
 
 export class SmallDisk implements Disposable {
   readonly path: string;
+  readonly #place: TestPlace;
   readonly #ballast: string;
 
   private constructor(place: TestPlace, name: string, mountArgs: readonly string[]) {
+    this.#place = place;
     this.path = path.join(place.path, name);
     this.#ballast = path.join(this.path, 'ballast');
     fs.mkdirSync(this.path);
@@ -70,6 +72,7 @@ export class SmallDisk implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#place.noteSockets();
     execFileSync('umount', [this.path]);
   }
 }

@@ -17,6 +17,8 @@ export class TestPlace implements AsyncDisposable {
   data: string;
   /** Mounts that the test itself made. */
   readonly ownMounts: string[] = [];
+  /** Directories of servers' sockets, as device and inode: kept, because a disk may be gone when its server should be. */
+  readonly #sockets = new Set<string>();
 
   private constructor(directory: string, port: number) {
     this.path = directory;
@@ -26,6 +28,14 @@ export class TestPlace implements AsyncDisposable {
 
   static async make(): Promise<TestPlace> {
     return new TestPlace(fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-app-')), await freePort());
+  }
+
+  /** Remembers where servers have their sockets, so that they are found later. */
+  noteSockets(): void {
+    for (const name of fs.globSync('{,*/,*/*/,*/*/*/}run/postgres', { cwd: this.path })) {
+      const identity = identityOf(path.join(this.path, name));
+      if (identity) this.#sockets.add(identity);
+    }
   }
 
   /** Waits for the processes to be gone: none names the place, none lives where a head of it has mounted; and no mount, no socket. */
@@ -56,11 +66,11 @@ export class TestPlace implements AsyncDisposable {
   }
 
   processes(): string[] {
-    const sockets = this.#socketDirectories();
+    this.noteSockets();
     return fs
       .readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-      .filter((pid) => this.#isOurs(Number(pid), sockets))
+      .filter((pid) => this.#isOurs(Number(pid)))
       .map((pid) => `${pid} ${commandLine(Number(pid))}`);
   }
 
@@ -77,19 +87,14 @@ export class TestPlace implements AsyncDisposable {
    * A server and its helpers name the place nowhere, but live in the mount namespace of its head, which has bound the place's
    * directory of sockets there. The number of that namespace would not do: the next head on the machine may get it, whosever it is.
    */
-  #isOurs(pid: number, sockets: ReadonlySet<string>): boolean {
+  #isOurs(pid: number): boolean {
     if (commandLine(pid).includes(this.path)) return true;
-    if (sockets.size === 0 || namespaceOf(pid) === namespaceOf(process.pid)) return false;
+    if (this.#sockets.size === 0 || namespaceOf(pid) === namespaceOf(process.pid)) return false;
     const mounts = read(() => fs.readFileSync(`/proc/${pid}/mountinfo`, 'utf8')).split('\n');
     return mounts
       .map((line) => line.split(' '))
       .filter(([, , , root]) => root?.endsWith('/run/postgres'))
-      .some(([, , , , point]) => sockets.has(identityOf(`/proc/${pid}/root${point}`)));
-  }
-
-  #socketDirectories(): Set<string> {
-    const found = fs.globSync('{,*/,*/*/,*/*/*/}run/postgres', { cwd: this.path });
-    return new Set(found.map((name) => identityOf(path.join(this.path, name))).filter(Boolean));
+      .some(([, , , , point]) => this.#sockets.has(identityOf(`/proc/${pid}/root${point}`)));
   }
 }
 
