@@ -20,6 +20,8 @@ export class ProgressOracle {
   readonly #history: History;
   /** What each member said last, by group. */
   readonly #reports = new Map<PgIndex, Map<string, Report>>();
+  /** Up to where each group was found on a write quorum, by epoch and group. */
+  readonly #demanded = new Map<string, Lsn>();
   readonly #announced = new Map<Epoch, Lsn>();
   /** The data directory of each node: what it says on another one than the registry knows must not count. */
   readonly #stores = new Map<NodeId, string>();
@@ -83,7 +85,10 @@ export class ProgressOracle {
     for (const group of this.#history.volume?.groups ?? []) {
       const { pg } = group;
       const needed = branch.lastOf(pg, vdl);
-      if (needed === 0) continue;
+      // What was on a write quorum once is durable: a member that forgot it since and begins anew takes nothing back.
+      const key = `${epoch}/${pg}`;
+      if (needed <= (this.#demanded.get(key) ?? 0)) continue;
+      this.#demanded.set(key, needed);
       const has = (node: NodeId) => {
         const report = this.#reports.get(pg)?.get(this.#member(pg, node));
         // One that a newer writer has fenced since may have said it before.
