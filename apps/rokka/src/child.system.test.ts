@@ -11,6 +11,11 @@ const END = `process.on('disconnect', () => process.exit(0));`;
 const WAITS = `process.on('message', ({ kind, waited }) => kind === 'begin' && process.send({ kind: 'ready', detail: waited })); ${END}`;
 /** Is of no use when it has waited. */
 const FREEZES = `process.on('message', ({ kind, waited }) => kind === 'begin' && !waited && process.send({ kind: 'ready' })); ${END}`;
+/** Says once more that it is ready when it is told to stop, and takes its time. */
+const LATE = `process.on('message', ({ kind }) => {
+  process.send({ kind: 'ready' });
+  if (kind === 'stop') setTimeout(() => process.exit(0), 300);
+}); ${END}`;
 const timeout = 60_000;
 
 /** A child whose pauses pass only when the test says so. */
@@ -45,6 +50,12 @@ class ChildUnderTest implements AsyncDisposable {
 
   /** Resolves when it is ready again after a kill. */
   get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  /** Resolves when it says so once more. */
+  becomesReady(): Promise<void> {
+    this.#ready = new Deferred();
     return this.#ready.promise;
   }
 
@@ -126,25 +137,26 @@ test('a spare waits for a child that serves, and takes its place; it goes with i
   assert.equal(children(), '');
 });
 
-test(
-  'a spare that cannot be made is done without, and none is made for one that stops',
-  { timeout },
-  async () => {
-    await using of = new ChildUnderTest({ script: WAITS, spare: true });
-    await of.child.start();
-    of.full = true;
-    const said = of.said();
-    of.pass(2_000);
-    assert.match(await said, /there is no spare child now: .*spawn ENOMEM/);
-    assert.notEqual(of.child.pid, undefined, 'who serves goes on');
-    of.full = false;
-    assert.match(await of.killedAfter(1), /now$/);
-    const stopping = of.child[Symbol.asyncDispose]();
-    of.pass(5_000);
-    await stopping;
-    assert.equal(of.launched, 1);
-  },
-);
+test('a spare that cannot be made is done without', { timeout }, async () => {
+  await using of = new ChildUnderTest({ script: WAITS, spare: true });
+  await of.child.start();
+  of.full = true;
+  const said = of.said();
+  of.pass(2_000);
+  assert.match(await said, /there is no spare child now: .*spawn ENOMEM/);
+  assert.notEqual(of.child.pid, undefined, 'who serves goes on');
+});
+
+test('no spare is made for a child that is ready while it stops', { timeout }, async () => {
+  await using of = new ChildUnderTest({ script: LATE, spare: true });
+  await of.child.start();
+  const again = of.becomesReady();
+  const stopping = of.child[Symbol.asyncDispose]();
+  await again;
+  of.pass(5_000);
+  await stopping;
+  assert.equal(of.launched, 1);
+});
 
 test('a spare that does not stir when it is needed is killed', { timeout }, async () => {
   await using of = new ChildUnderTest({ script: FREEZES, spare: true });

@@ -170,7 +170,6 @@ export class SupervisedChild implements AsyncDisposable {
 
   #prepareSpareLater(): void {
     this.#cancelSpare();
-    if (this.#stopping || !this.#spare) return;
     this.#cancelSpare = this.#options.clock.after(SPARE_AFTER_MS, () => this.#spare?.prepare());
   }
 

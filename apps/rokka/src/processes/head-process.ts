@@ -48,7 +48,8 @@ await runChild({
 
 async function runHead(channel: ParentChannel) {
   const engineCode = loadEngine();
-  const tlsCode = options.remote && import('../machines/member-tls.ts');
+  // Of a spare, too: what it needs later is there then, and of the same version.
+  if (options.remote) await import('../machines/member-tls.ts');
   const { waited } = await channel.begun;
   // The clock began with the process. Of one that has waited nobody waited for the code.
   const steps = new StartSteps(systemClock, waited ? systemClock.nowMs() : 0);
@@ -67,12 +68,10 @@ async function runHead(channel: ParentChannel) {
     // Opening the volume takes it from whoever has it: only who holds the place may do so, at every start anew.
     if (options.place) await demandPlace(registry, options.place);
     const fleet = resources.use(await Fleet.open(registry, { clock: systemClock, machine: options.machine }));
-    const code = await tlsCode;
     const tls =
-      code &&
       options.remote &&
       resources.use(
-        code.MemberTls.open({
+        (await import('../machines/member-tls.ts')).MemberTls.open({
           file: options.remote.certificate,
           desk: options.remote.desk,
           log: (level, text) => channel.send({ kind: 'log', level, text }),

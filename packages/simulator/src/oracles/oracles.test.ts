@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PAGE_SIZE, type Epoch, type Lsn, type NodeId, type PageNumber, type PgIndex } from '@rokka/kernel';
-import { encodeRecord, sealRecord, settledMembership } from '@rokka/quorum';
+import { encodeRecord, sealRecord, settledMembership, type Membership } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import type { VolumeRecord } from '@rokka/volume';
 import { BrokenInvariant } from '../broken-invariant.ts';
@@ -17,6 +17,8 @@ import { SegmentOracle } from './segments.ts';
 
 const NODES = ['n0', 'n1', 'n2', 'n3', 'n4', 'n5'] as NodeId[];
 const PG = 0 as PgIndex;
+/** Of another group. */
+const OTHER = 1 as PgIndex;
 const NONE = new Uint8Array(0);
 
 /** The invariant that the story breaks, if it does. */
@@ -36,9 +38,17 @@ function judge(story: readonly SimEvent[]): string | undefined {
 /** A record of page 0; with `text` at its start. */
 function record(
   lsn: number,
-  options: { previous?: number; epoch?: number; cpl?: boolean; text?: string } = {},
+  options: {
+    previous?: number;
+    previousPg?: number;
+    pg?: PgIndex;
+    epoch?: number;
+    cpl?: boolean;
+    text?: string;
+  } = {},
 ): SeenRecord {
   const { previous = lsn - 1, epoch = 1, cpl = true, text = `record ${lsn}` } = options;
+  const { pg = PG, previousPg = previous } = options;
   const content = new Uint8Array(PAGE_SIZE);
   content.set(Buffer.from(text));
   const bytes = new Uint8Array(256);
@@ -47,33 +57,49 @@ function record(
   sealRecord(bytes.subarray(0, length), {
     lsn: lsn as Lsn,
     previousVolumeLsn: previous as Lsn,
-    previousPgLsn: previous as Lsn,
+    previousPgLsn: previousPg as Lsn,
     previousPageLsn: previous as Lsn,
     volumeEpoch: epoch as Epoch,
-    pg: PG,
+    pg,
     cpl,
   });
   return seenRecords(bytes.slice(0, length))[0];
 }
 
+const SETTLED = settledMembership(
+  1 as Epoch,
+  NODES.map(
+    (node, place) => ({ node, zone: 'a' as never, kind: place % 2 === 0 ? 'full' : 'tail' }) as const,
+  ),
+);
+
+/** The first so many members are being replaced. */
+function changing(count: number): Membership {
+  const slots = SETTLED.slots.map((slot, place) =>
+    place < count
+      ? { ...slot, candidate: { ...slot.member, node: `n${6 + place}` as NodeId, since: 4 as Lsn } }
+      : slot,
+  );
+  return { epoch: (1 + count) as Epoch, slots };
+}
+
 function registry(
   epoch: number,
   ranges: readonly (readonly [epoch: number, after: number, through: number])[] = [],
+  membership = SETTLED,
 ): SimEvent {
-  const members = NODES.map(
-    (node, place) => ({ node, zone: 'a' as never, kind: place % 2 === 0 ? 'full' : 'tail' }) as const,
-  );
+  const group = (pg: PgIndex, membership: Membership) => ({ pg, membership, missing: [], retired: [] });
   const record: VolumeRecord = {
     volumeId: 'v' as never,
     name: 'v',
     volumeEpoch: epoch as Epoch,
     lsnAllocationLimitMax: 10,
     pagesPerGroup: 8,
-    groupsMax: 1,
+    groupsMax: 2,
     allFull: false,
     nodes: [],
     stores: {},
-    groups: [{ pg: PG, membership: settledMembership(1 as Epoch, members), missing: [], retired: [] }],
+    groups: [group(PG, membership), group(OTHER, SETTLED)],
     truncationRanges: ranges.map(([volumeEpoch, after, through]) => ({
       volumeEpoch: volumeEpoch as Epoch,
       after: after as Lsn,
@@ -101,17 +127,17 @@ const opened = (vdl: number, epoch: number): SimEvent => ({
   epoch: epoch as Epoch,
   vdl: vdl as Lsn,
 });
-const delivered = (node: NodeId, records: readonly SeenRecord[]): SimEvent => ({
+const delivered = (node: NodeId, records: readonly SeenRecord[], pg = PG): SimEvent => ({
   kind: 'delivered',
   node,
   from: 'w1',
-  pg: PG,
+  pg,
   records,
 });
 
-function ack(node: NodeId, scl: number, epoch = 1): SimEvent {
+function ack(node: NodeId, scl: number, epoch = 1, pg = PG): SimEvent {
   const epochs = { epoch: epoch as Epoch, membershipEpoch: 1 as Epoch };
-  return { kind: 'ack', node, to: 'w1', pg: PG, ...epochs, scl: scl as Lsn, coalesced: 0 as Lsn };
+  return { kind: 'ack', node, to: 'w1', pg, ...epochs, scl: scl as Lsn, coalesced: 0 as Lsn };
 }
 
 function fenced(node: NodeId, scl: number, epoch: number, ranges: SegmentState['ranges'] = []): SimEvent {
@@ -160,6 +186,18 @@ test('I6: a write quorum has what is called durable, and what an opening has kep
   const fences = (count: number) => NODES.slice(0, count).map((node) => fenced(node, 4, 2));
   assert.equal(judge([...kept, ...fences(4), opened(4, 2)]), undefined);
   assert.equal(judge([...kept, ...fences(2), opened(4, 2)]), 'I6');
+});
+
+test('I6: a change of members takes nothing back, and what comes after it needs the new sets', () => {
+  const changed = [...written(4), acked(4), registry(1, [], changing(1)), registry(1, [], changing(2))];
+  const four = NODES.slice(0, 4);
+  const elsewhere = [record(5, { previousPg: 0, pg: OTHER })];
+  const held = (pg: PgIndex, records: readonly SeenRecord[]): SimEvent[] => [
+    appended(records),
+    ...four.flatMap((node) => [delivered(node, records, pg), ack(node, records.at(-1)?.lsn ?? 0, 1, pg)]),
+  ];
+  assert.equal(judge([...changed, ...held(OTHER, elsewhere), acked(5)]), undefined);
+  assert.equal(judge([...changed, ...held(PG, [record(5)]), acked(5)]), 'I6');
 });
 
 test('I5: a node claims only what it was given, and takes a claim back only for a range', () => {

@@ -85,7 +85,8 @@ export class ProgressOracle {
     for (const group of this.#history.volume?.groups ?? []) {
       const { pg } = group;
       const needed = branch.lastOf(pg, vdl);
-      // What was on a write quorum once is durable: a member that forgot it since and begins anew takes nothing back.
+      // Once for each record. A change of members takes nothing back, though the new sets may not hold it as a write yet: I10
+      // demands at every change that no read can miss it.
       const key = `${epoch}/${pg}`;
       if (needed <= (this.#demanded.get(key) ?? 0)) continue;
       this.#demanded.set(key, needed);
