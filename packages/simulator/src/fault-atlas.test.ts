@@ -18,7 +18,7 @@ function group(full: string): AtlasGroup {
 const node = (name: string) => name as NodeId;
 
 test('two members may lose their data, and no third; who lost some may lose more', () => {
-  const atlas = new FaultAtlas(() => [group('ACE')]);
+  const atlas = new FaultAtlas({ groups: () => [group('ACE')] });
   assert.ok(atlas.lose(node('A')));
   assert.ok(atlas.lose(node('C')));
   assert.ok(!atlas.lose(node('F')));
@@ -27,7 +27,7 @@ test('two members may lose their data, and no third; who lost some may lose more
 });
 
 test('a member that was rebuilt gives its budget back', () => {
-  const atlas = new FaultAtlas(() => [group('ABCDEF')]);
+  const atlas = new FaultAtlas({ groups: () => [group('ABCDEF')] });
   for (const name of ['A', 'B']) assert.ok(atlas.lose(node(name)));
   assert.ok(!atlas.mayLose(node('C')));
   atlas.rebuilt(node('B'));
@@ -39,7 +39,7 @@ test('while members change every set has its say, and nobody reads from a newcom
     standardFormulas(Array.from(names, (member) => ({ member, kind: 'full' as const })));
   const members = [...MEMBERS, node('G')];
   const changing = { members, formulas: joint([set('ABCDEF'), set('ABCDEG')]) };
-  const atlas = (incomplete: NodeId[]) => new FaultAtlas(() => [{ ...changing, incomplete }]);
+  const atlas = (incomplete: NodeId[]) => new FaultAtlas({ groups: () => [{ ...changing, incomplete }] });
   const lost = (one: FaultAtlas, names: string) => Array.from(names, (name) => one.lose(node(name)));
   // With F and G gone both sets have exactly one less.
   assert.deepEqual(lost(atlas([]), 'FGAB'), [true, true, true, false]);
@@ -49,9 +49,18 @@ test('while members change every set has its say, and nobody reads from a newcom
   assert.deepEqual(lost(atlas([node('G')]), 'ABE'), [true, true, false]);
 });
 
+test('nobody loses its data while a group is made on it', () => {
+  const growing = new Set([node('A')]);
+  const atlas = new FaultAtlas({ groups: () => [group('ACE')], growing: () => growing });
+  assert.ok(!atlas.mayLose(node('A')));
+  assert.ok(atlas.mayLose(node('B')));
+  growing.clear();
+  assert.ok(atlas.mayLose(node('A')));
+});
+
 test('every group has its say, also one that was added later', () => {
   const groups = [group('ACE')];
-  const atlas = new FaultAtlas(() => groups);
+  const atlas = new FaultAtlas({ groups: () => groups });
   for (const name of ['A', 'C']) assert.ok(atlas.lose(node(name)));
   assert.equal(
     atlas.availability(() => true),
@@ -77,7 +86,7 @@ test('what is left after any losses that the atlas allows meets every write that
       subset,
       (full, lost, writers) => {
         const groups = [group(full)];
-        const atlas = new FaultAtlas(() => groups);
+        const atlas = new FaultAtlas({ groups: () => groups });
         for (const name of lost) atlas.lose(name);
         const { write, read } = groups[0].formulas;
         const isWhole = (name: string) => !atlas.isLost(node(name));

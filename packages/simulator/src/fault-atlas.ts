@@ -14,20 +14,26 @@ import { satisfied, type QuorumFormulas } from '@rokka/quorum';
 export interface AtlasGroup {
   readonly formulas: QuorumFormulas;
   readonly members: readonly NodeId[];
-  /** Newcomers that do not hold everything yet: nothing can be read from them. */
+  /** Newcomers that do not hold everything yet, and who never got a segment: nothing can be read from them. */
   readonly incomplete?: readonly NodeId[];
 }
 
 /** What a set of members that are there is good for, in the worst of the groups. */
 export type Availability = 'writes' | 'recovery' | 'nothing';
 
+export interface AtlasOptions {
+  /** As they are at the time of the question. */
+  groups: () => readonly AtlasGroup[];
+  /** Members of a group that is being made: it may come to stand on any of them. */
+  growing?: () => ReadonlySet<NodeId>;
+}
+
 export class FaultAtlas {
-  readonly #groups: () => readonly AtlasGroup[];
+  readonly #options: AtlasOptions;
   readonly #lost = new Set<NodeId>();
 
-  /** @param groups as they are at the time of the question */
-  constructor(groups: () => readonly AtlasGroup[]) {
-    this.#groups = groups;
+  constructor(options: AtlasOptions) {
+    this.#options = options;
   }
 
   /** Members whose data is wrong or gone, for good. */
@@ -41,8 +47,9 @@ export class FaultAtlas {
 
   /** Whether the member may lose data now. One that has lost some may lose more. */
   mayLose(node: NodeId): boolean {
+    if (this.#options.growing?.().has(node)) return false;
     if (this.#lost.has(node)) return true;
-    const groups = this.#groups();
+    const groups = this.#options.groups();
     // Before the first group nothing can be judged: what is lost then would count against groups that come later.
     if (groups.length === 0) return false;
     const isWhole = (member: string) => member !== node && !this.#lost.has(member as NodeId);
@@ -68,7 +75,7 @@ export class FaultAtlas {
   /** What can go on while only the members for which `isThere` answers true are there, and those that lost data count for nothing. */
   availability(isThere: (node: NodeId) => boolean): Availability {
     const counts = (member: string) => isThere(member as NodeId) && !this.#lost.has(member as NodeId);
-    const groups = this.#groups();
+    const groups = this.#options.groups();
     if (groups.every(({ formulas }) => satisfied(formulas.write, counts))) return 'writes';
     return groups.every(({ formulas }) => satisfied(formulas.read, counts)) ? 'recovery' : 'nothing';
   }

@@ -61,7 +61,10 @@ export class World {
     this.seed = seed;
     this.knobs = knobs;
     this.oracles = makeOracles(this.events);
-    this.atlas = new FaultAtlas(() => this.#groups());
+    this.atlas = new FaultAtlas({
+      groups: () => this.#groups(),
+      growing: () => this.oracles.history.growing,
+    });
     this.events.add({
       registry: () => this.#rebuilt(),
       store: ({ node, store }) => void this.#stores.set(node, store),
@@ -239,9 +242,12 @@ export class World {
     return (history.volume?.groups ?? []).map((group) => ({
       formulas: history.formulasOf(group),
       members: allMembers(group.membership).map(({ node }) => node),
-      incomplete: changesOf(group.membership)
-        .map(({ joins }) => joins.node)
-        .filter((node) => !membership.isComplete(group.pg, node)),
+      incomplete: [
+        ...group.missing,
+        ...changesOf(group.membership)
+          .map(({ joins }) => joins.node)
+          .filter((node) => !membership.isComplete(group.pg, node)),
+      ],
     }));
   }
 

@@ -1,6 +1,9 @@
 /**
  * Makes the segments of a new protection group: at a write quorum before the registry hears of the group, and before any
  * LSN may go there (aurora.md trap 22). Who lacks its segment then is on the group's list of missing ones.
+ *
+ * A segment counts for as long as the connection lasts on which it was made. A node that went away may have lost it with
+ * its disk, and a group that begins with fewer than four is one loss away from nothing.
  */
 import { isCoded, must, type Clock, type NodeId } from '@rokka/kernel';
 import { volumeErrors } from './errors.ts';
@@ -32,14 +35,16 @@ export interface GrowthOptions {
  */
 export async function makeSegments(group: Group, options: GrowthOptions): Promise<ReadonlySet<NodeId>> {
   const { clock, volumeId, links, make, demandAlive } = options;
-  const made = new Set<NodeId>();
+  /** By node, the connection on which it made its segment. */
+  const made = new Map<NodeId, number>();
   const busy = new Set<NodeId>();
   let stale: unknown;
   const begin = async (link: NodeLink) => {
     busy.add(link.node);
+    const { connections } = link;
     try {
       await make(link);
-      made.add(link.node);
+      made.set(link.node, connections);
     } catch (error) {
       if (!isCoded(error)) throw error;
       if (isCoded(error, 'STORAGE_STALE_EPOCH')) stale = error;
@@ -47,17 +52,22 @@ export async function makeSegments(group: Group, options: GrowthOptions): Promis
       busy.delete(link.node);
     }
   };
+  const has = (node: NodeId) => {
+    const link = must(links.get(node));
+    return link.up && made.get(node) === link.connections;
+  };
   for (const startedMs = clock.nowMs(); ;) {
     demandAlive();
     if (stale) throw stale;
     const waitedMs = clock.nowMs() - startedMs;
-    // A copy: who finishes from here on counts as missing, and is found to have its segment when it is fenced.
-    if (made.size === MEMBERS || (made.size >= ENOUGH && waitedMs > STRAGGLERS_MS)) return new Set(made);
+    const having = new Set(group.members.map(({ node }) => node).filter(has));
+    // Who finishes from here on counts as missing, and is found to have its segment when it is fenced.
+    if (having.size === MEMBERS || (having.size >= ENOUGH && waitedMs > STRAGGLERS_MS)) return having;
     if (waitedMs > TIMEOUT_MS)
-      throw volumeErrors.VOLUME_NO_QUORUM([volumeId, group.pg, made.size, TIMEOUT_MS]);
+      throw volumeErrors.VOLUME_NO_QUORUM([volumeId, group.pg, having.size, TIMEOUT_MS]);
     for (const { node } of group.members) {
       const link = must(links.get(node));
-      if (link.up && !made.has(node) && !busy.has(node)) void begin(link);
+      if (link.up && !having.has(node) && !busy.has(node)) void begin(link);
     }
     await clock.sleep(LOOK_AGAIN_MS);
   }

@@ -64,6 +64,22 @@ test('a silent node does not hold growth up for longer than a straggler may', as
   assert.deepEqual(await missingOf(six), [[], []]);
 });
 
+test('a segment that was made before its node went away does not count', async () => {
+  await using six = await SixNodes.start();
+  const writer = await six.writer();
+  for (const i of [4, 5]) six.crash(i);
+  await six.pass(100);
+  const growing = six.run(writer.volume.grow(128), 20_000);
+  await six.pass(500);
+  assert.equal(writer.volume.mappedPages, 64, 'stragglers are waited for');
+  six.crash(3);
+  await six.pass(3_000);
+  assert.equal(writer.volume.mappedPages, 64, 'three are no write quorum');
+  await six.up(5);
+  await growing;
+  assert.deepEqual(await missingOf(six), [[], ['n3', 'n4']]);
+});
+
 test('growth waits for four nodes, then says which group lacks them; nothing is mapped', async () => {
   await using six = await SixNodes.start();
   const writer = await six.writer();

@@ -105,12 +105,15 @@ export class History {
   /** Members that were told to begin anew, and have not shown yet that they do. */
   readonly #toldToStartOver = new Set<string>();
   readonly #anew = new Set<string>();
+  /** Nodes that were told to make their segment of a group that is not in the registry yet. */
+  readonly #growing = new Set<NodeId>();
 
   readonly listeners: Listeners = {
     appended: ({ records }) => this.#appended(records),
     registry: ({ record }) => this.#registry(record),
     'membership-told': ({ by, node, pg }) => {
       if (by === 'start over') this.#toldToStartOver.add(`${node}/${pg}`);
+      if (pg >= (this.volume?.groups.length ?? 0)) this.#growing.add(node);
     },
     state: ({ node, state }) => {
       if (state.hydrating) this.#startsOver(state.pg, node);
@@ -122,6 +125,11 @@ export class History {
 
   get ranges(): readonly TruncationRange[] {
     return this.volume?.truncationRanges ?? [];
+  }
+
+  /** Those that the next group may be going to stand on. */
+  get growing(): ReadonlySet<NodeId> {
+    return this.#growing;
   }
 
   /** The quorum formulas that are in force in a group. */
@@ -196,6 +204,8 @@ export class History {
       const known = new Set(allMembers(group.membership).map(({ node }) => node));
       for (const { node } of allMembers(next.membership)) if (!known.has(node)) this.#arrived(group.pg, node);
     }
+    const isGrown = record.groups.length > (this.volume?.groups.length ?? 0);
+    if (isGrown || record.volumeEpoch !== this.volume?.volumeEpoch) this.#growing.clear();
     this.volume = record;
     for (const range of record.truncationRanges.slice(known)) {
       const kept = this.#chainDown(range.after);
