@@ -166,6 +166,32 @@ test('I9: one list for each epoch, and the registry has it first', () => {
   assert.equal(judge([registry(WHOLE), registry(membership(3))]), 'I9');
 });
 
+test('I11: who was replaced drops what it has when six others have it, whether or not the next change has begun', () => {
+  const drop = (members: Membership, names: string): SimEvent => ({
+    kind: 'membership-told',
+    by: 'drop',
+    writer: 'w1',
+    node: node('F'),
+    pg: PG,
+    epoch: epoch(1),
+    membershipEpoch: members.epoch,
+    members: Array.from(names, (name, place) => ({ ...placed(name, Math.min(place, 5)), kind: 'full' })),
+  });
+  const H: Candidate = { ...placed('H', 5), kind: 'full', since: lsn(0) };
+  const again = membership(4, { member: { ...placed('G', 5), kind: 'full' }, candidate: H });
+  const replaced = (holders: string) => [
+    ...written(holders),
+    registry(JOINT),
+    pages('G'),
+    ack('G', 2),
+    registry(AFTER),
+  ];
+  assert.equal(judge([...replaced('ABCDEF'), drop(AFTER, 'ABCDEG')]), undefined);
+  assert.equal(judge([...replaced('ABCDEF'), registry(again), drop(AFTER, 'ABCDEG')]), undefined);
+  assert.equal(judge([...replaced('ABCDEF'), registry(again), drop(again, 'ABCDEGH')]), 'I11');
+  assert.equal(judge([...replaced('ABCDF'), registry(again), drop(AFTER, 'ABCDEG')]), 'I11');
+});
+
 test('I8: who obeys a membership neither asks nor answers at an older one', () => {
   const known = [...written('ABCDEF'), registry(JOINT), ack('A', 2)];
   const head = { pg: PG, epoch: epoch(1), membershipEpoch: epoch(1) };

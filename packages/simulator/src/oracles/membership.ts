@@ -34,8 +34,8 @@ export class MembershipOracle {
   readonly #stores = new Map<NodeId, string>();
   /** Who has answered the fences of each recovery and is to be believed, by epoch and group. */
   readonly #known = new Map<string, Set<NodeId>>();
-  /** What was durable in each group when its members changed last. */
-  readonly #durableAtChange = new Map<PgIndex, Lsn>();
+  /** What was durable in each group when each membership came into force. */
+  readonly #durableAtChange = new Map<string, Lsn>();
   /** Which membership a node obeyed when a request reached it. */
   readonly #obeyedWhenAsked = new Map<number, Epoch>();
   /** The highest promise, and whose it was. */
@@ -192,7 +192,7 @@ export class MembershipOracle {
     const changed = next.slots.filter((slot, at) => JSON.stringify(slot) !== JSON.stringify(old.slots[at]));
     demand(changed.length === 1, 'I9', () => `${what} changes ${changed.length} slots at once`);
     const durable = this.#durableIn(pg);
-    this.#durableAtChange.set(pg, durable);
+    this.#durableAtChange.set(`${pg}/${next.epoch}`, durable);
     const at = next.slots.indexOf(changed[0]);
     const { member, candidate } = next.slots[at];
     const was = old.slots[at];
@@ -240,9 +240,10 @@ export class MembershipOracle {
     demand(list === listOf(members), 'I9', () => {
       return `${writer} tells ${node} that membership ${membershipEpoch} of group ${pg} is ${listOf(members)}; the registry decided ${list}`;
     });
-    const { membership } = group;
-    if (by === 'drop') this.#demandWhole({ pg, node, epoch, membership });
-    if (by === 'start over') this.#demandSpared({ pg, node, epoch, membership });
+    // Its next change may be decided already, and a writer that doesn't know it yet goes by what it was told last.
+    const membership = this.#history.countedBy(group).find(({ epoch }) => epoch === membershipEpoch);
+    if (by === 'drop') this.#demandWhole({ pg, node, epoch, membership: membership ?? group.membership });
+    if (by === 'start over') this.#demandSpared({ pg, node, epoch, membership: group.membership });
   }
 
   /** What is durable lies with a read quorum of the others. */
@@ -259,12 +260,12 @@ export class MembershipOracle {
     });
   }
 
-  /** Nobody needs what the node holds: the six are there and have all that was durable when it left. */
+  /** Nobody needs what the node holds: the six are there and have all that was durable when they became the six. */
   #demandWhole(of: { pg: PgIndex; node: NodeId; epoch: Epoch; membership: Membership }): void {
     const { pg, node, epoch, membership } = of;
     // A writer that was replaced is refused: a node obeys the epoch of whoever came after it.
     if (epoch !== this.#volume?.volumeEpoch) return;
-    const durable = this.#durableAtChange.get(pg) ?? (0 as Lsn);
+    const durable = this.#durableAtChange.get(`${pg}/${membership.epoch}`) ?? (0 as Lsn);
     for (const { member, candidate } of membership.slots) {
       demand(!candidate, 'I11', () => `${node} is to drop group ${pg} while ${candidate?.node} joins`);
       const { claimed, unknown } = this.#standing(member.node, pg);
