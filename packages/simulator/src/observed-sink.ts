@@ -45,8 +45,8 @@ export class ObservedSink implements AsyncRecordSink {
     return ticket;
   }
 
-  read(page: PageNumber): Promise<Uint8Array | undefined> {
-    return this.#volume.read(page);
+  readMany(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
+    return this.#volume.readMany(pages);
   }
 
   grow(mapPages: number): Promise<void> {

@@ -40,7 +40,7 @@ export async function peek(
       pg: record.pg,
       volumeEpoch: volumeEpoch as never,
       membershipEpoch: record.membership.epoch,
-      page: asPageNumber(page % pages),
+      pages: [asPageNumber(page % pages)],
       readPoint,
       requiredScl: branch.lastOf(record.pg, readPoint),
     });

@@ -167,9 +167,9 @@ export class WireTap implements NetworkObserver {
     const isOrder = asked.type === MESSAGE.FENCE || asked.type === MESSAGE.START_OVER;
     if (!isOrder) this.#emit({ kind: 'served', node, to, pg, epoch, membershipEpoch, request: key });
     if (asked.type === MESSAGE.READ) {
-      const { page, readPoint } = asked.head;
-      const answer = storage.decodeReadAnswer(body);
-      this.#emit({ kind: 'read-answer', node, to, pg, epoch, page, readPoint, ...answer });
+      const { pages, readPoint } = asked.head;
+      for (const [at, version] of storage.decodeReadAnswer(body).entries())
+        this.#emit({ kind: 'read-answer', node, to, pg, epoch, page: pages[at], readPoint, ...version });
     } else if (asked.type === MESSAGE.PAGES) {
       const { firstPage } = asked.head;
       const { nextPage, coalesced } = storage.decodePagesAnswer(body);

@@ -25,9 +25,9 @@ test('with the writer silent, six nodes that each lack something converge', asyn
   await cluster.pass(8_000);
   assert.deepEqual(sclsOf(cluster), [600, 600, 600, 600, 600, 600]);
   for (const i of [0, 2, 4]) {
-    const answer = cluster.nodes[i].store.read({
+    const [answer] = cluster.nodes[i].store.read({
       ...head(),
-      page: 1 as never,
+      pages: [1 as never],
       readPoint: 600 as Lsn,
       requiredScl: 600 as Lsn,
     });
@@ -114,9 +114,9 @@ test('two nodes that were away for hours come back together and catch up from al
   assert.deepEqual(sclsOf(cluster), Array(6).fill(maker.lastLsn));
   for (const i of [4, 5]) assert.ok(cluster.nodes[i].gossip.fetchedRecords >= 12_000);
   assert.equal(cluster.nodes[0].store.log.bytesWritten, bytesWritten, 'it costs the others no write');
-  const answer = cluster.nodes[4].store.read({
+  const [answer] = cluster.nodes[4].store.read({
     ...head(),
-    page: 1 as never,
+    pages: [1 as never],
     readPoint: maker.lastLsn,
     requiredScl: maker.lastLsn,
   });

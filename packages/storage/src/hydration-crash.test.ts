@@ -31,8 +31,8 @@ async function demandNoLie(group: Group, i: number): Promise<SegmentState> {
   if (state.kind === 'tail') return state;
   for (let page = 0; page < group.pages; page += 7) {
     try {
-      const read = { ...head(epochs), page: page as PageNumber, readPoint: lsn, requiredScl: lsn };
-      const answer = cluster.nodes[i].store.read(read);
+      const read = { ...head(epochs), pages: [page as PageNumber], readPoint: lsn, requiredScl: lsn };
+      const [answer] = cluster.nodes[i].store.read(read);
       const expected = maker.page(page, lsn);
       assert.equal(answer.pageLsn, expected.lsn);
       if (expected.lsn > 0) assert.ok(Buffer.from(expected.content).equals(answer.content), `page ${page}`);

@@ -152,8 +152,8 @@ async function demandSame(nodes: Nodes, maker: RecordMaker): Promise<void> {
     assert.ok(systemClock.nowMs() < endMs, `its log ends at ${state.scl} of ${lsn}`);
   }
   for (let page = 0; page < PAGES; page += 13) {
-    const read = { ...head(JOINT), page: page as PageNumber, readPoint: lsn, requiredScl: lsn };
-    const answer = codec.decodeReadAnswer(await nodes.call('n1', MESSAGE.READ, codec.encodeRead(read)));
+    const read = { ...head(JOINT), pages: [page as PageNumber], readPoint: lsn, requiredScl: lsn };
+    const [answer] = codec.decodeReadAnswer(await nodes.call('n1', MESSAGE.READ, codec.encodeRead(read)));
     const expected = maker.page(page, lsn);
     assert.equal(answer.pageLsn, expected.lsn);
     assert.ok(Buffer.from(expected.content).equals(answer.content), `page ${page}`);

@@ -97,9 +97,9 @@ test('interrupted at any point it goes on where it was: at most a twentieth is s
     );
     assert.equal(cluster.segment(6).durableScl, PAGES);
     for (const page of [0, 700, 2047]) {
-      const read = { ...head({ membershipEpoch: JOINT }), page: page as PageNumber };
+      const read = { ...head({ membershipEpoch: JOINT }), pages: [page as PageNumber] };
       const lsn = PAGES as Lsn;
-      const answer = cluster.nodes[6].store.read({ ...read, readPoint: lsn, requiredScl: lsn });
+      const [answer] = cluster.nodes[6].store.read({ ...read, readPoint: lsn, requiredScl: lsn });
       assert.deepEqual(answer.content, group.maker.page(page).content);
     }
   }
@@ -124,8 +124,8 @@ test('a source that dies midway is replaced by another one, and so is one that f
     assert.ok(cluster.nodes[2].pages.servedPages > served[2]);
     const lsn = PAGES as Lsn;
     for (const page of [0, 700, 2047]) {
-      const read = { ...head({ membershipEpoch: JOINT }), page: page as PageNumber };
-      const answer = cluster.nodes[6].store.read({ ...read, readPoint: lsn, requiredScl: lsn });
+      const read = { ...head({ membershipEpoch: JOINT }), pages: [page as PageNumber] };
+      const [answer] = cluster.nodes[6].store.read({ ...read, readPoint: lsn, requiredScl: lsn });
       assert.deepEqual(answer.content, maker.page(page).content);
     }
     cluster.network.heal('n0', 'n6');
@@ -216,12 +216,12 @@ test('no read below what a copied page may contain', async () => {
   const read = (readPoint: number) =>
     cluster.nodes[6].store.read({
       ...head({ membershipEpoch: JOINT }),
-      page: 3 as PageNumber,
+      pages: [3 as PageNumber],
       readPoint: readPoint as Lsn,
       requiredScl: 0 as Lsn,
     });
   assert.throws(() => read(segment.readFloor - 1), { code: 'STORAGE_BELOW_READ_WINDOW' });
-  assert.deepEqual(read(segment.readFloor).content, group.maker.page(3, segment.readFloor).content);
+  assert.deepEqual(read(segment.readFloor)[0].content, group.maker.page(3, segment.readFloor).content);
   await cluster.crash(6);
   await cluster.start(6);
   assert.throws(() => read(segment.readFloor - 1), { code: 'STORAGE_BELOW_READ_WINDOW' });

@@ -78,7 +78,7 @@ test('every request under another membership is refused with the current members
   const lsn = 0 as Lsn;
   const range = { volumeEpoch: epoch(1), after: 5 as Lsn, through: 6 as Lsn };
   const requests: [number, Uint8Array][] = [
-    [MESSAGE.READ, codec.encodeRead({ ...old, page, readPoint: lsn, requiredScl: lsn })],
+    [MESSAGE.READ, codec.encodeRead({ ...old, pages: [page], readPoint: lsn, requiredScl: lsn })],
     [MESSAGE.FETCH, codec.encodeFetch({ ...old, after: lsn, through: lsn, limitBytes: 1 })],
     [MESSAGE.PEER_STATE, codec.encodePeerState(old)],
     [MESSAGE.PAGES, codec.encodePages({ ...old, firstPage: page, endPage: page, limitBytes: 1 })],

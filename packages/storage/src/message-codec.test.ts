@@ -51,7 +51,7 @@ test('every message survives its codec', () => {
   assert.deepEqual(codec.decodeAck(codec.encodeAck(ack)), ack);
   const refused = { ...head, code: 'X', message: 'why', detail: { volumeEpoch: 8 } };
   assert.deepEqual(codec.decodeShipRefused(codec.encodeShipRefused(refused)), refused);
-  const read = { ...head, page: 5 as PageNumber, readPoint: lsn(6), requiredScl: lsn(5) };
+  const read = { ...head, readPoint: lsn(6), requiredScl: lsn(5), pages: [5, 9] as PageNumber[] };
   assert.deepEqual(codec.decodeRead(codec.encodeRead(read)), read);
   const fetch = { ...head, after: lsn(1), through: lsn(2), limitBytes: 3 };
   assert.deepEqual(codec.decodeFetch(codec.encodeFetch(fetch)), fetch);
@@ -71,7 +71,7 @@ test('every message survives its codec', () => {
   const drop = { ...head, members };
   assert.deepEqual(codec.decodeDropSegment(codec.encodeDropSegment(drop)), drop);
   for (const length of [0, 8192]) {
-    const answer = { pageLsn: lsn(6), content: new Uint8Array(length).fill(7) };
+    const answer = [8, 7].map((fill) => ({ pageLsn: lsn(fill), content: new Uint8Array(length).fill(fill) }));
     assert.deepEqual(codec.decodeReadAnswer(codec.encodeReadAnswer(answer)), answer);
   }
   const error = codec.decodeError(codec.encodeError(new CodedError('CODE', 'text', { a: [1] })));

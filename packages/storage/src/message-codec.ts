@@ -6,7 +6,7 @@
 import { ByteWriter, CodedError, joinNeighbours, PAGE_SIZE } from '@rokka/kernel';
 import type { NodeId, PageNumber, Zone } from '@rokka/kernel';
 import * as fields from './message-fields.ts';
-import { MESSAGE } from './messages.ts';
+import { MESSAGE, READ_PAGES_MAX } from './messages.ts';
 import type * as m from './messages.ts';
 
 export function encodeHello(hello: m.Hello): Uint8Array {
@@ -132,34 +132,42 @@ export function decodeShipRefused(body: Uint8Array): m.ShipRefused {
 }
 
 export function encodeRead(message: m.Read): Uint8Array {
-  return fields
-    .writeHead(new ByteWriter(128), message)
-    .u64(message.page)
+  const writer = fields
+    .writeHead(new ByteWriter(128 + message.pages.length * 8), message)
     .u64(message.readPoint)
     .u64(message.requiredScl)
-    .finish();
+    .u16(message.pages.length);
+  for (const page of message.pages) writer.u64(page);
+  return writer.finish();
 }
 
 export function decodeRead(body: Uint8Array): m.Read {
-  return decode(MESSAGE.READ, body, (r) => ({
-    ...r.head(),
-    page: r.count() as PageNumber,
-    readPoint: r.lsn(),
-    requiredScl: r.lsn(),
-  }));
+  return decode(MESSAGE.READ, body, (r) => {
+    const head = { ...r.head(), readPoint: r.lsn(), requiredScl: r.lsn() };
+    const count = r.u16();
+    if (count < 1 || count > READ_PAGES_MAX) throw r.bad(`a read of ${count} pages`);
+    return { ...head, pages: Array.from({ length: count }, () => r.count() as PageNumber) };
+  });
 }
 
 export function encodeReadAnswer(answer: m.ReadAnswer): Uint8Array {
-  return new ByteWriter(16 + answer.content.length).u64(answer.pageLsn).bytes(answer.content).finish();
+  const bytes = answer.reduce((sum, { content }) => sum + 16 + content.length, 2);
+  const writer = new ByteWriter(bytes).u16(answer.length);
+  for (const { pageLsn, content } of answer) writer.u64(pageLsn).bytes(content);
+  return writer.finish();
 }
 
-/** `content` is a view into `body`. */
+/** Each `content` is a view into `body`. */
 export function decodeReadAnswer(body: Uint8Array): m.ReadAnswer {
   return decode(MESSAGE.OK, body, (r) => {
-    const answer = { pageLsn: r.lsn(), content: r.bytes() };
-    const { length } = answer.content;
-    if (length !== 0 && length !== PAGE_SIZE) throw r.bad(`a page of ${length} bytes`);
-    return answer;
+    const count = r.u16();
+    if (count < 1 || count > READ_PAGES_MAX) throw r.bad(`${count} pages`);
+    return Array.from({ length: count }, () => {
+      const version = { pageLsn: r.lsn(), content: r.bytes() };
+      const { length } = version.content;
+      if (length !== 0 && length !== PAGE_SIZE) throw r.bad(`a page of ${length} bytes`);
+      return version;
+    });
   });
 }
 

@@ -6,7 +6,7 @@
 import type { Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from '@rokka/kernel';
 
 /** Version of this table and its codec. Said in HELLO by both sides; a node refuses any other. */
-export const STORAGE_PROTOCOL = 3;
+export const STORAGE_PROTOCOL = 4;
 
 /** Frame types. Answers carry the request's id; SHIP and its ACK have none, they are a stream. */
 export const MESSAGE = {
@@ -157,15 +157,22 @@ export interface ShipRefused extends SegmentAddress, Epochs {
   detail: Readonly<Record<string, unknown>>;
 }
 
+/** Most pages of one READ: what a node does in one turn. */
+export const READ_PAGES_MAX = 32;
+
 export interface Read extends SegmentAddress, Epochs {
-  page: PageNumber;
-  /** The page as of this LSN. */
+  /** At least one. */
+  pages: readonly PageNumber[];
+  /** The pages as of this LSN. */
   readPoint: Lsn;
   /** Last LSN of this protection group at or below readPoint: the node must have SCL >= this (aurora.md trap 23). */
   requiredScl: Lsn;
 }
 
-export interface ReadAnswer {
+/** The first of the pages that were asked for, or more of them in that order; at the first that it lacks a node stops. */
+export type ReadAnswer = readonly PageVersion[];
+
+export interface PageVersion {
   /** LSN of the last record in the page, 0 for a page never written. */
   pageLsn: Lsn;
   /** PAGE_SIZE bytes, or none for a page never written (all zeroes). */

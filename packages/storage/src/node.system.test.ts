@@ -51,8 +51,8 @@ test('what was acknowledged survives SIGKILL at any moment', { timeout: 120_000 
       assert.equal(state.damaged, false);
       for (let page = 0; page < 8; page++) {
         const readPoint = Math.max(state.scl, state.coalesced) as Lsn;
-        const request = { ...head(), page: page as PageNumber, readPoint, requiredScl: state.scl };
-        const answer = codec.decodeReadAnswer(await call(MESSAGE.READ, codec.encodeRead(request)));
+        const request = { ...head(), pages: [page as PageNumber], readPoint, requiredScl: state.scl };
+        const [answer] = codec.decodeReadAnswer(await call(MESSAGE.READ, codec.encodeRead(request)));
         const expected = maker.page(page, readPoint);
         assert.equal(answer.pageLsn, expected.lsn);
         if (expected.lsn > 0) assert.deepEqual(answer.content, expected.content);

@@ -82,7 +82,7 @@ test('a fence is durable, refuses the older writer, and reads the state after th
   await assert.rejects(old.fence({ volumeEpoch: epoch(1) }), { code: 'STORAGE_STALE_EPOCH' });
   const read = codec.encodeRead({
     ...head(),
-    page: 0 as PageNumber,
+    pages: [0 as PageNumber],
     readPoint: 8 as Lsn,
     requiredScl: 8 as Lsn,
   });
@@ -147,11 +147,11 @@ test('records of a truncated range never count, however they come', async () => 
   assert.equal(writer.acks.at(-1)?.scl, 102);
   const read = {
     ...head({ volumeEpoch: epoch(2) }),
-    page: 1 as PageNumber,
+    pages: [1 as PageNumber],
     readPoint: 102 as Lsn,
     requiredScl: 102 as Lsn,
   };
-  const answer = codec.decodeReadAnswer(await writer.request(MESSAGE.READ, codec.encodeRead(read)));
+  const [answer] = codec.decodeReadAnswer(await writer.request(MESSAGE.READ, codec.encodeRead(read)));
   assert.deepEqual(answer.content, maker.page(1).content);
 });
 

@@ -1,28 +1,47 @@
 /** A page as of a read point: its base on disk and the records above it, in chain order. */
-import { must, PAGE_SIZE, type Lsn, type PageNumber } from '@rokka/kernel';
+import { isCoded, must, PAGE_SIZE, type Lsn, type PageNumber } from '@rokka/kernel';
 import { applyRecord } from '@rokka/quorum';
 import { storageErrors } from './errors.ts';
 import type { LogReader } from './log-reader.ts';
-import type { Pages, PagesAnswer, Read, ReadAnswer } from './messages.ts';
+import type { Pages, PagesAnswer, PageVersion, Read } from './messages.ts';
 import type { IndexedRecord } from './record-index.ts';
 import { higher, lower, type Segment } from './segment.ts';
 
 const NOTHING = new Uint8Array(0);
 
 /**
- * @throws STORAGE_TAIL_HAS_NO_PAGES, STORAGE_NO_PAGE, STORAGE_NOT_YET, STORAGE_BELOW_READ_WINDOW, STORAGE_PAGE_UNKNOWN,
+ * The pages in the order of the request, up to the first that cannot be served.
+ *
+ * @throws for the first page: STORAGE_TAIL_HAS_NO_PAGES, STORAGE_NO_PAGE, STORAGE_NOT_YET, STORAGE_BELOW_READ_WINDOW, STORAGE_PAGE_UNKNOWN,
  * STORAGE_LOG_DAMAGED, STORAGE_PAGES_DAMAGED, STORAGE_SEGMENT_UNKNOWN, STORAGE_HYDRATING
  */
-export function readPage(
+export function readVersions(
   segment: Segment,
   reader: LogReader,
   request: Omit<Read, 'volume' | 'pg'>,
-): ReadAnswer {
+): PageVersion[] {
   demandReadable(segment, request);
   // Records of this group at or below the read point are at or below requiredScl, so all of them are on the disk.
   const readPoint = lower(request.readPoint, segment.durableScl);
-  const { lsn, content } = buildPage(segment, reader, { page: request.page - segment.firstPage, readPoint });
-  const { page } = request;
+  const versions: PageVersion[] = [];
+  for (const page of request.pages)
+    try {
+      versions.push(readVersion(segment, reader, { page, readPoint }));
+    } catch (error) {
+      if (!isCoded(error) || versions.length === 0) throw error;
+      break; // Whoever asked asks for the rest, and hears why.
+    }
+  return versions;
+}
+
+function readVersion(
+  segment: Segment,
+  reader: LogReader,
+  { page, readPoint }: { page: PageNumber; readPoint: Lsn },
+): PageVersion {
+  if (page < segment.firstPage || page >= segment.firstPage + segment.pageCount)
+    throw storageErrors.STORAGE_NO_PAGE([page, segment.firstPage, segment.pageCount]);
+  const { lsn, content } = buildPage(segment, reader, { page: page - segment.firstPage, readPoint });
   if (!content) throw storageErrors.STORAGE_PAGE_UNKNOWN([page], { detail: { page } });
   return { pageLsn: lsn, content };
 }
@@ -80,12 +99,10 @@ export function readPages(
   return { coalesced: segment.coalesced, nextPage: (firstPage + found.next) as PageNumber, pages };
 }
 
-function demandReadable(segment: Segment, request: Pick<Read, 'page' | 'readPoint' | 'requiredScl'>): void {
-  const { page, readPoint, requiredScl } = request;
+function demandReadable(segment: Segment, request: Pick<Read, 'readPoint' | 'requiredScl'>): void {
+  const { readPoint, requiredScl } = request;
   if (segment.kind === 'tail') throw storageErrors.STORAGE_TAIL_HAS_NO_PAGES([]);
   segment.demandPages();
-  if (page < segment.firstPage || page >= segment.firstPage + segment.pageCount)
-    throw storageErrors.STORAGE_NO_PAGE([page, segment.firstPage, segment.pageCount]);
   if (requiredScl > segment.durableScl)
     throw storageErrors.STORAGE_NOT_YET([segment.durableScl, requiredScl]);
   const floor = higher(higher(segment.pgmrpl, segment.coalesced), segment.readFloor);

@@ -91,8 +91,11 @@ test('a rotten page that a read meets is refused, and is there again soon after'
   await group.coalesce([0, 2, 4]);
   flipPage(group, 0, 5);
   const lsn = group.maker.lastLsn;
-  const read = { ...head(), page: 5 as PageNumber, readPoint: lsn, requiredScl: lsn };
-  assert.throws(() => group.cluster.nodes[0].store.read(read), { code: 'STORAGE_PAGE_UNKNOWN' });
+  const read = { ...head(), pages: [5 as PageNumber], readPoint: lsn, requiredScl: lsn };
+  const { store } = group.cluster.nodes[0];
+  assert.throws(() => store.read(read), { code: 'STORAGE_PAGE_UNKNOWN' });
+  const among = { ...read, pages: [3, 4, 5, 6] as PageNumber[] };
+  assert.equal(store.read(among).length, 2, 'those before it are served');
   const state = await group.cluster.writers[0].fence({});
   assert.equal(state.damaged, false, 'its log is whole');
   await group.cluster.pass(100);

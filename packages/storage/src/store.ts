@@ -28,7 +28,7 @@ import { includesNode, sameAddresses } from './membership.ts';
 import type * as m from './messages.ts';
 import { MESSAGE } from './messages.ts';
 import { PageDirectory } from './page-directory.ts';
-import { readPage, readPages } from './page-reader.ts';
+import { readVersions, readPages } from './page-reader.ts';
 import { SegmentReplay, SegmentSet, type LogDamage } from './segment-set.ts';
 import { describeSegment, readRecords } from './segment-reader.ts';
 import { Segment } from './segment.ts';
@@ -354,12 +354,12 @@ export class SegmentStore implements Disposable {
     }
   }
 
-  /** @throws STORAGE_STALE_EPOCH …, and what readPage throws */
+  /** @throws STORAGE_STALE_EPOCH …, and what readVersions throws */
   read(message: m.Read): m.ReadAnswer {
     const segment = this.segments.get(message);
     segment.demandEpochs('read', message);
     this.foreground.note();
-    return this.#noting(segment, () => readPage(segment, this.#reader, message));
+    return this.#noting(segment, () => readVersions(segment, this.#reader, message));
   }
 
   /** @throws STORAGE_STALE_EPOCH …, STORAGE_LOG_DROPPED, STORAGE_LOG_DAMAGED, STORAGE_SEGMENT_UNKNOWN, STORAGE_HYDRATING */

@@ -269,20 +269,45 @@ test('a fetch that an INIT write overtook brings nothing back, not even after th
   assert.equal(cache.has(page(0)), false);
 });
 
-test('a page is fetched once for all who wait, and no more than 32 at a time', async () => {
-  const { sink, cache } = small({ frames: 100 });
-  const wanted = new NotReady({ pages: Array.from({ length: 40 }, (_, n) => page(n)) });
+test('a page is fetched once for all who wait, 32 in a request and four requests at a time', async () => {
+  const { sink, cache } = small({ frames: 400 });
+  const requests: number[] = [];
+  const readMany = sink.readMany.bind(sink);
+  sink.readMany = (pages) => {
+    requests.push(pages.length);
+    return readMany(pages);
+  };
+  const wanted = new NotReady({ pages: Array.from({ length: 300 }, (_, n) => page(n)) });
   const both = Promise.all([cache.prepare(wanted), cache.prepare(wanted)]);
   await turn();
-  assert.equal(sink.reads.length, 32);
+  assert.deepEqual(requests, Array(4).fill(32));
+  assert.equal(sink.reads.length, 128);
   let answered = 0;
   for (; sink.reads.length > 0; answered++) {
     sink.land(0);
     await turn();
   }
   await both;
-  assert.equal(answered, 40);
-  assert.equal(cache.usage.fetches, 40);
+  assert.equal(answered, 300);
+  assert.equal(cache.usage.fetches, 300);
+  assert.deepEqual(requests.slice(4), [32, 32, 32, 32, 32, 12]);
+});
+
+test('what somebody waits for goes before what was only guessed', async () => {
+  const { sink, cache } = small({ frames: 600 });
+  const asked = (from: number, count: number) => Array.from({ length: count }, (_, n) => page(from + n));
+  await cache.prepare(new NotReady({ ahead: asked(0, 300) }));
+  const wanted = cache.prepare(new NotReady({ pages: [page(290), page(400)] }));
+  for (let landed = 0; landed < 32; landed++) sink.land(0);
+  await turn();
+  assert.deepEqual(
+    sink.reads.slice(96).map((read) => read.page),
+    [page(290), page(400)],
+    'before the rest of the guesses, and the one that was among them only once',
+  );
+  for (; sink.reads.length > 0; await turn()) sink.land(0);
+  await wanted;
+  assert.equal(cache.usage.fetches, 301);
 });
 
 test('a scan does not push out the pages in use', async () => {

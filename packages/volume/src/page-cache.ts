@@ -8,30 +8,38 @@
  * no content, so it may overtake a fetch; were the fetch taken in later, it would bring the old content back.
  */
 import { Deferred, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
+import { READ_PAGES_MAX } from '@rokka/storage';
 import { CachedPages, PAGE_CACHE_BYTES_DEFAULT } from './cached-pages.ts';
 import type { AsyncPageStore, NotReady, PageWrite, Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
 
-/** Enough to hide a storage node's latency, also for pages read ahead; more would only queue up there. */
-const FETCHES_MAX = 32;
+/** Requests on their way: enough to hide a storage node's latency. More would go out with a page each and cost twice as much. */
+const REQUESTS_MAX = 4;
 /**
  * While the cache fills, as after a restart, what lies around a page that is missing is fetched with it: it takes nobody's
  * place, it is likely to be wanted next, and a recovery of PostgreSQL would wait for a storage node at each page.
  */
 const AROUND_PAGES = 32;
+/** Guesses that wait for their turn; what comes when there are more is left out. */
+const AHEAD_MAX = 1024;
 /** A smaller cache has no room for guesses. */
 const AROUND_FRAMES_MIN = 64 * AROUND_PAGES;
 
 interface Flight {
-  readonly landed: Promise<void>;
+  readonly page: PageNumber;
+  readonly landed: Deferred<void>;
+  /** It was asked for. */
+  begun: boolean;
 }
 
 export class PageCache implements AsyncPageStore {
   readonly #sink: AsyncRecordSink;
   readonly #pages: CachedPages;
   readonly #flights = new Map<PageNumber, Flight>();
-  readonly #waiting: Deferred<void>[] = [];
-  #flying = 0;
+  /** In the order of asking: what somebody waits for, and what may be wanted next. One that is in both begins once. */
+  #awaited: Flight[] = [];
+  #ahead: Flight[] = [];
+  #requests = 0;
   #fetches = 0;
 
   constructor(sink: AsyncRecordSink, options: { sizeBytes?: number } = {}) {
@@ -81,10 +89,11 @@ export class PageCache implements AsyncPageStore {
 
   async prepare(lacking: NotReady): Promise<void> {
     if (lacking.mapPages > this.mappedPages) await this.#sink.grow(lacking.mapPages);
-    const wanted = lacking.pages.filter((page) => !this.has(page)).map((page) => this.#fetch(page));
-    for (const page of [...lacking.ahead, ...this.#around(lacking.pages)])
-      if (!this.has(page)) this.#fetch(page).catch(() => {});
-    await Promise.all(wanted);
+    const wanted = lacking.pages.filter((page) => !this.has(page)).map((page) => this.#await(page));
+    this.#guess(lacking.ahead);
+    this.#guess(this.#around(lacking.pages));
+    this.#takeOff();
+    await Promise.all(wanted.map(({ landed }) => landed.promise));
     if (lacking.room) await this.#room();
   }
 
@@ -111,38 +120,76 @@ export class PageCache implements AsyncPageStore {
   }
 
   /** Everybody who waits for a page waits for one fetch. */
-  #fetch(page: PageNumber): Promise<void> {
-    const under = this.#flights.get(page);
-    if (under) return under.landed;
-    const landed = new Deferred<void>();
-    const flight = { landed: landed.promise };
-    this.#flights.set(page, flight);
-    this.#fly(page, flight).then(landed.resolve, landed.reject);
-    return landed.promise;
+  #await(page: PageNumber): Flight {
+    const flight = this.#flights.get(page) ?? this.#book(page);
+    if (!flight.begun) this.#awaited.push(flight);
+    return flight;
   }
 
-  async #fly(page: PageNumber, flight: Flight): Promise<void> {
-    await this.#takeOff();
-    try {
-      const overtaken = () => this.#flights.get(page) !== flight;
-      if (overtaken()) return;
-      this.#fetches++;
-      const content = await this.#sink.read(page);
-      while (!overtaken() && !this.#pages.admit(page, content))
-        await this.#sink.whenDurable(this.#sink.applied);
-    } finally {
-      if (this.#flights.get(page) === flight) this.#flights.delete(page);
-      this.#flying--;
-      this.#waiting.shift()?.resolve();
+  /** Guesses that wait too long are worth nothing; those that fail are nobody's error. */
+  #guess(pages: Iterable<PageNumber>): void {
+    for (const page of pages) {
+      if (this.#ahead.length >= AHEAD_MAX) return;
+      if (this.has(page) || this.#flights.has(page)) continue;
+      const flight = this.#book(page);
+      flight.landed.promise.catch(() => {});
+      this.#ahead.push(flight);
     }
   }
 
-  /** At most FETCHES_MAX at a time, in the order of asking. */
-  async #takeOff(): Promise<void> {
-    this.#flying++;
-    if (this.#flying <= FETCHES_MAX) return;
-    const turn = new Deferred<void>();
-    this.#waiting.push(turn);
-    await turn.promise;
+  #book(page: PageNumber): Flight {
+    const flight = { page, landed: new Deferred<void>(), begun: false };
+    this.#flights.set(page, flight);
+    return flight;
+  }
+
+  #takeOff(): void {
+    while (this.#requests < REQUESTS_MAX) {
+      const group = this.#next(this.#awaited) ?? this.#next(this.#ahead);
+      if (!group) return;
+      void this.#fly(group);
+    }
+  }
+
+  /** The first of those that wait, at most as many as go in one request. */
+  #next(queue: Flight[]): Flight[] | undefined {
+    const group: Flight[] = [];
+    let taken = 0;
+    while (group.length < READ_PAGES_MAX && taken < queue.length) {
+      const flight = queue[taken++];
+      if (flight.begun) continue;
+      flight.begun = true;
+      if (this.#isOvertaken(flight)) flight.landed.resolve();
+      else group.push(flight);
+    }
+    queue.splice(0, taken);
+    return group.length > 0 ? group : undefined;
+  }
+
+  async #fly(group: readonly Flight[]): Promise<void> {
+    this.#requests++;
+    this.#fetches += group.length;
+    const contents = this.#sink.readMany(group.map(({ page }) => page));
+    await Promise.all(group.map((flight, at) => this.#land(flight, contents[at])));
+    this.#requests--;
+    this.#takeOff();
+  }
+
+  async #land(flight: Flight, fetched: Promise<Uint8Array | undefined>): Promise<void> {
+    const { page, landed } = flight;
+    try {
+      const content = await fetched;
+      while (!this.#isOvertaken(flight) && !this.#pages.admit(page, content))
+        await this.#sink.whenDurable(this.#sink.applied);
+      landed.resolve();
+    } catch (error) {
+      landed.reject(error);
+    } finally {
+      if (!this.#isOvertaken(flight)) this.#flights.delete(page);
+    }
+  }
+
+  #isOvertaken(flight: Flight): boolean {
+    return this.#flights.get(flight.page) !== flight;
   }
 }

@@ -16,7 +16,6 @@ import {
   isCoded,
   type Lsn,
   type NodeId,
-  PAGE_SIZE,
   type PageNumber,
   type Random,
 } from '@rokka/kernel';
@@ -47,6 +46,15 @@ export interface PageReaderOptions {
   onTakenOver(error: CodedError): void;
 }
 
+/** Pages of one group, at most READ_PAGES_MAX of them, as of a read point. */
+interface ReadOf {
+  readonly pages: readonly PageNumber[];
+  readonly readPoint: Lsn;
+  readonly requiredScl: Lsn;
+}
+
+type Content = Uint8Array | undefined;
+
 /** A member, by its place in the roster that the attempt began with. */
 interface Asked {
   readonly roster: Roster;
@@ -61,34 +69,54 @@ export class PageReader {
     this.#options = options;
   }
 
-  /** @throws VOLUME_UNREADABLE, or what demandAlive throws */
-  async read(
-    group: Group,
-    of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
-  ): Promise<Uint8Array | undefined> {
-    const { clock, demandAlive } = this.#options;
-    const startedMs = clock.nowMs();
+  /**
+   * The content of each page, undefined for one never written. Each settles for itself.
+   * @throws by page: VOLUME_UNREADABLE, or what demandAlive throws
+   */
+  read(group: Group, of: ReadOf): Promise<Content>[] {
+    const outcomes = of.pages.map(() => new Deferred<Content>());
+    void this.#settle(group, of, outcomes);
+    return outcomes.map(({ promise }) => promise);
+  }
+
+  async #settle(group: Group, of: ReadOf, outcomes: readonly Deferred<Content>[]): Promise<void> {
+    const { pages } = of;
+    let at = 0;
     this.points.open(of.readPoint);
     try {
-      for (;;) {
-        demandAlive();
-        const answer = await this.#attempt(group, of);
-        if (!(answer instanceof Error)) return answer.content.length === 0 ? undefined : answer.content;
-        if (clock.nowMs() - startedMs > PATIENCE_MS) {
-          throw volumeErrors.VOLUME_UNREADABLE([of.page, describeError(answer)], { cause: answer });
-        }
-        await clock.sleep(RETRY_MS);
+      // Together for as long as somebody serves them; then the one that nobody does must not hold up the rest.
+      while (at < pages.length - 1) {
+        this.#options.demandAlive();
+        const answer = await this.#attempt(group, { ...of, pages: pages.slice(at) });
+        if (answer instanceof Error) break;
+        for (const { content } of answer) outcomes[at++].resolve(content.length === 0 ? undefined : content);
       }
+      const rest = pages.slice(at).map((page) => this.#readPatiently(group, { ...of, pages: [page] }));
+      for (const [index, content] of rest.entries())
+        content.then(outcomes[at + index].resolve, outcomes[at + index].reject);
+      await Promise.allSettled(rest);
+    } catch (error) {
+      for (const outcome of outcomes.slice(at)) outcome.reject(error);
     } finally {
       this.points.close(of.readPoint);
     }
   }
 
+  async #readPatiently(group: Group, of: ReadOf): Promise<Content> {
+    const { clock, demandAlive } = this.#options;
+    const startedMs = clock.nowMs();
+    for (;;) {
+      demandAlive();
+      const answer = await this.#attempt(group, of);
+      if (!(answer instanceof Error)) return answer[0].content.length === 0 ? undefined : answer[0].content;
+      if (clock.nowMs() - startedMs > PATIENCE_MS)
+        throw volumeErrors.VOLUME_UNREADABLE([of.pages[0], describeError(answer)], { cause: answer });
+      await clock.sleep(RETRY_MS);
+    }
+  }
+
   /** One choice of members; answers the last error where none of them could serve. */
-  async #attempt(
-    group: Group,
-    of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
-  ): Promise<ReadAnswer | CodedError> {
+  async #attempt(group: Group, of: ReadOf): Promise<ReadAnswer | CodedError> {
     const { linkTo, sclOf, random, clock } = this.#options;
     // Another membership may come while answers are awaited; this attempt keeps to the one that it began with.
     const { roster } = group;
@@ -97,7 +125,7 @@ export class PageReader {
     const sample = random.below(SAMPLES) / SAMPLES;
     const choice = router.choose({ scls, requiredScl: of.requiredScl, sample });
     if (!choice)
-      return volumeErrors.VOLUME_UNREADABLE([of.page, 'no full segment is connected and complete']);
+      return volumeErrors.VOLUME_UNREADABLE([of.pages[0], 'no full segment is connected and complete']);
     const asked: number[] = [];
     /** Members that have not answered yet, and when they were asked. */
     const open = new Map<number, number>();
@@ -131,12 +159,7 @@ export class PageReader {
   }
 
   /** Asks one more member only to learn its latency; the two answers must agree, for they are of one read point. */
-  #probe(
-    group: Group,
-    whom: Asked,
-    of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
-    other: Promise<ReadAnswer | CodedError>,
-  ): void {
+  #probe(group: Group, whom: Asked, of: ReadOf, other: Promise<ReadAnswer | CodedError>): void {
     const { clock } = this.#options;
     const startedMs = clock.nowMs();
     const asked = this.#ask(group, whom, of).then((answer) => {
@@ -145,27 +168,24 @@ export class PageReader {
     });
     void Promise.all([asked, other]).then(([probe, answer]) => {
       if (probe instanceof CodedError || answer instanceof CodedError) return;
-      assert(
-        probe.pageLsn === answer.pageLsn && bytesEqual(probe.content, answer.content),
-        () =>
-          `two segments differ in page ${of.page} at ${of.readPoint}: ${probe.pageLsn}, ${answer.pageLsn}`,
-      );
+      for (let at = 0; at < Math.min(probe.length, answer.length); at++)
+        assert(
+          probe[at].pageLsn === answer[at].pageLsn && bytesEqual(probe[at].content, answer[at].content),
+          () =>
+            `two segments differ in page ${of.pages[at]} at ${of.readPoint}: ${probe[at].pageLsn}, ${answer[at].pageLsn}`,
+        );
     });
   }
 
-  async #ask(
-    group: Group,
-    { roster, place }: Asked,
-    of: { page: PageNumber; readPoint: Lsn; requiredScl: Lsn },
-  ): Promise<ReadAnswer | CodedError> {
+  async #ask(group: Group, { roster, place }: Asked, of: ReadOf): Promise<ReadAnswer | CodedError> {
     const { linkTo, volumeEpoch } = this.#options;
     const link = linkTo(group, roster.member(place).node);
-    if (!link) return volumeErrors.VOLUME_UNREADABLE([of.page, 'member went away']);
+    if (!link) return volumeErrors.VOLUME_UNREADABLE([of.pages[0], 'member went away']);
     try {
       const request = encodeRead({ ...group.head(volumeEpoch), ...of });
       const body = await link.call(MESSAGE.READ, [request], { timeoutMs: READ_TIMEOUT_MS });
       const answer = decodeReadAnswer(body);
-      assert(answer.content.length === 0 || answer.content.length === PAGE_SIZE, 'a page is whole or absent');
+      assert(answer.length <= of.pages.length, 'no more than was asked for');
       return answer;
     } catch (error) {
       if (!isCoded(error)) throw error;

@@ -20,7 +20,7 @@ export interface PageWrite {
   readonly init?: boolean;
 }
 
-/** What an operation lacks. Never leaves the drivers. */
+/** What an operation lacks. Never leaves the drivers, and is part of their normal course: it carries no stack, which costs more than the page. */
 export class NotReady extends Error {
   override name = 'NotReady';
   readonly pages: readonly PageNumber[];
@@ -35,7 +35,10 @@ export class NotReady extends Error {
     mapPages?: number;
     room?: boolean;
   }) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super('not ready');
+    Error.stackTraceLimit = stackTraceLimit;
     this.pages = lacking.pages ?? [];
     this.ahead = lacking.ahead ?? [];
     this.mapPages = lacking.mapPages ?? 0;

@@ -42,12 +42,13 @@ export interface RecordSink {
 /** The waiting half. All of these reject with VOLUME_FENCED, or with the reason for closing, once the sink has ended. */
 export interface AsyncRecordSink extends RecordSink {
   /**
-   * The page as of `durable` at the time of the call, or of any later durable point. PAGE_SIZE bytes that belong to the
-   * caller, or undefined for a page never written (all zeroes). Many reads may be in flight.
+   * Each page as of `durable` at the time of the call, or of any later durable point. PAGE_SIZE bytes that belong to the
+   * caller, or undefined for a page never written (all zeroes). Many reads may be in flight, and those of one call cost
+   * less than as many calls; a page that cannot be read holds up none of the others.
    *
-   * @throws VOLUME_UNREADABLE where no quorum answers
+   * @throws by page: VOLUME_UNREADABLE where no quorum answers
    */
-  read(page: PageNumber): Promise<Uint8Array | undefined>;
+  readMany(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[];
   /** Maps at least [0, mapPages). Calls for what is mapped already, or is being mapped, are cheap. @throws VOLUME_FULL */
   grow(mapPages: number): Promise<void>;
   /** Resolves when `hasRoom(bytes, records)`; at once where it has. Room may be gone again when the caller wakes up. */

@@ -214,7 +214,7 @@ export class SharedPageHost implements AsyncDisposable {
   }
 
   async #fetch(pages: PageNumber[]): Promise<void> {
-    const contents = await Promise.all(pages.map((page) => this.#sink.read(page)));
+    const contents = await Promise.all(this.#sink.readMany(pages));
     for (const [index, content] of contents.entries()) this.#control.setContent(index, content);
   }
 

@@ -11,7 +11,7 @@ import type { PageWrite, Ticket } from './page-store.ts';
 import { PageWriter } from './testing/page-writer.ts';
 import { NODES, SixNodes, type Writer } from './testing/six-nodes.ts';
 
-const SEEDS = 90;
+const SEEDS = 120;
 const SEEDS_EACH = 10;
 const PAGES = 36;
 const PAGES_PER_GROUP = 12;

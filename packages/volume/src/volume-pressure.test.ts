@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asPageNumber, must } from '@rokka/kernel';
+import { asPageNumber, CodedError, must } from '@rokka/kernel';
 import { PageWriter, pageWrite, rawMtr } from './testing/page-writer.ts';
 import { NODES, SixNodes, type Writer } from './testing/six-nodes.ts';
 
@@ -167,6 +167,41 @@ test('a read waits for full members, and gives up with the reason', async () => 
   assert.ok(await six.run(read, 3_000));
   six.crash(2);
   await assert.rejects(six.run(writer.volume.read(asPageNumber(1))), { code: 'VOLUME_UNREADABLE' });
+});
+
+test('pages are read together; one that nobody can read holds up none of the others', async () => {
+  await using six = await SixNodes.start();
+  const writer = await opened(six);
+  const pages = new PageWriter(writer.volume);
+  const numbers = [1, 2, 3, 4, 5].map(asPageNumber);
+  await six.run(pages.apply(numbers.map((page) => pageWrite(page, `page ${page}`))));
+  await six.run(writer.volume.whenDurable(writer.volume.applied));
+  const textOf = (content: Uint8Array | undefined) => Buffer.from(must(content).subarray(0, 6)).toString();
+  const read = await six.run(Promise.all(writer.volume.readMany(numbers)));
+  assert.deepEqual(
+    read.map(textOf),
+    numbers.map((page) => `page ${page}`),
+  );
+  const requests: number[] = [];
+  for (const i of [0, 2, 4]) {
+    const store = six.store(i);
+    const whole = store.read.bind(store);
+    store.read = (message) => {
+      requests.push(message.pages.length);
+      const at = message.pages.indexOf(asPageNumber(3));
+      if (at === 0) throw new CodedError('STORAGE_PAGE_UNKNOWN', 'rotten');
+      return whole(at < 0 ? message : { ...message, pages: message.pages.slice(0, at) });
+    };
+  }
+  const settled = writer.volume.readMany(numbers);
+  const others = settled.filter((_, at) => at !== 2);
+  const unreadable = assert.rejects(settled[2], { code: 'VOLUME_UNREADABLE' });
+  assert.deepEqual(
+    (await six.run(Promise.all(others), 1_000)).map(textOf).join(),
+    'page 1,page 2,page 4,page 5',
+  );
+  assert.deepEqual(requests.slice(0, 4), [5, 3, 3, 3], 'the rest is asked of everybody');
+  await six.run(unreadable);
 });
 
 test('a small cache on the volume reads back what it had to let go', async () => {

@@ -25,6 +25,7 @@ import { Members } from './members.ts';
 import type { NodeLink, NodeLinkEvents } from './node-link.ts';
 import { NodeLinks } from './node-links.ts';
 import { PageReader } from './page-reader.ts';
+import { readRuns } from './read-runs.ts';
 import type { Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
 import { recoverVolume } from './recovery-driver.ts';
@@ -151,14 +152,21 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     return lastLsn as Ticket;
   }
 
-  async read(page: PageNumber): Promise<Uint8Array | undefined> {
-    this.#demandAlive();
-    const group = must(this.#groups[this.#sealer.pgOf(page)], 'page is not mapped');
+  readMany(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
     const readPoint = this.#tracker.vdl;
-    const requiredScl = mutant('read-point-not-translated')
-      ? readPoint
-      : this.#tracker.lastLsnAtOrBelow(group.pg, readPoint);
-    return this.#reader.read(group, { page, readPoint, requiredScl });
+    const contents: Promise<Uint8Array | undefined>[] = [];
+    for (const run of readRuns(pages, (page) => this.#sealer.pgOf(page))) {
+      const group = must(this.#groups[this.#sealer.pgOf(run[0])], 'page is not mapped');
+      const requiredScl = mutant('read-point-not-translated')
+        ? readPoint
+        : this.#tracker.lastLsnAtOrBelow(group.pg, readPoint);
+      contents.push(...this.#reader.read(group, { pages: run, readPoint, requiredScl }));
+    }
+    return contents;
+  }
+
+  read(page: PageNumber): Promise<Uint8Array | undefined> {
+    return this.readMany([page])[0];
   }
 
   async grow(mapPages: number): Promise<void> {

@@ -106,9 +106,9 @@ export class Group implements AsyncDisposable {
     for (const readPoint of [lowest, lowest + this.random.below(durableScl - lowest + 1), durableScl]) {
       for (let page = 0; page < this.pages; page++) {
         const expected = this.maker.page(page, readPoint as Lsn);
-        const answer = this.cluster.nodes[i].store.read({
+        const [answer] = this.cluster.nodes[i].store.read({
           ...head({ membershipEpoch: this.membershipEpoch }),
-          page: page as PageNumber,
+          pages: [page as PageNumber],
           readPoint: readPoint as Lsn,
           requiredScl: readPoint as Lsn,
         });

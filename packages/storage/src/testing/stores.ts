@@ -84,13 +84,14 @@ export class TestStore {
     return state as m.SegmentState;
   }
 
-  read(page: number, readPoint: number, options: Partial<m.Read> = {}): m.ReadAnswer {
-    return this.store.read({
+  read(page: number, readPoint: number, options: Partial<m.Read> = {}): m.PageVersion {
+    const [version] = this.store.read({
       ...head(options),
-      page: page as PageNumber,
+      pages: [page as PageNumber],
       readPoint: readPoint as Lsn,
       requiredScl: options.requiredScl ?? (0 as Lsn),
     });
+    return version;
   }
 
   /** A new process on the disk as it is, or as a crash leaves it. */

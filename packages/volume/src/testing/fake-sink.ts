@@ -63,6 +63,10 @@ export class FakeSink implements AsyncRecordSink {
     return this.applied;
   }
 
+  readMany(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
+    return pages.map((page) => this.read(page));
+  }
+
   read(page: PageNumber): Promise<Uint8Array | undefined> {
     if (this.#failure) return Promise.reject(this.#failure);
     const answer = new Deferred<Uint8Array | undefined>();

@@ -59,9 +59,11 @@ export class MemorySink implements AsyncRecordSink {
     return this.applied;
   }
 
-  async read(page: PageNumber): Promise<Uint8Array | undefined> {
-    if (this.#failure) throw this.#failure;
-    return this.#pages.get(page)?.slice();
+  readMany(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
+    return pages.map(async (page) => {
+      if (this.#failure) throw this.#failure;
+      return this.#pages.get(page)?.slice();
+    });
   }
 
   async grow(mapPages: number): Promise<void> {
