@@ -199,6 +199,9 @@ test('I8: who obeys a membership neither asks nor answers at an older one', () =
   const reached: SimEvent = { kind: 'reached', node: node('A'), from: 'B', pg: PG, request: 7 };
   const served: SimEvent = { kind: 'served', node: node('A'), to: 'B', ...head, request: 7 };
   assert.equal(judge([...known, asked]), 'I8');
+  const spoilt: SimEvent = { kind: 'fate', who: 'A', what: 'spoilt' };
+  assert.equal(judge([...known, spoilt, asked]), undefined);
+  assert.equal(judge([...known, spoilt, reached, served]), 'I8');
   assert.equal(judge([...known, reached, served]), 'I8');
   // An answer that has waited for room since before.
   assert.equal(judge([...written('ABCDEF'), reached, registry(JOINT), ack('A', 2), served]), undefined);

@@ -38,6 +38,8 @@ export class MembershipOracle {
   readonly #durableAtChange = new Map<string, Lsn>();
   /** Which membership a node obeyed when a request reached it. */
   readonly #obeyedWhenAsked = new Map<number, Epoch>();
+  /** Nodes whose disks lied or rotted. */
+  readonly #spoilt = new Set<string>();
   /** The highest promise, and whose it was. */
   #promised = { epoch: 0 as Epoch, lsn: 0 as Lsn };
   #volume: VolumeRecord | undefined;
@@ -74,9 +76,14 @@ export class MembershipOracle {
       const { pages } = this.#standing(to as NodeId, pg);
       for (let page = from as number; page < next; page++) pages.add(page);
     },
+    fate: ({ who, what }) => {
+      if (what === 'spoilt') this.#spoilt.add(who);
+    },
     asked: ({ node, pg, membershipEpoch }) => {
       const { membershipEpoch: own } = this.#standing(node, pg);
-      demand(this.#isAnother(node) || membershipEpoch >= own, 'I8', () => {
+      // Whose record of it was destroyed asks to have its log repaired. That promises nothing, and the refusal tells it more.
+      const mayBeOld = this.#isAnother(node) || this.#spoilt.has(node);
+      demand(mayBeOld || membershipEpoch >= own, 'I8', () => {
         return `${node}, group ${pg} obeyed membership ${own}, and asks at ${membershipEpoch}`;
       });
     },
