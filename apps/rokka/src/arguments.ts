@@ -1,6 +1,7 @@
 /** The command line: which command, with which options. Wrong flags and values are coded errors that name the way out. */
 import * as path from 'node:path';
 import { parseArgs } from 'node:util';
+import { machineMemoryBytes } from '@rokka/kernel';
 import { parseRegistryLocation } from '@rokka/registry';
 import type { RegistryChoice } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
@@ -75,7 +76,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --engine E        auto, native or pglite             (default auto)
   --postgres DIR    bin directory of another PostgreSQL
   --set NAME=VALUE  a setting for PostgreSQL; may be repeated
-  --cache MiB       page cache of the volume           (default 256)
+  --cache MiB       page cache of the volume           (default: an eighth of the memory, at least 256)
   --listen HOST:PORT  of up and join: where other machines reach this one   (default port 7600)
   --registry WHERE  cluster state in etcd: etcd:http://HOST:PORT,HOST:PORT,HOST:PORT; chosen at the first start
                     (for https also --registry-ca, --registry-cert and --registry-key FILE)
@@ -87,6 +88,17 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
 const WORDY = ['node', 'token', 'join'];
 /** As long as a token may live (trust/join-tokens.ts). */
 const TOKEN_HOURS_MAX = 30 * 24;
+
+const MIB = 2 ** 20;
+const CACHE_MIB_MIN = 256;
+
+/**
+ * Half of what PostgreSQL gets for its own: a page that it writes is compared with what it was, and one that is not here is
+ * shipped as a whole. The memory is taken as it is needed.
+ */
+function cacheMiBDefault(): number {
+  return Math.max(CACHE_MIB_MIN, Math.floor(machineMemoryBytes() / 8 / MIB));
+}
 
 /** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE */
 export function parseArguments(argv: readonly string[]): Arguments {
@@ -114,7 +126,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     settings: Object.fromEntries((values.set ?? []).map(setting)),
     json: values.json ?? false,
     watch: values.watch ?? false,
-    cacheMiB: wholeNumber('cache', values.cache ?? '256', { least: 16, most: 1 << 20 }),
+    cacheMiB: wholeNumber('cache', values.cache ?? String(cacheMiBDefault()), { least: 16, most: 1 << 20 }),
     help: values.help ?? false,
     zone: values.zone,
     simulate: {

@@ -293,6 +293,24 @@ test('a page is fetched once for all who wait, 32 in a request and four requests
   assert.deepEqual(requests.slice(4), [32, 32, 32, 32, 32, 12]);
 });
 
+test('what is prefetched comes behind what is waited for, without its neighbours, and fails for nobody', async () => {
+  const sink = new FakeSink({ mappedPages: 2_000 });
+  const cache = new PageCache(sink, { sizeBytes: 2_048 * PAGE_SIZE });
+  const read = () => sink.reads.map(({ page: asked }) => Number(asked));
+  const fetched = cache.prefetch(Array.from({ length: 200 }, (_, n) => page(n * 7)));
+  await turn();
+  assert.equal(sink.reads.length, 128, 'four requests');
+  const wanted = cache.prepare(new NotReady({ pages: [page(1_999)] }));
+  for (let landed = 0; landed < 32; landed++) sink.land(0);
+  await turn();
+  assert.equal(read().at(-1), 1_999, 'and nothing around it');
+  sink.reads.shift()?.answer.reject(new CodedError('VOLUME_UNREADABLE', 'not now'));
+  for (; sink.reads.length > 0; await turn()) sink.land(0);
+  await Promise.all([fetched, wanted]);
+  assert.ok(cache.has(page(7 * 199)) && !cache.has(page(7 * 32)) && !cache.has(page(1)));
+  await cache.prefetch([page(7), page(14)]);
+});
+
 test('what somebody waits for goes before what was only guessed', async () => {
   const { sink, cache } = small({ frames: 600 });
   const asked = (from: number, count: number) => Array.from({ length: count }, (_, n) => page(from + n));

@@ -40,6 +40,7 @@ export class PageCache implements AsyncPageStore {
   #awaited: Flight[] = [];
   #ahead: Flight[] = [];
   #requests = 0;
+  #prefetches = 0;
   #fetches = 0;
 
   constructor(sink: AsyncRecordSink, options: { sizeBytes?: number } = {}) {
@@ -97,12 +98,32 @@ export class PageCache implements AsyncPageStore {
     if (lacking.room) await this.#room();
   }
 
+  /**
+   * Brings in what will be wanted, behind what somebody waits for; resolves when it is here. What cannot be read is left out.
+   * The caller sees to it that there is room: pages that come push others out.
+   */
+  async prefetch(pages: readonly PageNumber[]): Promise<void> {
+    const landed: Promise<void>[] = [];
+    for (const page of pages) {
+      if (this.has(page)) continue;
+      let flight = this.#flights.get(page);
+      if (!flight) this.#ahead.push((flight = this.#book(page)));
+      landed.push(flight.landed.promise.catch(() => {}));
+    }
+    this.#takeOff();
+    this.#prefetches++;
+    await Promise.all(landed);
+    this.#prefetches--;
+  }
+
   whenDurable(ticket: Ticket): Promise<void> {
     return this.#sink.whenDurable(ticket);
   }
 
   *#around(pages: readonly PageNumber[]): Iterable<PageNumber> {
     const { pagesHeld, capacity } = this.#pages;
+    // Who knows what will be wanted guesses better.
+    if (this.#prefetches > 0) return;
     if (capacity < AROUND_FRAMES_MIN || pagesHeld >= capacity / 2) return;
     for (const missing of pages) {
       const first = missing - (missing % AROUND_PAGES);

@@ -3,6 +3,7 @@
  * dies it is started again; if the mount fails, the head fails.
  */
 import * as fs from 'node:fs';
+import * as path from 'node:path';
 import { Deferred, describeError, isCoded } from '@rokka/kernel';
 import { FileSystem } from '@rokka/filesystem';
 import { FileSystemHandler, FuseServer } from '@rokka/fuse';
@@ -11,13 +12,17 @@ import {
   findAccount,
   findPostgres,
   initialisePostgres,
+  MountedFiles,
   NativePostgres,
+  prefetchRedo,
   stagePostgres,
   type PostgresStage,
 } from '@rokka/databases';
 import { dataPaths } from '../data-directory.ts';
 import type { Engine, EngineStart } from './engine.ts';
 
+/** Of PostgreSQL, and of the volume's pages. */
+const BLOCK_BYTES = 8192;
 const RESTART_PAUSE_MS = 200;
 const RESTART_PAUSE_MS_MAX = 5_000;
 /** A server that ran for so long was well: the next one starts at once. */
@@ -50,7 +55,8 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
     await initialisePostgres({ stage: place, password, clock, onProgress: progress });
     steps.done('data directory');
     signal.throwIfAborted();
-    const postgres = resources.use(new SupervisedPostgres(start, place));
+    const warm = () => warmUp({ cache, filesystem, stage: place, start });
+    const postgres = resources.use(new SupervisedPostgres(start, { place, warm }));
     await postgres.start();
     steps.done('PostgreSQL');
     void server.ended.then((end) => {
@@ -101,19 +107,55 @@ async function openFilesystem(cache: PageCache, start: EngineStart): Promise<Fil
   return FileSystem.mountAsync(cache, { clock, signal });
 }
 
+/** Begins to fetch what recovery will read. Nothing depends on it: clients only wait for longer without it. */
+function warmUp(of: {
+  cache: PageCache;
+  filesystem: FileSystem;
+  stage: PostgresStage;
+  start: EngineStart;
+}): Disposable {
+  const { cache, filesystem, stage, start } = of;
+  const { log, clock } = start;
+  const startedMs = clock.nowMs();
+  const over = new AbortController();
+  const directory = path.relative(stage.mountPoint, stage.dataDirectory);
+  const blocksMax = Math.floor(start.cacheBytes / BLOCK_BYTES / 2);
+  prefetchRedo(new MountedFiles({ filesystem, cache, directory }), {
+    major: stage.major,
+    blocksMax,
+    signal: over.signal,
+  }).then(
+    ({ blocks, logBytes }) => {
+      if (blocks === 0) return;
+      const mib = (logBytes / 2 ** 20).toFixed(1);
+      log(
+        'info',
+        `fetched ${blocks} blocks of ${mib} MiB of WAL in ${Math.round(clock.nowMs() - startedMs)} ms`,
+      );
+    },
+    (error: unknown) => {
+      if (!over.signal.aborted) log('info', `recovery is not helped: ${describeError(error)}`);
+    },
+  );
+  return { [Symbol.dispose]: () => over.abort() };
+}
+
 /** The server, started again when it ends by itself. */
 class SupervisedPostgres implements AsyncDisposable {
   readonly #start: EngineStart;
   readonly #stage: PostgresStage;
+  readonly #warm: () => Disposable;
   readonly #stopping = new Deferred<void>();
   #server: NativePostgres | undefined;
   #loop: Promise<void> | undefined;
   #restarts = 0;
   #stopped = false;
 
-  constructor(start: EngineStart, place: PostgresStage) {
+  /** @param options.warm called before each start of the server; what it gives is ended when the server is ready */
+  constructor(start: EngineStart, options: { place: PostgresStage; warm: () => Disposable }) {
     this.#start = start;
-    this.#stage = place;
+    this.#stage = options.place;
+    this.#warm = options.warm;
   }
 
   get pid(): number | undefined {
@@ -163,9 +205,10 @@ class SupervisedPostgres implements AsyncDisposable {
     }
   }
 
-  #launch(): Promise<NativePostgres> {
+  async #launch(): Promise<NativePostgres> {
     const { port, settings, clock, log, progress } = this.#start;
-    return NativePostgres.start({
+    using _warming = this.#warm();
+    return await NativePostgres.start({
       stage: this.#stage,
       port,
       settings,

@@ -24,6 +24,8 @@ export {
   type MountPrivilege,
   type NamespaceOptions,
 } from './namespace.ts';
+export { MountedFiles } from './mounted-files.ts';
+export { prefetchRedo, type DatabaseFiles, type RedoPrefetch } from './redo-prefetch.ts';
 export { probeReadiness, type Readiness } from './readiness.ts';
 export { NativePostgres, type NativePostgresOptions, type PostgresExit, type StopMode } from './postgres.ts';
 export { probeNativeSupport, type NativeSupport, type Obstacle, type ProbeOptions } from './probe.ts';

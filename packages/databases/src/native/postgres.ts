@@ -7,8 +7,16 @@
  * server itself. That only one server works on the data is not its doing, but the fence of the volume's epoch.
  */
 import * as fs from 'node:fs';
-import * as os from 'node:os';
-import { assert, deadline, Deferred, isCoded, systemClock, type Clock, type CodedError } from '@rokka/kernel';
+import {
+  assert,
+  deadline,
+  Deferred,
+  isCoded,
+  machineMemoryBytes,
+  systemClock,
+  type Clock,
+  type CodedError,
+} from '@rokka/kernel';
 import { databaseErrors } from '../errors.ts';
 import { spawnConfined, type Confined, type ConfinedExit } from './confinement.ts';
 import { describeExit, explainFailure } from './failure.ts';
@@ -225,8 +233,7 @@ export class NativePostgres implements AsyncDisposable {
 function settingsContext(options: NativePostgresOptions): SettingsContext {
   const { port, stage } = options;
   assert(Number.isInteger(port) && port > 0 && port < 65_536, () => `no TCP port: ${port}`);
-  // A container's limit counts; without one this is a number beyond every machine.
-  const memoryBytes = options.memoryBytes ?? Math.min(os.totalmem(), process.constrainedMemory() || Infinity);
+  const memoryBytes = options.memoryBytes ?? machineMemoryBytes();
   return {
     major: stage.major,
     port,
