@@ -137,8 +137,9 @@ export class Fencer {
       // What a damaged segment says must not count. Peers may fill it, so it is asked again.
       group.unfencedReasons.set(link.node, answer.damaged ? 'damaged' : '');
       if (answer.damaged) group.markUnfenced(link.node);
-      if (answer.unknown || (answer.damaged && answer.scl < logFloorOf(group)))
-        await this.#startOver(group, link);
+      // A writer that found the member damaged never had its word, and knows what the others have dropped only from them.
+      const dropped = Math.max(logFloorOf(group), group.droppedByAllBut(link.node));
+      if (answer.unknown || (answer.damaged && answer.scl < dropped)) await this.#startOver(group, link);
       if (answer.damaged || !isServing() || !link.up) return false;
       // It was replaced while it was asked.
       if (group.placeOf(link.node) < 0) return true;

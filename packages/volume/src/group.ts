@@ -43,6 +43,8 @@ export class Group {
   readonly #installed = new Set<NodeId>();
   /** Newcomers that do not hold everything yet: what they say of their SCL does not count. */
   readonly #hydrating = new Set<NodeId>();
+  /** Up to where each of them had dropped its log when it was fenced. */
+  readonly #droppedTo = new Map<NodeId, Lsn>();
   /** The write rule that must have heard of the current membership before the next change. */
   #installRule: QuorumExpression;
   /** Why a node that is up does not take part, for people. */
@@ -86,7 +88,13 @@ export class Group {
     this.#roster = new Roster(membership);
     this.#installed.clear();
     // Should one that left come again, it is another member: what was known of it does not hold.
-    for (const known of [this.#fenced, this.#hydrating, this.#coalesced, this.unfencedReasons])
+    for (const known of [
+      this.#fenced,
+      this.#hydrating,
+      this.#coalesced,
+      this.#droppedTo,
+      this.unfencedReasons,
+    ])
       for (const node of known.keys()) if (this.placeOf(node) < 0) known.delete(node);
   }
 
@@ -117,7 +125,15 @@ export class Group {
   markFenced(node: NodeId, answer: SegmentState): void {
     this.#fenced.add(node);
     if (answer.membershipEpoch === this.#roster.epoch) this.#installed.add(node);
+    this.#droppedTo.set(node, answer.logFloor);
     this.markHydrating(node, answer.hydrating);
+  }
+
+  /** Log that none of the others which obey has kept: a member that lacks some of it cannot be filled. */
+  droppedByAllBut(node: NodeId): Lsn {
+    const others = [...this.#fenced].filter((other) => other !== node && !this.isHydrating(other));
+    const floors = others.map((other) => this.#droppedTo.get(other) ?? (0 as Lsn));
+    return (floors.length === 0 ? 0 : Math.min(...floors)) as Lsn;
   }
 
   markUnfenced(node: NodeId): void {

@@ -190,6 +190,33 @@ test('a member that no longer knows what it had begins anew, and counts again wh
   assert.equal(volume.durable, 11);
 });
 
+test('a damaged member that lacks what all others have dropped begins anew, also under a writer that never had its word', async () => {
+  await using six = await SixNodes.start();
+  const writer = await filled(six);
+  six.kill(writer);
+  let isDamaged = true;
+  for (const i of NODES) {
+    const store = six.store(i);
+    const describe = store.describe.bind(store);
+    store.describe = (segment, options) => {
+      const state = describe(segment, options);
+      if (i !== 1) return options.withTail ? { ...state, logFloor: 5 as never } : state;
+      return isDamaged ? { ...state, damaged: true, scl: 3 as never } : state;
+    };
+  }
+  const store = six.store(1);
+  const startOver = store.startOver.bind(store);
+  store.startOver = (message, done) => {
+    isDamaged = false;
+    startOver(message, done);
+  };
+  const { volume } = await six.writer();
+  await six.pass(8_000);
+  assert.match(six.said.join('\n'), /n1 no longer knows what it had/);
+  const { fenced, hydrating, scl } = must(volume.status().groups[0]?.members[1]);
+  assert.deepEqual([fenced, hydrating, scl], [true, false, 10]);
+});
+
 test('it gives nothing up while too few others have what is durable', async () => {
   await using six = await SixNodes.start();
   const writer = await filled(six);

@@ -43,11 +43,15 @@ const JOINT = membership(2, { ...slot(5), candidate: G });
 const AFTER = membership(3, { member: { ...placed('G', 5), kind: 'full' } });
 const BACK = membership(3);
 
-function registry(members: Membership, ranges: VolumeRecord['truncationRanges'] = []): SimEvent {
+function registry(
+  members: Membership,
+  ranges: VolumeRecord['truncationRanges'] = [],
+  volumeEpoch = epoch(1),
+): SimEvent {
   const record: VolumeRecord = {
     volumeId: 'v' as never,
     name: 'v',
-    volumeEpoch: epoch(1),
+    volumeEpoch,
     lsnAllocationLimitMax: 10,
     pagesPerGroup: 1,
     groupsMax: 1,
@@ -164,6 +168,11 @@ test('I9: one list for each epoch, and the registry has it first', () => {
   assert.equal(judge([registry(WHOLE), told(JOINT, [...SIX, node('G')])]), 'I9');
   assert.equal(judge([registry(WHOLE), registry(JOINT), told(JOINT, SIX)]), 'I9');
   assert.equal(judge([registry(WHOLE), registry(membership(3))]), 'I9');
+  // A group that a writer was making when it was replaced, and that its successor has made on others.
+  const successor = registry(WHOLE, [], epoch(2));
+  const others = told(WHOLE, [...SIX.slice(0, 5), node('G')]);
+  assert.equal(judge([successor, others]), undefined);
+  assert.equal(judge([registry(WHOLE), successor, others]), 'I9');
 });
 
 test('I11: who was replaced drops what it has when six others have it, whether or not the next change has begun', () => {

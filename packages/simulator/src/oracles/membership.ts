@@ -3,7 +3,7 @@
  * hears of it; I10 overlap, judged by who really holds what is durable; I11 hydration; segments go only when they are not
  * needed; I8 for membership epochs, which no node takes back and on which it insists.
  */
-import type { Epoch, Lsn, NodeId, PgIndex } from '@rokka/kernel';
+import { must, type Epoch, type Lsn, type NodeId, type PgIndex } from '@rokka/kernel';
 import { allMembers, type Membership, type PlacedMember } from '@rokka/quorum';
 import type { VolumeRecord } from '@rokka/volume';
 import { demand } from '../broken-invariant.ts';
@@ -30,6 +30,8 @@ export class MembershipOracle {
   readonly #history: History;
   readonly #standings = new Map<string, Standing>();
   readonly #lists = new Map<string, string>();
+  /** The volume epoch at which each group came into the registry. */
+  readonly #grownAt = new Map<PgIndex, Epoch>();
   /** The data directory that each node runs on. */
   readonly #stores = new Map<NodeId, string>();
   /** Who has answered the fences of each recovery and is to be believed, by epoch and group. */
@@ -177,6 +179,7 @@ export class MembershipOracle {
     for (const { pg, membership } of record.groups) {
       const old = before?.groups[pg]?.membership;
       this.#lists.set(`${pg}/${membership.epoch}`, listOf(allMembers(membership)));
+      if (!this.#grownAt.has(pg)) this.#grownAt.set(pg, record.volumeEpoch);
       if (old && JSON.stringify(old) !== JSON.stringify(membership)) this.#changed(pg, old, membership);
     }
     const knownRanges = before?.truncationRanges.length ?? 0;
@@ -243,6 +246,8 @@ export class MembershipOracle {
     const group = this.#volume?.groups[pg];
     // A group comes into the registry when its segments are there.
     if (!group) return;
+    // A writer that was replaced may be making a group that its successor has made with others.
+    if (epoch < must(this.#grownAt.get(pg))) return;
     const list = this.#lists.get(`${pg}/${membershipEpoch}`);
     demand(list === listOf(members), 'I9', () => {
       return `${writer} tells ${node} that membership ${membershipEpoch} of group ${pg} is ${listOf(members)}; the registry decided ${list}`;

@@ -5,11 +5,14 @@
  */
 import type { Epoch, Lsn, NodeId, PgIndex } from '@rokka/kernel';
 import { allMembers } from '@rokka/quorum';
+import type { GroupRecord } from '@rokka/volume';
 import { demand } from '../broken-invariant.ts';
 import type { Listeners } from '../event-log.ts';
 import type { EventOf } from '../events.ts';
 import type { History } from './history.ts';
 import { isWriteQuorum } from './quorums.ts';
+
+const QUORUM_MIN = 3;
 
 interface Report {
   epoch: Epoch;
@@ -20,8 +23,11 @@ export class ProgressOracle {
   readonly #history: History;
   /** What each member said last, by group. */
   readonly #reports = new Map<PgIndex, Map<string, Report>>();
-  /** Up to where each group was found on a write quorum, by epoch and group. */
-  readonly #demanded = new Map<string, Lsn>();
+  /**
+   * Up to where each group has ever been on a write quorum, by epoch and group. A change of members takes nothing back, though
+   * the new sets may not hold it as a write yet: I10 demands at every change that no read can miss it.
+   */
+  readonly #held = new Map<string, Lsn>();
   readonly #announced = new Map<Epoch, Lsn>();
   /** The data directory of each node: what it says on another one than the registry knows must not count. */
   readonly #stores = new Map<NodeId, string>();
@@ -57,6 +63,33 @@ export class ProgressOracle {
     if (!report) group.set(member, { epoch, scl });
     else if (epoch === report.epoch) report.scl = scl > report.scl ? scl : report.scl;
     else if (epoch > report.epoch) Object.assign(report, { epoch, scl });
+    this.#raise(pg, epoch);
+  }
+
+  /** What somebody said may put more on a write quorum, by the rules of now. */
+  #raise(pg: PgIndex, epoch: Epoch): void {
+    const group = this.#history.volume?.groups[pg];
+    if (!group) return;
+    const key = `${epoch}/${pg}`;
+    const held = this.#held.get(key) ?? 0;
+    const scls: Lsn[] = [];
+    for (const report of this.#reports.get(pg)?.values() ?? [])
+      if (report.epoch >= epoch && report.scl > held) scls.push(report.scl);
+    scls.sort((a, b) => b - a);
+    // No quorum is smaller than three.
+    const next = scls.slice(QUORUM_MIN - 1).find((scl) => this.#isHeld(group, epoch, scl));
+    if (next !== undefined) this.#held.set(key, next);
+  }
+
+  #isHeld(group: GroupRecord, epoch: Epoch, lsn: Lsn): boolean {
+    const has = (node: NodeId) => this.#has(group.pg, node, epoch, lsn);
+    return this.#history.countedBy(group).some((membership) => isWriteQuorum(membership, has));
+  }
+
+  #has(pg: PgIndex, node: NodeId, epoch: Epoch, lsn: Lsn): boolean {
+    const report = this.#reports.get(pg)?.get(this.#member(pg, node));
+    // One that a newer writer has fenced since may have said it before.
+    return report !== undefined && report.epoch >= epoch && report.scl >= lsn;
   }
 
   #member(pg: PgIndex, node: NodeId): string {
@@ -85,21 +118,11 @@ export class ProgressOracle {
     for (const group of this.#history.volume?.groups ?? []) {
       const { pg } = group;
       const needed = branch.lastOf(pg, vdl);
-      // Once for each record. A change of members takes nothing back, though the new sets may not hold it as a write yet: I10
-      // demands at every change that no read can miss it.
       const key = `${epoch}/${pg}`;
-      if (needed <= (this.#demanded.get(key) ?? 0)) continue;
-      this.#demanded.set(key, needed);
-      const has = (node: NodeId) => {
-        const report = this.#reports.get(pg)?.get(this.#member(pg, node));
-        // One that a newer writer has fenced since may have said it before.
-        return report !== undefined && report.epoch >= epoch && report.scl >= needed;
-      };
-      const rules = this.#history.countedBy(group);
-      const isHeld = rules.some((membership) => isWriteQuorum(membership, has));
-      demand(isHeld, 'I6', () => {
+      if (needed <= (this.#held.get(key) ?? 0)) continue;
+      demand(this.#isHeld(group, epoch, needed), 'I6', () => {
         const holders = allMembers(group.membership)
-          .filter(({ node }) => has(node))
+          .filter(({ node }) => this.#has(pg, node, epoch, needed))
           .map(({ node }) => node);
         return `epoch ${epoch} ${what} ${vdl}, but ${needed} of group ${pg} is only on ${holders.join(' ') || 'nobody'}`;
       });
