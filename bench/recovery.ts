@@ -13,10 +13,10 @@ import { pgbenchInitialise, pgbenchLoad, sql } from './pgbench.ts';
 import { median, type Row } from './report.ts';
 import { rokka, type RokkaSystem } from './rokka-system.ts';
 
-const SCALE = 1;
+const SCALE = 20;
 const CLIENTS = 8;
 const LOG_BYTES = 1_000_000;
-const TIMES = [1, 10];
+const TIMES = [1, 10, 40];
 /** What is to be replayed is what the load has written: no checkpoint on the way. */
 const SETTINGS = { checkpoint_timeout: '1h', max_wal_size: '4GB' };
 const GOAL_MS = 2_000;
