@@ -1,6 +1,6 @@
 /**
  * How long clients wait after a crash under load: from the kill of the head to the first query that is answered, and from
- * `rokka up` to that after everything was killed. Once more with ten times the log: the volume reads none of its own to
+ * `rokka up` to that after everything was killed. Again with ten and forty times the log: the volume reads none of its own to
  * recover, PostgreSQL replays what it wrote since its last checkpoint.
  */
 import { spawn } from 'node:child_process';
