@@ -76,7 +76,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --engine E        auto, native or pglite             (default auto)
   --postgres DIR    bin directory of another PostgreSQL
   --set NAME=VALUE  a setting for PostgreSQL; may be repeated
-  --cache MiB       page cache of the volume           (default: an eighth of the memory, at least 256)
+  --cache MiB       page cache of the volume           (default: an eighth of the memory, 256 to 4096)
   --listen HOST:PORT  of up and join: where other machines reach this one   (default port 7600)
   --registry WHERE  cluster state in etcd: etcd:http://HOST:PORT,HOST:PORT,HOST:PORT; chosen at the first start
                     (for https also --registry-ca, --registry-cert and --registry-key FILE)
@@ -91,13 +91,14 @@ const TOKEN_HOURS_MAX = 30 * 24;
 
 const MIB = 2 ** 20;
 const CACHE_MIB_MIN = 256;
+const CACHE_MIB_MAX = 4096;
 
 /**
- * Half of what PostgreSQL gets for its own: a page that it writes is compared with what it was, and one that is not here is
+ * Half of what PostgreSQL gets for its own, and no more than helps: a page that it writes is compared with what it was, and one that is not here is
  * shipped as a whole. The memory is taken as it is needed.
  */
 function cacheMiBDefault(): number {
-  return Math.max(CACHE_MIB_MIN, Math.floor(machineMemoryBytes() / 8 / MIB));
+  return Math.max(CACHE_MIB_MIN, Math.min(CACHE_MIB_MAX, Math.floor(machineMemoryBytes() / 8 / MIB)));
 }
 
 /** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE */

@@ -49,7 +49,7 @@ export class SimDisk {
   /** Power is lost at the disk operation after so many. */
   cutAfter: { operations: number; run: () => void } | undefined;
   /** What was on the disk, or should have come there, is not what a node will read: a trap went off, or bits flipped. */
-  onSpoilt: (() => void) | undefined;
+  onSpoilt: ((path: string) => void) | undefined;
   /** The last two writes to the log, newest first: where one copy cannot tell damage from a torn end (log-replay.ts). */
   #logEnd: { path: string; at: number }[] = [];
   /** Writes to the log that must follow before what was spoilt is not the log's end any more. */
@@ -123,7 +123,7 @@ export class SimDisk {
   /** Flips one bit at rest. */
   rot(path: string, at: number, bit: number): void {
     this.#file(path).flip(at, bit);
-    this.onSpoilt?.();
+    this.onSpoilt?.(path);
   }
 
   /** Whether a restart now would take spoilt acknowledged bytes for a torn end, and lie about them without knowing. */
@@ -186,7 +186,7 @@ export class SimDisk {
     }
     this.trap = undefined;
     if (isLog) this.#doubtfulWrites = 2;
-    this.onSpoilt?.();
+    this.onSpoilt?.(path);
     if (trap === 'lost') return;
     const places = Math.max(1, Math.floor(inode.sizeBytes / sectorBytes));
     inode.write(bytes, random.below(places) * sectorBytes);

@@ -48,7 +48,9 @@ export class SimNode {
     const { seed, id, knobs } = options;
     this.disk = new SimDisk({ sectorBytes: knobs.sectorBytes, random: stream(seed, `disk ${id}`) });
     this.disk.onSync = (ms) => this.#process?.block(ms);
-    this.disk.onSpoilt = () => options.onFate('spoilt');
+    this.disk.onSpoilt = (path) => {
+      if (path.endsWith('.log')) options.onFate('spoilt');
+    };
   }
 
   get isUp(): boolean {

@@ -1,5 +1,5 @@
 /** A page as of a read point: its base on disk and the records above it, in chain order. */
-import { isCoded, must, PAGE_SIZE, type Lsn, type PageNumber } from '@rokka/kernel';
+import { isCoded, must, PAGE_SIZE, type CodedError, type Lsn, type PageNumber } from '@rokka/kernel';
 import { applyRecord } from '@rokka/quorum';
 import { storageErrors } from './errors.ts';
 import type { LogReader } from './log-reader.ts';
@@ -10,7 +10,7 @@ import { higher, lower, type Segment } from './segment.ts';
 const NOTHING = new Uint8Array(0);
 
 /**
- * The pages in the order of the request, up to the first that cannot be served.
+ * The pages in the order of the request, up to the first that cannot be served; `failed` says why that one could not.
  *
  * @throws for the first page: STORAGE_TAIL_HAS_NO_PAGES, STORAGE_NO_PAGE, STORAGE_NOT_YET, STORAGE_BELOW_READ_WINDOW, STORAGE_PAGE_UNKNOWN,
  * STORAGE_LOG_DAMAGED, STORAGE_PAGES_DAMAGED, STORAGE_SEGMENT_UNKNOWN, STORAGE_HYDRATING
@@ -19,7 +19,7 @@ export function readVersions(
   segment: Segment,
   reader: LogReader,
   request: Omit<Read, 'volume' | 'pg'>,
-): PageVersion[] {
+): { versions: PageVersion[]; failed?: CodedError } {
   demandReadable(segment, request);
   // Records of this group at or below the read point are at or below requiredScl, so all of them are on the disk.
   const readPoint = lower(request.readPoint, segment.durableScl);
@@ -29,9 +29,10 @@ export function readVersions(
       versions.push(readVersion(segment, reader, { page, readPoint }));
     } catch (error) {
       if (!isCoded(error) || versions.length === 0) throw error;
-      break; // Whoever asked asks for the rest, and hears why.
+      // Whoever asked asks for the rest, and hears why.
+      return { versions, failed: error };
     }
-  return versions;
+  return { versions };
 }
 
 function readVersion(

@@ -359,7 +359,9 @@ export class SegmentStore implements Disposable {
     const segment = this.segments.get(message);
     segment.demandEpochs('read', message);
     this.foreground.note();
-    return this.#noting(segment, () => readVersions(segment, this.#reader, message));
+    const { versions, failed } = this.#noting(segment, () => readVersions(segment, this.#reader, message));
+    if (failed) this.noteDamage(segment, failed);
+    return versions;
   }
 
   /** @throws STORAGE_STALE_EPOCH …, STORAGE_LOG_DROPPED, STORAGE_LOG_DAMAGED, STORAGE_SEGMENT_UNKNOWN, STORAGE_HYDRATING */

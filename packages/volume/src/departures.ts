@@ -108,6 +108,7 @@ export class Departures {
     const answer = await group.stateOf(link, state.record.volumeEpoch, { timeoutMs: CALL_MS });
     if (answer.hydrating || answer.damaged || !link.up || !group.isFenced(link.node)) return;
     group.markHydrating(link.node, false);
+    group.hasDroppedTo(link.node, answer.logFloor);
     onHydrated(group, link, answer);
   }
 

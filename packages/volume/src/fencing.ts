@@ -139,7 +139,8 @@ export class Fencer {
       if (answer.damaged) group.markUnfenced(link.node);
       // A writer that found the member damaged never had its word, and knows what the others have dropped only from them.
       const dropped = Math.max(logFloorOf(group), group.droppedByAllBut(link.node));
-      if (answer.unknown || (answer.damaged && answer.scl < dropped)) await this.#startOver(group, link);
+      if (answer.unknown || (answer.damaged && !answer.hydrating && answer.scl < dropped))
+        await this.#startOver(group, link);
       if (answer.damaged || !isServing() || !link.up) return false;
       // It was replaced while it was asked.
       if (group.placeOf(link.node) < 0) return true;

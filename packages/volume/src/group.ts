@@ -43,7 +43,7 @@ export class Group {
   readonly #installed = new Set<NodeId>();
   /** Newcomers that do not hold everything yet: what they say of their SCL does not count. */
   readonly #hydrating = new Set<NodeId>();
-  /** Up to where each of them had dropped its log when it was fenced. */
+  /** Up to where each of them had dropped its log when it was fenced, or had hydrated: no more than it has dropped by now. */
   readonly #droppedTo = new Map<NodeId, Lsn>();
   /** The write rule that must have heard of the current membership before the next change. */
   #installRule: QuorumExpression;
@@ -125,8 +125,12 @@ export class Group {
   markFenced(node: NodeId, answer: SegmentState): void {
     this.#fenced.add(node);
     if (answer.membershipEpoch === this.#roster.epoch) this.#installed.add(node);
-    this.#droppedTo.set(node, answer.logFloor);
+    this.hasDroppedTo(node, answer.logFloor);
     this.markHydrating(node, answer.hydrating);
+  }
+
+  hasDroppedTo(node: NodeId, logFloor: Lsn): void {
+    this.#droppedTo.set(node, logFloor);
   }
 
   /** Log that none of the others which obey has kept: a member that lacks some of it cannot be filled. */

@@ -13,8 +13,12 @@ import { CachedPages, PAGE_CACHE_BYTES_DEFAULT } from './cached-pages.ts';
 import type { AsyncPageStore, NotReady, PageWrite, Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
 
-/** Requests on their way: enough to hide a storage node's latency. More would go out with a page each and cost twice as much. */
-const REQUESTS_MAX = 4;
+/**
+ * Requests on their way. Guesses get few: more would go out with a page each and cost twice as much, and what somebody waits
+ * for must not wait for them where a page is hard to get.
+ */
+const REQUESTS_MAX = 8;
+const GUESSES_MAX = 4;
 /**
  * While the cache fills, as after a restart, what lies around a page that is missing is fetched with it: it takes nobody's
  * place, it is likely to be wanted next, and a recovery of PostgreSQL would wait for a storage node at each page.
@@ -166,7 +170,8 @@ export class PageCache implements AsyncPageStore {
 
   #takeOff(): void {
     while (this.#requests < REQUESTS_MAX) {
-      const group = this.#next(this.#awaited) ?? this.#next(this.#ahead);
+      const group =
+        this.#next(this.#awaited) ?? (this.#requests < GUESSES_MAX ? this.#next(this.#ahead) : undefined);
       if (!group) return;
       void this.#fly(group);
     }
@@ -191,7 +196,8 @@ export class PageCache implements AsyncPageStore {
     this.#requests++;
     this.#fetches += group.length;
     const contents = this.#sink.readMany(group.map(({ page }) => page));
-    await Promise.all(group.map((flight, at) => this.#land(flight, contents[at])));
+    // The first that is there makes room for another request: one that is hard to get takes its time without it.
+    await Promise.race(group.map((flight, at) => this.#land(flight, contents[at])));
     this.#requests--;
     this.#takeOff();
   }

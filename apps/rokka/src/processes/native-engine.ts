@@ -123,6 +123,7 @@ function warmUp(of: {
   prefetchRedo(new MountedFiles({ filesystem, cache, directory }), {
     major: stage.major,
     blocksMax,
+    clock,
     signal: over.signal,
   }).then(
     ({ blocks, logBytes }) => {

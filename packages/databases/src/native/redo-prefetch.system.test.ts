@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { test } from 'node:test';
+import { systemClock } from '@rokka/kernel';
 import { Client } from 'pg';
 import { connectionString } from './connection.ts';
 import { mountPrivilege } from './namespace.ts';
@@ -57,6 +58,7 @@ const WORK = `
   alter system set full_page_writes = off;
   select pg_switch_wal();
   select pg_reload_conf(), pg_sleep(0.5);
+  create index on accounts (balance);
   update accounts set filler = repeat('z', 250) where id % 3 = 0;
 `;
 
@@ -86,7 +88,12 @@ test('the blocks are those that PostgreSQL names', { skip, timeout: 120_000 }, a
 
   const files = new LocalFiles(path.join(options.dataDirectory ?? '', 'pgdata'));
   const signal = AbortSignal.timeout(60_000);
-  const { blocks, logBytes } = await prefetchRedo(files, { major: 18, blocksMax: 1e6, signal });
+  const { blocks, logBytes } = await prefetchRedo(files, {
+    major: 18,
+    blocksMax: 1e6,
+    clock: systemClock,
+    signal,
+  });
   const found = new Set(
     [...files.fetched].flatMap(([file, numbers]) => numbers.map((block) => `${file}:${block}`)),
   );
@@ -120,5 +127,8 @@ test('after a clean shutdown there is nothing to fetch', { skip, timeout: 120_00
   const files = new LocalFiles(path.join(options.dataDirectory ?? '', 'pgdata'));
   const signal = AbortSignal.timeout(60_000);
   const nothing = { blocks: 0, logBytes: 0 };
-  assert.deepEqual(await prefetchRedo(files, { major: 18, blocksMax: 1e6, signal }), nothing);
+  assert.deepEqual(
+    await prefetchRedo(files, { major: 18, blocksMax: 1e6, clock: systemClock, signal }),
+    nothing,
+  );
 });

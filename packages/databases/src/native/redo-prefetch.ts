@@ -4,6 +4,7 @@
  *
  * Only advice: where anything is odd it ends, and recovery reads the rest by itself.
  */
+import type { Clock } from '@rokka/kernel';
 import { segmentBytesOf, WAL_PAGE_BYTES, WalBlocks, type BlockReference } from './wal-blocks.ts';
 
 /** The database's files, by names relative to its data directory. */
@@ -39,14 +40,14 @@ const FILE_BLOCKS = 131_072;
 
 /**
  * @param options.major PostgreSQL's version
- * @param options.blocksMax as many as there is room for
+ * @param options.blocksMax as many as there is room for, those of the log among them
  * @throws what the files throw; the signal's reason
  */
 export async function prefetchRedo(
   files: DatabaseFiles,
-  options: { major: number; blocksMax: number; signal: AbortSignal },
+  options: { major: number; blocksMax: number; clock: Clock; signal: AbortSignal },
 ): Promise<RedoPrefetch> {
-  const { major, blocksMax, signal } = options;
+  const { major, blocksMax, clock, signal } = options;
   const redo = await whereRedoBegins(files);
   const segments = (await files.names(WAL_DIRECTORY)).filter((name) => SEGMENT_NAME.test(name)).sort();
   const segmentBytes = redo === undefined ? undefined : await sizeOfSegments(files, segments);
@@ -55,7 +56,11 @@ export async function prefetchRedo(
   const seen = new Set<string>();
   const steps: Promise<unknown>[] = [];
   let logBytes = 0;
-  for (let at = wal.next; at !== undefined && seen.size < blocksMax; at = wal.next) {
+  for (
+    let at = wal.next;
+    at !== undefined && seen.size + logBytes / WAL_PAGE_BYTES < blocksMax;
+    at = wal.next
+  ) {
     signal.throwIfAborted();
     const step = Buffer.alloc(Math.min(STEP_BYTES, segmentBytes - (at % segmentBytes)));
     const file = segmentAt(segments, Math.floor(at / segmentBytes), segmentBytes);
@@ -67,8 +72,13 @@ export async function prefetchRedo(
         note(reference, { seen, wanted });
       logBytes += WAL_PAGE_BYTES;
     }
-    steps.push(Promise.all(Array.from(wanted, ([name, blocks]) => files.fetch(name, blocks))));
+    const fetched = Promise.all(Array.from(wanted, ([name, blocks]) => files.fetch(name, blocks)));
+    // It may fail long before its turn to be awaited comes.
+    fetched.catch(() => {});
+    steps.push(fetched);
     if (steps.length > STEPS_MAX) await steps.shift();
+    // Where all of it is in memory nothing else would get its turn.
+    await clock.sleep(0);
   }
   await Promise.all(steps);
   return { blocks: seen.size, logBytes };

@@ -36,6 +36,7 @@ const HAS_IMAGE = 0x10;
 const WILL_INIT = 0x40;
 const SAME_RELATION = 0x80;
 const IMAGE_HAS_HOLE = 0x01;
+const IMAGE_HEADER_BYTES_MAX = 7;
 
 const RMGR_XLOG = 0;
 const INFO_MASK = 0xf0;
@@ -121,7 +122,10 @@ export class WalBlocks {
     // The rest of the segment is empty.
     if (isSwitch) this.#from = this.#pageLsn = Math.ceil(end / this.#segmentBytes) * this.#segmentBytes;
     let relation: Omit<BlockReference, 'fork' | 'block'> | undefined;
-    for (let at = RECORD_HEADER_BYTES; at + 2 <= record.length;) {
+    // What the headers announce follows all of them, images and data; where only that is left they are over.
+    const totalBytes = record.readUInt32LE(0);
+    let announcedBytes = 0;
+    for (let at = RECORD_HEADER_BYTES; at + announcedBytes < totalBytes && at + 4 <= record.length;) {
       const id = record[at++];
       if (id === ID_ORIGIN) at += 2;
       else if (id === ID_TOPLEVEL_TRANSACTION) at += 4;
@@ -131,8 +135,13 @@ export class WalBlocks {
         return;
       } else {
         const flags = record[at++];
-        at += 2; // Bytes of data.
-        if ((flags & HAS_IMAGE) !== 0) at += this.#imageBytes(record, at);
+        announcedBytes += record.readUInt16LE(at);
+        at += 2;
+        if ((flags & HAS_IMAGE) !== 0) {
+          if (at + IMAGE_HEADER_BYTES_MAX > record.length) return;
+          announcedBytes += record.readUInt16LE(at);
+          at += this.#imageHeaderBytes(record[at + 4]);
+        }
         if ((flags & SAME_RELATION) === 0) {
           if (at + RELATION_BYTES > record.length) {
             this.#ended = true;
@@ -157,9 +166,7 @@ export class WalBlocks {
     }
   }
 
-  #imageBytes(record: Buffer, at: number): number {
-    if (at + 5 > record.length) return 5;
-    const info = record[at + 4];
+  #imageHeaderBytes(info: number): number {
     const isCompressed = (info & (this.#major >= 15 ? 0x1c : 0x02)) !== 0;
     return isCompressed && (info & IMAGE_HAS_HOLE) !== 0 ? 7 : 5;
   }
