@@ -94,8 +94,8 @@ const CACHE_MIB_MIN = 256;
 const CACHE_MIB_MAX = 4096;
 
 /**
- * Half of what PostgreSQL gets for its own, and no more than helps: a page that it writes is compared with what it was, and one that is not here is
- * shipped as a whole. The memory is taken as it is needed.
+ * Half of what PostgreSQL gets for its own, within bounds: a page that it writes is compared with what it was, and one that
+ * is not here is shipped as a whole. The memory is taken as it is needed.
  */
 function cacheMiBDefault(): number {
   return Math.max(CACHE_MIB_MIN, Math.min(CACHE_MIB_MAX, Math.floor(machineMemoryBytes() / 8 / MIB)));

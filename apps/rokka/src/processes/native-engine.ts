@@ -4,7 +4,7 @@
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { Deferred, describeError, isCoded } from '@rokka/kernel';
+import { Deferred, describeError, isCoded, PAGE_SIZE } from '@rokka/kernel';
 import { FileSystem } from '@rokka/filesystem';
 import { FileSystemHandler, FuseServer } from '@rokka/fuse';
 import { PageCache, whenReady } from '@rokka/volume';
@@ -21,8 +21,6 @@ import {
 import { dataPaths } from '../data-directory.ts';
 import type { Engine, EngineStart } from './engine.ts';
 
-/** Of PostgreSQL, and of the volume's pages. */
-const BLOCK_BYTES = 8192;
 const RESTART_PAUSE_MS = 200;
 const RESTART_PAUSE_MS_MAX = 5_000;
 /** A server that ran for so long was well: the next one starts at once. */
@@ -119,7 +117,8 @@ function warmUp(of: {
   const startedMs = clock.nowMs();
   const over = new AbortController();
   const directory = path.relative(stage.mountPoint, stage.dataDirectory);
-  const blocksMax = Math.floor(start.cacheBytes / BLOCK_BYTES / 2);
+  // The other half stays for what recovery reads besides.
+  const blocksMax = Math.floor(start.cacheBytes / PAGE_SIZE / 2);
   prefetchRedo(new MountedFiles({ filesystem, cache, directory }), {
     major: stage.major,
     blocksMax,

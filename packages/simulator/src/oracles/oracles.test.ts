@@ -197,6 +197,10 @@ test('I6: a change of members takes nothing back, and what comes after it needs 
     ...four.flatMap((node) => [delivered(node, records, pg), ack(node, records.at(-1)?.lsn ?? 0, 1, pg)]),
   ];
   assert.equal(judge([...changed, ...held(OTHER, elsewhere), acked(5)]), undefined);
+  // Four had it before the members changed twice; only then was all that is below it durable.
+  const late = [...written(4), registry(1, [], changing(1)), registry(1, [], changing(2)), acked(4)];
+  assert.equal(judge(late), undefined);
+  assert.equal(judge([...written(3), ...late.slice(-3)]), 'I6');
   assert.equal(judge([...changed, ...held(PG, [record(5)]), acked(5)]), 'I6');
 });
 
