@@ -10,6 +10,7 @@ import { test } from 'node:test';
 const LAYERS = [
   'rokka',
   'simulator',
+  'services',
   'gateway',
   'snapshots',
   'databases',
