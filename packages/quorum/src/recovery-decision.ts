@@ -50,6 +50,8 @@ export interface DecidedGroup {
   readonly pgcl: Lsn;
   /** Members that have every record of the group at or below the VDL. */
   readonly holders: readonly Member[];
+  /** Last record of the group that is kept, 0 where there is none; undefined where ranges cut away all that was listed. */
+  readonly lastKept: Lsn | undefined;
 }
 
 export interface RecoveryDecision {
@@ -71,6 +73,8 @@ interface Reach {
   readonly records: readonly TailRecord[];
   /** The member has every valid record of its group up to here. */
   readonly completeThrough: Lsn;
+  /** Where its chain ends, if no range cuts it. */
+  readonly end: Lsn | undefined;
 }
 
 /**
@@ -110,7 +114,10 @@ export function decideRecovery(options: {
     const pgcl = best[index].completeThrough;
     const needed = Math.min(pgcl, vdl);
     const holders = reaches.filter(({ completeThrough }) => completeThrough >= needed);
-    return [pg, { pgcl, holders: holders.map(({ member }) => member) }];
+    // Each holder has all that is kept, so whichever of them shows the last of it is right.
+    const shown = holders.map((holder) => lastRecord(holder, vdl));
+    const lastKept = shown.find((lsn) => lsn !== undefined);
+    return [pg, { pgcl, holders: holders.map(({ member }) => member), lastKept }];
   });
   return {
     vcl,
@@ -144,7 +151,20 @@ function reachOf(member: Member, answer: SegmentAnswer, truncation: Truncation):
   const stray = cut < 0 ? undefined : tail.slice(cut).find(({ lsn }) => !truncation.covers(lsn));
   if (stray) throw quorumErrors.QUORUM_BAD_TAIL([member, stray.lsn, tail[cut].lsn]);
   const annuls = truncation.covering(cut < 0 ? scl : tail[cut].lsn);
-  return { member, vdl, records, completeThrough: annuls ? annuls.after : scl };
+  return {
+    member,
+    vdl,
+    records,
+    completeThrough: annuls ? annuls.after : scl,
+    end: annuls ? undefined : scl,
+  };
+}
+
+/** The member's last record at or below `vdl`, if its answer shows it: the tail begins above what it was told is durable. */
+function lastRecord({ records, end }: Reach, vdl: Lsn): Lsn | undefined {
+  const listed = records.findLast(({ lsn }) => lsn <= vdl);
+  if (listed) return listed.lsn;
+  return end !== undefined && end <= vdl ? end : undefined;
 }
 
 /** Two segments that hold one LSN hold the same record (aurora.md I4); else no choice between them would be safe. */

@@ -112,12 +112,14 @@ test('what only one member shows is kept, and copied before anything is served (
   });
   const { vdl, ranges, range: own, nextLsn } = must(one.decision());
   assert.deepEqual([vdl, own, nextLsn], [2, range(EPOCH, 2, 1002), 1003]);
-  assert.deepEqual(one.waitingFor(), [{ pg: P0, lacks: 'last kept record', members: ['C'] }]);
+  assert.equal(one.lastKept(P0), 2);
+  assert.equal(one.isOutdated(), false, 'nobody has answered a second time');
 
   tell(one, 'ABD', { scl: 1, ranges });
-  assert.equal(one.lastKept(P0), undefined, 'three clipped members, and none of them has it');
+  assert.deepEqual(one.repairs(), [], 'three clipped members, and none of them has it');
+  assert.equal(one.isOutdated(), true);
   tell(one, 'C', { scl: 2, ranges });
-  assert.equal(one.lastKept(P0), 2);
+  assert.equal(one.isOutdated(), false);
   assert.equal(one.canServe(), false);
   assert.throws(() => one.start());
   const missing = { pg: P0, after: asLsn(1), through: asLsn(2), sources: ['C'] };
@@ -135,6 +137,46 @@ test('what only one member shows is kept, and copied before anything is served (
     lastLsn: 2,
     scls: new Map(Array.from('ABCD', (member) => [member, asLsn(2)])),
   });
+});
+
+test('whoever has what is kept counts as a holder, also one that answers after the decision', () => {
+  const one = recovery();
+  tell(one, 'AB', { scl: 1, tail: [[1, 0]] });
+  tell(one, 'C', {
+    scl: 2,
+    tail: [
+      [1, 0],
+      [2, 1],
+    ],
+  });
+  const { ranges } = must(one.decision());
+  // C is gone for good.
+  tell(one, 'AB', { scl: 1, ranges });
+  tell(one, 'D', { scl: 2, ranges });
+  assert.equal(one.isOutdated(), false);
+  const missing = { pg: P0, after: asLsn(1), through: asLsn(2), sources: ['D'] };
+  assert.deepEqual(
+    one.repairs(),
+    ['A', 'B'].map((member) => ({ ...missing, member })),
+  );
+  tell(one, 'ABE', { scl: 2, ranges });
+  assert.equal(one.canServe(), true);
+});
+
+test('where no answer showed the last kept record and its holders are gone, a read quorum with the range shows it', () => {
+  const one = recovery(2);
+  // A holds 104 as well, and does not list it: it was told that 104 is durable.
+  tell(one, 'A', { scl: 105, vdl: 104, tail: [[105, 104]], ranges: [range(6, 104, 1104)] });
+  tell(one, 'BC', { scl: 90, vdl: 90 });
+  tell(one, 'ABC', { scl: 100, vdl: 100 }, P1);
+  const { ranges, groups } = must(one.decision());
+  assert.deepEqual([groups.get(P0)?.holders, groups.get(P0)?.lastKept], [['A'], undefined]);
+  assert.deepEqual(one.waitingFor()[0], { pg: P0, lacks: 'last kept record', members: ['A'] });
+  tell(one, 'BC', { scl: 90, vdl: 90, ranges });
+  assert.equal(one.lastKept(P0), undefined);
+  tell(one, 'D', { scl: 103, vdl: 103, ranges });
+  assert.equal(one.lastKept(P0), 103);
+  assert.deepEqual(one.repairs()[0]?.sources, ['D']);
 });
 
 test('the range must be durable on a write quorum as well; having the records is not enough (trap 6)', () => {

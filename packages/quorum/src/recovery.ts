@@ -5,15 +5,16 @@
  * 1. Fence every member of every group. An answer counts only if it carries this recovery's epoch: the node made the epoch
  *    durable and read its state in one step (aurora.md trap 1). `canTrust(pg)` tells when a group has a read quorum.
  * 2. When all have, `decision()` is made, once; nothing that comes later changes it.
- * 3. Fence every member again, at the same epoch, with `decision.ranges`. It answers with its chain clipped; only now is
- *    the last kept record of each group exact, which the next record's link must name (trap 8).
+ * 3. Fence every member again, at the same epoch, with `decision.ranges`. It answers with its chain clipped; where ranges
+ *    cut, only this shows the exact last kept record of a group, which the next record's link must name (trap 8).
  * 4. Carry out `repairs()`, until a write quorum of every group has everything that was kept (trap 3); feed in the states.
  * 5. `canServe()`: fence, range and records are on a write quorum of every group (trap 2). `start()` is what the writer
  *    begins with. One unfenced group would be enough for the old writer to go on.
  *
  * Fault model: any member may never answer, answer late, answer twice, be damaged, or hydrate as a newcomer (then it is
- * unknown, never "has not": traps 14, 17). If every holder of a group's last record is lost between 2 and 4, this recovery waits; another, under a
- * new epoch, decides anew from whoever is left.
+ * unknown, never "has not": traps 14, 17). If every holder of a group's last record is lost between 2 and 4, members that
+ * answer later may have it as well. Where those who answered are a read quorum without it, `isOutdated()`: it was never
+ * acknowledged, and another recovery, under a new epoch, decides anew from whoever is left.
  */
 import { assert, must, mutant, type Epoch, type Lsn, type PgIndex } from '@rokka/kernel';
 import { quorumErrors } from './errors.ts';
@@ -29,7 +30,7 @@ export interface RecoveringGroup {
   readonly formulas: QuorumFormulas;
 }
 
-/** `member` lacks the records in (after, through]; each of `sources` has them. */
+/** `member` lacks the records in (after, through]; each of `sources` has them, and there is one at least. */
 export interface Repair {
   readonly pg: PgIndex;
   readonly member: Member;
@@ -157,11 +158,27 @@ export class Recovery {
     return this.#decision;
   }
 
-  /** Last record of the group that is kept; undefined until a member that has it has answered with the range applied. */
+  /**
+   * Last record of the group that is kept; undefined until it is known. Where ranges cut away all that the holders listed, they
+   * were told that what lies below is durable: it is known when a holder, or else a read quorum, has answered with the range applied.
+   */
   lastKept(pg: PgIndex): Lsn | undefined {
-    const holders = this.#decision?.groups.get(pg)?.holders ?? [];
-    const holder = holders.find((member) => this.#clipped(pg, member));
-    return holder === undefined ? undefined : this.#group(pg).answers.get(holder)?.scl;
+    const decided = this.#decision?.groups.get(pg);
+    if (!decided || decided.lastKept !== undefined) return decided?.lastKept;
+    const holder = decided.holders.find((member) => this.#clipped(pg, member));
+    if (holder !== undefined) return this.#clipped(pg, holder)?.scl;
+    const { formulas, members } = this.#group(pg);
+    if (!satisfied(formulas.read, (member) => this.#clipped(pg, member) !== undefined)) return undefined;
+    const scls = members.map((member) => this.#clipped(pg, member)?.scl ?? 0);
+    return Math.max(...scls) as Lsn;
+  }
+
+  /** Whether a read quorum of some group has answered with the range applied, and nobody of it has what was to be kept. */
+  isOutdated(): boolean {
+    return [...this.#groups].some(([pg, { formulas, members }]) => {
+      const reads = satisfied(formulas.read, (member) => this.#clipped(pg, member) !== undefined);
+      return reads && !members.some((member) => this.#complete(pg, member));
+    });
   }
 
   /** What must be copied for every member that answered to be complete; a write quorum of each group is enough to serve. */
@@ -171,6 +188,7 @@ export class Recovery {
       const through = this.lastKept(pg);
       if (through === undefined) continue;
       const sources = group.members.filter((member) => this.#complete(pg, member));
+      if (sources.length === 0) continue;
       for (const member of group.members) {
         const answer = this.#clipped(pg, member);
         if (answer && answer.scl < through) repairs.push({ pg, member, after: answer.scl, through, sources });

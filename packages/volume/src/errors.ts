@@ -7,6 +7,8 @@ export const volumeErrors = defineErrors({
     `volume ${id} was opened by another writer (epoch ${newer}, ours was ${own}); this one stops for good`,
   VOLUME_NO_QUORUM: (id: string, pg: number, have: number, ms: number) =>
     `volume ${id}, protection group ${pg}: ${have} of its storage nodes answered within ${ms} ms, too few for a quorum; start the others (rokka status names them)`,
+  VOLUME_RECOVERY_OUTDATED: (id: string, epoch: number) =>
+    `volume ${id}: whoever held the last records when recovery (epoch ${epoch}) decided is gone; open it again, which decides from those who are left`,
   VOLUME_UNREADABLE: (page: number, why: string) =>
     `page ${page} cannot be read from any full segment: ${why}`,
   VOLUME_FULL: (pages: number, max: number) => `the volume cannot map ${pages} pages, its limit is ${max}`,

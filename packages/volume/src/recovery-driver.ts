@@ -25,6 +25,8 @@ const FENCE_TIMEOUT_MS = 3_000;
 /** Members that are only late have come back by then. */
 const FORCE_AFTER_MS = 15_000;
 const FORCE_AGAIN_MS = 1_000;
+/** Who holds what was to be kept may only be slow. */
+const OUTDATED_AFTER_MS = 2_000;
 const PASSING = /^(STORAGE|TRANSPORT|KERNEL|VOLUME_NODE|VOLUME_SEGMENT)_/;
 
 export interface RecoveryOptions {
@@ -53,7 +55,10 @@ export interface RecoveryOptions {
   onProgress?(text: string): void;
 }
 
-/** @throws VOLUME_NO_QUORUM after `timeoutMs`, VOLUME_FENCED, VOLUME_INTERRUPTED, the quorum package's errors */
+/**
+ * @throws VOLUME_NO_QUORUM after `timeoutMs`, VOLUME_RECOVERY_OUTDATED, VOLUME_FENCED, VOLUME_INTERRUPTED, the quorum package's
+ * errors
+ */
 export async function recoverVolume(options: RecoveryOptions): Promise<VolumeStart> {
   return new Driver(options).run();
 }
@@ -68,6 +73,7 @@ class Driver {
   readonly #fencedOnce = new Set<string>();
   #copies = 0;
   #forceAtMs: number;
+  #outdatedSinceMs: number | undefined;
   #fatal: unknown;
 
   constructor(options: RecoveryOptions) {
@@ -94,6 +100,7 @@ class Driver {
         rangeDecided = true;
       }
       if (clock.nowMs() - startedMs > timeoutMs) throw this.#noQuorum();
+      this.#demandCurrent();
       if (rangeDecided && clock.nowMs() >= this.#forceAtMs) await this.#forceOut();
       this.#askEverybody(rangeDecided);
       await Promise.race([...this.#busy.values(), clock.sleep(LOOK_AGAIN_MS)]);
@@ -124,6 +131,15 @@ class Driver {
         }
       }
     }
+  }
+
+  /** @throws VOLUME_RECOVERY_OUTDATED */
+  #demandCurrent(): void {
+    const { clock, volumeId, volumeEpoch } = this.#options;
+    if (!this.#recovery.isOutdated()) return void (this.#outdatedSinceMs = undefined);
+    this.#outdatedSinceMs ??= clock.nowMs();
+    if (clock.nowMs() - this.#outdatedSinceMs > OUTDATED_AFTER_MS)
+      throw volumeErrors.VOLUME_RECOVERY_OUTDATED([volumeId, volumeEpoch]);
   }
 
   /** The way out where a zone and one more are gone: the read quorum that is left gets a newcomer to write with. */

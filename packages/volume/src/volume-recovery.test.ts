@@ -81,6 +81,25 @@ test('what only one node has is kept by a recovery that hears of it, and stays f
   assert.equal(await six.run(new PageWriter(volume).text(3, 6)), 'unsure');
 });
 
+test('where the only holder of what was to be kept is gone, the next opening decides from who is left', async () => {
+  await using six = await SixNodes.start();
+  const writer = await filled(six);
+  for (const j of [0, 1, 3, 4, 5]) six.network.cut(nodeId(2), nodeId(j));
+  await writeTo(six, writer, [2]);
+  for (const i of [0, 1]) six.crash(i);
+  const waiting = six.begin();
+  for (let i = 0; i < 200 && (await recordOf(six)).truncationRanges.length === 0; i++) await six.pass(1);
+  six.crash(2);
+  const kept = must((await recordOf(six)).truncationRanges[0]).after;
+  assert.equal(kept, 11);
+  await assert.rejects(six.run(waiting.opened, 4_000), { code: 'VOLUME_RECOVERY_OUTDATED' });
+  six.kill(waiting);
+  for (const i of [0, 1]) await six.up(i);
+  const { volume } = await six.writer();
+  assert.equal(volume.durable, 10);
+  assert.equal(await six.run(new PageWriter(volume).text(3, 6)), 'text 3');
+});
+
 test('two openings at once: one has the volume, and the other knows that it has not', async () => {
   await using six = await SixNodes.start();
   six.kill(await filled(six));

@@ -10,7 +10,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'read-then-fence', seeds: 20, breaks: 'I8' },
   { name: 'fence-not-durable', seeds: 100, breaks: 'I8' },
   { name: 'serve-on-read-quorum', seeds: 20, breaks: 'I6' },
-  { name: 'fourth-highest-scl', seeds: 20, breaks: 'I1' },
+  { name: 'fourth-highest-scl', seeds: 20, breaks: 'I6' },
   { name: 'no-re-replication', seeds: 20, breaks: 'I6' },
   { name: 'vcl-min-pgcl', seeds: 10, breaks: 'I16' },
   { name: 'vcl-max-pgcl', seeds: 20, breaks: 'I6' },

@@ -211,8 +211,9 @@ export class Recoveries {
   }
 
   #decisionKey({ vdl, vcl, nextLsn, ranges, groups }: RecoveryDecision): string {
-    const holders = must(groups.get(PG)).holders.map((member) => this.#memberships.indexOf(member));
-    return JSON.stringify([vdl, vcl, nextLsn, ranges, holders.sort((a, b) => a - b)]);
+    const { holders, lastKept } = must(groups.get(PG));
+    const nodes = holders.map((member) => this.#memberships.indexOf(member)).sort((a, b) => a - b);
+    return JSON.stringify([vdl, vcl, nextLsn, ranges, nodes, lastKept]);
   }
 }
 
