@@ -16,6 +16,7 @@ const LAYERS = [
   'databases',
   'fuse',
   'filesystem',
+  'archive',
   'volume',
   'storage',
   'registry',

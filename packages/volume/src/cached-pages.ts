@@ -22,6 +22,7 @@ export const PAGE_CACHE_BYTES_DEFAULT = 256 * 1024 * 1024;
 const ZEROES = new Uint8Array(PAGE_SIZE);
 /** A record needs a range; an INIT of a page that stays all zeroes has this one. */
 const EMPTY_RANGE: readonly ByteRange[] = [{ offset: 0, length: 0 }];
+const WHOLE_PAGE = { from: 0, to: PAGE_SIZE };
 
 export class CachedPages implements PageStore {
   readonly #sink: RecordSink;
@@ -140,12 +141,17 @@ export class CachedPages implements PageStore {
 
   /** Adds the record of a change to the arena. False where the page is here and stays as it is: then there is none. */
   #encode(change: PageChange): boolean {
-    const { page, init } = change;
+    const { page } = change;
     const frame = this.#frames.find(page);
     const before = frame === undefined ? undefined : this.#frames.content(frame);
     const content = this.#scratch;
-    const span = compose(change, before, content);
-    if (before && init && Buffer.compare(before, content) === 0) return false;
+    // Nothing below has a page that is only inherited: its record begins anew, whatever of it changes.
+    const adopts = before !== undefined && this.#sink.inherits?.(page) === true;
+    if (adopts) content.set(before);
+    const changed = compose(change, before, content);
+    const init = change.init || adopts;
+    const span = adopts ? WHOLE_PAGE : changed;
+    if (before && init && !adopts && Buffer.compare(before, content) === 0) return false;
     const ranges = changedRanges(init ? undefined : before, content, span);
     if (ranges.length === 0 && !init) return false;
     this.#arena.addRecord({ page, init, ranges: ranges.length > 0 ? ranges : EMPTY_RANGE, content });

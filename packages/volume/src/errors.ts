@@ -9,6 +9,10 @@ export const volumeErrors = defineErrors({
     `volume ${id}, protection group ${pg}: ${have} of its storage nodes answered within ${ms} ms, too few for a quorum; start the others (rokka status names them)`,
   VOLUME_RECOVERY_OUTDATED: (id: string, epoch: number) =>
     `volume ${id}: whoever held the last records when recovery (epoch ${epoch}) decided is gone; open it again, which decides from those who are left`,
+  VOLUME_LOG_UNREADABLE: (pg: number, after: number, through: number, why: string) =>
+    `the log of protection group ${pg} in (${after}, ${through}] cannot be read from any storage node: ${why}`,
+  VOLUME_NO_BASE: (id: string, base: string) =>
+    `volume ${id} is a clone of ${base}, whose archive this program was not given`,
   VOLUME_UNREADABLE: (page: number, why: string) =>
     `page ${page} cannot be read from any full segment: ${why}`,
   VOLUME_FULL: (pages: number, max: number) => `the volume cannot map ${pages} pages, its limit is ${max}`,

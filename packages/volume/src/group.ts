@@ -51,6 +51,8 @@ export class Group {
   readonly unfencedReasons = new Map<NodeId, string>();
   /** The VDL that all fenced members were told last, so that a heartbeat is sent only when there is news. */
   announcedVdl = 0 as Lsn;
+  /** The log above this is kept, whoever else could do without it. */
+  heldAfter = Number.MAX_SAFE_INTEGER as Lsn;
 
   constructor(options: {
     volume: VolumeId;
@@ -154,9 +156,9 @@ export class Group {
     this.#coalesced.delete(node);
   }
 
-  /** The log may be dropped up to here: all members have it, and every full one has it in its pages. */
+  /** The log may be dropped up to here: all members have it, every full one has it in its pages, and nobody else wants it. */
   logFloor(sclOf: (place: number) => Lsn | undefined): Lsn {
-    let floor = Number.MAX_SAFE_INTEGER;
+    let floor: number = this.heldAfter;
     for (const [place, { node, kind }] of this.members.entries()) {
       floor = Math.min(floor, this.isHydrating(node) ? 0 : (sclOf(place) ?? 0));
       if (kind === 'full') floor = Math.min(floor, this.#coalesced.get(node) ?? 0);

@@ -7,9 +7,11 @@
  */
 import { isCoded, must, type Clock, type NodeId } from '@rokka/kernel';
 import { volumeErrors } from './errors.ts';
+import { demandStore } from './fencing.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
 import type { NodeLinks } from './node-links.ts';
+import type { VolumeState } from './volume-state.ts';
 
 /** All six if they are there; a write quorum is enough where some have stayed away for so long. */
 const STRAGGLERS_MS = 1_000;
@@ -21,10 +23,8 @@ const ENOUGH = 4;
 
 export interface GrowthOptions {
   clock: Clock;
-  volumeId: string;
+  state: VolumeState;
   links: NodeLinks;
-  /** Makes the segment on a node and fences it. */
-  make(link: NodeLink): Promise<void>;
   /** Throws where the volume has ended. */
   demandAlive(): void;
 }
@@ -34,7 +34,7 @@ export interface GrowthOptions {
  * @throws VOLUME_NO_QUORUM, STORAGE_STALE_EPOCH where another writer has the volume, what `demandAlive` throws
  */
 export async function makeSegments(group: Group, options: GrowthOptions): Promise<ReadonlySet<NodeId>> {
-  const { clock, volumeId, links, make, demandAlive } = options;
+  const { clock, state, links, demandAlive } = options;
   /** By node, the connection on which it made its segment. */
   const made = new Map<NodeId, number>();
   const busy = new Set<NodeId>();
@@ -43,7 +43,7 @@ export async function makeSegments(group: Group, options: GrowthOptions): Promis
     busy.add(link.node);
     const { connections } = link;
     try {
-      await make(link);
+      await make(group, link, state);
       made.set(link.node, connections);
     } catch (error) {
       if (!isCoded(error)) throw error;
@@ -64,11 +64,19 @@ export async function makeSegments(group: Group, options: GrowthOptions): Promis
     // Who finishes from here on counts as missing, and is found to have its segment when it is fenced.
     if (having.size === MEMBERS || (having.size >= ENOUGH && waitedMs > STRAGGLERS_MS)) return having;
     if (waitedMs > TIMEOUT_MS)
-      throw volumeErrors.VOLUME_NO_QUORUM([volumeId, group.pg, having.size, TIMEOUT_MS]);
+      throw volumeErrors.VOLUME_NO_QUORUM([state.record.volumeId, group.pg, having.size, TIMEOUT_MS]);
     for (const { node } of group.members) {
       const link = must(links.get(node));
       if (link.up && !having.has(node) && !busy.has(node)) void begin(link);
     }
     await clock.sleep(LOOK_AGAIN_MS);
   }
+}
+
+/** Makes the segment on a node and fences it. */
+async function make(group: Group, link: NodeLink, state: VolumeState): Promise<void> {
+  const { volumeEpoch, truncationRanges } = state.record;
+  demandStore(group, link, state);
+  await group.createOn(link, volumeEpoch);
+  await group.fenceOn(link, volumeEpoch, truncationRanges);
 }

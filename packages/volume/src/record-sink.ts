@@ -22,6 +22,11 @@ export interface RecordSink {
   /** Everything up to here survives the loss of any two nodes or of one zone. */
   readonly durable: Ticket;
   /**
+   * Whether the sink gave the page's content and has no record of it (a clone's page that is its base's): the next record must
+   * be an INIT that carries all of it. Never true where the method is missing.
+   */
+  inherits?(page: PageNumber): boolean;
+  /**
    * Whether a mini-transaction of this many bytes and records may be appended now. False is back-pressure (trap 29:
    * the allocation limit). With nothing outstanding it must be true up to MTR_BYTES_MAX, else a writer waits for ever.
    */

@@ -6,6 +6,8 @@
  * yet moved is lost, as in a crash; nothing of it was ever durable, so nobody was told that it was. The next life begins
  * with `open` once more, which waits for everything that was moved: a fresh cache would read past it.
  *
+ * The worker knows nothing of a clone's base: a page that only the base has is written whole before the worker gets it.
+ *
  * Invariants: `durable` covers a mini-transaction of the worker only if the sink's durable point covers it; after the
  * disposal nothing is appended any more, so that the next life's writes cannot be mixed with this one's.
  */
@@ -14,10 +16,12 @@ import {
   CodedError,
   Deferred,
   isCoded,
+  PAGE_SIZE,
   systemClock,
   type Clock,
   type PageNumber,
 } from '@rokka/kernel';
+import { RECORD_BYTES_MAX } from '@rokka/quorum';
 import { DurabilityWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
 import type { Ticket } from './page-store.ts';
@@ -215,7 +219,17 @@ export class SharedPageHost implements AsyncDisposable {
 
   async #fetch(pages: PageNumber[]): Promise<void> {
     const contents = await Promise.all(this.#sink.readMany(pages));
-    for (const [index, content] of contents.entries()) this.#control.setContent(index, content);
+    for (const [index, content] of contents.entries()) {
+      if (content && this.#sink.inherits?.(pages[index])) await this.#adopt(pages[index], content);
+      this.#control.setContent(index, content);
+    }
+  }
+
+  async #adopt(page: PageNumber, content: Uint8Array): Promise<void> {
+    await this.#sink.whenRoom(RECORD_BYTES_MAX, 1);
+    this.#arena.begin();
+    this.#arena.addRecord({ page, init: true, ranges: [{ offset: 0, length: PAGE_SIZE }], content });
+    this.#sink.append(this.#arena.take(), 1);
   }
 
   #fail(error: unknown): void {

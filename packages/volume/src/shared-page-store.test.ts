@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { asPageNumber, CodedError, deadline, isCoded, PAGE_SIZE, SeededRandom } from '@rokka/kernel';
+import {
+  asPageNumber,
+  CodedError,
+  deadline,
+  isCoded,
+  PAGE_SIZE,
+  type PageNumber,
+  SeededRandom,
+} from '@rokka/kernel';
+import { Inheritance } from './inheritance.ts';
 import type { Ticket } from './page-store.ts';
 import { SharedPageHost } from './shared-page-host.ts';
 import { MovingSink } from './testing/moving-sink.ts';
@@ -10,6 +19,24 @@ import type { WorkerTask } from './testing/shared-store-worker.ts';
 
 const WORKER = new URL('testing/shared-store-worker.ts', import.meta.url);
 const page = (n: number) => asPageNumber(n);
+
+/** Pages that were never written are the base's. */
+class CloneSink extends MovingSink {
+  readonly #inheritance = new Inheritance({ page: async () => new Uint8Array(PAGE_SIZE).fill(99) }, 32);
+
+  override append(mtr: Uint8Array, recordCount: number): Ticket {
+    this.#inheritance.appended(mtr);
+    return super.append(mtr, recordCount);
+  }
+
+  override readMany(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
+    return super.readMany(pages).map((own, at) => this.#inheritance.fill(pages[at], own));
+  }
+
+  inherits(of: PageNumber): boolean {
+    return this.#inheritance.has(of);
+  }
+}
 
 /** A worker at its task. `said` is its next message; an error in it is an error here. */
 function start(host: SharedPageHost, task: Omit<WorkerTask, 'memory'>) {
@@ -36,6 +63,18 @@ test('a worker reads what it wrote, and the sink has it all', async () => {
     assert.ok(sink.mappedPages >= 64);
     for (const [n, content] of pages.entries())
       assert.deepEqual(sink.pages.get(page(n)) ?? new Uint8Array(PAGE_SIZE), content, `page ${n}`);
+  }
+});
+
+test('what only the base of a clone has is written whole before the worker changes it', async () => {
+  const sink = new CloneSink(new SeededRandom(8), { mappedPages: 32 });
+  await using host = await SharedPageHost.open(sink);
+  await using worker = start(host, { task: 'clone', cachePages: 20, count: 6 });
+  await worker.said();
+  for (let n = 0; n < 6; n++) {
+    const expected = new Uint8Array(PAGE_SIZE).fill(99);
+    expected[100] = n + 1;
+    assert.deepEqual(sink.pages.get(page(n)), expected, `page ${n}`);
   }
 });
 

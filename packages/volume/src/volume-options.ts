@@ -4,6 +4,7 @@ import type { HealingTimes } from '@rokka/quorum';
 import type { Registry } from '@rokka/registry';
 import type { Network } from '@rokka/transport';
 import type { FleetNode } from './healer.ts';
+import type { BasePages, VolumeBase } from './inheritance.ts';
 
 export interface VolumeOptions {
   volumeId: VolumeId;
@@ -20,6 +21,10 @@ export interface VolumeOptions {
   /** Every node of the cluster, spares among them; without it members are never replaced by themselves. */
   fleet?(): readonly FleetNode[];
   healingTimes?: Partial<HealingTimes>;
+  /** Opens what a clone was made of; needed only for one. */
+  openBase?(base: VolumeBase): Promise<BasePages>;
+  /** The nodes keep all log until `tap.holdLog` says otherwise: somebody will want it (an archive). */
+  holdsLog?: boolean;
   /** Takes lines for people: members that come and go. */
   log?(text: string): void;
   onProgress?(text: string): void;

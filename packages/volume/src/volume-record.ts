@@ -1,4 +1,5 @@
 /** What the registry knows of a volume. Its changes are in volume-state.ts. */
+import type { VolumeBase } from './inheritance.ts';
 import type { Epoch, NodeId, PgIndex, VolumeId, Zone } from '@rokka/kernel';
 import { settledMembership, type Membership, type PlacedMember, type TruncationRange } from '@rokka/quorum';
 
@@ -29,6 +30,8 @@ export interface VolumeRecord {
   readonly stores: Readonly<Record<NodeId, string>>;
   readonly groups: readonly GroupRecord[];
   readonly truncationRanges: readonly TruncationRange[];
+  /** Where pages come from that the volume never wrote, while there may be any. */
+  readonly base?: VolumeBase | undefined;
 }
 
 /** Groups as 0.1.0 wrote them before membership could change. */

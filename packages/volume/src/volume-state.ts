@@ -16,6 +16,7 @@ import {
 import { allMembers, LSN_ALLOCATION_LIMIT, type Membership, type TruncationRange } from '@rokka/quorum';
 import type { Registry } from '@rokka/registry';
 import { volumeErrors } from './errors.ts';
+import type { VolumeBase } from './inheritance.ts';
 import { upgradeRecord, type GroupRecord, type VolumeRecord } from './volume-record.ts';
 
 const ATTEMPTS_MAX = 20;
@@ -50,6 +51,7 @@ export class VolumeState {
       groupsMax: number;
       allFull: boolean;
       nodes: readonly { node: NodeId; zone: Zone }[];
+      base?: VolumeBase;
     },
   ): Promise<void> {
     const record: VolumeRecord = {
@@ -107,6 +109,11 @@ export class VolumeState {
         groups: groups.map((group) => (group.pg === pg ? { ...group, missing: without(group) } : group)),
       };
     });
+  }
+
+  /** Every page of the base is on the storage nodes. */
+  async ownsAll(): Promise<void> {
+    await this.#change(() => ({ base: undefined }));
   }
 
   /** The node's data directory, where an older version did not write it down. */

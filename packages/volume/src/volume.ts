@@ -16,11 +16,12 @@ import type { PlacedMember, VolumeStart } from '@rokka/quorum';
 import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
-import { forceOut } from './force-out.ts';
-import { demandStore, Fencer, fenceSegment } from './fencing.ts';
+import { Fencer } from './fencing.ts';
 import { placeMembers } from './geometry.ts';
 import { Group, type GroupPoints } from './group.ts';
 import { makeSegments } from './growth.ts';
+import { type BasePages, Inheritance, type VolumeBase } from './inheritance.ts';
+import { LogTap } from './log-tap.ts';
 import { Members } from './members.ts';
 import type { NodeLink, NodeLinkEvents } from './node-link.ts';
 import { NodeLinks } from './node-links.ts';
@@ -28,7 +29,7 @@ import { PageReader } from './page-reader.ts';
 import { readRuns } from './read-runs.ts';
 import type { Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
-import { recoverVolume } from './recovery-driver.ts';
+import { recoverOpened } from './opening.ts';
 import { saysTakenOver } from './refusals.ts';
 import { Sealer } from './sealer.ts';
 import { Shipper } from './shipping.ts';
@@ -41,7 +42,6 @@ import { describeGroup, type VolumeStatus } from './volume-status.ts';
 const OUTSTANDING_BYTES_MAX = 32 * 1024 * 1024;
 /** Records likewise. Far below what recovery allows for: a node must be able to list them in one answer. */
 const OUTSTANDING_RECORDS_MAX = 262_144;
-const RECOVER_TIMEOUT_MS = 600_000;
 
 export class Volume implements AsyncRecordSink, AsyncDisposable {
   readonly #options: VolumeOptions;
@@ -51,6 +51,10 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   readonly #reader: PageReader;
   readonly #durability = new DurabilityWaiters();
   readonly #room = new RoomWaiters();
+  /** The durable log, for whoever keeps it elsewhere. */
+  readonly tap: LogTap;
+  /** Of a clone that may have pages which only its base has. */
+  #inheritance: Inheritance | undefined;
   #tracker!: ProgressTracker;
   #allocator!: LsnAllocator;
   #sealer!: Sealer;
@@ -87,6 +91,15 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       sclOf: (group, node) => this.#sclOf(group, node),
       onTakenOver: (error) => this.#takenOver(error),
       demandAlive: () => this.#demandAlive(),
+    });
+    this.tap = new LogTap({
+      record: () => state.record,
+      tracker: () => this.#tracker,
+      groups: this.#groups,
+      linkTo: (group, node) => this.#upLink(group, node),
+      sclOf: (group, node) => this.#sclOf(group, node),
+      demandAlive: () => this.#demandAlive(),
+      onTakenOver: (error) => this.#takenOver(error),
     });
     this.#members = new Members({
       ...options,
@@ -148,6 +161,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
         this.#tracker.allocated(run.pg, lsn, lsn === lastLsn);
       must(this.#groups[run.pg]).outbox.add(run);
     }
+    this.#inheritance?.appended(mtr);
     this.#shipper.appended(mtr.length, { awaited: this.#durability.waiting || this.#room.waiting });
     return lastLsn as Ticket;
   }
@@ -162,7 +176,12 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
         : this.#tracker.lastLsnAtOrBelow(group.pg, readPoint);
       contents.push(...this.#reader.read(group, { pages: run, readPoint, requiredScl }));
     }
-    return contents;
+    const inheritance = this.#inheritance;
+    return inheritance ? contents.map((own, at) => inheritance.fill(pages[at], own)) : contents;
+  }
+
+  inherits(page: PageNumber): boolean {
+    return this.#inheritance?.has(page) === true;
   }
 
   read(page: PageNumber): Promise<Uint8Array | undefined> {
@@ -226,6 +245,17 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     };
   }
 
+  /** Pages [0, pages) may be those of a base still; undefined where everything is on the storage nodes. */
+  get inheritedPages(): number | undefined {
+    return this.#inheritance?.pages;
+  }
+
+  /** Every page of the base was written here, durably: the base is needed no more. @throws VOLUME_INTERRUPTED */
+  async ownsAll(): Promise<void> {
+    await this.#state.ownsAll();
+    this.#inheritance = undefined;
+  }
+
   /** Stops writing. What is not durable yet may be lost: wait for `whenDurable(applied)` first. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#fail(volumeErrors.VOLUME_CLOSED([this.#options.volumeId]), { quiet: true });
@@ -238,7 +268,15 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     for (const group of record.groups) this.#groups.push(this.#group(group));
     for (const { members } of this.#groups) for (const { node } of members) this.#links.to(node);
     for (const { retired } of record.groups) for (const node of retired) this.#links.to(node);
-    const start = record.groups.length === 0 ? this.#firstStart() : await this.#recover();
+    const start =
+      record.groups.length === 0
+        ? this.#firstStart()
+        : await recoverOpened(this.#options, {
+            state: this.#state,
+            groups: this.#groups,
+            links: this.#links,
+            changes: this.#members.changes,
+          });
     // A node that takes part in nothing yet may have said meanwhile that another writer came.
     this.#demandAlive();
     this.#tracker = new ProgressTracker({
@@ -272,37 +310,20 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#members.start(this.#tracker);
     this.#serving = true;
     for (const link of this.#links.values()) this.#fenceAll(link);
-    if (this.#groups.length === 0) await this.grow(1);
+    const { base } = record;
+    if (base) this.#inheritance = new Inheritance(await this.#openBase(base), base.pages);
+    await this.grow(Math.max(1, base?.pages ?? 0));
+  }
+
+  #openBase(base: VolumeBase): Promise<BasePages> {
+    const { openBase, volumeId } = this.#options;
+    if (!openBase) throw volumeErrors.VOLUME_NO_BASE([volumeId, base.volume]);
+    return openBase(base);
   }
 
   #firstStart(): VolumeStart {
     const { volumeEpoch } = this.#state.record;
     return { volumeEpoch, vdl: 0 as Lsn, nextLsn: 1 as Lsn, ranges: [], groups: [] };
-  }
-
-  #recover(): Promise<VolumeStart> {
-    const { record } = this.#state;
-    const { clock, recoverTimeoutMs, signal, onProgress } = this.#options;
-    return recoverVolume({
-      volumeId: record.volumeId,
-      volumeEpoch: record.volumeEpoch,
-      groups: this.#groups,
-      links: this.#links,
-      ranges: record.truncationRanges,
-      allocationLimit: record.lsnAllocationLimitMax,
-      clock,
-      timeoutMs: recoverTimeoutMs ?? RECOVER_TIMEOUT_MS,
-      signal: signal ?? new AbortController().signal,
-      decideRange: (range) => this.#state.addRange(range),
-      fence: (group, link, how) => fenceSegment(group, link, { state: this.#state, ...how }),
-      forceOut: (group, of) => {
-        const fleet = this.#options.fleet?.() ?? [];
-        const { retired } = must(this.#state.record.groups[group.pg]);
-        const { changes } = this.#members;
-        return forceOut(group, { ...of, fleet, retired, links: this.#links, changes });
-      },
-      ...(onProgress ? { onProgress } : {}),
-    });
   }
 
   #linkEvents(): NodeLinkEvents {
@@ -322,7 +343,10 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   #group(record: Pick<GroupRecord, 'pg' | 'membership'>): Group {
     const { volumeId, pagesPerGroup } = this.#state.record;
-    return new Group({ ...record, volume: volumeId, pagesPerGroup, addressOf: this.#options.addressOf });
+    const { addressOf, holdsLog } = this.#options;
+    const group = new Group({ ...record, volume: volumeId, pagesPerGroup, addressOf });
+    if (holdsLog) group.heldAfter = 0 as Lsn;
+    return group;
   }
 
   #tracked(group: Group) {
@@ -368,7 +392,12 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     const membership = settledMembership(1 as Epoch, members);
     const group = this.#group({ pg, membership });
     try {
-      const made = await this.#makeSegments(group);
+      const made = await makeSegments(group, {
+        clock: this.#options.clock,
+        state: this.#state,
+        links: this.#links,
+        demandAlive: () => this.#demandAlive(),
+      });
       const missing = members.map(({ node }) => node).filter((node) => !made.has(node));
       const stores = Object.fromEntries([...made].map((node) => [node, this.#links.to(node).store]));
       await this.#state.addGroup({ pg, membership, missing, retired: [] }, stores);
@@ -381,22 +410,6 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       throw isCoded(error) && saysTakenOver(error) ? this.#takenOver(error) : error;
     }
     for (const link of this.#links.values()) this.#fencer.fence(group, link);
-  }
-
-  #makeSegments(group: Group): Promise<ReadonlySet<NodeId>> {
-    const { clock } = this.#options;
-    const { volumeId, volumeEpoch, truncationRanges } = this.#state.record;
-    return makeSegments(group, {
-      clock,
-      volumeId,
-      links: this.#links,
-      make: async (link) => {
-        demandStore(group, link, this.#state);
-        await group.createOn(link, volumeEpoch);
-        await group.fenceOn(link, volumeEpoch, truncationRanges);
-      },
-      demandAlive: () => this.#demandAlive(),
-    });
   }
 
   #points(group: Group): GroupPoints {

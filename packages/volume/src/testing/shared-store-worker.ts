@@ -40,6 +40,14 @@ const tasks = {
     };
   },
 
+  /** A byte in each of some pages that only the base of a clone has. */
+  clone() {
+    for (let n = 0; n < must(given.count); n++)
+      store.apply([{ page: page(n), offset: 100, bytes: new Uint8Array([n + 1]) }]);
+    store.waitDurable(store.applied);
+    return { applied: store.applied };
+  },
+
   /** Many small mini-transactions, each changing a few bytes of one page. */
   small() {
     const counter = new Uint8Array(24);

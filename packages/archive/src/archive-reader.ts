@@ -1,0 +1,135 @@
+/**
+ * Pages of a volume as of one LSN, out of its archive. The layers that cover the LSN are looked up once; of each its index is
+ * read when the first page of its group is, and kept.
+ *
+ * What the volume's own history never wrote comes from what it was a clone of, and so on down.
+ */
+import { must, PAGE_SIZE, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
+import { applyRecord, recordIsSound } from '@rokka/quorum';
+import { readDescriptor, type ArchiveDescriptor, type ArchivePoint } from './descriptor.ts';
+import { archiveErrors } from './errors.ts';
+import { contentOf, type ItemPlace, LayerIndex } from './layer-object.ts';
+import { archivePrefix, coverOf, layerOf, type StoredLayer } from './layer.ts';
+import type { ObjectStore } from './object-store.ts';
+import { spanOf } from './timeline.ts';
+
+/** What lies between two items of a page is read with them where it is no more than this. */
+const SPAN_BYTES_MAX = 64 * 1024;
+
+/** An item of a page, with the layer that it lies in. */
+interface Found extends ItemPlace {
+  readonly layer: StoredLayer;
+}
+
+export class ArchiveReader {
+  readonly descriptor: ArchiveDescriptor;
+  readonly lsn: Lsn;
+  readonly #store: ObjectStore;
+  readonly #covers: ReadonlyMap<PgIndex, readonly StoredLayer[]>;
+  readonly #indexes = new Map<string, Promise<LayerIndex>>();
+  readonly #base: ArchiveReader | undefined;
+
+  private constructor(
+    store: ObjectStore,
+    of: {
+      descriptor: ArchiveDescriptor;
+      lsn: Lsn;
+      covers: ReadonlyMap<PgIndex, readonly StoredLayer[]>;
+      base: ArchiveReader | undefined;
+    },
+  ) {
+    this.#store = store;
+    this.descriptor = of.descriptor;
+    this.lsn = of.lsn;
+    this.#covers = of.covers;
+    this.#base = of.base;
+  }
+
+  /** @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET, ARCHIVE_DAMAGED, ARCHIVE_VERSION, ARCHIVE_STORE_FAILED */
+  static async open(store: ObjectStore, { volume, lsn }: ArchivePoint): Promise<ArchiveReader> {
+    const descriptor = await readDescriptor(store, volume);
+    if (!descriptor) throw archiveErrors.ARCHIVE_EMPTY([volume]);
+    const reached = (await spanOf(store, volume))?.last.lsn ?? 0;
+    if (lsn > reached) throw archiveErrors.ARCHIVE_NOT_YET([volume, lsn, reached]);
+    const layers = (await store.list(archivePrefix(volume))).flatMap((object) => layerOf(object) ?? []);
+    const groups = Map.groupBy(layers, ({ pg }) => pg);
+    const covers = new Map([...groups].map(([pg, ofGroup]) => [pg, coverOf(ofGroup, lsn)]));
+    const base = descriptor.base && (await ArchiveReader.open(store, descriptor.base));
+    return new ArchiveReader(store, { descriptor, lsn, covers, base });
+  }
+
+  /**
+   * The page's PAGE_SIZE bytes; undefined for one that was never written.
+   * @throws ARCHIVE_DAMAGED, ARCHIVE_NO_OBJECT, ARCHIVE_STORE_FAILED
+   */
+  async page(page: PageNumber): Promise<Uint8Array | undefined> {
+    const { pagesPerGroup } = this.descriptor;
+    const found: Found[] = [];
+    for (const layer of this.#covers.get(Math.floor(page / pagesPerGroup) as PgIndex) ?? []) {
+      const index = await this.#index(layer);
+      found.push(...index.itemsOf(page, this.lsn).map((item) => ({ ...item, layer })));
+      if (found.at(-1)?.whole) break;
+    }
+    const whole = found.at(-1)?.whole === true;
+    const below = whole ? undefined : await this.#inherited(page);
+    if (found.length === 0) return below;
+    const content = below ?? new Uint8Array(PAGE_SIZE);
+    for (const { layer, items } of runsOf(found.reverse())) await this.#apply(layer, items, content);
+    return content;
+  }
+
+  /** Every page that was ever written, its own and what it inherits, in order. */
+  async *pages(): AsyncIterable<PageNumber> {
+    const pages = new Set<PageNumber>();
+    for (const layers of this.#covers.values())
+      for (const layer of layers) for (const page of (await this.#index(layer)).pages()) pages.add(page);
+    const { base } = this.descriptor;
+    if (this.#base && base)
+      for await (const page of this.#base.pages()) if (page < base.pages) pages.add(page);
+    yield* [...pages].sort((a, b) => a - b);
+  }
+
+  async #inherited(page: PageNumber): Promise<Uint8Array | undefined> {
+    const { base } = this.descriptor;
+    return base && page < base.pages ? must(this.#base).page(page) : undefined;
+  }
+
+  #index(layer: StoredLayer): Promise<LayerIndex> {
+    const known = this.#indexes.get(layer.key);
+    if (known) return known;
+    const index = LayerIndex.load(this.#store, layer);
+    this.#indexes.set(layer.key, index);
+    // One that could not be read is asked for again.
+    index.catch(() => this.#indexes.delete(layer.key));
+    return index;
+  }
+
+  /** Items of one layer, oldest first, near enough to each other for one read. */
+  async #apply(layer: StoredLayer, items: readonly ItemPlace[], content: Uint8Array): Promise<void> {
+    const from = Math.min(...items.map(({ offset }) => offset));
+    const to = Math.max(...items.map(({ offset, length }) => offset + length));
+    const bytes = await this.#store.read(layer.key, from, to - from);
+    for (const { offset, length } of items) {
+      const item = bytes.subarray(offset - from, offset - from + length);
+      if (layer.kind === 'pages') content.set(contentOf(item, layer.key));
+      else if (recordIsSound(item)) applyRecord(item, content);
+      else throw archiveErrors.ARCHIVE_DAMAGED([layer.key, 'a record in it has another checksum']);
+    }
+  }
+}
+
+function* runsOf(found: readonly Found[]): Iterable<{ layer: StoredLayer; items: readonly Found[] }> {
+  for (let first = 0; first < found.length;) {
+    const { layer, offset } = found[first];
+    let end = first + 1;
+    // In a log layer a page's records lie in the order of their LSNs.
+    while (
+      end < found.length &&
+      found[end].layer === layer &&
+      found[end].offset + found[end].length - offset <= SPAN_BYTES_MAX
+    )
+      end++;
+    yield { layer, items: found.slice(first, end) };
+    first = end;
+  }
+}

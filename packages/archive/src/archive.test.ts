@@ -1,0 +1,185 @@
+/** An archive gives back every page at every point that it has, whatever went wrong while it was made. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  asEpoch,
+  asLsn,
+  asPageNumber,
+  bytesEqual,
+  isCoded,
+  type Lsn,
+  must,
+  SeededRandom,
+  settled,
+  VirtualClock,
+} from '@rokka/kernel';
+import * as fc from 'fast-check';
+import { ArchiveReader } from './archive-reader.ts';
+import { Archiver } from './archiver.ts';
+import { History } from './testing/history.ts';
+import { MemoryStore } from './testing/memory-store.ts';
+import { pointAt, spanOf } from './timeline.ts';
+
+/** Lets the archiver work until it has everything that is durable now. */
+async function archived(archiver: Archiver, clock: VirtualClock, history: History): Promise<Lsn> {
+  const done: Lsn[] = [];
+  void archiver.flush().then((lsn) => done.push(lsn));
+  for (let i = 0; i < 2_000 && done.length === 0; i++) {
+    await settled();
+    if (done.length === 0) clock.advanceTo(clock.nowMs() + 50);
+  }
+  assert.deepEqual(done, [history.durable]);
+  return history.durable;
+}
+
+async function demandSame(reader: ArchiveReader, history: History): Promise<void> {
+  const expected: number[] = [];
+  for (let page = asPageNumber(0); page < history.pageCount; page = asPageNumber(page + 1)) {
+    const content = history.pageAt(page, reader.lsn);
+    if (content) expected.push(page);
+    const given = await reader.page(page);
+    const same = given && content ? bytesEqual(given, content) : given === content;
+    assert.ok(same, `page ${page} at ${reader.lsn}`);
+  }
+  const found: number[] = [];
+  for await (const page of reader.pages()) found.push(page);
+  // Of a page that came after this point there are layers, and nothing in them.
+  assert.deepEqual(
+    expected.filter((page) => !found.includes(page)),
+    [],
+  );
+}
+
+test('every page at every point, over random histories, archivers that die and a store that fails', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer(), async (seed) => {
+      const random = new SeededRandom(seed);
+      const clock = new VirtualClock();
+      const store = new MemoryStore();
+      const history = new History({ volumeId: 'one', random });
+      const points: Lsn[] = [];
+      store.fails = () => random.chance(0.1);
+      for (let life = 0; life < 4; life++) {
+        history.volumeEpoch = asEpoch(life + 1);
+        await using archiver = new Archiver({ volume: history, store, clock });
+        archiver.start();
+        for (let round = 0; round < 3; round++) {
+          for (let i = 0; i < 5; i++) history.write();
+          points.push(await archived(archiver, clock, history));
+        }
+      }
+      store.fails = () => false;
+      for (const lsn of [...points, asLsn(1 + random.below(history.durable))])
+        await demandSame(await ArchiveReader.open(store, { volume: history.volumeId, lsn }), history);
+      for (const [pg, after] of history.held) assert.equal(after, history.lastDurableOf(pg));
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test('two archivers at once write one history', async () => {
+  const random = new SeededRandom(7);
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const history = new History({ volumeId: 'one', random });
+  await using first = new Archiver({ volume: history, store, clock });
+  await using second = new Archiver({ volume: history, store, clock });
+  first.start();
+  second.start();
+  for (let i = 0; i < 20; i++) {
+    history.write();
+    await archived(random.chance(0.5) ? first : second, clock, history);
+  }
+  const lsn = history.durable;
+  await demandSame(await ArchiveReader.open(store, { volume: history.volumeId, lsn }), history);
+});
+
+test('a clone of a clone gives what it wrote, and below that what each was made of', async () => {
+  const random = new SeededRandom(11);
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const grandmother = new History({ volumeId: 'a', random });
+  let history = grandmother;
+  for (let i = 0; i < 12; i++) history.write();
+  await using archiver = new Archiver({ volume: history, store, clock });
+  archiver.start();
+  await archived(archiver, clock, history);
+  for (const volumeId of ['b', 'c']) {
+    const parent = history;
+    const lsn = parent.durable;
+    const base = { volume: parent.volumeId, lsn, pages: parent.pageCount };
+    history = new History({ volumeId, random, base: (page) => parent.pageAt(page, lsn) });
+    for (let i = 0; i < 8; i++) history.write();
+    await using next = new Archiver({ volume: history, base, store, clock });
+    next.start();
+    await archived(next, clock, history);
+    // What the parent writes from here on is nothing to its clone.
+    for (let i = 0; i < 8; i++) parent.write();
+    const at = { volume: history.volumeId, lsn: history.durable };
+    await demandSame(await ArchiveReader.open(store, at), history);
+  }
+});
+
+test('a byte that rots anywhere is an error, or makes no difference; never another content', async () => {
+  const random = new SeededRandom(3);
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const history = new History({ volumeId: 'one', random });
+  for (let i = 0; i < 6; i++) history.write();
+  await using archiver = new Archiver({ volume: history, store, clock });
+  archiver.start();
+  const lsn = await archived(archiver, clock, history);
+  let refused = 0;
+  for (let i = 0; i < 400; i++) {
+    const [, object] = random.pick([...store.objects]);
+    const at = random.below(object.length);
+    const bit = 1 << random.below(8);
+    object[at] ^= bit;
+    try {
+      await demandSame(await ArchiveReader.open(store, { volume: history.volumeId, lsn }), history);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      refused++;
+    }
+    object[at] ^= bit;
+  }
+  assert.ok(refused > 200, `${refused} of 400 were noticed`);
+});
+
+test('points in time: the last one at or before, across hours and writers', async () => {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const history = new History({ volumeId: 'one', random: new SeededRandom(5) });
+  const seen: { atMs: number; lsn: Lsn }[] = [];
+  for (let life = 0; life < 3; life++) {
+    history.volumeEpoch = asEpoch(life + 1);
+    await using archiver = new Archiver({ volume: history, store, clock });
+    archiver.start();
+    for (let i = 0; i < 4; i++) {
+      history.write();
+      await archived(archiver, clock, history);
+      seen.push({ atMs: clock.wallMs(), lsn: history.durable });
+      clock.advanceTo(clock.nowMs() + 20 * 60_000);
+      await settled();
+    }
+  }
+  for (const { atMs, lsn } of seen)
+    assert.equal((await pointAt(store, history.volumeId, atMs + 60_000))?.lsn, lsn);
+  assert.equal(await pointAt(store, history.volumeId, must(seen[0]).atMs - 60_000), undefined);
+  const span = must(await spanOf(store, history.volumeId));
+  assert.deepEqual([span.first.lsn, span.last.lsn], [must(seen[0]).lsn, must(seen.at(-1)).lsn]);
+});
+
+test('what is not in the archive yet is refused, and what has none', async () => {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const history = new History({ volumeId: 'one', random: new SeededRandom(5) });
+  const at = { volume: history.volumeId, lsn: asLsn(1) };
+  await assert.rejects(ArchiveReader.open(store, at), { code: 'ARCHIVE_EMPTY' });
+  history.write();
+  await using archiver = new Archiver({ volume: history, store, clock });
+  archiver.start();
+  await archived(archiver, clock, history);
+  const beyond = { volume: history.volumeId, lsn: asLsn(history.durable + 1) };
+  await assert.rejects(ArchiveReader.open(store, beyond), { code: 'ARCHIVE_NOT_YET' });
+});

@@ -1,0 +1,268 @@
+/**
+ * Brings a volume's log into its archive while the volume serves. It lives beside the writer, asks the storage nodes for what
+ * is durable, and writes layers and then the point that they reach. What has been archived stands in the store alone, so after
+ * a crash the next one goes on where the store says.
+ *
+ * Invariants:
+ * - Only records at or below the VDL are archived: no truncation ever takes them back.
+ * - A point is written after all layers up to it, those of every group.
+ * - The storage nodes keep the log from the archive's end on, until `heldBytesMax`: an object store that is away for long must
+ *   not fill their disks. What was let go then is a gap, and the archive says so and stands still.
+ *
+ * Fault model: the store may fail or be slow at any moment; two archivers of two writers may be at work, and write the same.
+ */
+import {
+  type Clock,
+  Deferred,
+  describeError,
+  type Epoch,
+  isCoded,
+  type Lsn,
+  type PageNumber,
+  type PgIndex,
+  type VolumeId,
+} from '@rokka/kernel';
+import { FLAG_INIT, readRecordHeader, recordLengthAt } from '@rokka/quorum';
+import { type ArchiveDescriptor, readDescriptor, writeDescriptor } from './descriptor.ts';
+import { archiveErrors } from './errors.ts';
+import { type LayerItem, writeLayer } from './layer-object.ts';
+import { archivePrefix, layerOf, reachOf } from './layer.ts';
+import type { ObjectStore } from './object-store.ts';
+import { type TimePoint, TimelineWriter } from './timeline.ts';
+
+/** What the archiver needs of a volume's writer; `Volume` of the volume package is one. */
+export interface ArchivedVolume {
+  readonly volumeId: VolumeId;
+  readonly volumeEpoch: Epoch;
+  readonly pagesPerGroup: number;
+  readonly groupCount: number;
+  readonly durable: number;
+  /** The group's last record at or below the VDL. */
+  lastDurableOf(pg: PgIndex): Lsn;
+  /** Durable records in chain order from after `after` on, at most to `through` and about `limitBytes`. */
+  fetchLog(pg: PgIndex, of: { after: Lsn; through: Lsn; limitBytes: number }): Promise<Uint8Array>;
+  /** The nodes keep what lies above `after`. */
+  holdLog(pg: PgIndex, after: Lsn): void;
+}
+
+export interface ArchiverOptions {
+  volume: ArchivedVolume;
+  /** What the volume began as; absent where it began empty. */
+  base?: ArchiveDescriptor['base'];
+  store: ObjectStore;
+  clock: Clock;
+  /** Takes lines for people. */
+  log?(text: string): void;
+}
+
+/** How old the end of the archive may be while it is not asked for: what a disaster may cost. */
+const FLUSH_MS = 5_000;
+/** Points in time lie this far apart at least. */
+const POINT_MS = 1_000;
+const FETCH_BYTES = 1024 * 1024;
+/** A layer is held in memory until it is whole. */
+const LAYER_BYTES_MAX = 16 * 1024 * 1024;
+const RETRY_MS = 1_000;
+
+export class Archiver implements AsyncDisposable {
+  readonly #options: ArchiverOptions;
+  readonly #timeline: TimelineWriter;
+  readonly #closing = new AbortController();
+  /** How far each group's layers reach; undefined until the store has said. */
+  #reached: Lsn[] | undefined;
+  #archived = 0 as Lsn;
+  #points: TimePoint[] = [];
+  #asked = new Deferred<void>();
+  #waiting: { lsn: number; done: Deferred<void> }[] = [];
+  #failure: string | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: ArchiverOptions) {
+    this.#options = options;
+    const { volume, store } = options;
+    this.#timeline = new TimelineWriter(store, { volume: volume.volumeId, epoch: volume.volumeEpoch });
+  }
+
+  /** Everything of the volume up to here is in the archive. */
+  get archived(): Lsn {
+    return this.#archived;
+  }
+
+  /** Why it does not get on, where it does not. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when everything that is durable now is in the archive. @throws the signal's reason, ARCHIVE_STORE_FAILED when it closes */
+  async flush(signal?: AbortSignal): Promise<Lsn> {
+    const lsn = this.#options.volume.durable;
+    if (lsn <= this.#archived) return this.#archived;
+    const done = new Deferred<void>();
+    const waiter = { lsn, done };
+    const onAbort = () => done.reject(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#waiting.push(waiter);
+    this.#asked.resolve();
+    try {
+      await done.promise;
+      return lsn as Lsn;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      this.#waiting = this.#waiting.filter((other) => other !== waiter);
+    }
+  }
+
+  /** Brings nothing more into the archive: what is missing there the next writer brings. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = archiveErrors.ARCHIVE_STORE_FAILED(['go on', 'its volume is closed']);
+    this.#closing.abort(closed);
+    this.#asked.resolve();
+    await this.#running;
+    for (const { done } of this.#waiting) done.reject(closed);
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        await this.#round();
+        this.#failure = undefined;
+        const asked = this.#asked.promise;
+        const ended = new AbortController();
+        await Promise.race([asked, this.#pause(ended.signal)]);
+        ended.abort();
+        this.#asked = new Deferred();
+        if (this.#waiting.length > 0) this.#asked.resolve();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#failed(error);
+        await clock.sleep(RETRY_MS, signal).catch(() => {});
+      }
+    }
+  }
+
+  /** Takes points until the next round is due. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const both = AbortSignal.any([signal, this.#closing.signal]);
+    const endMs = clock.nowMs() + FLUSH_MS;
+    while (clock.nowMs() < endMs && !both.aborted) {
+      await clock.sleep(POINT_MS, both).catch(() => {});
+      this.#takePoint();
+    }
+  }
+
+  #takePoint(): void {
+    const { volume, clock } = this.#options;
+    const lsn = volume.durable as Lsn;
+    if (lsn > (this.#points.at(-1)?.lsn ?? this.#archived)) this.#points.push({ atMs: clock.wallMs(), lsn });
+  }
+
+  /** Everything that is durable now, group by group; then the points up to there. */
+  async #round(): Promise<void> {
+    this.#reached ??= await this.#begin();
+    const { volume } = this.#options;
+    this.#takePoint();
+    const lsn = volume.durable as Lsn;
+    // Read in the same turn: what each group has at or below that point.
+    const ends = Array.from({ length: volume.groupCount }, (_, pg) => volume.lastDurableOf(pg as PgIndex));
+    for (const [pg, through] of ends.entries()) await this.#archiveGroup(pg as PgIndex, through);
+    const reached = this.#points.filter((point) => point.lsn <= lsn);
+    if (reached.length > 0) await this.#timeline.add(reached);
+    this.#points = this.#points.slice(reached.length);
+    this.#archived = lsn;
+    for (const { lsn: asked, done } of this.#waiting) if (asked <= lsn) done.resolve();
+  }
+
+  /** What the store has already, and the descriptor where there is none. */
+  async #begin(): Promise<Lsn[]> {
+    const { volume, base, store, clock } = this.#options;
+    const { volumeId, pagesPerGroup } = volume;
+    if (!(await readDescriptor(store, volumeId)))
+      await writeDescriptor(store, {
+        volume: volumeId,
+        pagesPerGroup,
+        createdAtMs: clock.wallMs(),
+        ...(base && { base }),
+      });
+    const layers = (await store.list(archivePrefix(volumeId))).flatMap((object) => layerOf(object) ?? []);
+    const groups = Map.groupBy(layers, ({ pg }) => pg);
+    const count = Math.max(volume.groupCount, ...[...groups.keys()].map((pg) => pg + 1));
+    return Array.from({ length: count }, (_, pg) => {
+      const reach = reachOf(groups.get(pg as PgIndex) ?? []);
+      if (pg < volume.groupCount) volume.holdLog(pg as PgIndex, reach);
+      return reach;
+    });
+  }
+
+  async #archiveGroup(pg: PgIndex, through: Lsn): Promise<void> {
+    const { volume, store } = this.#options;
+    const reached = this.#reached ?? [];
+    for (let after = reached[pg] ?? (0 as Lsn); after < through; after = reached[pg]) {
+      const { records, last } = await this.#gather(pg, after, through);
+      const firstPage = (pg * volume.pagesPerGroup) as PageNumber;
+      const layer = { kind: 'log', pg, after, through: last } as const;
+      await writeLayer(store, volume.volumeId, { layer, firstPage, items: itemsOf(records) });
+      reached[pg] = last;
+      volume.holdLog(pg, last);
+    }
+  }
+
+  /** Records of one layer. */
+  async #gather(
+    pg: PgIndex,
+    after: Lsn,
+    through: Lsn,
+  ): Promise<{ records: readonly Uint8Array[]; last: Lsn }> {
+    const { volume } = this.#options;
+    const records: Uint8Array[] = [];
+    let last = after;
+    for (let bytes = 0; last < through && bytes < LAYER_BYTES_MAX;) {
+      this.#closing.signal.throwIfAborted();
+      const more = await volume.fetchLog(pg, { after: last, through, limitBytes: FETCH_BYTES });
+      last = lastLsnIn(more) ?? last;
+      if (more.length === 0) throw archiveErrors.ARCHIVE_GAP([volume.volumeId, pg, last]);
+      records.push(more);
+      bytes += more.length;
+    }
+    return { records, last };
+  }
+
+  #failed(error: unknown): void {
+    if (!isCoded(error)) throw error;
+    const why = describeError(error);
+    if (why !== this.#failure) this.#options.log?.(`the archive does not get on: ${why}`);
+    this.#failure = why;
+  }
+}
+
+function* recordsIn(chunk: Uint8Array): Iterable<{ at: number; length: number; view: DataView }> {
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  for (let at = 0; at < chunk.length;) {
+    const length = recordLengthAt(view, at);
+    if (length === undefined)
+      throw archiveErrors.ARCHIVE_STORE_FAILED(['take log', 'a node sent a record that is none']);
+    yield { at, length, view };
+    at += length;
+  }
+}
+
+function lastLsnIn(chunk: Uint8Array): Lsn | undefined {
+  let last: Lsn | undefined;
+  for (const { view, at } of recordsIn(chunk)) last = readRecordHeader(view, at).lsn;
+  return last;
+}
+
+function itemsOf(chunks: readonly Uint8Array[]): LayerItem[] {
+  return chunks.flatMap((chunk) =>
+    [...recordsIn(chunk)].map(({ view, at, length }) => {
+      const { page, lsn, flags } = readRecordHeader(view, at);
+      return { page, lsn, whole: (flags & FLAG_INIT) !== 0, parts: [chunk.subarray(at, at + length)] };
+    }),
+  );
+}

@@ -1,0 +1,8 @@
+/** A volume's log and pages in an object store: what snapshots, clones and points in time are made of. */
+export { archiveErrors } from './errors.ts';
+export type { ObjectStore, StoredObject } from './object-store.ts';
+export { DirectoryStore } from './directory-store.ts';
+export type { ArchiveDescriptor, ArchivePoint } from './descriptor.ts';
+export { ArchiveReader } from './archive-reader.ts';
+export { pointAt, spanOf, type TimePoint } from './timeline.ts';
+export { Archiver, type ArchivedVolume } from './archiver.ts';

@@ -1,0 +1,194 @@
+/**
+ * A layer as one object: a header, the items one after the other, an index by page, a trailer. Format 1, little-endian:
+ *
+ *   header    u32 magic RKAL or RKAP, u16 version, u16 zero, u32 group, u32 zero, u64 after, u64 through, u64 first page
+ *   items     log: sealed records (quorum/record.ts); pages: u32 CRC-32 of the content, u64 LSN of the page, the content
+ *   index     u32 page from the first, u32 length | 2^31 where the item needs nothing older, u64 offset, u64 LSN;
+ *             by page, then by LSN
+ *   trailer   u32 magic RKAT, u32 entries, u64 length of the items, u32 CRC-32 of header and index, u32 CRC-32 of this before it
+ *
+ * The offset of an item counts from the first item. Who reads begins at the end: trailer, then index and header.
+ */
+import { asLsn, ByteReader, ByteWriter, crc32, type Lsn, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
+import { archiveErrors } from './errors.ts';
+import { layerKey, type Layer, type StoredLayer } from './layer.ts';
+import type { ObjectStore } from './object-store.ts';
+
+export const LAYER_VERSION = 1;
+const HEADER_BYTES = 40;
+const ENTRY_BYTES = 24;
+const TRAILER_BYTES = 24;
+export const PAGE_ITEM_HEAD_BYTES = 12;
+const MAGIC = { log: 0x4c41_4b52, pages: 0x5041_4b52, trailer: 0x5441_4b52 } as const;
+/** The item stands for itself: a page, or a record that begins with a page of zeroes. */
+const WHOLE = 2 ** 31;
+const TWO_32 = 2 ** 32;
+
+export interface LayerItem {
+  readonly page: PageNumber;
+  readonly lsn: Lsn;
+  /** Nothing older of the page is needed. */
+  readonly whole: boolean;
+  readonly parts: readonly Uint8Array[];
+}
+
+/** Where an item lies in its object. */
+export interface ItemPlace {
+  readonly lsn: Lsn;
+  readonly whole: boolean;
+  /** From the start of the object. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A page as an item of a page layer. */
+export function pageItem(page: PageNumber, lsn: Lsn, content: Uint8Array): LayerItem {
+  const head = new ByteWriter(PAGE_ITEM_HEAD_BYTES).u32(crc32(content)).u64(lsn).finish();
+  return { page, lsn, whole: true, parts: [head, content] };
+}
+
+/** @throws ARCHIVE_STORE_FAILED */
+export async function writeLayer(
+  store: ObjectStore,
+  volume: string,
+  of: { layer: Layer; firstPage: PageNumber; items: readonly LayerItem[] },
+): Promise<StoredLayer> {
+  const { layer, firstPage, items } = of;
+  const header = new ByteWriter(HEADER_BYTES).u32(MAGIC[layer.kind]).u16(LAYER_VERSION).u16(0);
+  header.u32(layer.pg).u32(0).u64(layer.after).u64(layer.through).u64(firstPage);
+  let itemsBytes = 0;
+  const placed = items.map((item) => {
+    const length = item.parts.reduce((sum, part) => sum + part.length, 0);
+    itemsBytes += length;
+    return { ...item, length, offset: itemsBytes - length };
+  });
+  placed.sort((a, b) => a.page - b.page || a.lsn - b.lsn);
+  const index = new ByteWriter(Math.max(ENTRY_BYTES, placed.length * ENTRY_BYTES));
+  for (const { page, length, whole, offset, lsn } of placed)
+    index
+      .u32(page - firstPage)
+      .u32(length + (whole ? WHOLE : 0))
+      .u64(offset)
+      .u64(lsn);
+  const trailer = new ByteWriter(TRAILER_BYTES).u32(MAGIC.trailer).u32(placed.length).u64(itemsBytes);
+  trailer.u32(crc32(Buffer.concat([header.view(), index.view()])));
+  trailer.u32(crc32(trailer.view()));
+  const key = layerKey(volume, layer);
+  const parts = [header.finish(), ...items.flatMap((item) => item.parts), index.finish(), trailer.finish()];
+  await store.put(key, parts);
+  return { ...layer, key, sizeBytes: parts.reduce((sum, part) => sum + part.length, 0) };
+}
+
+/** The index of one layer in memory: 24 bytes an item. */
+export class LayerIndex {
+  readonly layer: StoredLayer;
+  readonly #firstPage: number;
+  readonly #view: DataView;
+  readonly #count: number;
+
+  private constructor(layer: StoredLayer, firstPage: number, entries: Uint8Array) {
+    this.layer = layer;
+    this.#firstPage = firstPage;
+    this.#view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+    this.#count = entries.length / ENTRY_BYTES;
+  }
+
+  /** @throws ARCHIVE_NO_OBJECT, ARCHIVE_DAMAGED, ARCHIVE_VERSION, ARCHIVE_STORE_FAILED */
+  static async load(store: ObjectStore, layer: StoredLayer): Promise<LayerIndex> {
+    const { key, sizeBytes } = layer;
+    const damaged = (why: string) => archiveErrors.ARCHIVE_DAMAGED([key, why]);
+    if (sizeBytes < HEADER_BYTES + TRAILER_BYTES) throw damaged(`${sizeBytes} bytes are no layer`);
+    const end = await store.read(key, sizeBytes - TRAILER_BYTES, TRAILER_BYTES);
+    const trailer = new ByteReader(end);
+    const [magic, count, itemsBytes, sum] = [trailer.u32(), trailer.u32(), trailer.u64(), trailer.u32()];
+    if (magic !== MAGIC.trailer || trailer.u32() !== crc32(end.subarray(0, TRAILER_BYTES - 4)))
+      throw damaged('its end is no trailer');
+    const indexAt = HEADER_BYTES + itemsBytes;
+    if (indexAt + count * ENTRY_BYTES + TRAILER_BYTES !== sizeBytes)
+      throw damaged('its lengths do not add up');
+    const [head, entries] = await Promise.all([
+      store.read(key, 0, HEADER_BYTES),
+      store.read(key, indexAt, count * ENTRY_BYTES),
+    ]);
+    const header = new ByteReader(head);
+    const kind = header.u32();
+    const version = header.u16();
+    if (version !== LAYER_VERSION) throw archiveErrors.ARCHIVE_VERSION([key, version]);
+    if (kind !== MAGIC[layer.kind]) throw damaged('it is no layer of its kind');
+    if (crc32(Buffer.concat([head, entries])) !== sum) throw damaged('its index has another checksum');
+    header.u16();
+    const same = header.u32() === layer.pg && header.u32() === 0;
+    if (!same || header.u64() !== layer.after || header.u64() !== layer.through)
+      throw damaged('it is another layer than its name says');
+    return new LayerIndex(layer, header.u64(), entries);
+  }
+
+  get memoryBytes(): number {
+    return this.#view.byteLength;
+  }
+
+  /** The page's items up to `through`, the newest first, down to one that needs nothing older. */
+  itemsOf(page: PageNumber, through: Lsn): ItemPlace[] {
+    const relative = page - this.#firstPage;
+    const items: ItemPlace[] = [];
+    for (let at = this.#endOf(relative, through) - 1; at >= 0 && this.#pageAt(at) === relative; at--) {
+      const item = this.#itemAt(at);
+      items.push(item);
+      if (item.whole) break;
+    }
+    return items;
+  }
+
+  /** Every page that it has something of, each once, in order. */
+  *pages(): Iterable<PageNumber> {
+    for (let at = 0; at < this.#count; at++)
+      if (at === 0 || this.#pageAt(at) !== this.#pageAt(at - 1))
+        yield (this.#firstPage + this.#pageAt(at)) as PageNumber;
+  }
+
+  /** The first entry that comes after (page, through). */
+  #endOf(page: number, through: Lsn): number {
+    let [low, high] = [0, this.#count];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const after =
+        this.#pageAt(middle) > page || (this.#pageAt(middle) === page && this.#lsnAt(middle) > through);
+      if (after) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  #pageAt(at: number): number {
+    return this.#view.getUint32(at * ENTRY_BYTES, true);
+  }
+
+  #lsnAt(at: number): number {
+    return this.#u64(at * ENTRY_BYTES + 16);
+  }
+
+  #itemAt(at: number): ItemPlace {
+    const word = this.#view.getUint32(at * ENTRY_BYTES + 4, true);
+    return {
+      lsn: asLsn(this.#lsnAt(at)),
+      whole: word >= WHOLE,
+      length: word >= WHOLE ? word - WHOLE : word,
+      offset: HEADER_BYTES + this.#u64(at * ENTRY_BYTES + 8),
+    };
+  }
+
+  #u64(at: number): number {
+    return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * TWO_32;
+  }
+}
+
+/** The content of a page item. @throws ARCHIVE_DAMAGED */
+export function contentOf(item: Uint8Array, key: string): Uint8Array {
+  const reader = new ByteReader(item);
+  const sum = reader.u32();
+  reader.u64();
+  const content = reader.rest();
+  if (content.length !== PAGE_SIZE || crc32(content) !== sum)
+    throw archiveErrors.ARCHIVE_DAMAGED([key, 'a page in it has another checksum']);
+  return content;
+}

@@ -1,0 +1,114 @@
+/**
+ * A volume's history in memory: random mini-transactions over a few groups, sealed as a writer seals them, and the twin of what an
+ * archive must give back: every page at every LSN, by replaying all that came before.
+ */
+import {
+  asEpoch,
+  asLsn,
+  asPageNumber,
+  type Lsn,
+  PAGE_SIZE,
+  type PageNumber,
+  type PgIndex,
+  type SeededRandom,
+  type VolumeId,
+} from '@rokka/kernel';
+import { applyRecord, encodeRecord, sealRecord } from '@rokka/quorum';
+import type { ArchivedVolume } from '../archiver.ts';
+
+const PAGES_PER_GROUP = 8;
+const GROUPS = 3;
+
+interface Written {
+  readonly lsn: Lsn;
+  readonly pg: PgIndex;
+  readonly page: PageNumber;
+  readonly record: Uint8Array;
+}
+
+export class History implements ArchivedVolume {
+  readonly volumeId: VolumeId;
+  /** Each archiver is another writer's. */
+  volumeEpoch = asEpoch(1);
+  readonly pagesPerGroup = PAGES_PER_GROUP;
+  readonly groupCount = GROUPS;
+  readonly pageCount = PAGES_PER_GROUP * GROUPS;
+  readonly held = new Map<PgIndex, Lsn>();
+  readonly #random: SeededRandom;
+  readonly #base: ((page: PageNumber) => Uint8Array | undefined) | undefined;
+  readonly #written: Written[] = [];
+  durable = asLsn(0);
+  /** How many more fetches fail. */
+  failures = 0;
+
+  constructor(options: {
+    volumeId: string;
+    random: SeededRandom;
+    base?: (page: PageNumber) => Uint8Array | undefined;
+  }) {
+    this.volumeId = options.volumeId as VolumeId;
+    this.#random = options.random;
+    this.#base = options.base;
+  }
+
+  /** One mini-transaction of a few pages, durable at once. */
+  write(): void {
+    const count = 1 + this.#random.below(3);
+    const pages = new Set(Array.from({ length: count }, () => this.#random.below(this.pageCount)));
+    for (const page of pages) this.#append(asPageNumber(page));
+    this.durable = asLsn(this.#written.length);
+  }
+
+  /** The page as of `lsn`; undefined for one never written. */
+  pageAt(page: PageNumber, lsn: Lsn): Uint8Array | undefined {
+    const records = this.#written.filter((one) => one.page === page && one.lsn <= lsn);
+    const inherited = this.#base?.(page);
+    if (records.length === 0) return inherited;
+    const content = inherited?.slice() ?? new Uint8Array(PAGE_SIZE);
+    for (const { record } of records) applyRecord(record, content);
+    return content;
+  }
+
+  lastDurableOf(pg: PgIndex): Lsn {
+    return this.#written.findLast((one) => one.pg === pg)?.lsn ?? asLsn(0);
+  }
+
+  async fetchLog(pg: PgIndex, of: { after: Lsn; through: Lsn; limitBytes: number }): Promise<Uint8Array> {
+    if (this.failures-- > 0) throw new Error('a test lets fetches fail by coded errors only');
+    const records = this.#written.filter(
+      (one) => one.pg === pg && one.lsn > of.after && one.lsn <= of.through,
+    );
+    const some = records.slice(0, 1 + this.#random.below(3));
+    return Buffer.concat(some.map(({ record }) => record));
+  }
+
+  holdLog(pg: PgIndex, after: Lsn): void {
+    this.held.set(pg, after);
+  }
+
+  #append(page: PageNumber): void {
+    const before = this.pageAt(page, this.durable);
+    const isOwn = this.#written.some((one) => one.page === page);
+    const init = this.#random.chance(0.2) || (before !== undefined && !isOwn);
+    const content = new Uint8Array(PAGE_SIZE);
+    if (init && before && !isOwn) content.set(before);
+    const at = this.#random.below(PAGE_SIZE - 16);
+    for (let i = 0; i < 16; i++) content[at + i] = this.#random.below(256);
+    const ranges = init ? [{ offset: 0, length: PAGE_SIZE }] : [{ offset: at, length: 16 }];
+    const room = new Uint8Array(PAGE_SIZE + 256);
+    const record = room.slice(0, encodeRecord(room, 0, { page, init, ranges, content }));
+    const lsn = asLsn(this.#written.length + 1);
+    const pg = Math.floor(page / PAGES_PER_GROUP) as PgIndex;
+    const last = this.#written.findLast((one) => one.pg === pg)?.lsn ?? asLsn(0);
+    sealRecord(record, {
+      lsn,
+      previousVolumeLsn: asLsn(lsn - 1),
+      previousPgLsn: last,
+      previousPageLsn: asLsn(0),
+      volumeEpoch: this.volumeEpoch,
+      pg,
+      cpl: true,
+    });
+    this.#written.push({ lsn, pg, page, record });
+  }
+}

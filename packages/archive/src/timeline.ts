@@ -1,0 +1,115 @@
+/**
+ * The points that an archive can be taken back to: at this wall time the volume was durable up to this LSN, and everything up to
+ * there is in the archive. They lie in one object an hour and writer, so that no writer overwrites what another one has said.
+ *
+ *   volumes/<volume>/times/<hours since 1970, eight digits>-<volume epoch, ten digits>
+ *
+ * An object is rows of u64 milliseconds and u64 LSN, then a u32 CRC-32 of them.
+ */
+import { asLsn, ByteReader, ByteWriter, crc32, type Epoch, type Lsn, type VolumeId } from '@rokka/kernel';
+import { archiveErrors } from './errors.ts';
+import { archivePrefix } from './layer.ts';
+import type { ObjectStore, StoredObject } from './object-store.ts';
+
+const HOUR_MS = 3_600_000;
+const ROW_BYTES = 16;
+const SUM_BYTES = 4;
+
+export interface TimePoint {
+  readonly atMs: number;
+  readonly lsn: Lsn;
+}
+
+/** What one writer says of the time in which it writes. */
+export class TimelineWriter {
+  readonly #store: ObjectStore;
+  readonly #volume: VolumeId;
+  readonly #epoch: Epoch;
+  #hour = -1;
+  #points: TimePoint[] = [];
+
+  constructor(store: ObjectStore, of: { volume: VolumeId; epoch: Epoch }) {
+    this.#store = store;
+    this.#volume = of.volume;
+    this.#epoch = of.epoch;
+  }
+
+  /** Durable when it resolves. Points come in the order of their time. @throws ARCHIVE_STORE_FAILED */
+  async add(points: readonly TimePoint[]): Promise<void> {
+    const hours = new Set(points.map(({ atMs }) => hourOf(atMs)));
+    for (const hour of hours) {
+      const known = hour === this.#hour ? this.#points : [];
+      const all = [...known, ...points.filter(({ atMs }) => hourOf(atMs) === hour)];
+      await this.#store.put(timesKey(this.#volume, hour, this.#epoch), [encode(all)]);
+      this.#hour = hour;
+      this.#points = all;
+    }
+  }
+}
+
+/** The last point at or before `atMs`. @throws ARCHIVE_DAMAGED, ARCHIVE_STORE_FAILED */
+export async function pointAt(
+  store: ObjectStore,
+  volume: VolumeId,
+  atMs: number,
+): Promise<TimePoint | undefined> {
+  const objects = (await store.list(timesPrefix(volume))).filter(({ key }) => hourIn(key) <= hourOf(atMs));
+  for (const hour of [...new Set(objects.map(({ key }) => hourIn(key)))].sort((a, b) => b - a)) {
+    const points = await read(
+      store,
+      objects.filter(({ key }) => hourIn(key) === hour),
+    );
+    const found = points.filter((point) => point.atMs <= atMs).at(-1);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** The first and the last point; undefined where there is none. @throws ARCHIVE_DAMAGED, ARCHIVE_STORE_FAILED */
+export async function spanOf(
+  store: ObjectStore,
+  volume: VolumeId,
+): Promise<{ first: TimePoint; last: TimePoint } | undefined> {
+  const objects = await store.list(timesPrefix(volume));
+  const ofHour = async (hour: number) =>
+    read(
+      store,
+      objects.filter(({ key }) => hourIn(key) === hour),
+    );
+  const hours = objects.map(({ key }) => hourIn(key));
+  if (hours.length === 0) return undefined;
+  const [first] = await ofHour(Math.min(...hours));
+  const last = (await ofHour(Math.max(...hours))).at(-1);
+  return first && last && { first, last };
+}
+
+/** Sorted by LSN: a later writer's clock may be behind, what it wrote is later. */
+async function read(store: ObjectStore, objects: readonly StoredObject[]): Promise<TimePoint[]> {
+  const lists = await Promise.all(
+    objects.map(async ({ key, sizeBytes }) => decode(await store.read(key, 0, sizeBytes), key)),
+  );
+  return lists.flat().sort((a, b) => a.lsn - b.lsn || a.atMs - b.atMs);
+}
+
+function encode(points: readonly TimePoint[]): Uint8Array {
+  const w = new ByteWriter(points.length * ROW_BYTES + SUM_BYTES);
+  for (const { atMs, lsn } of points) w.u64(atMs).u64(lsn);
+  return w.u32(crc32(w.view())).finish();
+}
+
+function decode(bytes: Uint8Array, key: string): TimePoint[] {
+  const rows = bytes.length - SUM_BYTES;
+  const r = new ByteReader(bytes);
+  const isWhole = rows >= 0 && rows % ROW_BYTES === 0;
+  if (!isWhole || new ByteReader(bytes.subarray(rows)).u32() !== crc32(bytes.subarray(0, rows)))
+    throw archiveErrors.ARCHIVE_DAMAGED([key, 'its checksum does not hold']);
+  return Array.from({ length: rows / ROW_BYTES }, () => ({ atMs: r.u64(), lsn: asLsn(r.u64()) }));
+}
+
+const hourOf = (atMs: number): number => Math.floor(atMs / HOUR_MS);
+const timesPrefix = (volume: string): string => `${archivePrefix(volume)}times/`;
+const hourIn = (key: string): number => Number(key.split('/').at(-1)?.split('-')[0]);
+
+function timesKey(volume: string, hour: number, epoch: Epoch): string {
+  return `${timesPrefix(volume)}${String(hour).padStart(8, '0')}-${String(epoch).padStart(10, '0')}`;
+}

@@ -1,0 +1,69 @@
+/**
+ * A volume that began as a clone: pages that it never wrote are those of its base, which never changes. Nothing of the base is
+ * on the storage nodes, so the first record of such a page must begin from zeroes and carry all of it (copy on write).
+ *
+ * Invariant: `has` says yes of exactly those pages that were read, were the base's, and were begun by no record since.
+ */
+import { type Lsn, type PageNumber, type VolumeId } from '@rokka/kernel';
+import { FLAG_INIT, readRecordHeader, recordLengthAt } from '@rokka/quorum';
+
+/** What a clone was made of: pages [0, pages) of another volume as of `lsn`, in its archive. */
+export interface VolumeBase {
+  readonly volume: VolumeId;
+  readonly lsn: Lsn;
+  readonly pages: number;
+}
+
+/** Gives the pages of a base. */
+export interface BasePages {
+  /** PAGE_SIZE bytes that belong to the caller; undefined for a page that was never written. */
+  page(page: PageNumber): Promise<Uint8Array | undefined>;
+}
+
+export class Inheritance {
+  readonly #base: BasePages;
+  readonly pages: number;
+  /** A bit for each page of the base that was read and is not on the nodes. */
+  readonly #inherited: Uint8Array;
+  /** Reads on their way, by page the latest: a record that begins the page meanwhile makes what they bring old. */
+  readonly #reads = new Map<PageNumber, symbol>();
+
+  constructor(base: BasePages, pages: number) {
+    this.#base = base;
+    this.pages = pages;
+    this.#inherited = new Uint8Array(Math.ceil(pages / 8));
+  }
+
+  has(page: PageNumber): boolean {
+    return page < this.pages && (this.#inherited[page >>> 3] & (1 << (page & 7))) !== 0;
+  }
+
+  /** The page's content where the nodes say `own` of it. */
+  async fill(page: PageNumber, own: Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> {
+    if (page >= this.pages) return own;
+    const read = Symbol('read');
+    this.#reads.set(page, read);
+    try {
+      const written = await own;
+      if (written) return written;
+      const content = await this.#base.page(page);
+      if (content && this.#reads.get(page) === read) this.#inherited[page >>> 3] |= 1 << (page & 7);
+      return content;
+    } finally {
+      if (this.#reads.get(page) === read) this.#reads.delete(page);
+    }
+  }
+
+  /** The nodes get these records: pages that they begin are inherited no more. */
+  appended(mtr: Uint8Array): void {
+    const view = new DataView(mtr.buffer, mtr.byteOffset, mtr.byteLength);
+    for (let at = 0; at < mtr.length;) {
+      const { page, flags } = readRecordHeader(view, at);
+      if (flags & FLAG_INIT && page < this.pages) {
+        this.#inherited[page >>> 3] &= ~(1 << (page & 7));
+        this.#reads.delete(page);
+      }
+      at += recordLengthAt(view, at) ?? mtr.length;
+    }
+  }
+}

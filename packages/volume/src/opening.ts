@@ -1,0 +1,41 @@
+/** What a volume's opening gives to its recovery: the drivers of everything that recovery asks for. */
+import { must } from '@rokka/kernel';
+import type { VolumeStart } from '@rokka/quorum';
+import { fenceSegment } from './fencing.ts';
+import { forceOut } from './force-out.ts';
+import type { Group } from './group.ts';
+import type { MembershipChanges } from './membership-changes.ts';
+import type { NodeLinks } from './node-links.ts';
+import { recoverVolume } from './recovery-driver.ts';
+import type { VolumeOptions } from './volume-options.ts';
+import type { VolumeState } from './volume-state.ts';
+
+const RECOVER_TIMEOUT_MS = 600_000;
+
+/** @throws what recoverVolume throws */
+export function recoverOpened(
+  options: VolumeOptions,
+  of: { state: VolumeState; groups: readonly Group[]; links: NodeLinks; changes: MembershipChanges },
+): Promise<VolumeStart> {
+  const { state, groups, links, changes } = of;
+  const { record } = state;
+  const { clock, recoverTimeoutMs, signal, onProgress, fleet } = options;
+  return recoverVolume({
+    volumeId: record.volumeId,
+    volumeEpoch: record.volumeEpoch,
+    groups,
+    links,
+    ranges: record.truncationRanges,
+    allocationLimit: record.lsnAllocationLimitMax,
+    clock,
+    timeoutMs: recoverTimeoutMs ?? RECOVER_TIMEOUT_MS,
+    signal: signal ?? new AbortController().signal,
+    decideRange: (range) => state.addRange(range),
+    fence: (group, link, how) => fenceSegment(group, link, { state, ...how }),
+    forceOut: (group, whom) => {
+      const { retired } = must(state.record.groups[group.pg]);
+      return forceOut(group, { ...whom, fleet: fleet?.() ?? [], retired, links, changes });
+    },
+    ...(onProgress ? { onProgress } : {}),
+  });
+}
