@@ -36,6 +36,8 @@ export interface HydrationRunOptions {
 /** How often it is looked whether gossip has brought the log. */
 const LOG_POLL_MS = 20;
 const LOG_POLLS_MAX = 250;
+/** A full peer that only lags has made its pages by then, or the one that the base was taken from is back. */
+const SOURCELESS_MS = 10_000;
 
 export class HydrationRun {
   readonly #segment: Segment;
@@ -69,8 +71,36 @@ export class HydrationRun {
     await this.#finish();
   }
 
-  /** The group has dropped log that this segment still lacks: its base is of no use any more. */
+  /** The group has dropped log that this segment still lacks, or who had pages up to its base is gone: it is of no use any more. */
   #baseIsLost(peers: readonly SoundPeer[]): boolean {
+    return this.#logIsGone(peers) || this.#sourceIsGone(peers);
+  }
+
+  /** Pages that reach less far are no source, and of an idle volume none are made: but they are a base of their own. */
+  #sourceIsGone(peers: readonly SoundPeer[]): boolean {
+    const segment = this.#segment;
+    const hasPages = segment.kind === 'tail' || must(segment.hydration).nextPage >= segment.pageCount;
+    if (hasPages || this.#sources(peers).length > 0) {
+      segment.sourcelessSinceMs = undefined;
+      return false;
+    }
+    const nowMs = this.#options.clock.nowMs();
+    segment.sourcelessSinceMs ??= nowMs;
+    if (nowMs - segment.sourcelessSinceMs < SOURCELESS_MS) return false;
+    segment.sourcelessSinceMs = undefined;
+    const { volume, pg, generation } = segment;
+    this.#options.log?.(
+      `volume ${volume}, protection group ${pg}: nobody has pages up to LSN ${generation.lsn} any more; hydration begins anew`,
+    );
+    return true;
+  }
+
+  #sources(peers: readonly SoundPeer[]): SoundPeer[] {
+    const base = this.#segment.generation.lsn;
+    return peers.filter(({ state }) => state.kind === 'full' && state.coalesced >= base);
+  }
+
+  #logIsGone(peers: readonly SoundPeer[]): boolean {
     const { hydration, chain, volume, pg, hydrating } = this.#segment;
     const { scl } = chain;
     const lost =
@@ -117,9 +147,9 @@ export class HydrationRun {
     const segment = this.#segment;
     const { nextPage } = must(segment.hydration);
     if (nextPage >= segment.pageCount) return;
-    const base = segment.generation.lsn;
-    const sources = peers.filter(({ state }) => state.kind === 'full' && state.coalesced >= base);
-    if (sources.length === 0) throw this.#noSource(`no full member has pages up to LSN ${base}`);
+    const sources = this.#sources(peers);
+    if (sources.length === 0)
+      throw this.#noSource(`no full member has pages up to LSN ${segment.generation.lsn}`);
     await copyPages(segment, {
       ...this.#options,
       sources,

@@ -263,6 +263,28 @@ test('a newcomer whose base is gone everywhere begins anew and says so', async (
   group.demandTruth(6);
 });
 
+test('a newcomer whose only source is gone begins anew from pages that reach less far', async () => {
+  await using group = await Group.start({ pages: 40 });
+  const { cluster } = group;
+  for (let i = 0; i < 5; i++) await group.write(40);
+  await group.coalesce([0, 2, 4]);
+  for (let i = 0; i < 5; i++) await group.write(40);
+  await group.coalesce([0]);
+  // It hears of that one alone, whose pages are ahead of the others', and which then is gone with its disk.
+  for (const node of ['n1', 'n2', 'n3', 'n4', 'n5']) cluster.network.cut('n6', node);
+  await group.join([6]);
+  while (!cluster.segment(6).hydration?.begun) await cluster.pass(1);
+  const base = cluster.segment(6).generation.lsn;
+  assert.ok(base > cluster.segment(2).coalesced && base > cluster.segment(4).coalesced);
+  await cluster.crash(0);
+  for (const node of ['n1', 'n2', 'n3', 'n4', 'n5']) cluster.network.heal('n6', node);
+  assert.ok((cluster.segment(6).hydration?.nextPage ?? 0) < 40, 'the copy was cut off');
+  await group.whole(6, 60_000);
+  assert.match(cluster.lines.join('\n'), /nobody has pages up to LSN .* hydration begins anew/);
+  assert.ok(cluster.segment(2).coalesced < base, 'no log has come that would have made others pages');
+  group.demandTruth(6);
+});
+
 test('a newcomer that is dropped on the way leaves nothing', async () => {
   for (const ms of [0, 3, 8, 15, 25]) {
     await using group = await Group.start();

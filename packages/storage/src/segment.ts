@@ -60,6 +60,8 @@ export class Segment implements ChainWatcher {
   readonly lostPages = new Set<number>();
   /** Counts how often it was told to begin anew, since the process started: what was under way then is void. */
   life = 0;
+  /** Since when nobody who answers has pages that reach its base, while it is being filled. */
+  sourcelessSinceMs: number | undefined;
   /** A step of its copies is on its way to the log, and counts when it is there. */
   settling = false;
   /** The node was told to drop it: nothing of it is written any more. */
