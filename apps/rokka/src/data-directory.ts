@@ -4,6 +4,7 @@
  *   rokka.json            format, cluster id, and what this machine is in it
  *   registry.sqlite       cluster state, unless etcd has it
  *   nodes/<ordinal>/      one storage node each
+ *   archive/              history of databases that are backed up (docs/archive.md)
  *   secrets/              passwords and keys, owner-only
  *   run/                  sockets; its contents matter only while something runs
  *   compile-cache/        compiled code of the processes; may be removed at any time
@@ -104,6 +105,7 @@ export const dataPaths = {
   control: (directory: string) => path.join(directory, 'run', 'control.sock'),
   postgresSockets: (directory: string) => path.join(directory, 'run', 'postgres'),
   password: (directory: string) => path.join(directory, 'secrets', 'postgres-password'),
+  archive: (directory: string) => path.join(directory, 'archive'),
   log: (directory: string) => path.join(directory, 'rokka.log'),
   authority: (directory: string) => path.join(directory, 'secrets', 'authority.json'),
   /** Key and certificate of one process. */

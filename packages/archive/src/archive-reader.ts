@@ -9,16 +9,24 @@ import { applyRecord, recordIsSound } from '@rokka/quorum';
 import { readDescriptor, type ArchiveDescriptor, type ArchivePoint } from './descriptor.ts';
 import { archiveErrors } from './errors.ts';
 import { contentOf, type ItemPlace, LayerIndex } from './layer-object.ts';
-import { archivePrefix, coverOf, layerOf, type StoredLayer } from './layer.ts';
+import {
+  archivePrefix,
+  coverOf,
+  type LayerKind,
+  type LayerPart,
+  layersOf,
+  type StoredLayer,
+} from './layer.ts';
 import type { ObjectStore } from './object-store.ts';
 import { spanOf } from './timeline.ts';
 
 /** What lies between two items of a page is read with them where it is no more than this. */
 const SPAN_BYTES_MAX = 64 * 1024;
 
-/** An item of a page, with the layer that it lies in. */
+/** An item of a page, with the object that it lies in. */
 interface Found extends ItemPlace {
-  readonly layer: StoredLayer;
+  readonly kind: LayerKind;
+  readonly part: LayerPart;
 }
 
 export class ArchiveReader {
@@ -45,15 +53,20 @@ export class ArchiveReader {
     this.#base = of.base;
   }
 
-  /** @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET, ARCHIVE_DAMAGED, ARCHIVE_VERSION, ARCHIVE_STORE_FAILED */
+  /** @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET, ARCHIVE_GAP, ARCHIVE_DAMAGED, ARCHIVE_VERSION, ARCHIVE_STORE_FAILED */
   static async open(store: ObjectStore, { volume, lsn }: ArchivePoint): Promise<ArchiveReader> {
     const descriptor = await readDescriptor(store, volume);
     if (!descriptor) throw archiveErrors.ARCHIVE_EMPTY([volume]);
     const reached = (await spanOf(store, volume))?.last.lsn ?? 0;
     if (lsn > reached) throw archiveErrors.ARCHIVE_NOT_YET([volume, lsn, reached]);
-    const layers = (await store.list(archivePrefix(volume))).flatMap((object) => layerOf(object) ?? []);
+    const layers = layersOf(await store.list(archivePrefix(volume)), descriptor.pagesPerGroup);
     const groups = Map.groupBy(layers, ({ pg }) => pg);
-    const covers = new Map([...groups].map(([pg, ofGroup]) => [pg, coverOf(ofGroup, lsn)]));
+    const covers = new Map<PgIndex, readonly StoredLayer[]>();
+    for (const [pg, ofGroup] of groups) {
+      const cover = coverOf(ofGroup, lsn);
+      if (!cover) throw archiveErrors.ARCHIVE_GAP([volume, pg, lsn]);
+      covers.set(pg, cover);
+    }
     const base = descriptor.base && (await ArchiveReader.open(store, descriptor.base));
     return new ArchiveReader(store, { descriptor, lsn, covers, base });
   }
@@ -65,24 +78,38 @@ export class ArchiveReader {
   async page(page: PageNumber): Promise<Uint8Array | undefined> {
     const { pagesPerGroup } = this.descriptor;
     const found: Found[] = [];
+    const inGroup = page % pagesPerGroup;
     for (const layer of this.#covers.get(Math.floor(page / pagesPerGroup) as PgIndex) ?? []) {
-      const index = await this.#index(layer);
-      found.push(...index.itemsOf(page, this.lsn).map((item) => ({ ...item, layer })));
+      const { kind } = layer;
+      const part = must(
+        layer.parts.find(({ endPage }) => inGroup < endPage),
+        'a layer has a part for each page',
+      );
+      const index = await this.#index(layer, part);
+      found.push(...index.itemsOf(page, this.lsn).map((item) => ({ ...item, kind, part })));
       if (found.at(-1)?.whole) break;
     }
     const whole = found.at(-1)?.whole === true;
     const below = whole ? undefined : await this.#inherited(page);
     if (found.length === 0) return below;
     const content = below ?? new Uint8Array(PAGE_SIZE);
-    for (const { layer, items } of runsOf(found.reverse())) await this.#apply(layer, items, content);
+    for (const run of runsOf(found.reverse())) await this.#apply(run, content);
     return content;
+  }
+
+  /** Pages of a group that its own layers have something of, in order. */
+  async *ownPages(pg: PgIndex): AsyncIterable<PageNumber> {
+    const pages = new Set<PageNumber>();
+    for (const layer of this.#covers.get(pg) ?? [])
+      for (const part of layer.parts)
+        for (const page of (await this.#index(layer, part)).pages()) pages.add(page);
+    yield* [...pages].sort((a, b) => a - b);
   }
 
   /** Every page that was ever written, its own and what it inherits, in order. */
   async *pages(): AsyncIterable<PageNumber> {
     const pages = new Set<PageNumber>();
-    for (const layers of this.#covers.values())
-      for (const layer of layers) for (const page of (await this.#index(layer)).pages()) pages.add(page);
+    for (const pg of this.#covers.keys()) for await (const page of this.ownPages(pg)) pages.add(page);
     const { base } = this.descriptor;
     if (this.#base && base)
       for await (const page of this.#base.pages()) if (page < base.pages) pages.add(page);
@@ -94,42 +121,44 @@ export class ArchiveReader {
     return base && page < base.pages ? must(this.#base).page(page) : undefined;
   }
 
-  #index(layer: StoredLayer): Promise<LayerIndex> {
-    const known = this.#indexes.get(layer.key);
+  #index(layer: StoredLayer, part: LayerPart): Promise<LayerIndex> {
+    const known = this.#indexes.get(part.key);
     if (known) return known;
-    const index = LayerIndex.load(this.#store, layer);
-    this.#indexes.set(layer.key, index);
+    const index = LayerIndex.load(this.#store, layer, part);
+    this.#indexes.set(part.key, index);
     // One that could not be read is asked for again.
-    index.catch(() => this.#indexes.delete(layer.key));
+    index.catch(() => this.#indexes.delete(part.key));
     return index;
   }
 
-  /** Items of one layer, oldest first, near enough to each other for one read. */
-  async #apply(layer: StoredLayer, items: readonly ItemPlace[], content: Uint8Array): Promise<void> {
+  /** Items of one object, oldest first, near enough to each other for one read. */
+  async #apply(items: readonly Found[], content: Uint8Array): Promise<void> {
+    const { kind, part } = must(items[0]);
+    const { key } = part;
     const from = Math.min(...items.map(({ offset }) => offset));
     const to = Math.max(...items.map(({ offset, length }) => offset + length));
-    const bytes = await this.#store.read(layer.key, from, to - from);
+    const bytes = await this.#store.read(key, from, to - from);
     for (const { offset, length } of items) {
       const item = bytes.subarray(offset - from, offset - from + length);
-      if (layer.kind === 'pages') content.set(contentOf(item, layer.key));
+      if (kind === 'pages') content.set(contentOf(item, key));
       else if (recordIsSound(item)) applyRecord(item, content);
-      else throw archiveErrors.ARCHIVE_DAMAGED([layer.key, 'a record in it has another checksum']);
+      else throw archiveErrors.ARCHIVE_DAMAGED([key, 'a record in it has another checksum']);
     }
   }
 }
 
-function* runsOf(found: readonly Found[]): Iterable<{ layer: StoredLayer; items: readonly Found[] }> {
+function* runsOf(found: readonly Found[]): Iterable<readonly Found[]> {
   for (let first = 0; first < found.length;) {
-    const { layer, offset } = found[first];
+    const { part, offset } = found[first];
     let end = first + 1;
     // In a log layer a page's records lie in the order of their LSNs.
     while (
       end < found.length &&
-      found[end].layer === layer &&
+      found[end].part === part &&
       found[end].offset + found[end].length - offset <= SPAN_BYTES_MAX
     )
       end++;
-    yield { layer, items: found.slice(first, end) };
+    yield found.slice(first, end);
     first = end;
   }
 }

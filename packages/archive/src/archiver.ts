@@ -6,8 +6,9 @@
  * Invariants:
  * - Only records at or below the VDL are archived: no truncation ever takes them back.
  * - A point is written after all layers up to it, those of every group.
- * - The storage nodes keep the log from the archive's end on, until `heldBytesMax`: an object store that is away for long must
- *   not fill their disks. What was let go then is a gap, and the archive says so and stands still.
+ * - The storage nodes keep the log from the archive's end on, up to `heldBytesMax`: an object store that is away for long must
+ *   not fill their disks. Where log is gone, then or before there was an archive, pages are copied and log goes on from there:
+ *   points in between are lost, and later ones are not.
  *
  * Fault model: the store may fail or be slow at any moment; two archivers of two writers may be at work, and write the same.
  */
@@ -25,22 +26,41 @@ import {
 import { FLAG_INIT, readRecordHeader, recordLengthAt } from '@rokka/quorum';
 import { type ArchiveDescriptor, readDescriptor, writeDescriptor } from './descriptor.ts';
 import { archiveErrors } from './errors.ts';
-import { type LayerItem, writeLayer } from './layer-object.ts';
-import { archivePrefix, layerOf, reachOf } from './layer.ts';
+import { type LayerItem, writePart } from './layer-object.ts';
+import { archivePrefix, layersOf, reachOf } from './layer.ts';
 import type { ObjectStore } from './object-store.ts';
+import { PageParts } from './page-parts.ts';
 import { type TimePoint, TimelineWriter } from './timeline.ts';
 
-/** What the archiver needs of a volume's writer; `Volume` of the volume package is one. */
+/** What the archiver needs of a volume's writer: the `tap` of a Volume. */
 export interface ArchivedVolume {
   readonly volumeId: VolumeId;
   readonly volumeEpoch: Epoch;
   readonly pagesPerGroup: number;
   readonly groupCount: number;
-  readonly durable: number;
+  readonly durable: Lsn;
+  /** Bytes of log since it was opened. */
+  readonly appendedBytes: number;
   /** The group's last record at or below the VDL. */
   lastDurableOf(pg: PgIndex): Lsn;
-  /** Durable records in chain order from after `after` on, at most to `through` and about `limitBytes`. */
+  /**
+   * Durable records in chain order from after `after` on, at most to `through` and about `limitBytes`.
+   * @throws VOLUME_LOG_DROPPED where no node has them any more
+   */
   fetchLog(pg: PgIndex, of: { after: Lsn; through: Lsn; limitBytes: number }): Promise<Uint8Array>;
+  /**
+   * Pages of the group that were ever written, from `from` on, counted from its first: each with everything up to `coalesced`, at
+   * least up to `least`, and nothing above `shows`.
+   */
+  copyPages(
+    pg: PgIndex,
+    of: { from: number; least: Lsn },
+  ): Promise<{
+    coalesced: Lsn;
+    shows: Lsn;
+    next: number;
+    pages: readonly { page: number; content: Uint8Array }[];
+  }>;
   /** The nodes keep what lies above `after`. */
   holdLog(pg: PgIndex, after: Lsn): void;
 }
@@ -51,6 +71,8 @@ export interface ArchiverOptions {
   base?: ArchiveDescriptor['base'];
   store: ObjectStore;
   clock: Clock;
+  /** Log that the nodes keep for the archive while it does not get on. */
+  heldBytesMax?: number;
   /** Takes lines for people. */
   log?(text: string): void;
 }
@@ -63,6 +85,10 @@ const FETCH_BYTES = 1024 * 1024;
 /** A layer is held in memory until it is whole. */
 const LAYER_BYTES_MAX = 16 * 1024 * 1024;
 const RETRY_MS = 1_000;
+/** A day of seconds in which the store was away. */
+const POINTS_MAX = 86_400;
+const HELD_BYTES_MAX = 1024 * 1024 * 1024;
+const EVERYTHING = Number.MAX_SAFE_INTEGER as Lsn;
 
 export class Archiver implements AsyncDisposable {
   readonly #options: ArchiverOptions;
@@ -71,6 +97,12 @@ export class Archiver implements AsyncDisposable {
   /** How far each group's layers reach; undefined until the store has said. */
   #reached: Lsn[] | undefined;
   #archived = 0 as Lsn;
+  /** What the volume had appended when everything was archived last. */
+  #bytesThen = 0;
+  /** Pages were copied while the volume went on: no point below is whole. */
+  #readableFrom = 0 as Lsn;
+  /** The nodes need not keep anything for us any more. */
+  #letGo = false;
   #points: TimePoint[] = [];
   #asked = new Deferred<void>();
   #waiting: { lsn: number; done: Deferred<void> }[] = [];
@@ -97,7 +129,11 @@ export class Archiver implements AsyncDisposable {
     this.#running ??= this.#run();
   }
 
-  /** Resolves when everything that is durable now is in the archive. @throws the signal's reason, ARCHIVE_STORE_FAILED when it closes */
+  /**
+   * Resolves when everything that is durable now is in the archive, with the point that gives it: the one of this moment, or where
+   * pages had to be copied a later one.
+   * @throws the signal's reason, ARCHIVE_STORE_FAILED when it closes
+   */
   async flush(signal?: AbortSignal): Promise<Lsn> {
     const lsn = this.#options.volume.durable;
     if (lsn <= this.#archived) return this.#archived;
@@ -109,7 +145,7 @@ export class Archiver implements AsyncDisposable {
     this.#asked.resolve();
     try {
       await done.promise;
-      return lsn as Lsn;
+      return lsn >= this.#readableFrom ? lsn : this.#archived;
     } finally {
       signal?.removeEventListener('abort', onAbort);
       this.#waiting = this.#waiting.filter((other) => other !== waiter);
@@ -141,6 +177,7 @@ export class Archiver implements AsyncDisposable {
       } catch (error) {
         if (signal.aborted) return;
         this.#failed(error);
+        this.#bound();
         await clock.sleep(RETRY_MS, signal).catch(() => {});
       }
     }
@@ -160,7 +197,9 @@ export class Archiver implements AsyncDisposable {
   #takePoint(): void {
     const { volume, clock } = this.#options;
     const lsn = volume.durable as Lsn;
-    if (lsn > (this.#points.at(-1)?.lsn ?? this.#archived)) this.#points.push({ atMs: clock.wallMs(), lsn });
+    if (lsn <= (this.#points.at(-1)?.lsn ?? this.#archived)) return;
+    if (this.#points.length >= POINTS_MAX) this.#points.pop();
+    this.#points.push({ atMs: clock.wallMs(), lsn });
   }
 
   /** Everything that is durable now, group by group; then the points up to there. */
@@ -173,9 +212,14 @@ export class Archiver implements AsyncDisposable {
     const ends = Array.from({ length: volume.groupCount }, (_, pg) => volume.lastDurableOf(pg as PgIndex));
     for (const [pg, through] of ends.entries()) await this.#archiveGroup(pg as PgIndex, through);
     const reached = this.#points.filter((point) => point.lsn <= lsn);
-    if (reached.length > 0) await this.#timeline.add(reached);
     this.#points = this.#points.slice(reached.length);
+    // What pages show that were copied in this round is archived in the next.
+    if (lsn < this.#readableFrom) return this.#asked.resolve();
+    const whole = reached.filter((point) => point.lsn >= this.#readableFrom);
+    if (whole.length > 0) await this.#timeline.add(whole);
     this.#archived = lsn;
+    this.#bytesThen = volume.appendedBytes;
+    this.#letGo = false;
     for (const { lsn: asked, done } of this.#waiting) if (asked <= lsn) done.resolve();
   }
 
@@ -190,7 +234,7 @@ export class Archiver implements AsyncDisposable {
         createdAtMs: clock.wallMs(),
         ...(base && { base }),
       });
-    const layers = (await store.list(archivePrefix(volumeId))).flatMap((object) => layerOf(object) ?? []);
+    const layers = layersOf(await store.list(archivePrefix(volumeId)), pagesPerGroup);
     const groups = Map.groupBy(layers, ({ pg }) => pg);
     const count = Math.max(volume.groupCount, ...[...groups.keys()].map((pg) => pg + 1));
     return Array.from({ length: count }, (_, pg) => {
@@ -201,16 +245,56 @@ export class Archiver implements AsyncDisposable {
   }
 
   async #archiveGroup(pg: PgIndex, through: Lsn): Promise<void> {
-    const { volume, store } = this.#options;
+    const { volume } = this.#options;
     const reached = this.#reached ?? [];
     for (let after = reached[pg] ?? (0 as Lsn); after < through; after = reached[pg]) {
-      const { records, last } = await this.#gather(pg, after, through);
-      const firstPage = (pg * volume.pagesPerGroup) as PageNumber;
-      const layer = { kind: 'log', pg, after, through: last } as const;
-      await writeLayer(store, volume.volumeId, { layer, firstPage, items: itemsOf(records) });
-      reached[pg] = last;
-      volume.holdLog(pg, last);
+      try {
+        reached[pg] = await this.#archiveLog(pg, after, through);
+      } catch (error) {
+        if (!isCoded(error, 'VOLUME_LOG_DROPPED')) throw error;
+        reached[pg] = await this.#copy(pg);
+      }
+      volume.holdLog(pg, reached[pg]);
     }
+  }
+
+  /** One layer of log. Answers how far it reaches. */
+  async #archiveLog(pg: PgIndex, after: Lsn, through: Lsn): Promise<Lsn> {
+    const { volume, store } = this.#options;
+    const { volumeId, pagesPerGroup } = volume;
+    const { records, last } = await this.#gather(pg, after, through);
+    const span = { after, through: last, readableFrom: last, firstPage: 0, endPage: pagesPerGroup };
+    await writePart(store, volumeId, {
+      part: { kind: 'log', pg, ...span },
+      groupPage: (pg * pagesPerGroup) as PageNumber,
+      items: itemsOf(records),
+    });
+    return last;
+  }
+
+  /** The group's pages as they are now, more or less. Answers where its log goes on. */
+  async #copy(pg: PgIndex): Promise<Lsn> {
+    const { volume, store, log } = this.#options;
+    const { volumeId, pagesPerGroup } = volume;
+    log?.(
+      `protection group ${pg}: its log before now is not on the storage nodes; its pages are copied to the archive`,
+    );
+    // Nothing more goes from here on, so that the log is there that goes on from the first page.
+    volume.holdLog(pg, 0 as Lsn);
+    let parts: PageParts | undefined;
+    let through = 0 as Lsn;
+    for (let from = 0; from < pagesPerGroup;) {
+      this.#closing.signal.throwIfAborted();
+      const { coalesced, shows, next, pages } = await volume.copyPages(pg, { from, least: through });
+      if (!parts) {
+        through = coalesced;
+        parts = new PageParts(store, { volume: volumeId, pg, through, pagesPerGroup });
+      }
+      await parts.add(pages, { next, readableFrom: shows });
+      if (shows > this.#readableFrom) this.#readableFrom = shows;
+      from = next;
+    }
+    return through;
   }
 
   /** Records of one layer. */
@@ -231,6 +315,15 @@ export class Archiver implements AsyncDisposable {
       bytes += more.length;
     }
     return { records, last };
+  }
+
+  /** What the nodes keep for us has a limit. */
+  #bound(): void {
+    const { volume, heldBytesMax = HELD_BYTES_MAX, log } = this.#options;
+    if (this.#letGo || volume.appendedBytes - this.#bytesThen <= heldBytesMax) return;
+    this.#letGo = true;
+    for (let pg = 0; pg < volume.groupCount; pg++) volume.holdLog(pg as PgIndex, EVERYTHING);
+    log?.(`the archive is ${heldBytesMax} bytes of log behind: the storage nodes keep no more for it`);
   }
 
   #failed(error: unknown): void {

@@ -3,6 +3,8 @@ export { archiveErrors } from './errors.ts';
 export type { ObjectStore, StoredObject } from './object-store.ts';
 export { DirectoryStore } from './directory-store.ts';
 export type { ArchiveDescriptor, ArchivePoint } from './descriptor.ts';
+export { adoptAll } from './adopt-all.ts';
 export { ArchiveReader } from './archive-reader.ts';
+export { makePages, removeArchive, removeUseless, wantsPages, type Retention } from './upkeep.ts';
 export { pointAt, spanOf, type TimePoint } from './timeline.ts';
 export { Archiver, type ArchivedVolume } from './archiver.ts';

@@ -1,7 +1,8 @@
 /**
- * A layer as one object: a header, the items one after the other, an index by page, a trailer. Format 1, little-endian:
+ * A log layer, or a part of a page layer, as one object: a header, the items one after the other, an index by page, a trailer. Format 1, little-endian:
  *
- *   header    u32 magic RKAL or RKAP, u16 version, u16 zero, u32 group, u32 zero, u64 after, u64 through, u64 first page
+ *   header    u32 magic RKAL or RKAP, u16 version, u16 zero, u32 group, u32 zero, u64 after, u64 through,
+ *             u64 the group's first page
  *   items     log: sealed records (quorum/record.ts); pages: u32 CRC-32 of the content, u64 LSN of the page, the content
  *   index     u32 page from the first, u32 length | 2^31 where the item needs nothing older, u64 offset, u64 LSN;
  *             by page, then by LSN
@@ -11,7 +12,7 @@
  */
 import { asLsn, ByteReader, ByteWriter, crc32, type Lsn, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
 import { archiveErrors } from './errors.ts';
-import { layerKey, type Layer, type StoredLayer } from './layer.ts';
+import { layerKey, type Layer, type LayerPart, type PartName } from './layer.ts';
 import type { ObjectStore } from './object-store.ts';
 
 export const LAYER_VERSION = 1;
@@ -48,14 +49,14 @@ export function pageItem(page: PageNumber, lsn: Lsn, content: Uint8Array): Layer
 }
 
 /** @throws ARCHIVE_STORE_FAILED */
-export async function writeLayer(
+export async function writePart(
   store: ObjectStore,
   volume: string,
-  of: { layer: Layer; firstPage: PageNumber; items: readonly LayerItem[] },
-): Promise<StoredLayer> {
-  const { layer, firstPage, items } = of;
-  const header = new ByteWriter(HEADER_BYTES).u32(MAGIC[layer.kind]).u16(LAYER_VERSION).u16(0);
-  header.u32(layer.pg).u32(0).u64(layer.after).u64(layer.through).u64(firstPage);
+  of: { part: PartName; groupPage: PageNumber; items: readonly LayerItem[] },
+): Promise<void> {
+  const { part, groupPage, items } = of;
+  const header = new ByteWriter(HEADER_BYTES).u32(MAGIC[part.kind]).u16(LAYER_VERSION).u16(0);
+  header.u32(part.pg).u32(0).u64(part.after).u64(part.through).u64(groupPage);
   let itemsBytes = 0;
   const placed = items.map((item) => {
     const length = item.parts.reduce((sum, part) => sum + part.length, 0);
@@ -66,36 +67,32 @@ export async function writeLayer(
   const index = new ByteWriter(Math.max(ENTRY_BYTES, placed.length * ENTRY_BYTES));
   for (const { page, length, whole, offset, lsn } of placed)
     index
-      .u32(page - firstPage)
+      .u32(page - groupPage)
       .u32(length + (whole ? WHOLE : 0))
       .u64(offset)
       .u64(lsn);
   const trailer = new ByteWriter(TRAILER_BYTES).u32(MAGIC.trailer).u32(placed.length).u64(itemsBytes);
   trailer.u32(crc32(Buffer.concat([header.view(), index.view()])));
   trailer.u32(crc32(trailer.view()));
-  const key = layerKey(volume, layer);
-  const parts = [header.finish(), ...items.flatMap((item) => item.parts), index.finish(), trailer.finish()];
-  await store.put(key, parts);
-  return { ...layer, key, sizeBytes: parts.reduce((sum, part) => sum + part.length, 0) };
+  const bytes = [header.finish(), ...items.flatMap((item) => item.parts), index.finish(), trailer.finish()];
+  await store.put(layerKey(volume, part), bytes);
 }
 
-/** The index of one layer in memory: 24 bytes an item. */
+/** The index of one object in memory: 24 bytes an item. */
 export class LayerIndex {
-  readonly layer: StoredLayer;
-  readonly #firstPage: number;
+  readonly #groupPage: number;
   readonly #view: DataView;
   readonly #count: number;
 
-  private constructor(layer: StoredLayer, firstPage: number, entries: Uint8Array) {
-    this.layer = layer;
-    this.#firstPage = firstPage;
+  private constructor(groupPage: number, entries: Uint8Array) {
+    this.#groupPage = groupPage;
     this.#view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
     this.#count = entries.length / ENTRY_BYTES;
   }
 
   /** @throws ARCHIVE_NO_OBJECT, ARCHIVE_DAMAGED, ARCHIVE_VERSION, ARCHIVE_STORE_FAILED */
-  static async load(store: ObjectStore, layer: StoredLayer): Promise<LayerIndex> {
-    const { key, sizeBytes } = layer;
+  static async load(store: ObjectStore, layer: Layer, part: LayerPart): Promise<LayerIndex> {
+    const { key, sizeBytes } = part;
     const damaged = (why: string) => archiveErrors.ARCHIVE_DAMAGED([key, why]);
     if (sizeBytes < HEADER_BYTES + TRAILER_BYTES) throw damaged(`${sizeBytes} bytes are no layer`);
     const end = await store.read(key, sizeBytes - TRAILER_BYTES, TRAILER_BYTES);
@@ -120,7 +117,7 @@ export class LayerIndex {
     const same = header.u32() === layer.pg && header.u32() === 0;
     if (!same || header.u64() !== layer.after || header.u64() !== layer.through)
       throw damaged('it is another layer than its name says');
-    return new LayerIndex(layer, header.u64(), entries);
+    return new LayerIndex(header.u64(), entries);
   }
 
   get memoryBytes(): number {
@@ -129,7 +126,7 @@ export class LayerIndex {
 
   /** The page's items up to `through`, the newest first, down to one that needs nothing older. */
   itemsOf(page: PageNumber, through: Lsn): ItemPlace[] {
-    const relative = page - this.#firstPage;
+    const relative = page - this.#groupPage;
     const items: ItemPlace[] = [];
     for (let at = this.#endOf(relative, through) - 1; at >= 0 && this.#pageAt(at) === relative; at--) {
       const item = this.#itemAt(at);
@@ -143,7 +140,7 @@ export class LayerIndex {
   *pages(): Iterable<PageNumber> {
     for (let at = 0; at < this.#count; at++)
       if (at === 0 || this.#pageAt(at) !== this.#pageAt(at - 1))
-        yield (this.#firstPage + this.#pageAt(at)) as PageNumber;
+        yield (this.#groupPage + this.#pageAt(at)) as PageNumber;
   }
 
   /** The first entry that comes after (page, through). */

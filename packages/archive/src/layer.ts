@@ -1,16 +1,19 @@
 /**
  * A layer of an archive: what happened to the pages of one protection group in (after, through].
  *
- * A log layer has every record of the group, so it gives a page at any LSN of its span. A page layer has each page that was
- * changed in its span once, as it was at the end, so it gives nothing in between. What a layer is stands in its name: the
+ * A log layer has every record of the group, so it gives a page at any LSN of its span. A page layer has each page as it was at
+ * the end, so it gives nothing in between; it lies in parts, each of a run of pages. What a layer is stands in its name: the
  * listing of the store is the catalogue, and there is no other that could disagree with it. Only what is durable for ever is
  * archived, so two writers of one archive write the same history, and a layer that is there twice does no harm.
  *
- *   volumes/<volume>/log/<group>/<after>-<through>       numbers in sixteen digits, the group in five
- *   volumes/<volume>/pages/<group>/<after>-<through>
+ *   volumes/<volume>/log/<group>/<after>-<through>
+ *   volumes/<volume>/pages/<group>/<after>-<through>/<first page>-<end page>-<readable from>
+ *
+ * LSNs are sixteen digits, pages (counted from the group's first) ten, the group five. A page layer may have been copied while the
+ * volume went on, page by page: then a page may show what came up to `readableFrom`, and the layer serves points from there on,
+ * with the log from `through` on applied once more. Records overwrite bytes, so doing that twice does no harm.
  */
-import { asLsn, asPgIndex, type Lsn, type PgIndex } from '@rokka/kernel';
-import { archiveErrors } from './errors.ts';
+import { asLsn, asPgIndex, must, type Lsn, type PgIndex } from '@rokka/kernel';
 import type { StoredObject } from './object-store.ts';
 
 export type LayerKind = 'log' | 'pages';
@@ -21,67 +24,78 @@ export interface Layer {
   /** What it builds on reaches up to here; 0 for nothing. */
   readonly after: Lsn;
   readonly through: Lsn;
+  /** Points below this it does not serve; `through` where it was made at one point. */
+  readonly readableFrom: Lsn;
+}
+
+/** An object of a layer, with pages [firstPage, endPage), counted from the first of the group. */
+export interface LayerPart extends StoredObject {
+  readonly firstPage: number;
+  readonly endPage: number;
 }
 
 export interface StoredLayer extends Layer {
-  readonly key: string;
-  readonly sizeBytes: number;
+  readonly parts: readonly LayerPart[];
+}
+
+/** One object that is to be written. */
+export interface PartName extends Layer {
+  readonly firstPage: number;
+  readonly endPage: number;
 }
 
 export function archivePrefix(volume: string): string {
   return `volumes/${volume}/`;
 }
 
-export function layerKey(volume: string, { kind, pg, after, through }: Layer): string {
-  return `${archivePrefix(volume)}${kind}/${digits(pg, 5)}/${digits(after, 16)}-${digits(through, 16)}`;
+export function layerKey(volume: string, part: PartName): string {
+  const { kind, pg, after, through, firstPage, endPage, readableFrom } = part;
+  const layer = `${archivePrefix(volume)}${kind}/${digits(pg, 5)}/${digits(after, 16)}-${digits(through, 16)}`;
+  return kind === 'log'
+    ? layer
+    : `${layer}/${digits(firstPage, 10)}-${digits(endPage, 10)}-${digits(readableFrom, 16)}`;
 }
 
-/** Undefined for what is no layer. */
-export function layerOf({ key, sizeBytes }: StoredObject): StoredLayer | undefined {
-  const match = LAYER_KEY.exec(key);
-  if (!match) return undefined;
-  const [, kind, pg, after, through] = match;
-  return {
-    kind: kind as LayerKind,
-    pg: asPgIndex(Number(pg)),
-    after: asLsn(Number(after)),
-    through: asLsn(Number(through)),
-    key,
-    sizeBytes,
-  };
+/** The whole layers among the objects: one that lacks a part is none yet. */
+export function layersOf(objects: readonly StoredObject[], pagesPerGroup: number): StoredLayer[] {
+  const parts = objects.flatMap((object) => partOf(object, pagesPerGroup) ?? []);
+  const byLayer = Map.groupBy(parts, ({ kind, pg, after, through }) => `${kind} ${pg} ${after} ${through}`);
+  return [...byLayer.values()].flatMap((some) => {
+    const chosen = contiguous(some, pagesPerGroup);
+    if (!chosen) return [];
+    const [{ kind, pg, after, through }] = some;
+    const readableFrom = asLsn(Math.max(...chosen.map((part) => part.readableFrom)));
+    return [{ kind, pg, after, through, readableFrom, parts: chosen }];
+  });
 }
 
 /**
- * The layers that give the group's pages as of `at`, the newest first: log down to the newest page layer that is not above it,
- * then page layers, then the log below those.
+ * The layers that give the group's pages as of `at`, the newest first: log down to the newest page layer that may serve it, that
+ * layer, and what it builds on.
  *
  * `at` may be any LSN that the volume's archive has reached: a group that was not written lately has layers up to its own last
  * record only.
  * @param layers of one group, all of them
+ * @returns undefined where history is missing between them
  */
-export function coverOf<T extends Layer>(layers: readonly T[], at: Lsn): T[] {
-  const cover: T[] = [];
-  let reached = topPages(layers, at);
-  for (let pages = reached; pages; pages = lowerPages(layers, pages)) {
-    cover.push(pages);
-    reached = pages;
-  }
-  // Log below the lowest page layer as well, and above the highest.
+export function coverOf<T extends Layer>(layers: readonly T[], at: Lsn): T[] | undefined {
+  const pages = topPages(layers, at);
+  const below = pages && pages.after > 0 ? coverOf(layers, pages.after) : [];
+  if (!below) return undefined;
   const logs = layers.filter(({ kind }) => kind === 'log');
-  const top = cover[0]?.through ?? asLsn(0);
-  return [...chain(logs, top, at), ...cover, ...chain(logs, asLsn(0), reached?.after ?? asLsn(0))];
+  const cover = [...chain(logs, pages?.through ?? asLsn(0), at), ...(pages ? [pages] : []), ...below];
+  const reach = reachOf(cover);
+  const isMissing = layers.some(({ after, through }) => after < at && through > reach);
+  return isMissing && reach < at ? undefined : cover;
 }
 
-/**
- * How far the group's log reaches without a gap; what lies above is of no use yet.
- * @param from where the first layer must begin, at the latest
- */
-export function reachOf(layers: readonly Layer[], from = asLsn(0)): Lsn {
+/** How far the group's history reaches without a gap; what lies above is of no use yet. */
+export function reachOf(layers: readonly Layer[]): Lsn {
   const sorted = [...layers].sort((a, b) => a.after - b.after);
-  return sorted.reduce((at, { after, through }) => (after <= at && through > at ? through : at), from);
+  return sorted.reduce((at, { after, through }) => (after <= at && through > at ? through : at), asLsn(0));
 }
 
-/** Oldest log layers first taken, each the longest that goes on without a gap; answered newest first. */
+/** Each log layer the longest that goes on without a gap; answered newest first. */
 function chain<T extends Layer>(logs: readonly T[], after: Lsn, through: Lsn): T[] {
   const links: T[] = [];
   for (let at = after; at < through;) {
@@ -100,26 +114,46 @@ function chain<T extends Layer>(logs: readonly T[], after: Lsn, through: Lsn): T
 
 /** Highest first, and of those that end alike the one that spans most. */
 function topPages<T extends Layer>(layers: readonly T[], at: Lsn): T | undefined {
-  const below = layers.filter(({ kind, through }) => kind === 'pages' && through <= at);
-  return below.sort((a, b) => b.through - a.through || a.after - b.after)[0];
+  const able = layers.filter(({ kind, readableFrom }) => kind === 'pages' && readableFrom <= at);
+  return able.sort((a, b) => b.through - a.through || a.after - b.after)[0];
 }
 
-function lowerPages<T extends Layer>(layers: readonly T[], { after }: Layer): T | undefined {
-  const next = layers.filter(({ kind, through }) => kind === 'pages' && through === after);
-  return after === 0 ? undefined : next.sort((a, b) => a.after - b.after)[0];
+const LOG_KEY = /^volumes\/[^/]+\/log\/(\d{5})\/(\d{16})-(\d{16})$/;
+const PAGES_KEY = /^volumes\/[^/]+\/pages\/(\d{5})\/(\d{16})-(\d{16})\/(\d{10})-(\d{10})-(\d{16})$/;
+
+/** Undefined for what is no part of a layer. */
+function partOf({ key, sizeBytes }: StoredObject, pagesPerGroup: number): (LayerPart & Layer) | undefined {
+  const match = LOG_KEY.exec(key) ?? PAGES_KEY.exec(key);
+  if (!match) return undefined;
+  const [pg, after, through, firstPage = 0, endPage = pagesPerGroup, readableFrom = through] = match
+    .slice(1)
+    .map(Number);
+  return {
+    kind: match.length === 4 ? 'log' : 'pages',
+    pg: asPgIndex(must(pg)),
+    after: asLsn(must(after)),
+    through: asLsn(must(through)),
+    readableFrom: asLsn(must(readableFrom)),
+    firstPage,
+    endPage,
+    key,
+    sizeBytes,
+  };
 }
 
-const LAYER_KEY = /^volumes\/[^/]+\/(log|pages)\/(\d{5})\/(\d{16})-(\d{16})$/;
+/** Parts that follow each other from the first page to the last. Where two begin alike the one that is readable sooner. */
+function contiguous<T extends PartName>(parts: readonly T[], pagesPerGroup: number): T[] | undefined {
+  const chosen: T[] = [];
+  for (let page = 0; page < pagesPerGroup;) {
+    const next = parts.filter(({ firstPage }) => firstPage === page);
+    next.sort((a, b) => a.readableFrom - b.readableFrom || b.endPage - a.endPage);
+    if (!next[0]) return undefined;
+    chosen.push(next[0]);
+    page = next[0].endPage;
+  }
+  return chosen;
+}
 
 function digits(value: number, count: number): string {
   return String(value).padStart(count, '0');
-}
-
-/** @throws ARCHIVE_GAP where the layers do not follow each other from 0 up to `through` */
-export function demandReach(
-  layers: readonly Layer[],
-  of: { volume: string; pg: PgIndex; through: Lsn },
-): void {
-  const reach = reachOf(layers);
-  if (reach < of.through) throw archiveErrors.ARCHIVE_GAP([of.volume, of.pg, reach]);
 }

@@ -228,6 +228,32 @@ test('no read below what a copied page may contain', async () => {
   group.demandTruth(6);
 });
 
+test('what a source was given by a peer itself may be newer than what it has coalesced', async () => {
+  await using group = await Group.start({ pages: 40, nodes: 9 });
+  const { cluster } = group;
+  for (let i = 0; i < 5; i++) await group.write(40);
+  await group.coalesce([0, 2, 4]);
+  for (let i = 0; i < 5; i++) await group.write(40);
+  await group.coalesce([0, 2]);
+  // The second newcomer has no other source than the first, when that is whole.
+  for (const node of ['n0', 'n2', 'n4']) cluster.network.cut('n8', node);
+  await group.join([6, 8]);
+  await group.whole(6);
+  await group.whole(8);
+  const [first, second] = [cluster.segment(6), cluster.segment(8)];
+  assert.ok(first.coalesced < first.readFloor);
+  assert.deepEqual([second.coalesced, second.readFloor], [first.coalesced, first.readFloor]);
+  const read = (readPoint: number) => ({
+    ...head({ membershipEpoch: JOINT }),
+    pages: [3 as PageNumber],
+    readPoint: readPoint as Lsn,
+    requiredScl: 0 as Lsn,
+  });
+  const below = read(first.readFloor - 1);
+  assert.throws(() => cluster.nodes[8].store.read(below), { code: 'STORAGE_BELOW_READ_WINDOW' });
+  group.demandTruth(8);
+});
+
 test('a newcomer whose base is gone everywhere begins anew and says so', async () => {
   await using group = await Group.start({ pages: 40 });
   const { cluster, maker } = group;

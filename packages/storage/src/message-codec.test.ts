@@ -61,6 +61,7 @@ test('every message survives its codec', () => {
   const content = new Uint8Array(8192).fill(3);
   const some = {
     coalesced: lsn(7),
+    shows: lsn(11),
     nextPage: 9 as PageNumber,
     pages: [{ page: 5 as PageNumber, lsn: lsn(6), checksum: 8, content }],
   };

@@ -245,8 +245,9 @@ export function decodePages(body: Uint8Array): m.Pages {
 
 /** The contents are not copied: they must not change until the frame has left. */
 export function encodePagesAnswer(answer: m.PagesAnswer): Uint8Array[] {
-  const { coalesced, nextPage, pages } = answer;
-  const w = new ByteWriter(32 + pages.length * 20).u64(coalesced).u64(nextPage).u32(pages.length);
+  const { coalesced, shows, nextPage, pages } = answer;
+  const w = new ByteWriter(40 + pages.length * 20).u64(coalesced).u64(shows);
+  w.u64(nextPage).u32(pages.length);
   for (const { page, lsn, checksum } of pages) w.u64(page).u64(lsn).u32(checksum);
   return [w.view(), ...joinNeighbours(pages.map(({ content }) => content))];
 }
@@ -254,11 +255,12 @@ export function encodePagesAnswer(answer: m.PagesAnswer): Uint8Array[] {
 /** The contents are views into `body`. */
 export function decodePagesAnswer(body: Uint8Array): m.PagesAnswer {
   return decode(MESSAGE.OK, body, (r) => {
-    const [coalesced, nextPage] = [r.lsn(), r.count() as PageNumber];
+    const [coalesced, shows, nextPage] = [r.lsn(), r.lsn(), r.count() as PageNumber];
     const heads: Omit<m.PagesAnswer['pages'][number], 'content'>[] = [];
     for (let count = r.u32(); count > 0; count--)
       heads.push({ page: r.count() as PageNumber, lsn: r.lsn(), checksum: r.u32() });
-    return { coalesced, nextPage, pages: heads.map((head) => ({ ...head, content: r.raw(PAGE_SIZE) })) };
+    const contents = heads.map((head) => ({ ...head, content: r.raw(PAGE_SIZE) }));
+    return { coalesced, shows, nextPage, pages: contents };
   });
 }
 

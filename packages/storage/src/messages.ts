@@ -6,7 +6,7 @@
 import type { Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from '@rokka/kernel';
 
 /** Version of this table and its codec. Said in HELLO by both sides; a node refuses any other. */
-export const STORAGE_PROTOCOL = 4;
+export const STORAGE_PROTOCOL = 5;
 
 /** Frame types. Answers carry the request's id; SHIP and its ACK have none, they are a stream. */
 export const MESSAGE = {
@@ -200,8 +200,10 @@ export interface Pages extends SegmentAddress, Epochs {
 }
 
 export interface PagesAnswer {
-  /** Each page contains every record of its own up to here, and perhaps none above; the sender's log goes on from here. */
+  /** Each page contains every record of its own up to here; the sender's log goes on from here. */
   coalesced: Lsn;
+  /** And none above this: what the sender itself was given by a peer may be newer than what it has coalesced. */
+  shows: Lsn;
   /** Where to go on; equals `endPage` where nothing is left. */
   nextPage: PageNumber;
   pages: {

@@ -48,6 +48,7 @@ const PAGES_TIMEOUT_MS = 4 * REQUEST_MS;
 
 export interface PagePiece extends Piece {
   coalesced: Lsn;
+  shows: Lsn;
   pages: PagesAnswer['pages'];
   /** What the contents lie in, to be given back. */
   slab: Buffer | undefined;
@@ -118,7 +119,7 @@ export async function fetchPages(
     return slab.subarray(0, length);
   };
   const body = await peer.client.request(MESSAGE.PAGES, [message], { timeoutMs: PAGES_TIMEOUT_MS, into });
-  const { coalesced, nextPage, pages } = codec.decodePagesAnswer(body);
+  const { coalesced, shows, nextPage, pages } = codec.decodePagesAnswer(body);
   const next = nextPage - firstPage;
   const inOrder = pages.every(
     ({ page }, at) => page >= (pages[at - 1]?.page ?? firstPage + range.from - 1) + (at > 0 ? 1 : 0),
@@ -130,7 +131,7 @@ export async function fetchPages(
       MESSAGE.PAGES,
       `pages up to ${last}, next ${nextPage}, of [${firstPage + range.from}, ${firstPage + range.to})`,
     ]);
-  return { coalesced, pages, next, bytes: body.length, slab };
+  return { coalesced, shows, pages, next, bytes: body.length, slab };
 }
 
 /** Gathers pages and writes them to the segment's own page file. */
@@ -160,7 +161,7 @@ class Copy {
     for (const { page, ...rest } of piece.pages) this.#pages.push({ ...rest, page: page - firstPage });
     if (piece.slab) this.#slabs.push(piece.slab);
     this.#nextPage = piece.next;
-    this.#readFloor = higher(this.#readFloor, piece.coalesced);
+    this.#readFloor = higher(this.#readFloor, piece.shows);
   }
 
   /**

@@ -97,7 +97,9 @@ export function readPages(
     if (!content) throw storageErrors.STORAGE_PAGE_UNKNOWN([page], { detail: { page } });
     return { page, lsn, checksum, content };
   });
-  return { coalesced: segment.coalesced, nextPage: (firstPage + found.next) as PageNumber, pages };
+  const { coalesced, readFloor } = segment;
+  const nextPage = (firstPage + found.next) as PageNumber;
+  return { coalesced, shows: higher(coalesced, readFloor), nextPage, pages };
 }
 
 function demandReadable(segment: Segment, request: Pick<Read, 'readPoint' | 'requiredScl'>): void {

@@ -22,6 +22,8 @@ interface PageCopy {
   page: number;
   /** It contains every record of the page up to here. */
   coalesced: Lsn;
+  /** What it may show at most. */
+  shows: Lsn;
   lsn: Lsn;
   content: Uint8Array;
 }
@@ -45,7 +47,7 @@ export async function repairPages(segment: Segment, options: RepairOptions): Pro
   const made = copies.filter(({ page, coalesced }) => segment.lostPages.has(page) && coalesced >= base);
   const pages = made.map((copy) => brought(segment, copy, options));
   if (pages.length === 0) return 0;
-  const readFloor = made.reduce((lsn, { coalesced }) => higher(lsn, coalesced), segment.readFloor);
+  const readFloor = made.reduce((lsn, { shows }) => higher(lsn, shows), segment.readFloor);
   await writeGeneration(segment, {
     ...options,
     pages,
@@ -84,12 +86,12 @@ async function copyOf(
     if (peer.state.kind !== 'full' || peer.state.coalesced < segment.chain.base) continue;
     try {
       const range = { from: page, to: page + 1, limitPages: 1 };
-      const { coalesced, pages } = await fetchPages(segment, peer, range);
+      const { coalesced, shows, pages } = await fetchPages(segment, peer, range);
       if (coalesced < segment.chain.base) continue;
       const [found] = pages;
       // Not written there yet: its records are in the log.
-      if (!found) return { page, coalesced, lsn: 0 as Lsn, content: new Uint8Array(PAGE_SIZE) };
-      return { page, coalesced, lsn: found.lsn, content: found.content.slice() };
+      if (!found) return { page, coalesced, shows, lsn: 0 as Lsn, content: new Uint8Array(PAGE_SIZE) };
+      return { page, coalesced, shows, lsn: found.lsn, content: found.content.slice() };
     } catch (error) {
       onPeerFailed(peer, error);
       // Another one may have it; when none has, the page stays lost and is asked for again.

@@ -11,6 +11,10 @@ export const volumeErrors = defineErrors({
     `volume ${id}: whoever held the last records when recovery (epoch ${epoch}) decided is gone; open it again, which decides from those who are left`,
   VOLUME_LOG_UNREADABLE: (pg: number, after: number, through: number, why: string) =>
     `the log of protection group ${pg} in (${after}, ${through}] cannot be read from any storage node: ${why}`,
+  VOLUME_LOG_DROPPED: (pg: number, after: number) =>
+    `the log of protection group ${pg} after LSN ${after} is on no storage node any more`,
+  VOLUME_PAGES_UNREADABLE: (pg: number, why: string) =>
+    `the pages of protection group ${pg} cannot be copied from any full member: ${why}`,
   VOLUME_NO_BASE: (id: string, base: string) =>
     `volume ${id} is a clone of ${base}, whose archive this program was not given`,
   VOLUME_UNREADABLE: (page: number, why: string) =>

@@ -110,6 +110,10 @@ export class Group {
     return this.#installed.has(node);
   }
 
+  isFull(node: NodeId): boolean {
+    return this.members.some((member) => member.node === node && member.kind === 'full');
+  }
+
   isFenced(node: NodeId): boolean {
     return this.#fenced.has(node);
   }

@@ -7,6 +7,7 @@ export { SharedPageHost } from './shared-page-host.ts';
 export { SharedPageStore } from './shared-page-store.ts';
 export type { SharedPageMemory } from './shared-control.ts';
 export type { FleetNode } from './healer.ts';
+export { adoptPage } from './inheritance.ts';
 export type { BasePages, VolumeBase } from './inheritance.ts';
 export type { LogTap } from './log-tap.ts';
 export type { VolumeOptions } from './volume-options.ts';

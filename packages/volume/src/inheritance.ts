@@ -4,8 +4,9 @@
  *
  * Invariant: `has` says yes of exactly those pages that were read, were the base's, and were begun by no record since.
  */
-import { type Lsn, type PageNumber, type VolumeId } from '@rokka/kernel';
-import { FLAG_INIT, readRecordHeader, recordLengthAt } from '@rokka/quorum';
+import { type Lsn, PAGE_SIZE, type PageNumber, type VolumeId } from '@rokka/kernel';
+import { encodeRecord, FLAG_INIT, readRecordHeader, RECORD_BYTES_MAX, recordLengthAt } from '@rokka/quorum';
+import type { AsyncRecordSink } from './record-sink.ts';
 
 /** What a clone was made of: pages [0, pages) of another volume as of `lsn`, in its archive. */
 export interface VolumeBase {
@@ -66,4 +67,15 @@ export class Inheritance {
       at += recordLengthAt(view, at) ?? mtr.length;
     }
   }
+}
+
+/** Has the sink own a page as it gave it, if it is inherited still. @throws VOLUME_FENCED, or the reason for closing */
+export async function adoptPage(sink: AsyncRecordSink, page: PageNumber, content: Uint8Array): Promise<void> {
+  if (!sink.inherits?.(page)) return;
+  await sink.whenRoom(RECORD_BYTES_MAX, 1);
+  // Somebody may have begun it while there was no room.
+  if (!sink.inherits(page)) return;
+  const record = new Uint8Array(RECORD_BYTES_MAX);
+  const ranges = [{ offset: 0, length: PAGE_SIZE }];
+  sink.append(record.subarray(0, encodeRecord(record, 0, { page, init: true, ranges, content })), 1);
 }

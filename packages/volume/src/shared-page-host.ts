@@ -16,14 +16,13 @@ import {
   CodedError,
   Deferred,
   isCoded,
-  PAGE_SIZE,
   systemClock,
   type Clock,
   type PageNumber,
 } from '@rokka/kernel';
-import { RECORD_BYTES_MAX } from '@rokka/quorum';
 import { DurabilityWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
+import { adoptPage } from './inheritance.ts';
 import type { Ticket } from './page-store.ts';
 import { RecordArena } from './record-arena.ts';
 import { MTR_BYTES_MAX, type AsyncRecordSink } from './record-sink.ts';
@@ -220,16 +219,9 @@ export class SharedPageHost implements AsyncDisposable {
   async #fetch(pages: PageNumber[]): Promise<void> {
     const contents = await Promise.all(this.#sink.readMany(pages));
     for (const [index, content] of contents.entries()) {
-      if (content && this.#sink.inherits?.(pages[index])) await this.#adopt(pages[index], content);
+      if (content) await adoptPage(this.#sink, pages[index], content);
       this.#control.setContent(index, content);
     }
-  }
-
-  async #adopt(page: PageNumber, content: Uint8Array): Promise<void> {
-    await this.#sink.whenRoom(RECORD_BYTES_MAX, 1);
-    this.#arena.begin();
-    this.#arena.addRecord({ page, init: true, ranges: [{ offset: 0, length: PAGE_SIZE }], content });
-    this.#sink.append(this.#arena.take(), 1);
   }
 
   #fail(error: unknown): void {

@@ -115,9 +115,9 @@ test('a write of nothing adopts a page; when all are adopted the base is gone', 
     await six.run(pages.apply([{ page: asPageNumber(page), offset: 0, bytes: new Uint8Array(0) }]));
   const { volume } = writer;
   await six.run(volume.whenDurable(volume.applied));
-  assert.equal(volume.inheritedPages, PAGES);
+  assert.equal(volume.base?.pages, PAGES);
   await six.run(volume.ownsAll());
-  assert.equal(volume.inheritedPages, undefined);
+  assert.equal(volume.base, undefined);
   six.kill(writer);
   const next = await six.writer({ volumeId: CLONE });
   const reader = new PageWriter(next.volume);

@@ -162,6 +162,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       must(this.#groups[run.pg]).outbox.add(run);
     }
     this.#inheritance?.appended(mtr);
+    this.tap.appendedBytes += mtr.length;
     this.#shipper.appended(mtr.length, { awaited: this.#durability.waiting || this.#room.waiting });
     return lastLsn as Ticket;
   }
@@ -245,9 +246,9 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     };
   }
 
-  /** Pages [0, pages) may be those of a base still; undefined where everything is on the storage nodes. */
-  get inheritedPages(): number | undefined {
-    return this.#inheritance?.pages;
+  /** What it was made of, while pages may be there alone; undefined where everything is on the storage nodes. */
+  get base(): VolumeBase | undefined {
+    return this.#state.record.base;
   }
 
   /** Every page of the base was written here, durably: the base is needed no more. @throws VOLUME_INTERRUPTED */

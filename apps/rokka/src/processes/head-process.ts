@@ -10,6 +10,7 @@ import { dataPaths } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
 import { demandPlace, type HeldPlace } from '../head-place.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
+import { Archiving } from './archiving.ts';
 import { runChild, type ParentChannel } from './channel.ts';
 import type { Engine, EngineStart } from './engine.ts';
 import type { RemoteAccess } from './node-process.ts';
@@ -24,6 +25,10 @@ export interface HeadProcessOptions {
   cacheBytes: number;
   postgres?: string;
   settings: Record<string, string>;
+  /** Its log goes to the cluster's archive. */
+  archives?: boolean;
+  /** What it was restored from is brought to the storage nodes by itself. */
+  adopts?: boolean;
   /** This machine, as the records of its nodes name it; absent on the one that made the cluster. */
   machine?: string;
   /** Absent while the cluster is on one machine. */
@@ -78,6 +83,13 @@ async function runHead(channel: ParentChannel) {
         }),
       );
     progress('opening the volume');
+    const archiving = new Archiving({
+      directory: options.directory,
+      archives: options.archives ?? false,
+      adopts: options.adopts ?? false,
+      clock: systemClock,
+      log: (level, text) => channel.send({ kind: 'log', level, text }),
+    });
     const volume = resources.use(
       await Volume.open({
         volumeId: options.volumeId,
@@ -96,9 +108,14 @@ async function runHead(channel: ParentChannel) {
         random: systemRandom,
         signal: opening.signal,
         onProgress: progress,
+        openBase: (base) => archiving.openBase(base),
+        holdsLog: options.archives ?? false,
         onFailed: (error) => failed.reject(error),
       }),
     );
+    // Ends before the volume does, and after the engine: its last writes are archived, too.
+    resources.use(archiving);
+    archiving.begin(volume);
     steps.done('volume');
     const start: EngineStart = {
       ...options,
@@ -116,7 +133,12 @@ async function runHead(channel: ParentChannel) {
     channel.send({ kind: 'log', level: 'info', text: `head ready after ${steps.describe()}` });
     return {
       detail: engine.connection,
-      status: () => ({ ...volume.status(), engine: engine.status(), memoryBytes: process.memoryUsage().rss }),
+      status: () => ({
+        ...volume.status(),
+        engine: engine.status(),
+        archive: archiving.describe(),
+        memoryBytes: process.memoryUsage().rss,
+      }),
       [Symbol.asyncDispose]: () => resources.disposeAsync(),
     };
   } catch (error) {

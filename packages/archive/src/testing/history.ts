@@ -6,6 +6,7 @@ import {
   asEpoch,
   asLsn,
   asPageNumber,
+  CodedError,
   type Lsn,
   PAGE_SIZE,
   type PageNumber,
@@ -38,8 +39,9 @@ export class History implements ArchivedVolume {
   readonly #base: ((page: PageNumber) => Uint8Array | undefined) | undefined;
   readonly #written: Written[] = [];
   durable = asLsn(0);
-  /** How many more fetches fail. */
-  failures = 0;
+  appendedBytes = 0;
+  /** Log at or below is on no node any more. */
+  droppedTo = asLsn(0);
 
   constructor(options: {
     volumeId: string;
@@ -74,12 +76,22 @@ export class History implements ArchivedVolume {
   }
 
   async fetchLog(pg: PgIndex, of: { after: Lsn; through: Lsn; limitBytes: number }): Promise<Uint8Array> {
-    if (this.failures-- > 0) throw new Error('a test lets fetches fail by coded errors only');
+    if (of.after < this.droppedTo) throw new CodedError('VOLUME_LOG_DROPPED', 'told to');
     const records = this.#written.filter(
       (one) => one.pg === pg && one.lsn > of.after && one.lsn <= of.through,
     );
     const some = records.slice(0, 1 + this.#random.below(3));
     return Buffer.concat(some.map(({ record }) => record));
+  }
+
+  /** A page at a time, while the volume goes on; each may show more than it must. */
+  async copyPages(pg: PgIndex, of: { from: number; least: Lsn }) {
+    const page = asPageNumber(pg * PAGES_PER_GROUP + of.from);
+    if (this.#random.chance(0.5)) this.write();
+    const content = this.pageAt(page, this.durable);
+    const pages = content ? [{ page: of.from, content }] : [];
+    const coalesced = asLsn(Math.max(of.least, this.droppedTo, this.durable - this.#random.below(6)));
+    return { coalesced, shows: this.durable, next: of.from + 1, pages };
   }
 
   holdLog(pg: PgIndex, after: Lsn): void {
@@ -110,5 +122,6 @@ export class History implements ArchivedVolume {
       cpl: true,
     });
     this.#written.push({ lsn, pg, page, record });
+    this.appendedBytes += record.length;
   }
 }

@@ -1,0 +1,108 @@
+/**
+ * A database and the cluster's archive: its log goes there while it runs, and what it was restored from comes from there until
+ * all of it is on the storage nodes.
+ */
+import { adoptAll, Archiver, ArchiveReader, DirectoryStore } from '@rokka/archive';
+import { type Clock, describeError, isCoded } from '@rokka/kernel';
+import type { Volume, VolumeBase } from '@rokka/volume';
+import { dataPaths } from '../data-directory.ts';
+
+/** What was durable when the database was told to stop has so long to get there; the rest is archived at the next start. */
+const LAST_FLUSH_MS = 5_000;
+
+export interface ArchivingOptions {
+  /** The data directory of the whole cluster. */
+  directory: string;
+  /** Whether the log goes to the archive. */
+  archives: boolean;
+  /** Whether what it was restored from is brought to the storage nodes by itself; else each page when it is written. */
+  adopts: boolean;
+  clock: Clock;
+  log(level: 'info' | 'warn', text: string): void;
+}
+
+export class Archiving implements AsyncDisposable {
+  readonly #options: ArchivingOptions;
+  readonly #store: DirectoryStore;
+  readonly #ending = new AbortController();
+  #archiver: Archiver | undefined;
+  #base: ArchiveReader | undefined;
+  #adopting: Promise<void> | undefined;
+  #adoptedPages = 0;
+
+  constructor(options: ArchivingOptions) {
+    this.#options = options;
+    this.#store = new DirectoryStore(dataPaths.archive(options.directory));
+  }
+
+  /** For `Volume.open`. @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET, ARCHIVE_DAMAGED … */
+  async openBase(base: VolumeBase): Promise<ArchiveReader> {
+    this.#base = await ArchiveReader.open(this.#store, base);
+    return this.#base;
+  }
+
+  /** The volume serves. */
+  begin(volume: Volume): void {
+    const { archives, adopts, clock, log } = this.#options;
+    if (archives) {
+      const { tap, base } = volume;
+      this.#archiver = new Archiver({
+        volume: tap,
+        ...(base && { base }),
+        store: this.#store,
+        clock,
+        log: (text) => log('warn', text),
+      });
+      this.#archiver.start();
+    }
+    if (adopts && this.#base) this.#adopting = this.#adopt(volume, this.#base);
+  }
+
+  /** For `status`. */
+  describe(): { archived?: number; failure?: string; adoptedPages?: number } {
+    const { archived, failure } = this.#archiver ?? {};
+    return {
+      ...(archived !== undefined && { archived }),
+      ...(failure !== undefined && { failure }),
+      ...(this.#adopting && { adoptedPages: this.#adoptedPages }),
+    };
+  }
+
+  /** Resolves when everything that is durable now is in the archive. @throws the signal's reason, ARCHIVE_STORE_FAILED */
+  async flush(signal: AbortSignal): Promise<number> {
+    return (await this.#archiver?.flush(signal)) ?? 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#adopting;
+    if (!this.#archiver) return;
+    const patience = new AbortController();
+    const cancel = this.#options.clock.after(LAST_FLUSH_MS, () => patience.abort());
+    await this.#archiver.flush(patience.signal).catch(() => {});
+    cancel();
+    await this.#archiver[Symbol.asyncDispose]();
+  }
+
+  async #adopt(volume: Volume, base: ArchiveReader): Promise<void> {
+    const { clock, log } = this.#options;
+    const { signal } = this.#ending;
+    try {
+      await adoptAll({
+        volume,
+        pages: base.pages(),
+        clock,
+        signal,
+        onProgress: (pages) => (this.#adoptedPages = pages),
+      });
+      log('info', `all ${this.#adoptedPages} pages of what it was restored from are on the storage nodes`);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!isCoded(error)) throw error;
+      log(
+        'warn',
+        `bringing in what it was restored from has stopped until the next start: ${describeError(error)}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What keeps an archive small: page layers, so that a restore needs little log, and the removal of what nobody may ask for any
+ * more. Both only look at the store, so they may be cut off anywhere and begun again.
+ */
+import type { Lsn, PgIndex, VolumeId } from '@rokka/kernel';
+import { ArchiveReader } from './archive-reader.ts';
+import type { ArchiveDescriptor } from './descriptor.ts';
+import { archivePrefix, coverOf, type Layer, layersOf, type StoredLayer } from './layer.ts';
+import type { ObjectStore } from './object-store.ts';
+import { PageParts } from './page-parts.ts';
+
+/** Below this a group's log is not worth a page layer. */
+const LOG_BYTES_MIN = 64 * 1024 * 1024;
+const BATCH_PAGES = 64;
+
+export interface Retention {
+  /** Any point from here on may be asked for. */
+  readonly from: Lsn;
+  /** And these, further back: snapshots, and what clones were made of. */
+  readonly pins: readonly Lsn[];
+}
+
+/**
+ * The group's log has grown as large as its pages are: then it is time to make those anew, so that what is written is a few
+ * times what the log was, and what is read for a restore is no more than twice the database.
+ */
+export function wantsPages(layers: readonly StoredLayer[]): boolean {
+  const size = (layer: StoredLayer) => layer.parts.reduce((sum, part) => sum + part.sizeBytes, 0);
+  const pages = layers.filter(({ kind }) => kind === 'pages').sort((a, b) => b.through - a.through)[0];
+  const log = layers.filter(({ kind, through }) => kind === 'log' && through > (pages?.through ?? 0));
+  const logBytes = log.reduce((sum, layer) => sum + size(layer), 0);
+  return logBytes > Math.max(LOG_BYTES_MIN, pages ? size(pages) : 0);
+}
+
+/**
+ * Writes a page layer of the group as of `at`.
+ * @throws the signal's reason, ARCHIVE_NOT_YET, ARCHIVE_DAMAGED, ARCHIVE_STORE_FAILED
+ */
+export async function makePages(
+  store: ObjectStore,
+  of: { descriptor: ArchiveDescriptor; pg: PgIndex; at: Lsn; signal: AbortSignal },
+): Promise<void> {
+  const { descriptor, pg, at, signal } = of;
+  const { volume, pagesPerGroup } = descriptor;
+  const reader = await ArchiveReader.open(store, { volume, lsn: at });
+  const parts = new PageParts(store, { volume, pg, through: at, pagesPerGroup });
+  const first = pg * pagesPerGroup;
+  let batch: { page: number; content: Uint8Array }[] = [];
+  for await (const page of reader.ownPages(pg)) {
+    signal.throwIfAborted();
+    const content = await reader.page(page);
+    if (content) batch.push({ page: page - first, content });
+    if (batch.length < BATCH_PAGES) continue;
+    await parts.add(batch, { next: page - first + 1, readableFrom: at });
+    batch = [];
+  }
+  await parts.add(batch, { next: pagesPerGroup, readableFrom: at });
+}
+
+/** Layers of one group that no point asks for. */
+export function uselessLayers<T extends Layer>(layers: readonly T[], { from, pins }: Retention): T[] {
+  const needed = new Set([...pins, from].flatMap((lsn) => coverOf(layers, lsn) ?? []));
+  // Points of the window stand on the page layer below its beginning, and on all that came after.
+  const ground = coverOf(layers, from)?.find(({ kind }) => kind === 'pages')?.through ?? 0;
+  return layers.filter((layer) => !needed.has(layer) && layer.through <= ground);
+}
+
+/** Removes what no point asks for. @throws the signal's reason, ARCHIVE_STORE_FAILED */
+export async function removeUseless(
+  store: ObjectStore,
+  of: { volume: VolumeId; pagesPerGroup: number; retention: Retention; signal: AbortSignal },
+): Promise<{ removedBytes: number }> {
+  const { volume, pagesPerGroup, retention, signal } = of;
+  const layers = layersOf(await store.list(archivePrefix(volume)), pagesPerGroup);
+  let removedBytes = 0;
+  for (const group of Map.groupBy(layers, ({ pg }) => pg).values())
+    for (const { parts } of uselessLayers(group, retention))
+      for (const { key, sizeBytes } of parts) {
+        signal.throwIfAborted();
+        await store.remove(key);
+        removedBytes += sizeBytes;
+      }
+  return { removedBytes };
+}
+
+/** Nobody will ask for anything of the volume any more. @throws the signal's reason, ARCHIVE_STORE_FAILED */
+export async function removeArchive(
+  store: ObjectStore,
+  volume: VolumeId,
+  signal: AbortSignal,
+): Promise<void> {
+  // The descriptor last: while it is there, what is left is known to be an archive.
+  const objects = await store.list(archivePrefix(volume));
+  objects.sort((a, b) => Number(a.key.endsWith('.json')) - Number(b.key.endsWith('.json')));
+  for (const { key } of objects) {
+    signal.throwIfAborted();
+    await store.remove(key);
+  }
+}
