@@ -196,7 +196,7 @@ export class Archiver implements AsyncDisposable {
 
   #takePoint(): void {
     const { volume, clock } = this.#options;
-    const lsn = volume.durable as Lsn;
+    const lsn = volume.durable;
     if (lsn <= (this.#points.at(-1)?.lsn ?? this.#archived)) return;
     if (this.#points.length >= POINTS_MAX) this.#points.pop();
     this.#points.push({ atMs: clock.wallMs(), lsn });
@@ -207,7 +207,7 @@ export class Archiver implements AsyncDisposable {
     this.#reached ??= await this.#begin();
     const { volume } = this.#options;
     this.#takePoint();
-    const lsn = volume.durable as Lsn;
+    const lsn = volume.durable;
     // Read in the same turn: what each group has at or below that point.
     const ends = Array.from({ length: volume.groupCount }, (_, pg) => volume.lastDurableOf(pg as PgIndex));
     for (const [pg, through] of ends.entries()) await this.#archiveGroup(pg as PgIndex, through);
