@@ -1,4 +1,5 @@
 /** A system under test: something that answers the Postgres protocol, and what it costs. */
+import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Counters {
@@ -50,4 +51,21 @@ export function treeCpuSeconds(roots: readonly number[]): number {
     stack.push(...(children.get(pid) ?? []));
   }
   return total / TICKS_PER_SECOND;
+}
+
+export function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+/** Asks a child to end, insists after `patienceMs`, and waits until it has. */
+export async function endChild(
+  child: ChildProcess,
+  options: { signal: NodeJS.Signals; patienceMs: number },
+): Promise<void> {
+  if (hasEnded(child) || child.pid === undefined) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill(options.signal);
+  const insist = setTimeout(() => child.kill('SIGKILL'), options.patienceMs);
+  await ended;
+  clearTimeout(insist);
 }
