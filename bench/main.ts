@@ -24,7 +24,7 @@ import { copy } from './copy.ts';
 import { embedded } from './embedded.ts';
 import { files } from './files.ts';
 import { growth } from './growth.ts';
-import { interrupted, listenForInterruption } from './interruption.ts';
+import { interrupted, Interruption, listenForInterruption } from './interruption.ts';
 import { reads } from './reads.ts';
 import { recovery } from './recovery.ts';
 import { printJson, printTable, type Row } from './report.ts';
@@ -92,7 +92,10 @@ async function main(): Promise<void> {
     rmSync(root, { recursive: true, force: true });
   }
   (values.json ? printJson : printTable)(rows);
-  if (interrupted.aborted) process.exitCode = 130;
+  if (!interrupted.aborted) return;
+  const reason = interrupted.reason as Error;
+  say(reason instanceof Interruption ? reason.message : String(reason.stack));
+  process.exitCode = reason instanceof Interruption ? 130 : 1;
 }
 
 async function rowsOf(name: string, topic: Topic, root: string): Promise<Row[]> {
