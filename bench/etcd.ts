@@ -1,6 +1,6 @@
 /** The peer of a raw append: an etcd of three members on this machine, each with its own data on the same disk, as it comes. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import * as path from 'node:path';
 import { freePort } from './free-port.ts';
 import { interrupted, sleep } from './interruption.ts';
@@ -81,7 +81,8 @@ export class Etcd implements AsyncDisposable {
       if (this.#children.some(hasEnded)) break;
       await sleep(LOOK_AGAIN_MS);
     }
-    throw new Error(`etcd has no leader after ${READY_MS} ms; see its logs in ${this.#directory}`);
+    const words = readFileSync(path.join(this.#directory, 'm1.log'), 'utf8').trim().split('\n').at(-1);
+    throw new Error(`etcd got no leader within ${READY_MS} ms, or a member ended; m1 said last: ${words}`);
   }
 }
 
