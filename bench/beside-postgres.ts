@@ -16,6 +16,7 @@ type Script = 'tpcb' | 'simple-update';
 
 const NAMES: Record<Script, string> = { tpcb: 'TPC-B', 'simple-update': '-N' };
 const SCRIPTS: Script[] = ['tpcb', 'simple-update'];
+const QUICK_SCRIPTS_OFF: Script[] = ['tpcb'];
 /** The same for every system; everything else is each system's own. */
 const SETTINGS = {
   shared_buffers: '256MB',
@@ -24,7 +25,7 @@ const SETTINGS = {
   checkpoint_timeout: '30min',
 };
 const WARM_UP = { script: 'tpcb', clients: 4, seconds: 12 } as const;
-const QUICK_WARM_UP = { ...WARM_UP, seconds: 3 };
+const QUICK_WARM_UP = { ...WARM_UP, seconds: 1 };
 /** With full_page_writes=off one point is enough, and what a transaction ships is judged there too. */
 const JUDGED_CLIENTS = 16;
 const COPIES = 6;
@@ -60,7 +61,7 @@ async function besideRows(plan: Plan): Promise<Row[]> {
   }
   const contest = { ours, local, standbys };
   const on = new Figures();
-  await runRounds(plan, { contest, clients, figures: on });
+  await runRounds(plan, { contest, scripts: SCRIPTS, clients, figures: on });
   const rows = SCRIPTS.flatMap((script) => clients.flatMap((count) => rowsAt(on, contest, script, count)));
   if (!clients.includes(JUDGED_CLIENTS)) return rows;
   for (const system of [local, standbys]) {
@@ -68,8 +69,9 @@ async function besideRows(plan: Plan): Promise<Row[]> {
     await sql(system, 'select pg_reload_conf()');
   }
   const off = new Figures();
-  await runRounds(plan, { contest, clients: [JUDGED_CLIENTS], figures: off });
-  return [...rows, ...SCRIPTS.flatMap((script) => rowsWithout(off, contest, script))];
+  const scripts = plan.quick ? QUICK_SCRIPTS_OFF : SCRIPTS;
+  await runRounds(plan, { contest, scripts, clients: [JUDGED_CLIENTS], figures: off });
+  return [...rows, ...scripts.flatMap((script) => rowsWithout(off, contest, script))];
 }
 
 /** What was measured, by system, script and clients. */
@@ -96,13 +98,13 @@ class Figures {
 
 async function runRounds(
   plan: Plan,
-  of: { contest: Contest; clients: readonly number[]; figures: Figures },
+  of: { contest: Contest; scripts: readonly Script[]; clients: readonly number[]; figures: Figures },
 ): Promise<void> {
   const systems = Object.values(of.contest) as BenchSystem[];
   for (let round = 1; round <= plan.rounds; round++) {
     // So that all start from the same state.
     for (const system of systems) await sql(system, 'checkpoint');
-    for (const script of SCRIPTS)
+    for (const script of of.scripts)
       for (const clients of of.clients)
         for (const system of systems) {
           const result = await pgbench(system, { script, clients, seconds: plan.seconds });

@@ -14,7 +14,7 @@ const TABLE =
   'create table bench_rows (id bigint generated always as identity primary key, number int, words text)';
 const GOAL_INSERTS = 10_000;
 const GOAL_TPCB = 1_200;
-const WARM_UP_SECONDS = 2;
+const WARM_UP_SECONDS = 1;
 
 export const embedded: Topic = { programs: ['pgbench', 'psql'], rows: embeddedRows };
 

@@ -5,7 +5,7 @@
  *   --json           one JSON object a row: {"row", "value", "unit", "goal", "met"}
  *   --rounds N       rounds of which the median is taken (default 5; quick 1)
  *   --seconds N      a point's length (default 6; quick 2)
- *   --scale N        pgbench scale (default 10; quick 5)
+ *   --scale N        pgbench scale (default 10; quick 3)
  *   --clients LIST   default 1,4,16,32; quick 1,16
  *   --only LIST      of the topics below; default all
  *   --minutes N      of the soak (default 2; quick 0.1); an hour shows what grows
@@ -65,7 +65,7 @@ const plan: Omit<Plan, 'directory'> = {
   quick,
   rounds: Number(values.rounds ?? (quick ? 1 : 5)),
   seconds: Number(values.seconds ?? (quick ? 2 : 6)),
-  scale: Number(values.scale ?? (quick ? 5 : 10)),
+  scale: Number(values.scale ?? (quick ? 3 : 10)),
   clients: numbers(values.clients ?? (quick ? '1,16' : '1,4,16,32')),
   minutes: Number(values.minutes ?? (quick ? 0.1 : 2)),
   logMegabytes: numbers(values.log ?? (quick ? '1' : '1,10,40')),

@@ -9,7 +9,7 @@ import { sleep } from './interruption.ts';
 import { pgbenchInitialise, pgbenchLoad } from './pgbench.ts';
 import { FLAT, median, type Row } from './report.ts';
 import { rokka, type RokkaSystem } from './rokka-system.ts';
-import { endChild, hasEnded } from './system.ts';
+import { endChild, hasEnded, processTree } from './system.ts';
 import type { Plan, Topic } from './topic.ts';
 
 const CLIENTS = 16;
@@ -22,11 +22,12 @@ const GOAL_HEAD_MB = 300;
 export const soak: Topic = { programs: ['pgbench'], native: true, rows: soakRows };
 
 interface Sample {
-  /** Of the largest node. */
-  readonly nodeMb: number;
+  readonly nodesMb: readonly number[];
   readonly headMb: number;
   readonly cacheMb: number;
   readonly supervisorMb: number;
+  /** Of everything that belongs to the system, PostgreSQL's processes among it; what several share counts once. */
+  readonly allMb: number;
   readonly descriptors: number;
 }
 
@@ -45,7 +46,7 @@ async function soakRows(plan: Plan): Promise<Row[]> {
     const sample = await take(system);
     samples.push(sample);
     say(
-      `${samples.length * everySeconds} s: node ${sample.nodeMb.toFixed(0)} MB, head ${sample.headMb.toFixed(0)} MB and ${sample.cacheMb.toFixed(0)} MB of page cache, ${sample.descriptors} descriptors, ${work.latenciesMs.at(-1)?.toFixed(2)} ms`,
+      `${samples.length * everySeconds} s: ${describe(sample)}, ${work.latenciesMs.at(-1)?.toFixed(2) ?? 'no'} ms`,
     );
   }
   return rowsOf({ samples, latenciesMs: work.latenciesMs, minutes });
@@ -76,20 +77,38 @@ async function take(system: RokkaSystem): Promise<Sample> {
   const { pid, head, nodes } = await system.status();
   const details = head.detail?.engine.details as { cache?: { heldBytes: number } } | undefined;
   const cacheMb = (details?.cache?.heldBytes ?? Number.NaN) / 1e6;
-  const nodePids = nodes.map((node) => node.pid ?? 0);
-  const pids = [pid, head.pid ?? 0, head.detail?.engine.postgresPid ?? 0, ...nodePids];
+  const all = processTree([pid]).map((one) => one.pid);
+  const sum = (of: (pid: number) => number) => all.reduce((total, one) => total + lookAt(() => of(one)), 0);
   return {
-    nodeMb: Math.max(...nodePids.map(residentMb)),
+    nodesMb: nodes.map((node) => residentMb(node.pid ?? 0)),
     headMb: residentMb(head.pid ?? 0) - cacheMb,
     cacheMb,
     supervisorMb: residentMb(pid),
-    descriptors: pids.reduce((sum, each) => sum + readdirSync(`/proc/${each}/fd`).length, 0),
+    allMb: sum((one) => megabytes(`/proc/${one}/smaps_rollup`, /Pss:\s+(\d+) kB/)),
+    descriptors: sum((one) => readdirSync(`/proc/${one}/fd`).length),
   };
 }
 
 function residentMb(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-  return (Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024) / 1e6;
+  return megabytes(`/proc/${pid}/status`, /VmRSS:\s+(\d+) kB/);
+}
+
+function megabytes(file: string, pattern: RegExp): number {
+  return (Number(pattern.exec(readFileSync(file, 'latin1'))?.[1] ?? 0) * 1024) / 1e6;
+}
+
+/** Nothing of a process that has just ended. */
+function lookAt(look: () => number): number {
+  try {
+    return look();
+  } catch {
+    return 0;
+  }
+}
+
+function describe({ nodesMb, headMb, cacheMb, supervisorMb, allMb, descriptors }: Sample): string {
+  const nodes = nodesMb.map((mb) => mb.toFixed(0)).join(' ');
+  return `MB of nodes ${nodes}, head ${headMb.toFixed(0)} and page cache ${cacheMb.toFixed(0)}, supervisor ${supervisorMb.toFixed(0)}, all ${allMb.toFixed(0)}; ${descriptors} descriptors`;
 }
 
 function rowsOf(of: { samples: readonly Sample[]; latenciesMs: readonly number[]; minutes: number }): Row[] {
@@ -103,17 +122,16 @@ function rowsOf(of: { samples: readonly Sample[]; latenciesMs: readonly number[]
     unit: 'x',
     ...judged,
   });
-  const node = { value: most((one) => one.nodeMb), unit: 'MB', goal: GOAL_NODE_MB, atLeast: false };
+  const largest = (one: Sample) => Math.max(...one.nodesMb);
+  const node = { value: most(largest), unit: 'MB', goal: GOAL_NODE_MB, atLeast: false };
   const head = { value: most((one) => one.headMb), unit: 'MB', goal: GOAL_HEAD_MB, atLeast: false };
   return [
     { row: `${name}: memory of a storage node, at most`, ...node },
     { row: `${name}: memory of the head besides its page cache, at most`, ...head },
     { row: `${name}: page cache of the head, at most`, value: most((one) => one.cacheMb), unit: 'MB' },
     { row: `${name}: memory of the supervisor, at most`, value: most((one) => one.supervisorMb), unit: 'MB' },
-    flat(
-      'memory of a storage node',
-      samples.map((one) => one.nodeMb),
-    ),
+    { row: `${name}: memory of everything, at most`, value: most((one) => one.allMb), unit: 'MB' },
+    flat('memory of a storage node', samples.map(largest)),
     flat(
       'memory of the head',
       samples.map((one) => one.headMb),

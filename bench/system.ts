@@ -23,6 +23,11 @@ const TICKS_PER_SECOND = 100;
 
 /** CPU seconds of these processes and all their descendants, the ended and reaped ones included. */
 export function treeCpuSeconds(roots: readonly number[]): number {
+  return processTree(roots).reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND;
+}
+
+/** These processes and all their descendants. */
+export function processTree(roots: readonly number[]): { pid: number; ticks: number }[] {
   const children = new Map<number, number[]>();
   const ticks = new Map<number, number>();
   for (const name of readdirSync('/proc')) {
@@ -43,14 +48,12 @@ export function treeCpuSeconds(roots: readonly number[]): number {
   }
   const seen = new Set<number>();
   const stack = [...roots];
-  let total = 0;
   for (let pid = stack.pop(); pid !== undefined; pid = stack.pop()) {
     if (seen.has(pid)) continue;
     seen.add(pid);
-    total += ticks.get(pid) ?? 0;
     stack.push(...(children.get(pid) ?? []));
   }
-  return total / TICKS_PER_SECOND;
+  return [...seen].map((pid) => ({ pid, ticks: ticks.get(pid) ?? 0 }));
 }
 
 export function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
