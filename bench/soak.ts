@@ -14,6 +14,8 @@ import type { Plan, Topic } from './topic.ts';
 
 const CLIENTS = 16;
 const SAMPLES_MIN = 10;
+/** Samples take time as well; the load is ended after the last one. */
+const SLACK_SECONDS = 120;
 /** From here on what still grows is judged. */
 const JUDGED_MINUTES = 10;
 const GOAL_NODE_MB = 120;
@@ -37,7 +39,7 @@ async function soakRows(plan: Plan): Promise<Row[]> {
   await pgbenchInitialise(system, plan.scale);
   const everySeconds = Math.max(1, Math.min(60, Math.round((minutes * 60) / SAMPLES_MIN)));
   const count = Math.max(2, Math.floor((minutes * 60) / everySeconds));
-  const work = startWork(system, { everySeconds, seconds: (count + 1) * everySeconds });
+  const work = startWork(system, { everySeconds, seconds: count * everySeconds + SLACK_SECONDS });
   await using _ = work;
   const samples: Sample[] = [];
   while (samples.length < count) {
