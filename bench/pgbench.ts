@@ -1,6 +1,7 @@
 /** One timed run of pgbench against a system. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { interrupted } from './interruption.ts';
 import type { BenchSystem } from './system.ts';
 
 const run = promisify(execFile);
@@ -12,7 +13,12 @@ export interface PgbenchResult {
   shippedWritesPerTransaction: number | undefined;
 }
 
-export type Script = 'tpcb' | 'simple-update';
+export type Script = 'tpcb' | 'simple-update' | { readonly file: string };
+
+function scriptOf(script: Script): string[] {
+  if (typeof script === 'object') return ['-f', script.file];
+  return script === 'simple-update' ? ['-N'] : [];
+}
 
 function environment(system: BenchSystem): NodeJS.ProcessEnv {
   return { ...process.env, PGPASSWORD: system.password, PGCONNECT_TIMEOUT: '10' };
@@ -26,6 +32,7 @@ export async function pgbenchInitialise(system: BenchSystem, scale: number): Pro
   await run('pgbench', ['-i', '-q', '-s', String(scale), ...target(system)], {
     env: environment(system),
     timeout: 300_000,
+    signal: interrupted,
   });
 }
 
@@ -39,11 +46,16 @@ export function pgbenchLoad(
   return ['pgbench', args, { env: environment(system), stdio: 'ignore' }];
 }
 
-/** Runs one statement by psql; used for CHECKPOINT before a round, so that all start from the same state. */
-export async function sql(system: BenchSystem, statement: string): Promise<string> {
+/** Runs one statement, or one command of its own, by psql. */
+export async function sql(
+  system: BenchSystem,
+  statement: string,
+  options: { timeoutMs?: number } = {},
+): Promise<string> {
   const { stdout } = await run('psql', ['-XAtc', statement, ...target(system)], {
     env: environment(system),
-    timeout: 120_000,
+    timeout: options.timeoutMs ?? 120_000,
+    signal: interrupted,
   });
   return stdout.trim();
 }
@@ -57,7 +69,7 @@ export async function pgbench(
   const { stdout } = await run(
     'pgbench',
     [
-      ...(options.script === 'simple-update' ? ['-N'] : []),
+      ...scriptOf(options.script),
       '-n',
       '-M',
       'prepared',
@@ -69,7 +81,7 @@ export async function pgbench(
       String(options.seconds),
       ...target(system),
     ],
-    { env: environment(system), timeout: (options.seconds + 60) * 1000 },
+    { env: environment(system), timeout: (options.seconds + 60) * 1000, signal: interrupted },
   );
   const after = await system.counters();
   const cpu = system.cpuSeconds() - cpuBefore;

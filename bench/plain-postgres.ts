@@ -5,14 +5,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, chownSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.ts';
-import type { BenchSystem } from './system.ts';
-import { treeCpuSeconds } from './system.ts';
+import { sleep } from './interruption.ts';
+import { type BenchSystem, endChild, hasEnded, treeCpuSeconds } from './system.ts';
 
 const PASSWORD = 'bench';
 /** PostgreSQL refuses to run as root; `nobody` is everywhere. */
 const NOBODY = 65534;
+const STOP_MS = 20_000;
 
 interface ServerOptions {
   binaries: string;
@@ -55,18 +55,14 @@ class Server implements AsyncDisposable {
     child.stderr?.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));
     for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 100) {
       if (log.includes('ready to accept')) return;
-      if (child.exitCode !== null) break;
+      if (hasEnded(child)) break;
       await sleep(100);
     }
     throw new Error(`PostgreSQL did not start in ${this.#options.directory}:\n${log}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGINT');
-    await Promise.race([ended, sleep(20_000).then(() => child.kill('SIGKILL'))]);
+    if (this.#child) await endChild(this.#child, { signal: 'SIGINT', patienceMs: STOP_MS });
   }
 }
 
@@ -113,9 +109,10 @@ export async function localPostgres(options: {
 }): Promise<BenchSystem> {
   const data = path.join(options.directory, 'local');
   initialise(options.binaries, data);
-  const server = new Server({ ...options, directory: data }, await freePort());
+  await using servers = new AsyncDisposableStack();
+  const server = servers.use(new Server({ ...options, directory: data }, await freePort()));
   await server.start();
-  return system('local disk, one copy', server, []);
+  return system('local disk, one copy', { primary: server, servers: servers.move() });
 }
 
 /** A primary and six standbys on the same machine; a commit waits until any four have flushed it. */
@@ -139,19 +136,17 @@ export async function sixStandbys(options: {
     if (process.getuid?.() === 0) execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, copy]);
     own(copy);
   }
-  const primary = new Server(
-    {
-      ...options,
-      directory: data,
-      settings: {
-        ...options.settings,
-        max_wal_senders: '10',
-        synchronous_standby_names: `ANY 4 (${names.join(',')})`,
-      },
-    },
-    await freePort(),
-  );
+  await using servers = new AsyncDisposableStack();
   const standbys: Server[] = [];
+  const settings = {
+    ...options.settings,
+    max_wal_senders: '10',
+    synchronous_standby_names: `ANY 4 (${names.join(',')})`,
+  };
+  const primary = new Server({ ...options, directory: data, settings }, await freePort());
+  servers.defer(async () => void (await Promise.all(standbys.map((each) => each[Symbol.asyncDispose]()))));
+  // Goes first: it must not wait for standbys that have gone.
+  servers.use(primary);
   await primary.start();
   for (const [index, name] of names.entries()) {
     const standby = new Server(
@@ -165,23 +160,24 @@ export async function sixStandbys(options: {
       },
       await freePort(),
     );
-    await standby.start();
     standbys.push(standby);
+    await standby.start();
   }
-  return system('six synchronous standbys, ANY 4', primary, standbys);
+  return system('six synchronous standbys, ANY 4', { primary, standbys, servers: servers.move() });
 }
 
-function system(name: string, primary: Server, others: Server[]): BenchSystem {
+function system(
+  name: string,
+  of: { primary: Server; standbys?: Server[]; servers: AsyncDisposableStack },
+): BenchSystem {
+  const { primary, standbys = [], servers } = of;
   return {
     name,
     host: '127.0.0.1',
     port: primary.port,
     password: PASSWORD,
-    cpuSeconds: () => treeCpuSeconds([primary, ...others].map((server) => server.pid)),
+    cpuSeconds: () => treeCpuSeconds([primary, ...standbys].map((server) => server.pid)),
     counters: async () => undefined,
-    async [Symbol.asyncDispose]() {
-      await primary[Symbol.asyncDispose]();
-      await Promise.all(others.map((server) => server[Symbol.asyncDispose]()));
-    },
+    [Symbol.asyncDispose]: () => servers.disposeAsync(),
   };
 }

@@ -1,29 +1,36 @@
 /**
  * How long clients wait after a crash under load: from the kill of the head to the first query that is answered, and from
- * `rokka up` to that after everything was killed. Again with ten and forty times the log: the volume reads none of its own to
+ * `rokka up` to that after everything was killed. Again with more log: the volume reads none of its own to
  * recover, PostgreSQL replays what it wrote since its last checkpoint.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import * as path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
+import { firstQuery, startToFirstQuery } from './first-query.ts';
 import { freePort } from './free-port.ts';
+import { sleep } from './interruption.ts';
 import { pgbenchInitialise, pgbenchLoad, sql } from './pgbench.ts';
-import { median, type Row } from './report.ts';
+import { FLAT, median, type Row } from './report.ts';
 import { rokka, type RokkaSystem } from './rokka-system.ts';
+import type { Plan, Topic } from './topic.ts';
 
 const SCALE = 20;
+const QUICK_SCALE = 2;
 const CLIENTS = 8;
-const LOG_BYTES = 1_000_000;
-const TIMES = [1, 10, 40];
 /** What is to be replayed is what the load has written: no checkpoint on the way. */
-const SETTINGS = { checkpoint_timeout: '1h', max_wal_size: '4GB' };
+const SETTINGS = { checkpoint_timeout: '1d', max_wal_size: '64GB' };
 const GOAL_MS = 2_000;
 const LOAD_MS_MAX = 300_000;
+const LOAD_MS_PER_MEGABYTE = 1_000;
 const LOOK_AGAIN_MS = 100;
-const ASK_AGAIN_MS = 20;
-const ANSWER_MS_MAX = 120_000;
+/** So much pgbench writes alone: every block that it touches is one to be read again. */
+const PGBENCH_MEGABYTES = 64;
+const BULK_MEGABYTES = 16;
+/** Not more log than that; and the table does not grow. */
+const BULK = `drop table if exists bench_bulk; create table bench_bulk as
+  select number, repeat(md5(number::text), 8) as words from generate_series(1, 40000) as number`;
+
+export const recovery: Topic = { programs: ['pgbench', 'psql'], native: true, rows: recoveryRows };
 
 interface Recovery {
   readonly tookMs: number;
@@ -31,85 +38,72 @@ interface Recovery {
   readonly cpuMs: number;
 }
 
-export async function recoveryRows(options: {
-  directory: string;
-  rounds: number;
-  say(text: string): void;
-}): Promise<Row[]> {
-  const { directory, rounds, say } = options;
-  await using system = await rokka({
-    directory,
-    port: await freePort(),
-    engine: 'native',
-    settings: SETTINGS,
-  });
-  await pgbenchInitialise(system, SCALE);
+async function recoveryRows(plan: Plan): Promise<Row[]> {
+  const { directory, rounds, logMegabytes, say } = plan;
+  const made = { directory, port: await freePort(), engine: 'native', settings: SETTINGS } as const;
+  await using system = await rokka(made);
+  await pgbenchInitialise(system, plan.quick ? QUICK_SCALE : SCALE);
   const rows: Row[] = [];
-  for (const times of TIMES) {
-    const log = `${(LOG_BYTES * times) / 1e6} MB of log`;
+  const heads: number[] = [];
+  for (const megabytes of logMegabytes) {
+    const log = `${megabytes} MB of log`;
     const ofHead: Recovery[] = [];
     const ofAll: Recovery[] = [];
     for (let round = 1; round <= rounds; round++) {
-      const load = await loaded(system, LOG_BYTES * times);
-      ofHead.push(await measure(system, () => system.killHead()));
-      say(`round ${round}: head killed, ${log}: ${describe(ofHead.at(-1), system)}`);
+      const load = await loaded(system, megabytes);
+      ofHead.push(await headKilled(system));
       load.kill('SIGKILL');
-      const other = await loaded(system, LOG_BYTES * times);
+      say(`round ${round}: head killed, ${log}: ${describe(ofHead.at(-1), system)}`);
+      const other = await loaded(system, megabytes);
       await system.killEverything();
       other.kill('SIGKILL');
-      const starting = { done: Promise.resolve() };
-      const start = () => {
-        starting.done = system.start();
-        return 0;
-      };
-      ofAll.push(await measure(system, start));
-      await starting.done;
+      const tookMs = await startToFirstQuery(system);
+      ofAll.push({ tookMs, cpuMs: system.cpuSeconds() * 1000 });
       say(`round ${round}: everything killed, ${log}: ${describe(ofAll.at(-1), system)}`);
     }
+    heads.push(median(ofHead.map((one) => one.tookMs)));
     rows.push(
       ...rowsOf(`head killed, ${log}`, ofHead, GOAL_MS),
       ...rowsOf(`everything killed, ${log}`, ofAll),
     );
   }
-  return rows;
+  if (heads.length < 2) return rows;
+  const [least, most] = [logMegabytes[0], logMegabytes.at(-1)];
+  const value = (heads.at(-1) ?? Number.NaN) / (heads[0] ?? Number.NaN);
+  const row = `head killed, ${most} MB / ${least} MB of log`;
+  return [...rows, { row, value, unit: 'x', goal: FLAT, atLeast: false }];
 }
 
-/** Runs pgbench until so much log was written since a checkpoint; it goes on. */
-async function loaded(system: RokkaSystem, logBytes: number) {
-  await sql(system, 'checkpoint');
-  const load = spawn(...pgbenchLoad(system, { clients: CLIENTS, seconds: LOAD_MS_MAX / 1000 }));
-  const written = 'select pg_current_wal_lsn() - redo_lsn from pg_control_checkpoint()';
-  for (let waitedMs = 0; Number(await sql(system, written)) < logBytes; waitedMs += LOOK_AGAIN_MS) {
-    if (waitedMs > LOAD_MS_MAX) throw new Error('pgbench writes no log');
-    await sleep(LOOK_AGAIN_MS);
-  }
-  return load;
-}
-
-/** @param begin answers the CPU seconds that the system has used before */
-async function measure(system: RokkaSystem, begin: () => number | Promise<number>): Promise<Recovery> {
-  const cpuBefore = await begin();
-  const startedMs = performance.now();
-  while (!(await answers(system))) {
-    if (performance.now() - startedMs > ANSWER_MS_MAX) throw new Error('no query is answered any more');
-    await sleep(ASK_AGAIN_MS);
-  }
-  const tookMs = performance.now() - startedMs;
+async function headKilled(system: RokkaSystem): Promise<Recovery> {
+  const cpuBefore = await system.killHead();
+  const tookMs = await firstQuery(system);
   return { tookMs, cpuMs: (system.cpuSeconds() - cpuBefore) * 1000 };
 }
 
-async function answers({ host, port, password }: RokkaSystem): Promise<boolean> {
-  const client = new Client({ host, port, password, user: 'postgres', database: 'postgres' });
-  client.on('error', () => {});
+/** Runs pgbench until so much log was written since a checkpoint; it goes on. Where that is much, rows in bulk help. */
+async function loaded(system: RokkaSystem, megabytes: number): Promise<ChildProcess> {
+  await sql(system, 'checkpoint');
+  const loadMsMax = LOAD_MS_MAX + megabytes * LOAD_MS_PER_MEGABYTE;
+  const load = spawn(...pgbenchLoad(system, { clients: CLIENTS, seconds: Math.round(loadMsMax / 1000) }));
   try {
-    await client.connect();
-    await client.query('select 1');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    await client.end().catch(() => {});
+    if (megabytes > PGBENCH_MEGABYTES)
+      while ((await logMegabytes(system)) < megabytes - BULK_MEGABYTES) await sql(system, BULK);
+    for (let waitedMs = 0; (await logMegabytes(system)) < megabytes; waitedMs += LOOK_AGAIN_MS) {
+      if (waitedMs > loadMsMax) throw new Error('pgbench writes no log');
+      await sleep(LOOK_AGAIN_MS);
+    }
+    return load;
+  } catch (error) {
+    load.kill('SIGKILL');
+    throw error;
   }
+}
+
+/** Written since the last checkpoint. */
+async function logMegabytes(system: RokkaSystem): Promise<number> {
+  return (
+    Number(await sql(system, 'select pg_current_wal_lsn() - redo_lsn from pg_control_checkpoint()')) / 1e6
+  );
 }
 
 function rowsOf(what: string, of: readonly Recovery[], goal?: number): Row[] {

@@ -2,8 +2,8 @@
 
 export interface Row {
   row: string;
-  value: number | undefined;
-  unit: string;
+  value?: number | undefined;
+  unit?: string;
   /** The figure to reach, and which side of it is good; rows without one are shown for orientation. */
   goal?: number;
   atLeast?: boolean;
@@ -12,7 +12,7 @@ export interface Row {
 }
 
 export function met(row: Row): boolean | undefined {
-  if (row.goal === undefined || row.value === undefined) return undefined;
+  if (row.goal === undefined || row.value === undefined || Number.isNaN(row.value)) return undefined;
   return row.atLeast === false ? row.value <= row.goal : row.value >= row.goal;
 }
 
@@ -20,7 +20,7 @@ export function printJson(rows: readonly Row[]): void {
   for (const row of rows) {
     const { row: name, value, unit, goal, skipped } = row;
     process.stdout.write(
-      `${JSON.stringify({ row: name, value: value ?? null, unit, goal: goal ?? null, met: met(row) ?? null, ...(skipped ? { skipped } : {}) })}\n`,
+      `${JSON.stringify({ row: name, value: value ?? null, unit: unit ?? '', goal: goal ?? null, met: met(row) ?? null, ...(skipped ? { skipped } : {}) })}\n`,
     );
   }
 }
@@ -28,12 +28,17 @@ export function printJson(rows: readonly Row[]): void {
 export function printTable(rows: readonly Row[]): void {
   const width = Math.max(...rows.map((row) => row.row.length));
   for (const row of rows) {
-    const value = row.value === undefined ? (row.skipped ?? 'no figure') : `${round(row.value)} ${row.unit}`;
+    const value = figure(row);
     const verdict = met(row);
     const goal = row.goal === undefined ? '' : `goal ${row.atLeast === false ? '≤' : '≥'} ${row.goal}`;
     const mark = verdict === undefined ? '' : verdict ? '  met' : '  NOT MET';
     process.stdout.write(`${row.row.padEnd(width)}  ${value.padStart(18)}  ${goal}${mark}\n`);
   }
+}
+
+function figure({ value, unit, skipped }: Row): string {
+  if (skipped !== undefined) return `skipped: ${skipped}`;
+  return value === undefined || Number.isNaN(value) ? 'no figure' : `${round(value)} ${unit ?? ''}`;
 }
 
 function round(value: number): string {
@@ -53,3 +58,6 @@ export function percentile(of: readonly number[], rank: number): number {
   const sorted = [...of].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * rank))] ?? Number.NaN;
 }
+
+/** What counts as flat: a quarter more is growth. */
+export const FLAT = 1.25;

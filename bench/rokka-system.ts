@@ -1,15 +1,15 @@
 /** Rokka as its users run it: the command, on a data directory of its own. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import * as path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { treeCpuSeconds, type BenchSystem, type Counters } from './system.ts';
+import { askControl, CONTROL } from '../apps/rokka/src/control.ts';
+import type { SupervisorStatus } from '../apps/rokka/src/status.ts';
+import { sleep } from './interruption.ts';
+import { type BenchSystem, type Counters, endChild, hasEnded, treeCpuSeconds } from './system.ts';
 
 const MAIN = path.resolve(import.meta.dirname, '../apps/rokka/src/main.ts');
 const READY_MS = 90_000;
 const STOP_MS = 30_000;
-const run = promisify(execFile);
 
 export interface RokkaOptions {
   readonly name?: string;
@@ -17,23 +17,20 @@ export interface RokkaOptions {
   readonly port: number;
   readonly engine: 'native' | 'pglite';
   readonly settings?: Readonly<Record<string, string>>;
-}
-
-interface Status {
-  readonly pid: number;
-  readonly nodes: readonly { readonly pid?: number }[];
-  readonly head: {
-    readonly pid?: number;
-    readonly detail?: { readonly engine: { readonly postgresPid?: number } };
-  };
-  readonly shipped?: Counters;
+  /** Of the volume's page cache; the command's own default unless given. */
+  readonly cacheMiB?: number;
 }
 
 /** Resolves when clients may connect. */
 export async function rokka(options: RokkaOptions): Promise<RokkaSystem> {
   const system = new RokkaSystem(options);
-  await system.start();
-  return system;
+  try {
+    await system.start();
+    return system;
+  } catch (error) {
+    await system[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 export class RokkaSystem implements BenchSystem {
@@ -58,9 +55,10 @@ export class RokkaSystem implements BenchSystem {
 
   /** Starts it, also again after everything was killed; resolves when clients may connect. */
   async start(): Promise<void> {
-    const { port, engine, settings = {} } = this.#options;
+    const { port, engine, settings = {}, cacheMiB } = this.#options;
     const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
     const args = [MAIN, 'up', '--data', this.data, '--port', String(port), '--engine', engine, ...set];
+    if (cacheMiB !== undefined) args.push('--cache', String(cacheMiB));
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#up = child;
     this.#output = '';
@@ -79,12 +77,12 @@ export class RokkaSystem implements BenchSystem {
   }
 
   async counters(): Promise<Counters | undefined> {
-    return (await this.#status()).shipped;
+    return (await this.status()).head.detail?.shipped;
   }
 
   /** Answers the CPU seconds before it, less those of the server: nobody counts them once it is gone. */
   async killHead(): Promise<number> {
-    const { head } = await this.#status();
+    const { head } = await this.status();
     if (head.pid === undefined) throw new Error('there is no head to kill');
     const { postgresPid } = head.detail?.engine ?? {};
     const cpuSeconds = this.cpuSeconds() - (postgresPid === undefined ? 0 : treeCpuSeconds([postgresPid]));
@@ -94,32 +92,28 @@ export class RokkaSystem implements BenchSystem {
 
   /** As a power failure of the machine would, but for the page cache of its kernel. */
   async killEverything(): Promise<void> {
-    const { pid, head, nodes } = await this.#status();
+    const { pid, head, nodes } = await this.status();
     const ended = this.#ended();
     const pids = [pid, head.pid, head.detail?.engine.postgresPid, ...nodes.map((node) => node.pid)];
     for (const each of pids) if (each !== undefined) process.kill(each, 'SIGKILL');
     await ended;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#up || hasEnded(this.#up)) return;
-    const ended = this.#ended();
-    this.#up.kill('SIGINT');
-    await Promise.race([ended, sleep(STOP_MS).then(() => this.#up?.kill('SIGKILL'))]);
+  /** Asks it to stop, in order, and waits; it can be started again. */
+  async stop(): Promise<void> {
+    if (this.#up) await endChild(this.#up, { signal: 'SIGINT', patienceMs: STOP_MS });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** Not by the command: its start would cost those who are measured. */
+  status(): Promise<SupervisorStatus> {
+    return askControl<SupervisorStatus>(this.data, CONTROL.STATUS);
   }
 
   #ended(): Promise<unknown> {
     return new Promise((resolve) => this.#up?.once('close', resolve));
   }
-
-  async #status(): Promise<Status> {
-    const { stdout } = await run(process.execPath, [MAIN, 'status', '--data', this.data, '--json'], {
-      timeout: 10_000,
-    });
-    return JSON.parse(stdout) as Status;
-  }
-}
-
-function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
-  return exitCode !== null || signalCode !== null;
 }

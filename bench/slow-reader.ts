@@ -11,12 +11,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { parseArgs } from 'node:util';
-import { systemClock, systemRandom, type PageNumber, type VolumeId } from '@rokka/kernel';
-import { MemoryRegistry } from '@rokka/registry';
+import { systemClock, systemRandom, type PageNumber } from '@rokka/kernel';
 import { unixNetwork, type Network } from '@rokka/transport';
-import { PageCache, Volume } from '@rokka/volume';
+import { PageCache, type Volume } from '@rokka/volume';
 import { median, percentile, printJson, printTable, type Row } from './report.ts';
 import { startNodes } from './storage-nodes.ts';
+import { VolumePlace } from './volume-place.ts';
 
 const { values } = parseArgs({
   options: {
@@ -71,26 +71,8 @@ async function latencies(volume: Volume): Promise<number[]> {
 async function rowsOf(directory: string): Promise<Row[]> {
   await using nodes = await startNodes(directory);
   let slow = false;
-  const volumeId = 'bench' as VolumeId;
-  const registry = new MemoryRegistry();
-  const { list } = nodes;
-  await Volume.create(registry, {
-    volumeId,
-    name: 'bench',
-    pagesPerGroup: 1_310_720,
-    groupsMax: 1,
-    allFull: false,
-    nodes: list,
-  });
-  await using volume = await Volume.open({
-    volumeId,
-    cluster: 'bench',
-    registry,
-    network: slowed(unixNetwork({ clock: systemClock }), path.join(nodes.sockets, 'node-3'), () => slow),
-    addressOf: (node) => path.join(nodes.sockets, node),
-    clock: systemClock,
-    random: systemRandom,
-  });
+  const network = slowed(unixNetwork({ clock: systemClock }), path.join(nodes.sockets, 'node-3'), () => slow);
+  await using volume = await (await VolumePlace.make(nodes, { network })).open();
   const cache = new PageCache(volume, { sizeBytes: 16 * 1024 * 1024 });
   for (let page = 0; page < pageCount; page++) {
     const bytes = Buffer.alloc(4096, `page ${page} `);

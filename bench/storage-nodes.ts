@@ -4,13 +4,19 @@ import { mkdirSync } from 'node:fs';
 import * as path from 'node:path';
 import type { NodeId, Zone } from '@rokka/kernel';
 import type { NodeProcessOptions } from '../apps/rokka/src/processes/node-process.ts';
+import { hasEnded } from './system.ts';
 
 const NODE_PROCESS = path.resolve(import.meta.dirname, '../apps/rokka/src/processes/node-process.ts');
 
+export interface StorageNodes extends AsyncDisposable {
+  readonly list: readonly { node: NodeId; zone: Zone }[];
+  readonly sockets: string;
+  /** Each with its own data below it. */
+  readonly directory: string;
+}
+
 /** Six node processes on unix sockets, two in each of three zones. They end when it is disposed. */
-export async function startNodes(
-  directory: string,
-): Promise<{ list: { node: NodeId; zone: Zone }[]; sockets: string } & AsyncDisposable> {
+export async function startNodes(directory: string): Promise<StorageNodes> {
   const sockets = path.join(directory, 'run');
   mkdirSync(sockets, { recursive: true, mode: 0o700 });
   const list = ['a', 'a', 'b', 'b', 'c', 'c'].map((zone, index) => ({
@@ -22,7 +28,7 @@ export async function startNodes(
       cluster: 'bench',
       node,
       zone,
-      directory: path.join(directory, node),
+      directory: path.join(directory, 'nodes', node),
       socketDirectory: sockets,
       address: node,
       made: false,
@@ -31,16 +37,14 @@ export async function startNodes(
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
   });
-  await Promise.all(children.map(ready));
-  return {
-    list,
-    sockets,
-    async [Symbol.asyncDispose]() {
-      await Promise.all(
-        children.map((child) => new Promise((resolve) => (child.once('exit', resolve), child.disconnect()))),
-      );
-    },
-  };
+  const end = async () => void (await Promise.all(children.map(ended)));
+  try {
+    await Promise.all(children.map(ready));
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return { list, sockets, directory: path.join(directory, 'nodes'), [Symbol.asyncDispose]: end };
 }
 
 function ready(child: ChildProcess): Promise<void> {
@@ -48,4 +52,12 @@ function ready(child: ChildProcess): Promise<void> {
     child.on('message', (message: { kind: string }) => message.kind === 'ready' && resolve());
     child.once('exit', (code) => reject(new Error(`a storage node ended with status ${code}`)));
   });
+}
+
+/** It ends by itself when it loses its parent. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (hasEnded(child)) return;
+  const exit = new Promise((resolve) => child.once('exit', resolve));
+  if (child.connected) child.disconnect();
+  await exit;
 }

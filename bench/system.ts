@@ -1,4 +1,5 @@
 /** A system under test: something that answers the Postgres protocol, and what it costs. */
+import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Counters {
@@ -22,6 +23,11 @@ const TICKS_PER_SECOND = 100;
 
 /** CPU seconds of these processes and all their descendants, the ended and reaped ones included. */
 export function treeCpuSeconds(roots: readonly number[]): number {
+  return processTree(roots).reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND;
+}
+
+/** These processes and all their descendants. */
+export function processTree(roots: readonly number[]): { pid: number; ticks: number }[] {
   const children = new Map<number, number[]>();
   const ticks = new Map<number, number>();
   for (const name of readdirSync('/proc')) {
@@ -42,12 +48,27 @@ export function treeCpuSeconds(roots: readonly number[]): number {
   }
   const seen = new Set<number>();
   const stack = [...roots];
-  let total = 0;
   for (let pid = stack.pop(); pid !== undefined; pid = stack.pop()) {
     if (seen.has(pid)) continue;
     seen.add(pid);
-    total += ticks.get(pid) ?? 0;
     stack.push(...(children.get(pid) ?? []));
   }
-  return total / TICKS_PER_SECOND;
+  return [...seen].map((pid) => ({ pid, ticks: ticks.get(pid) ?? 0 }));
+}
+
+export function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+/** Asks a child to end, insists after `patienceMs`, and waits until it has. */
+export async function endChild(
+  child: ChildProcess,
+  options: { signal: NodeJS.Signals; patienceMs: number },
+): Promise<void> {
+  if (hasEnded(child) || child.pid === undefined) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill(options.signal);
+  const insist = setTimeout(() => child.kill('SIGKILL'), options.patienceMs);
+  await ended;
+  clearTimeout(insist);
 }

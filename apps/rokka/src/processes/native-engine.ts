@@ -73,7 +73,7 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
         version,
         ...(postgres.pid === undefined ? {} : { postgresPid: postgres.pid }),
         restarts: postgres.restarts,
-        details: { fuse: server.statistics() },
+        details: { fuse: server.statistics(), cache: cache.usage },
       }),
       [Symbol.asyncDispose]: () => resources.disposeAsync(),
     };
