@@ -85,12 +85,6 @@ const FAILURES = {
     json: ['UnknownOperationException', 400],
     rest: ['UnknownOperationException', 404],
   },
-  unknownService: {
-    query: ['InvalidClientTokenId', 403],
-    ec2: ['AuthFailure', 401],
-    json: ['UnrecognizedClientException', 400],
-    rest: ['UnrecognizedClientException', 403],
-  },
   malformed: {
     query: ['MalformedQueryString', 400],
     ec2: ['MalformedQueryString', 400],

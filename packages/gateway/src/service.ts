@@ -46,6 +46,8 @@ export interface Service {
 
 export interface LazyService {
   readonly signingName: string;
+  /** What refusals are written in before the module is loaded; without it the request's shape says. */
+  readonly protocol: ProtocolId | undefined;
   /** Concurrent callers share one load; after a failed one the next caller tries again. */
   load(): Promise<Service>;
 }
@@ -83,7 +85,7 @@ export function defineService<M extends object>(of: {
     | StaticErrorSchema
   )[];
   const operations = new Map(
-    schemas.filter((schema) => schema[0] === 9).map((schema) => [schema[2], schema as StaticOperationSchema]),
+    schemas.filter((schema) => schema[0] === 9).map((schema) => [schema[2], schema]),
   );
   if (operations.size === 0)
     throw gatewayErrors.GATEWAY_SDK_CHANGED([`${config.defaultSigningName}: no operations`]);
@@ -100,15 +102,18 @@ export function defineService<M extends object>(of: {
     version: config.protocolSettings.version,
     xmlNamespace: config.protocolSettings.xmlNamespace,
     operations,
-    errors: new Map(
-      schemas.filter((schema) => schema[0] === -3).map((schema) => [schema[2], schema as StaticErrorSchema]),
-    ),
+    errors: new Map(schemas.filter((schema) => schema[0] === -3).map((schema) => [schema[2], schema])),
     handlers: new Map(Object.entries(of.operations).map(([name, entry]) => [name, untyped(name, entry)])),
   };
 }
 
 /** A service whose SDK package is imported at the first request for it. */
-export function lazyService(of: { signingName: string; load: () => Promise<Service> }): LazyService {
+export function lazyService(of: {
+  signingName: string;
+  /** Needed for EC2 alone, whose refusals have an envelope of their own. */
+  protocol?: ProtocolId;
+  load: () => Promise<Service>;
+}): LazyService {
   let loading: Promise<Service> | undefined;
   async function load(): Promise<Service> {
     const service = await of.load();
@@ -118,6 +123,7 @@ export function lazyService(of: { signingName: string; load: () => Promise<Servi
   }
   return {
     signingName: of.signingName,
+    protocol: of.protocol,
     load() {
       loading ??= load().catch((error: unknown) => {
         // A misnamed module stays so; anything else (no memory, no file) may pass.

@@ -105,7 +105,7 @@ function decodeForm(
 
 const queryEnvelope = remembered((operation) =>
   structure(`${operation[2]}Response`, [
-    [`${operation[2]}Result`, structure(`${operation[2]}Result`, membersOf(operation[5]) as never)],
+    [`${operation[2]}Result`, structure(`${operation[2]}Result`, membersOf(operation[5]))],
     ['ResponseMetadata', METADATA],
   ]),
 );

@@ -3,7 +3,7 @@
  * comes as a form from one version of the AWS CLI and as CBOR from the next. Only where the shape says nothing, the service's
  * own protocol counts.
  */
-import type { ProtocolId, Service } from '../service.ts';
+import type { ProtocolId } from '../service.ts';
 import type { WireRequest } from '../wire.ts';
 import { awsJson } from './aws-json.ts';
 import { awsQuery, ec2Query } from './aws-query.ts';
@@ -20,9 +20,9 @@ export const CODECS: Readonly<Record<ProtocolId, Codec>> = {
   'smithy.protocols#rpcv2Cbor': rpcV2Cbor,
 };
 
-/** @param service undefined where the request names none that is known */
+/** @param protocol the service's own, where it is known */
 export function chooseCodec(
-  service: Pick<Service, 'protocol'> | undefined,
+  protocol: ProtocolId | undefined,
   request: Pick<WireRequest, 'headers' | 'query'>,
 ): Codec {
   const type = request.headers['content-type'] ?? '';
@@ -30,6 +30,6 @@ export function chooseCodec(
   if (type.startsWith('application/x-amz-json-1.0')) return CODECS['aws.protocols#awsJson1_0'];
   if (type.startsWith('application/x-amz-json-1.1')) return CODECS['aws.protocols#awsJson1_1'];
   if (type.startsWith('application/x-www-form-urlencoded') || request.query.has('Action'))
-    return service?.protocol === 'aws.protocols#ec2Query' ? ec2Query : awsQuery;
-  return CODECS[service?.protocol ?? 'aws.protocols#restJson1'];
+    return protocol === 'aws.protocols#ec2Query' ? ec2Query : awsQuery;
+  return CODECS[protocol ?? 'aws.protocols#restJson1'];
 }

@@ -6,7 +6,7 @@
 import type { NormalizedSchema } from '@smithy/core/schema';
 import { Failure } from '../failures.ts';
 import { DEPTH_MAX, traitsOf } from './schema.ts';
-import { readTimestamp, TIMESTAMP, type TimestampFormat } from './timestamp.ts';
+import { readTimestamp, TIMESTAMP } from './timestamp.ts';
 
 export interface DocumentForm {
   /** Whether members go by their `jsonName`, as restJson1 has it. */
@@ -115,7 +115,7 @@ function readBlob(at: At, form: DocumentForm): Uint8Array {
 
 function readTime(at: At, form: DocumentForm): Date {
   if (form.binary && at.value instanceof Date) return at.value;
-  const date = readTimestamp(at.schema, at.value, TIMESTAMP.epochSeconds as TimestampFormat);
+  const date = readTimestamp(at.schema, at.value, TIMESTAMP.epochSeconds);
   return date ?? refuse(at, 'a timestamp');
 }
 

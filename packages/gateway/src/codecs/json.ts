@@ -29,6 +29,6 @@ export function writeJson(schema: $SchemaRef, value: Record<string, unknown>, fo
   const serializer = codecs[form].createSerializer();
   serializer.write(normalized(schema), value);
   // The serializer's bytes look like text and warn where they are used as such.
-  const bytes = serializer.flush() as unknown as Uint8Array;
+  const bytes = serializer.flush();
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

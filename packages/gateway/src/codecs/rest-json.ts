@@ -4,7 +4,6 @@
  */
 import { ToStringShapeSerializer } from '@smithy/core/protocols';
 import type { NormalizedSchema } from '@smithy/core/schema';
-import type { $SchemaRef } from '@smithy/types';
 import type { Readable } from 'node:stream';
 import type { WireRequest } from '../wire.ts';
 import { withMessage } from './aws-json.ts';
@@ -119,7 +118,7 @@ function writeBody(members: [string, NormalizedSchema][], value: Members): Buffe
 }
 
 function bodySchema(members: [string, NormalizedSchema][]): NormalizedSchema {
-  return normalized(structure('Body', members as unknown as [string, $SchemaRef][]));
+  return normalized(structure('Body', members));
 }
 
 function writePayload(schema: NormalizedSchema, value: unknown): string | Uint8Array | Readable {

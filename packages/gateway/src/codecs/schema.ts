@@ -22,7 +22,7 @@ export interface Traits {
 }
 
 export function traitsOf(schema: NormalizedSchema): Traits {
-  return schema.getMergedTraits() as Traits;
+  return schema.getMergedTraits();
 }
 
 export function normalized(schema: $SchemaRef): NormalizedSchema {

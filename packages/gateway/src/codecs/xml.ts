@@ -23,8 +23,8 @@ export function writeXml(
 
 /** XML 1.0 has no way to write these, escaped or not: they would make the whole answer unreadable. */
 function withoutControls(xml: string): string {
-  // oxlint-disable-next-line no-control-regex
   return xml.replace(
+    // oxlint-disable-next-line no-control-regex -- they are what is looked for
     /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|&#x(?:[0-8bcef]|1[0-9a-f]);/gi,
     '\ufffd',
   );

@@ -7,8 +7,6 @@ import { normalizedPath, type WireRequest } from '../wire.ts';
 
 export interface CanonicalOptions {
   readonly signedHeaders: readonly string[];
-  /** S3 alone signs the path as it is sent; every other service encodes it once more, and first takes out dot segments. */
-  readonly isS3: boolean;
   readonly payloadHash: string;
 }
 
@@ -16,7 +14,8 @@ export function canonicalRequest(request: WireRequest, options: CanonicalOptions
   const headers = options.signedHeaders.map((name) => `${name}:${trimmed(request.headers[name] ?? '')}\n`);
   return [
     request.method,
-    options.isS3 ? request.path : normalizedPath(request.path).split('/').map(encode).join('/'),
+    // Encoded once more than it is sent: every service but S3, which is none of ours, has it so.
+    normalizedPath(request.path).split('/').map(encode).join('/'),
     canonicalQuery(request.query),
     headers.join(''),
     options.signedHeaders.join(';'),

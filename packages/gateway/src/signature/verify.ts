@@ -89,7 +89,7 @@ function checkSignature(claim: Claim, request: WireRequest, secret: string): voi
   const { scope, signedHeaders, timestamp } = claim;
   const payloadHash = sha256(request.body);
   const statedHash = request.headers['x-amz-content-sha256'];
-  const canonical = canonicalRequest(request, { signedHeaders, isS3: scope.service === 's3', payloadHash });
+  const canonical = canonicalRequest(request, { signedHeaders, payloadHash });
   const scopeText = `${scope.day}/${scope.region}/${scope.service}/aws4_request`;
   const expected = hmac(
     signingKey(scope, secret),
