@@ -28,7 +28,6 @@ export interface CallContext {
   readonly signal: AbortSignal;
 }
 
-type CommandClass = new (...args: never[]) => CommandIO<never, never>;
 type AnyCommand = abstract new (...args: never[]) => unknown;
 
 /** Required members are told apart by the gateway; the SDK's types leave them `undefined` all the same. */
@@ -59,9 +58,9 @@ export type Operation<C extends AnyCommand> = Handle<C> | OperationEntry<C>;
 
 /** Operations of an SDK module by their names: one for each `XxxCommand` class, none of them a must. */
 export type Operations<M> = {
-  [
-    K in keyof M as K extends `${infer Name}Command` ? (M[K] extends CommandClass ? Name : never) : never
-  ]?: M[K] extends AnyCommand ? Operation<M[K]> : never;
+  [K in keyof M as K extends `${infer Name}Command` ? Name : never]?: M[K] extends AnyCommand
+    ? Operation<M[K]>
+    : never;
 };
 
 /** An operation without its types, as the gateway calls it. */
