@@ -137,14 +137,11 @@ function headOf(incoming: IncomingMessage): Omit<WireRequest, 'body'> {
   const url = (incoming.url ?? '/').replace(/^https?:\/\/[^/?#]*/i, '');
   const at = url.indexOf('?');
   const path = at < 0 ? url : url.slice(0, at);
-  const headers = headersOf(incoming.rawHeaders);
-  const authority = incoming.headers[':authority'];
-  if (headers['host'] === undefined && typeof authority === 'string') headers['host'] = authority;
   return {
     method: incoming.method ?? 'GET',
     path: path.startsWith('/') ? path : `/${path}`,
     query: new URLSearchParams(at < 0 ? '' : url.slice(at + 1)),
-    headers,
+    headers: headersOf(incoming.rawHeaders),
   };
 }
 

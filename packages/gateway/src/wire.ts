@@ -6,7 +6,7 @@ export interface WireRequest {
   /** As it was sent: percent-encoded, with a leading slash, without the query. */
   readonly path: string;
   readonly query: URLSearchParams;
-  /** Names in lower case; lines of one name joined by a comma, in their order. HTTP/2's `:authority` is `host`. */
+  /** Names in lower case; lines of one name joined by a comma, in their order. HTTP/2's `:authority` is there by either name. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
 }
@@ -32,8 +32,10 @@ export function headersOf(raw: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i].toLowerCase();
-    if (name.startsWith(':')) continue;
+    if (name.startsWith(':') && name !== ':authority') continue;
     headers[name] = name in headers ? `${headers[name]},${raw[i + 1]}` : raw[i + 1];
   }
+  const authority = headers[':authority'];
+  if (authority !== undefined) headers['host'] ??= authority;
   return headers;
 }

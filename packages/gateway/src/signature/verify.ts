@@ -5,7 +5,7 @@
  * that is not the key's, a signature that does not match; and last, what only the owner of the key may learn, that it has
  * expired.
  *
- * What must be signed beside what AWS names: `host`, and every `x-amz-…` header that is there. Else whoever stands between
+ * What must be signed beside what AWS names: `host` (of HTTP/2 `:authority`), and every `x-amz-…` header that is there. Else whoever stands between
  * could add one.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
@@ -44,8 +44,11 @@ export async function verifySignature(
 }
 
 function checkSignedHeaders({ signedHeaders }: Claim, request: WireRequest): void {
-  if (!signedHeaders.includes('host'))
-    throw new Failure('wrongSignature', "'Host' must be a 'SignedHeader' in the AWS Authorization.");
+  if (!signedHeaders.includes('host') && !signedHeaders.includes(':authority'))
+    throw new Failure(
+      'wrongSignature',
+      "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+    );
   const loose = Object.keys(request.headers).find(
     (name) => name.startsWith('x-amz-') && !signedHeaders.includes(name),
   );
