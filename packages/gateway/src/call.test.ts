@@ -87,6 +87,11 @@ test('each family has its own codes and statuses', async () => {
       400,
       /<Code>MissingParameter<.*DBClusterIdentifier, Engine/s,
     ],
+    [
+      form('rds', { Action: 'DescribeDBClusters', 'Filters.Filter.1.Name': 'a' }),
+      400,
+      /must contain the parameter Filters.1.Values\./,
+    ],
     [json('ssm', 'AmazonSSM.GetParameter', {}), 400, /ValidationException.*Name/],
     [
       json('ssm', 'AmazonSSM.GetParameter', { Name: 7 }),

@@ -98,7 +98,10 @@ function readBoolean(at: At, text: string): boolean {
 
 function readNumber(at: At, text: string): number {
   const isSpecial = text === 'NaN' || text === 'Infinity' || text === '-Infinity';
-  if (isSpecial || /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(text)) return Number(text);
+  const isDecimal = text.length <= 40 && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(text);
+  const value = Number(text);
+  // Digits that are too many for a number are none: Infinity is written by its name.
+  if (isSpecial || (isDecimal && Number.isFinite(value))) return value;
   throw wrong(at, 'a number');
 }
 

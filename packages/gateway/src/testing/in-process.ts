@@ -1,4 +1,6 @@
 /** A gateway without sockets: the official client writes, the official signer signs, and the call goes its way. */
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { SeededRandom, VirtualClock } from '@rokka/kernel';
 import { Calls } from '../call.ts';
 import type { Credential } from '../identity.ts';
@@ -50,10 +52,11 @@ export class InProcessGateway {
       atMs: this.clock.wallMs(),
       signal: new AbortController().signal,
     });
+    const { body } = response;
     return {
       status: response.status,
       headers: response.headers,
-      text: Buffer.from(response.body as Uint8Array).toString(),
+      text: body instanceof Readable ? await text(body) : Buffer.from(body).toString(),
     };
   }
 

@@ -11,7 +11,7 @@ export interface ToSign {
   readonly path?: string;
   readonly query?: Record<string, string | string[]>;
   readonly headers?: Record<string, string>;
-  readonly body?: string;
+  readonly body?: string | Buffer;
   readonly service?: string;
   readonly region?: string;
   readonly atMs: number;
