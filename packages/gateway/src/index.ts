@@ -2,6 +2,8 @@
 export * from './identity.ts';
 export { AwsError } from './failures.ts';
 export { DEFAULT_PORT, openGateway, type Gateway, type GatewayOptions } from './gateway.ts';
+export { idempotencyMark, judgeRepetition, type IdempotencyMark, type Repetition } from './idempotency.ts';
+export { Pages, type PageOf } from './pagination.ts';
 export { DEFAULT_LIMITS, type GatewayLimits } from './limits.ts';
 export type {
   CallContext,
