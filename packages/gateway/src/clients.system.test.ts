@@ -111,19 +111,19 @@ const cli = await run('aws', ['--version']).then(
 test('the AWS CLI is answered', { skip: cli === undefined ? 'no `aws` on the path' : false }, async (t) => {
   t.diagnostic(cli ?? '');
   await using served = await serve();
-  assert.deepEqual(JSON.parse((await aws(served, ['sts', 'get-caller-identity'])).stdout), {
+  assert.deepEqual(JSON.parse((await aws(served, 'sts get-caller-identity')).stdout), {
     UserId: ALICE.principal.userId,
     Account: ALICE.principal.account,
     Arn: ALICE.principal.arn,
   });
-  const described = JSON.parse((await aws(served, ['rds', 'describe-db-clusters'])).stdout) as {
+  const described = JSON.parse((await aws(served, 'rds describe-db-clusters')).stdout) as {
     DBClusters: object[];
   };
   assert.equal(described.DBClusters.length, 10);
-  await aws(served, [
-    ...['rds', 'create-db-cluster', '--db-cluster-identifier', 'cli', '--engine', 'aurora-postgresql'],
-    ...['--master-user-password', 'geheim', '--availability-zones', 'a', 'b', '--tags', 'Key=ü,Value=<&>'],
-  ]);
+  await aws(
+    served,
+    'rds create-db-cluster --db-cluster-identifier cli --engine aurora-postgresql --master-user-password geheim --availability-zones a b --tags Key=ü,Value=<&>',
+  );
   assert.deepEqual(served.stage.seen.at(-1), {
     DBClusterIdentifier: 'cli',
     Engine: 'aurora-postgresql',
@@ -132,24 +132,24 @@ test('the AWS CLI is answered', { skip: cli === undefined ? 'no `aws` on the pat
     Tags: [{ Key: 'ü', Value: '<&>' }],
   });
   assert.doesNotMatch(JSON.stringify(served.audit.records), /geheim/);
-  await aws(served, ['ec2', 'create-snapshot', '--volume-id', 'vol-1']);
-  await aws(served, ['ssm', 'get-parameter', '--name', '/a']);
-  await aws(served, [
-    ...['cloudwatch', 'put-metric-data', '--namespace', 'n', '--metric-name', 'm', '--value', '2'],
-    ...['--timestamp', '2026-01-31T12:00:00Z'],
-  ]);
+  await aws(served, 'ec2 create-snapshot --volume-id vol-1');
+  await aws(served, 'ssm get-parameter --name /a');
+  await aws(
+    served,
+    'cloudwatch put-metric-data --namespace n --metric-name m --value 2 --timestamp 2026-01-31T12:00:00Z',
+  );
   const [datum] = (served.stage.seen.at(-1) as { MetricData: { Value: number; Timestamp: Date }[] })
     .MetricData;
   assert.equal(datum.Value, 2);
   assert.deepEqual(datum.Timestamp, new Date('2026-01-31T12:00:00Z'));
-  const refused = await aws(served, ['ec2', 'create-snapshot', '--volume-id', 'vol-none']).catch(
+  const refused = await aws(served, 'ec2 create-snapshot --volume-id vol-none').catch(
     (error: unknown) => error,
   );
   assert.match(
     (refused as { stderr: string }).stderr,
     /\(InvalidVolume.NotFound\) when calling the CreateSnapshot/,
   );
-  const missing = await aws(served, ['rds', 'delete-db-cluster', '--db-cluster-identifier', 'a']).catch(
+  const missing = await aws(served, 'rds delete-db-cluster --db-cluster-identifier a').catch(
     (error: unknown) => error,
   );
   assert.match(
@@ -158,8 +158,9 @@ test('the AWS CLI is answered', { skip: cli === undefined ? 'no `aws` on the pat
   );
 });
 
-async function aws(served: Served, args: string[]): Promise<{ stdout: string; stderr: string }> {
-  return await run('aws', ['--endpoint-url', served.gateway.url, '--output', 'json', ...args], {
+/** `command` has its arguments between single spaces. */
+async function aws(served: Served, command: string): Promise<{ stdout: string; stderr: string }> {
+  return await run('aws', ['--endpoint-url', served.gateway.url, '--output', 'json', ...command.split(' ')], {
     timeout: 60_000,
     env: {
       PATH: process.env['PATH'],
