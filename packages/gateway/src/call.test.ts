@@ -74,6 +74,7 @@ test('each family has its own codes and statuses', async () => {
     [form('rds', {}), 400, /<Code>InvalidAction<.*\(none\)/s],
     [form('rds', { ...CREATE, Version: '1999-01-01' }), 400, /<Code>InvalidAction<.*version 1999-01-01/s],
     [json('ssm', 'AmazonSSM.NoSuchThing', {}), 400, /UnknownOperationException/],
+    [json('ssm', 'AmazonECS.GetParameter', { Name: '/a' }), 400, /UnknownOperationException/],
     [rest('polly', '/v9/nothing', ''), 404, /not valid/],
     [
       form('rds', { Action: 'DeleteDBCluster', DBClusterIdentifier: 'a' }),

@@ -36,6 +36,8 @@ export interface Service {
   readonly eventSource: string;
   /** Its own; a request in another one's shape is answered in that shape. */
   readonly protocol: ProtocolId;
+  /** `AmazonSSM` of the header `X-Amz-Target: AmazonSSM.GetParameter`. */
+  readonly target: string | undefined;
   /** `2014-10-31`. */
   readonly version: string;
   readonly xmlNamespace: string | undefined;
@@ -62,7 +64,7 @@ type ClientClass = new (config: {
 interface ClientConfig {
   defaultSigningName: string;
   protocol: { getShapeId(): string };
-  protocolSettings: { version: string; xmlNamespace?: string };
+  protocolSettings: { version: string; xmlNamespace?: string; serviceTarget?: string };
 }
 
 /**
@@ -97,7 +99,8 @@ export function defineService<M extends object>(of: {
   return {
     signingName: config.defaultSigningName,
     actionPrefix,
-    eventSource: `${actionPrefix}.amazonaws.com`,
+    eventSource: `${config.defaultSigningName}.amazonaws.com`,
+    target: config.protocolSettings.serviceTarget,
     protocol: config.protocol.getShapeId() as ProtocolId,
     version: config.protocolSettings.version,
     xmlNamespace: config.protocolSettings.xmlNamespace,

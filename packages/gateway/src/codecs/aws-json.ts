@@ -13,7 +13,14 @@ export function awsJson(version: '1.0' | '1.1'): Codec {
   const headers = { 'content-type': `application/x-amz-json-${version}` };
   return {
     family: 'json',
-    route: (_service, request) => request.headers['x-amz-target']?.split('.').at(-1),
+    route(service, request) {
+      const target = request.headers['x-amz-target'] ?? '';
+      const at = target.lastIndexOf('.');
+      // A prefix of another service is a request that went astray.
+      if (at < 0 || (service.target !== undefined && target.slice(0, at) !== service.target))
+        return undefined;
+      return target.slice(at + 1);
+    },
     decode(_service, operation, request) {
       const schema = normalized(operation[4]);
       const document = parseJson(request.body);
