@@ -53,7 +53,7 @@ export class Calls {
     let response: WireResponse;
     let error: ToldError | undefined;
     try {
-      response = await this.#carryOut(trace);
+      response = await this.#inTime(trace, this.#carryOut(trace));
     } catch (thrown) {
       const codec = this.#codecOf(trace);
       error = toldError(thrown, trace.service, codec.family);
@@ -74,6 +74,21 @@ export class Calls {
     const codec = chooseCodec(this.#options.services.protocolOf(peekScope(request)?.service), request);
     const error = toldError(new Failure(kind, message), undefined, codec.family);
     return this.#encodeError(codec, error, undefined, requestId);
+  }
+
+  /** What hangs is given up; what it was at may still end, and is told so by its signal. */
+  async #inTime<T>(trace: Trace, work: Promise<T>): Promise<T> {
+    const { clock, limits, log } = this.#options;
+    try {
+      return await deadline(work, { what: 'a call', ms: limits.callMs, clock });
+    } catch (error) {
+      if (!isCoded(error, 'KERNEL_DEADLINE')) throw error;
+      const { requestId, abort } = trace.arrival;
+      abort.abort(error);
+      log(gatewayErrors.GATEWAY_CALL_LATE([requestId, nameOf(trace), limits.callMs]).message);
+      const message = `${nameOf(trace)} took too long: whether it has happened is not known here.`;
+      throw new Failure('unavailable', message, error);
+    }
   }
 
   async #carryOut(trace: Trace): Promise<WireResponse> {
@@ -132,35 +147,18 @@ export class Calls {
   ): Promise<Members> {
     const { arrival, verified } = trace as Trace & { verified: Verified };
     const { handler, input } = of;
-    const action = `${of.service.actionPrefix}:${of.operation[2]}`;
-    const late = new AbortController();
-    const context = contextOf(arrival, verified, AbortSignal.any([arrival.signal, late.signal]));
-    const work = async () => {
-      await authorize(this.#options.authorizer, {
-        action,
-        operation: handler,
-        input,
-        credential: verified.credential,
-        context,
-      });
-      if (!handler.readOnly) this.#admit(verified, arrival.atMs);
-      return await handler.handle(input, context);
-    };
-    try {
-      const { clock, limits } = this.#options;
-      return ((await deadline(work(), { what: action, ms: limits.callMs, clock })) ?? {}) as Members;
-    } catch (error) {
-      if (!isCoded(error, 'KERNEL_DEADLINE')) throw error;
-      late.abort(error);
-      this.#options.log(
-        gatewayErrors.GATEWAY_CALL_LATE([arrival.requestId, action, this.#options.limits.callMs]).message,
-      );
-      throw new Failure(
-        'unavailable',
-        `${action} took too long: whether it has happened is not known here.`,
-        error,
-      );
-    }
+    const context = contextOf(arrival, verified);
+    await authorize(this.#options.authorizer, {
+      action: `${of.service.actionPrefix}:${of.operation[2]}`,
+      operation: handler,
+      input,
+      credential: verified.credential,
+      context,
+    });
+    // Whoever was told that it took too long must not find it done later because only the authorizer was slow.
+    context.signal.throwIfAborted();
+    if (!handler.readOnly) this.#admit(verified, arrival.atMs);
+    return ((await handler.handle(input, context)) ?? {}) as Members;
   }
 
   #admit({ signature, goodUntilMs }: Verified, nowMs: number): void {
@@ -196,15 +194,19 @@ export class Calls {
 
   #logUnforeseen(trace: Trace, thrown: unknown): void {
     const { requestId } = trace.arrival;
-    const what = `${trace.service?.actionPrefix ?? '?'}:${trace.operation?.[2] ?? '?'}`;
     const why = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
     this.#options.log(
-      gatewayErrors.GATEWAY_CALL_FAILED([requestId, what, why.replace(/\s*\n\s*/g, ' ← ')]).message,
+      gatewayErrors.GATEWAY_CALL_FAILED([requestId, nameOf(trace), why.replace(/\s*\n\s*/g, ' ← ')]).message,
     );
   }
 }
 
-function contextOf(arrival: Arrival, { credential, scope }: Verified, signal: AbortSignal): CallContext {
+/** `rds:CreateDBCluster`, as far as it is known. */
+function nameOf({ service, operation }: Trace): string {
+  return `${service?.actionPrefix ?? '?'}:${operation?.[2] ?? '?'}`;
+}
+
+function contextOf(arrival: Arrival, { credential, scope }: Verified): CallContext {
   return {
     requestId: arrival.requestId,
     account: credential.principal.account,
@@ -214,6 +216,6 @@ function contextOf(arrival: Arrival, { credential, scope }: Verified, signal: Ab
     sourceAddress: arrival.sourceAddress,
     userAgent: userAgentOf(arrival.request),
     atMs: arrival.atMs,
-    signal,
+    signal: arrival.abort.signal,
   };
 }

@@ -16,6 +16,8 @@ export const gatewayErrors = defineErrors({
     `call ${requestId}, ${action}, failed as nobody foresaw: ${why}`,
   GATEWAY_CALL_LATE: (requestId: string, action: string, ms: number) =>
     `call ${requestId}, ${action}, had not ended after ${ms} ms: its client was told so; it may still end`,
+  GATEWAY_ANSWER_BROKEN: (requestId: string, why: string) =>
+    `call ${requestId}: its answer could not be written: ${why}; the connection was closed`,
   GATEWAY_AUDIT_FAILED: (requestId: string, what: string, why: string) =>
     `call ${requestId}, ${what}, is not in the audit: ${why}; it was carried out and answered`,
   GATEWAY_UNKNOWN_OPERATION: (service: string, name: string) =>

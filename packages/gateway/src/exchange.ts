@@ -2,11 +2,12 @@
  * One HTTP exchange, of either version: read the request, have it answered, write the answer. Whatever the client does meanwhile,
  * one exchange ends within its deadlines and gives back what it took.
  */
-import { Deferred, type Clock, type Random } from '@rokka/kernel';
+import { Deferred, describeError, type Clock, type Random } from '@rokka/kernel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Calls } from './call.ts';
+import { gatewayErrors } from './errors.ts';
 import { Failure } from './failures.ts';
 import type { GatewayLimits } from './limits.ts';
 import { BodyBudget, Gone, readBody } from './request-body.ts';
@@ -19,13 +20,21 @@ export interface ExchangeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits: GatewayLimits;
+  readonly log: (line: string) => void;
+}
+
+interface Exchange {
+  readonly requestId: string;
+  /** Tells the handler that nobody waits any more. */
+  readonly abort: AbortController;
+  /** Whether the client cannot be told anything any more. */
+  isGone: boolean;
 }
 
 export class Exchanges {
   readonly #options: ExchangeOptions;
   readonly #budget: BodyBudget;
-  readonly #closing = new AbortController();
-  #open = 0;
+  readonly #open = new Set<Exchange>();
   #calls = 0;
   #drained: Deferred<void> | undefined;
 
@@ -37,39 +46,43 @@ export class Exchanges {
   /** From now on what comes is turned away. Resolves when no exchange is open any more. */
   async close(): Promise<void> {
     this.#drained ??= new Deferred();
-    if (this.#open === 0) this.#drained.resolve();
+    if (this.#open.size === 0) this.#drained.resolve();
     await this.#drained.promise;
   }
 
   /** Tells the handlers that nobody waits for them any more. */
   abort(): void {
-    this.#closing.abort(new Gone('the gateway closes'));
+    for (const { abort } of this.#open) abort.abort(new Gone('the gateway closes'));
   }
 
   /** Never rejects. */
   async serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const requestId = this.#requestId();
-    this.#open++;
-    // A client that goes away is no error of ours; what waits for it is told by `close`.
+    const exchange: Exchange = { requestId: this.#requestId(), abort: new AbortController(), isGone: false };
+    this.#open.add(exchange);
+    // A client that goes away is no error of ours.
     incoming.on('error', () => {});
     outgoing.on('error', () => {});
+    outgoing.once('close', () => {
+      exchange.isGone = true;
+      if (!outgoing.writableFinished) exchange.abort.abort(new Gone('the client went away'));
+    });
     try {
-      const response = await this.#respond(incoming, outgoing, requestId);
-      if (response) await this.#write(outgoing, response, requestId);
-    } catch {
-      // Nothing can be told any more: the answer has begun, or nobody is there.
+      const response = await this.#respond(incoming, exchange);
+      await this.#write(outgoing, response, exchange);
+    } catch (error) {
+      // Nothing can be told any more: nobody is there, or the answer has begun, or it cannot be written at all.
+      if (!exchange.isGone && !(error instanceof Gone))
+        this.#options.log(
+          gatewayErrors.GATEWAY_ANSWER_BROKEN([exchange.requestId, describeError(error)]).message,
+        );
       outgoing.destroy();
     } finally {
-      this.#open--;
-      if (this.#open === 0) this.#drained?.resolve();
+      this.#open.delete(exchange);
+      if (this.#open.size === 0) this.#drained?.resolve();
     }
   }
 
-  async #respond(
-    incoming: IncomingMessage,
-    outgoing: ServerResponse,
-    requestId: string,
-  ): Promise<WireResponse | undefined> {
+  async #respond(incoming: IncomingMessage, { requestId, abort }: Exchange): Promise<WireResponse> {
     const head = headOf(incoming);
     const { calls, clock, limits } = this.#options;
     if (head.path === HEALTH_PATH) return this.#health();
@@ -85,7 +98,7 @@ export class Exchanges {
           requestId,
           sourceAddress: addressOf(incoming),
           atMs: clock.wallMs(),
-          signal: AbortSignal.any([this.#closing.signal, goneSignal(outgoing)]),
+          abort,
         });
       } finally {
         this.#calls--;
@@ -102,11 +115,14 @@ export class Exchanges {
     return { status: this.#drained ? 503 : 200, headers: { 'content-type': 'application/json' }, body };
   }
 
-  async #write(outgoing: ServerResponse, response: WireResponse, requestId: string): Promise<void> {
-    if (outgoing.destroyed)
-      return response.body instanceof Readable ? void response.body.destroy() : undefined;
+  async #write(outgoing: ServerResponse, response: WireResponse, exchange: Exchange): Promise<void> {
     const { body } = response;
-    const headers: Record<string, string | number> = { ...response.headers, 'x-amzn-requestid': requestId };
+    // Its end has been told: nothing would tell it again.
+    if (exchange.isGone) return body instanceof Readable ? void body.destroy() : undefined;
+    const headers: Record<string, string | number> = {
+      ...response.headers,
+      'x-amzn-requestid': exchange.requestId,
+    };
     if (!(body instanceof Readable)) headers['content-length'] = Buffer.byteLength(body);
     // HTTP/2 has no such header: a session ends as a whole.
     if (outgoing.req.httpVersionMajor > 1) delete headers['connection'];
@@ -152,12 +168,4 @@ function ended(response: WireResponse): WireResponse {
 
 function addressOf(incoming: IncomingMessage): string {
   return (incoming.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-}
-
-function goneSignal(outgoing: ServerResponse): AbortSignal {
-  const gone = new AbortController();
-  outgoing.once('close', () => {
-    if (!outgoing.writableFinished) gone.abort(new Gone('the client went away'));
-  });
-  return gone.signal;
 }

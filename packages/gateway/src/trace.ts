@@ -12,8 +12,8 @@ export interface Arrival {
   readonly requestId: string;
   readonly sourceAddress: string;
   readonly atMs: number;
-  /** Aborted when the client is gone or the gateway closes. */
-  readonly signal: AbortSignal;
+  /** Aborted when the client is gone, the gateway closes, or the call has taken too long. */
+  readonly abort: AbortController;
 }
 
 /** What is known of a call so far. */

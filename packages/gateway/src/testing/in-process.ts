@@ -50,7 +50,7 @@ export class InProcessGateway {
       requestId: this.#random.hex(16),
       sourceAddress: '192.0.2.7',
       atMs: this.clock.wallMs(),
-      signal: new AbortController().signal,
+      abort: new AbortController(),
     });
     const { body } = response;
     return {
