@@ -206,6 +206,20 @@ test('the same bytes are heard twice where they change nothing, once where they 
   );
 });
 
+test('a presigned URL is good for any number of reads, and for one change', async () => {
+  const gateway = new InProcessGateway();
+  const get = (query: Record<string, string>, service: string) =>
+    gateway.sign({ method: 'GET', query, service, expiresIn: 3600 });
+  const identity = await get({ Action: 'GetCallerIdentity', Version: '2011-06-15' }, 'sts');
+  const create = await get(CREATE, 'rds');
+  gateway.clock.advanceTo(3_000_000);
+  for (let i = 0; i < 2; i++) assert.match((await gateway.send({ ...identity })).text, /<Arn>.*alice</);
+  assert.equal((await gateway.send({ ...create })).status, 200);
+  assert.match((await gateway.send({ ...create })).text, /<Code>Throttling</);
+  gateway.clock.advanceTo(3_600_001);
+  assert.match((await gateway.send({ ...identity })).text, /<Code>RequestExpired</);
+});
+
 test('a call that is refused does not use its signature up', async () => {
   const gateway = new InProcessGateway();
   gateway.authorizer.deny.set('rds:CreateDBCluster', 'implicitDeny');

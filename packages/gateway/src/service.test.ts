@@ -71,6 +71,19 @@ test('whether an operation changes anything is told by its name, or by itself', 
   });
 });
 
+test('what gives out a new secret is not only read', () => {
+  const handle = () => ({});
+  const { handlers } = defineService({
+    sdk: sts,
+    client: sts.STSClient,
+    operations: { GetSessionToken: handle, AssumeRole: handle, GetCallerIdentity: handle },
+  });
+  assert.deepEqual(
+    [...handlers].filter(([, handler]) => handler.readOnly).map(([name]) => name),
+    ['GetCallerIdentity'],
+  );
+});
+
 test('a lazy service is loaded once for all who ask at the same time', async () => {
   let loads = 0;
   const gate = new Deferred<void>();

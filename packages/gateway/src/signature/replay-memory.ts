@@ -1,7 +1,7 @@
 /**
  * Signatures that have been used: who has heard a request can say it again, byte by byte, for as long as its signature is
  * good. Reading twice tells an eavesdropper what he heard already, so calls that change nothing are let through; a call that
- * changes something is carried out once for each signature.
+ * changes something, or gives out a new secret, is carried out once for each signature.
  *
  * The trade-off. A timestamp has whole seconds, so two mutating calls that are meant, and the same to the byte, within one
  * second have one signature. Clients of AWS seldom make such: the SDKs and the CLI sign a number of their own with every
