@@ -7,4 +7,6 @@ export interface CallContext {
   readonly region: string;
   readonly credential: Credential;
   readonly clock: Clock;
+  /** What policies may ask of the request: `aws:SourceIp`, `aws:UserAgent`. */
+  readonly conditionKeys?: Readonly<Record<string, string | readonly string[]>>;
 }

@@ -3,16 +3,11 @@
  * Beside it a pointer says for each key whose it is. It is made before the key and removed after it, so a crash leaves at
  * most a pointer that leads nowhere, and no key without one.
  */
-import {
-  type AccessKeyDocument,
-  type AccessKeyPointer,
-  accessKeyPointerKey,
-  type UserDocument,
-} from './documents.ts';
+import { makePointer, removePointer } from './access-key-pointers.ts';
+import type { AccessKeyDocument, UserDocument } from './documents.ts';
 import { changeEntity, loadEntity } from './entities.ts';
 import type { IamContext } from './iam-context.ts';
 import { iamFailures } from './iam-failures.ts';
-import type { IdentityStore } from './identity-store.ts';
 import { accessKeyId, secretKey } from './unique-ids.ts';
 
 export const ACCESS_KEYS_MAX = 2;
@@ -66,20 +61,6 @@ export async function activateAccessKey(
     if (!user.accessKeys.some((key) => key.id === id)) throw noSuchKey(id);
     return { ...user, accessKeys: user.accessKeys.map((key) => (key.id === id ? { ...key, active } : key)) };
   });
-}
-
-export async function makePointer(store: IdentityStore, keyId: string, userName: string): Promise<void> {
-  const pointer: AccessKeyPointer = { account: store.account, userName };
-  await store.update<AccessKeyPointer, AccessKeyPointer>(
-    accessKeyPointerKey(keyId),
-    (found) => found ?? pointer,
-  );
-}
-
-async function removePointer(store: IdentityStore, keyId: string, userName: string): Promise<void> {
-  await store.update<AccessKeyPointer, AccessKeyPointer | undefined>(accessKeyPointerKey(keyId), (found) =>
-    found?.userName.toLowerCase() === userName.toLowerCase() ? undefined : found,
-  );
 }
 
 function checkRoom({ accessKeys }: UserDocument): void {

@@ -4,7 +4,7 @@
  */
 import type { AttachedPolicy } from '@aws-sdk/client-iam';
 import { type HolderDocument, type HolderKind, type PolicyReference, entityPrefix } from './documents.ts';
-import { changeEntity, type EntityDocuments, loadEntity } from './entities.ts';
+import { changeEntity, loadEntity } from './entities.ts';
 import { parseEntityArn } from './iam-arns.ts';
 import type { IamContext } from './iam-context.ts';
 import { iamFailures } from './iam-failures.ts';
@@ -34,7 +34,7 @@ function changeHolder(
 ): Promise<HolderDocument> {
   return changeEntity(context, kind, name, (found) => {
     const changed = change(found);
-    return changed ? ({ ...found, ...changed } as EntityDocuments[HolderKind]) : found;
+    return changed ? { ...found, ...changed } : found;
   });
 }
 

@@ -1,0 +1,24 @@
+/** What goes wrong in STS, as the exceptions that its clients know; codes without a modelled exception are IAM's and STS's common ones. */
+import {
+  PackedPolicyTooLargeException,
+  MalformedPolicyDocumentException,
+  STSServiceException,
+} from '@aws-sdk/client-sts';
+
+const failure = (name: string, message: string) =>
+  new STSServiceException({ name, $fault: 'client', message, $metadata: {} });
+
+export const stsFailures = {
+  accessDenied: (arn: string, action: string, resource: string) =>
+    failure('AccessDenied', `User: ${arn} is not authorized to perform: ${action} on resource: ${resource}`),
+  refused: (why: string) => failure('AccessDenied', why),
+  validation: (why: string) => failure('ValidationError', why),
+  tooMany: (max: number) =>
+    failure('Throttling', `${max} sessions of this kind are valid already: wait until some have expired`),
+  malformedPolicy: (why: string) => new MalformedPolicyDocumentException({ message: why, $metadata: {} }),
+  packedPolicyTooLarge: (size: number, max: number) =>
+    new PackedPolicyTooLargeException({
+      message: `The session policies have ${size} characters, ${max} are allowed`,
+      $metadata: {},
+    }),
+};
