@@ -117,7 +117,7 @@ test('agrees with iam-simulate on random policies', async () => {
             principal: `arn:aws:iam::${ACCOUNT}:user/bob`,
             action,
             resource: { resource, accountId: ACCOUNT },
-            contextVariables: context as Record<string, string | string[]>,
+            contextVariables: context,
           },
           identityPolicies: identity.map((policy, i) => ({ name: String(i), policy })),
           serviceControlPolicies: [],
@@ -129,7 +129,7 @@ test('agrees with iam-simulate on random policies', async () => {
         const compile = (policy: unknown) => compilePolicy(JSON.stringify(policy), 'identity');
         const ours = evaluate(
           { identity: identity.map(compile), boundary: boundary && [compile(boundary)] },
-          { action, resource, context: contextValues(context as Record<string, string | string[]>) },
+          { action, resource, context: contextValues(context) },
         );
         assert.equal(ours, OUR_WORDS[theirs.overallResult]);
       },

@@ -36,11 +36,16 @@ export function evaluate(policies: Policies, question: Question): Decision {
 
 /** Policies that count together: one that allows is enough. */
 export function evaluateLayer(policies: readonly CompiledPolicy[], question: Question): Decision {
-  const effects = policies.flatMap(({ statements }) =>
-    statements.filter((statement) => statementMatches(statement, question)).map(({ effect }) => effect),
-  );
-  if (effects.includes('Deny')) return 'explicitDeny';
-  return effects.includes('Allow') ? 'allowed' : 'implicitDeny';
+  let decision: Decision = 'implicitDeny';
+  for (const { statements } of policies)
+    for (const statement of statements) {
+      // Once one allows, others that do change nothing.
+      if (decision === 'allowed' && statement.effect === 'Allow') continue;
+      if (!statementMatches(statement, question)) continue;
+      if (statement.effect === 'Deny') return 'explicitDeny';
+      decision = 'allowed';
+    }
+  return decision;
 }
 
 /** Everything but its principals. */

@@ -76,6 +76,25 @@ test('agrees with a regular expression on small alphabets', () => {
   );
 });
 
+test('in an ARN agrees with one that keeps inner stars between colons', () => {
+  const letters = fc.string({ unit: fc.constantFrom('a', 'b', ':'), maxLength: 10 });
+  const patterns = fc.string({ unit: fc.constantFrom('a', 'b', ':', '*', '?'), maxLength: 10 });
+  fc.assert(
+    fc.property(patterns, letters, (pattern, text) => {
+      let colons = 0;
+      const source = Array.from(pattern, (letter, at) => {
+        if (letter === ':') colons++;
+        if (letter === '?') return '.';
+        if (letter !== '*') return letter;
+        return colons < 5 && at + 1 < pattern.length && pattern[at + 1] !== ':' ? '[^:]*' : '.*';
+      });
+      const dumb = new RegExp(`^${source.join('')}$`, 's');
+      assert.equal(like(pattern, { arn: true }).matches(text, none), dumb.test(text));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
 test('a pattern of many stars is matched in time that a policy may cost', () => {
   const pattern = like('*a'.repeat(500));
   assert.ok(!pattern.matches('a'.repeat(499), none));

@@ -38,6 +38,9 @@ export class Pattern {
   /** What most patterns are: a text, or a text and `*` at its end. */
   readonly #prefix: string | undefined;
   readonly #open: boolean;
+  /** What every text begins with that it matches: most are told apart by that. */
+  readonly #lead: string;
+  readonly #bounded: boolean;
 
   constructor(text: string, options: PatternOptions) {
     this.text = text;
@@ -47,6 +50,8 @@ export class Pattern {
     this.#open = this.#fixed?.at(-1) === ANY;
     const literal = this.#open ? this.#fixed?.slice(0, -1) : this.#fixed;
     this.#prefix = literal?.every((element) => element >= 0) ? String.fromCharCode(...literal) : undefined;
+    this.#lead = leadOf(this.#parts);
+    this.#bounded = join(this.#parts).includes(ANY_BUT_COLON);
   }
 
   /** Whether a variable must be put in that has no value, so that the pattern matches nothing. */
@@ -58,8 +63,10 @@ export class Pattern {
     const found = this.#ignoreCase ? text.toLowerCase() : text;
     if (this.#prefix !== undefined)
       return this.#open ? found.startsWith(this.#prefix) : found === this.#prefix;
+    if (!found.startsWith(this.#lead)) return false;
     const elements = this.#elements(variables);
-    return elements !== undefined && globMatches(elements, found);
+    if (elements === undefined) return false;
+    return this.#bounded ? boundedGlobMatches(elements, found) : globMatches(elements, found);
   }
 
   #elements(variables: Variables): readonly Element[] | undefined {
@@ -121,8 +128,37 @@ function variableOf(inside: string): Part {
   return { kind: 'variable', name: name ?? inside, ...(fallback !== undefined && { fallback }) };
 }
 
-/** Which prefixes of the pattern match what was read of the text so far: one row, renewed with each character. */
+function leadOf([first]: readonly Part[]): string {
+  if (first.kind === 'variable') return '';
+  const special = first.elements.findIndex((element) => element < 0);
+  return String.fromCharCode(...(special < 0 ? first.elements : first.elements.slice(0, special)));
+}
+
+/** Without bounded stars it is enough to go back to the last star, and let it take one more. */
 function globMatches(pattern: readonly Element[], text: string): boolean {
+  let at = 0;
+  let next = 0;
+  let star = -1;
+  let taken = 0;
+  while (at < text.length) {
+    const element = pattern[next];
+    if (element === ANY) {
+      star = next++;
+      taken = at;
+    } else if (element === ONE || element === text.charCodeAt(at)) {
+      next++;
+      at++;
+    } else if (star >= 0) {
+      next = star + 1;
+      at = ++taken;
+    } else return false;
+  }
+  while (pattern[next] === ANY) next++;
+  return next === pattern.length;
+}
+
+/** Which prefixes of the pattern match what was read of the text so far: one row, renewed with each character. */
+function boundedGlobMatches(pattern: readonly Element[], text: string): boolean {
   let row = new Uint8Array(pattern.length + 1);
   row[0] = 1;
   skipStars(pattern, row);
