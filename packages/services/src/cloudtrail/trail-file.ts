@@ -18,7 +18,7 @@ const SCHEMA = `
     event_source TEXT NOT NULL, username TEXT, access_key_id TEXT, read_only TEXT NOT NULL, event TEXT NOT NULL
   ) STRICT;
   CREATE TABLE resources (
-    name TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (name, sequence)
+    name TEXT NOT NULL, at_ms INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (name, at_ms, sequence)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX events_by_time ON events (at_ms, sequence);
   CREATE INDEX events_by_id ON events (event_id);
@@ -26,6 +26,7 @@ const SCHEMA = `
   CREATE INDEX events_by_source ON events (event_source, at_ms, sequence);
   CREATE INDEX events_by_user ON events (username, at_ms, sequence);
   CREATE INDEX events_by_key ON events (access_key_id, at_ms, sequence);
+  CREATE INDEX events_by_read_only ON events (read_only, at_ms, sequence);
   CREATE INDEX resources_by_sequence ON resources (sequence);
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};

@@ -43,37 +43,38 @@ export interface FoundEvents {
   readonly next: TrailPlace | undefined;
 }
 
-const CONDITIONS: Record<TrailAttribute, string> = {
-  AccessKeyId: 'access_key_id = ?',
-  EventId: 'event_id = ?',
-  EventName: 'event_name = ?',
-  EventSource: 'event_source = ?',
-  ReadOnly: 'read_only = ?',
-  ResourceName: 'sequence IN (SELECT sequence FROM resources WHERE name = ?)',
-  Username: 'username = ?',
+/** Where an attribute stands; each has an index in the order of the answer. */
+const PLACES: Record<TrailAttribute, { table: 'events' | 'resources'; column: string }> = {
+  AccessKeyId: { table: 'events', column: 'access_key_id' },
+  EventId: { table: 'events', column: 'event_id' },
+  EventName: { table: 'events', column: 'event_name' },
+  EventSource: { table: 'events', column: 'event_source' },
+  ReadOnly: { table: 'events', column: 'read_only' },
+  ResourceName: { table: 'resources', column: 'name' },
+  Username: { table: 'events', column: 'username' },
 };
 
 type Row = Omit<FoundEvent, 'resources'> & { sequence: number };
 
+/** Parameters: the first and the last time, where the last page ended (time, sequence), the attribute's value, the count. */
+export function lookUpSql(attribute: TrailAttribute | undefined): string {
+  const { table, column } = attribute ? PLACES[attribute] : { table: 'events', column: undefined };
+  return `
+    SELECT events.sequence, events.at_ms AS atMs, event_id AS eventId, event_name AS eventName,
+      event_source AS eventSource, username, access_key_id AS accessKeyId, read_only AS readOnly, event
+    FROM ${table === 'events' ? 'events' : 'resources CROSS JOIN events ON events.sequence = resources.sequence'}
+    WHERE ${table}.at_ms BETWEEN ? AND ? AND (${table}.at_ms, ${table}.sequence) < (?, ?)
+      ${column === undefined ? '' : `AND ${table}.${column} = ?`}
+    ORDER BY ${table}.at_ms DESC, ${table}.sequence DESC LIMIT ?`;
+}
+
 export function lookUp(database: DatabaseSync, query: TrailQuery): FoundEvents {
   const { attribute, fromMs = 0, toMs = Number.MAX_SAFE_INTEGER, after, countMax } = query;
   const start = after ?? { atMs: Number.MAX_SAFE_INTEGER, sequence: 0 };
+  const value = attribute ? [attribute.value] : [];
   const rows = database
-    .prepare(
-      `SELECT sequence, at_ms AS atMs, event_id AS eventId, event_name AS eventName, event_source AS eventSource,
-         username, access_key_id AS accessKeyId, read_only AS readOnly, event
-       FROM events
-       WHERE at_ms BETWEEN ? AND ? AND (at_ms, sequence) < (?, ?) ${attribute ? `AND ${CONDITIONS[attribute.key]}` : ''}
-       ORDER BY at_ms DESC, sequence DESC LIMIT ?`,
-    )
-    .all(
-      fromMs,
-      toMs,
-      start.atMs,
-      start.sequence,
-      ...(attribute ? [attribute.value] : []),
-      countMax + 1,
-    ) as unknown as Row[];
+    .prepare(lookUpSql(attribute?.key))
+    .all(fromMs, toMs, start.atMs, start.sequence, ...value, countMax + 1) as unknown as Row[];
   const page = rows.slice(0, countMax);
   const last = page.at(-1);
   const names = database.prepare('SELECT name FROM resources WHERE sequence = ? ORDER BY name');

@@ -9,6 +9,7 @@ import type { AuditRecord } from '@rokka/gateway';
 import { must, settled, systemRandom, VirtualClock } from '@rokka/kernel';
 import { lookupEvents } from './lookup-events.ts';
 import { openTrail, type Trail, type TrailOptions } from './trail.ts';
+import { lookUpSql } from './trail-query.ts';
 
 const ACCOUNT = '111122223333';
 
@@ -196,6 +197,25 @@ test('each attribute finds its events, and no others', () =>
       [1, 2].map(() => ({ AttributeKey: 'EventName' as const, AttributeValue: 'x' })),
     ])
       await assert.rejects(find({ LookupAttributes: wrong }), { name: 'InvalidLookupAttributesException' });
+  }));
+
+test('no lookup sorts, or reads what it does not answer', () =>
+  withTrail(async ({ path: file }) => {
+    using database = new DatabaseSync(file, { readOnly: true });
+    const attributes = [
+      'AccessKeyId',
+      'EventName',
+      'EventSource',
+      'ReadOnly',
+      'ResourceName',
+      'Username',
+    ] as const;
+    for (const attribute of [undefined, ...attributes]) {
+      const parameters = [0, 1, 1, 1, ...(attribute ? ['x'] : []), 1];
+      const plan = database.prepare(`EXPLAIN QUERY PLAN ${lookUpSql(attribute)}`).all(...parameters);
+      const steps = plan.map(({ detail }) => String(detail));
+      assert.ok(!steps.some((step) => /SCAN|TEMP B-TREE/.test(step)), `${attribute}: ${steps.join('; ')}`);
+    }
   }));
 
 test('newest first, in pages that go on although more is written', () =>

@@ -60,7 +60,7 @@ export class Trail implements Audit, AsyncDisposable {
       `INSERT INTO events (at_ms, event_id, event_name, event_source, username, access_key_id, read_only, event)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     );
-    this.#insertResource = database.prepare('INSERT INTO resources (name, sequence) VALUES (?, ?)');
+    this.#insertResource = database.prepare('INSERT INTO resources (name, at_ms, sequence) VALUES (?, ?, ?)');
     this.#newest = database.prepare('SELECT max(sequence) AS newest FROM events');
     this.#dead = database.prepare(
       `SELECT sequence FROM (SELECT sequence, at_ms FROM events ORDER BY sequence LIMIT ?)
@@ -116,8 +116,9 @@ export class Trail implements Audit, AsyncDisposable {
   }
 
   #insert({ record, event }: Waiting): void {
+    const atMs = Math.floor(record.atMs);
     const { lastInsertRowid } = this.#insertEvent.run(
-      Math.floor(record.atMs),
+      atMs,
       event.eventId,
       record.eventName,
       record.eventSource,
@@ -126,7 +127,7 @@ export class Trail implements Audit, AsyncDisposable {
       String(record.readOnly),
       event.text,
     );
-    for (const name of event.resources) this.#insertResource.run(name, lastInsertRowid);
+    for (const name of event.resources) this.#insertResource.run(name, atMs, lastInsertRowid);
   }
 
   /** The oldest ones by sequence, at most `max` of them. */
