@@ -18,6 +18,5 @@ export { DECIDED_BY_OPERATION, IdentityAuthorizer } from './iam/identity-authori
 export { IdentityCredentials } from './iam/identity-credentials.ts';
 export { IdentityStore, type IdentityStoreOptions } from './iam/identity-store.ts';
 export { PolicyCache } from './iam/policy-cache.ts';
-export { sweepSessions } from './sts/session-sweep.ts';
 export { openTrail, type Trail, type TrailOptions } from './cloudtrail/trail.ts';
 export { loadCloudTrailHandlers, loadIamHandlers, loadStsHandlers } from './handlers.ts';

@@ -6,9 +6,9 @@ import {
   type HolderKind,
   type RoleDocument,
   type SessionDocument,
-  sessionKey,
   type UserDocument,
 } from './documents.ts';
+import { findSession } from './find-session.ts';
 import { entityArn } from './iam-arns.ts';
 import type { IdentityStore } from './identity-store.ts';
 
@@ -44,7 +44,7 @@ async function callerBySession(
   { accessKeyId }: Credential,
   wallMs: number,
 ): Promise<CallerState | undefined> {
-  const session = await store.read<SessionDocument>(sessionKey(accessKeyId));
+  const session = await findSession(store, accessKeyId);
   if (!session || session.expiresAtMs <= wallMs) return undefined;
   const { kind, name, id } = session.of;
   const holder = await store.read<UserDocument | RoleDocument>(entityKey(session.account, kind, name));

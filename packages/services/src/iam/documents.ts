@@ -3,7 +3,7 @@
  *
  *     identity/account                             the cluster's account number
  *     identity/access-keys/AKIA…                   whose key it is
- *     identity/sessions/X/ASIA…X                   temporary keys, in 32 shards by their last letter
+ *     identity/sessions/XYZ                        a temporary key, by its last three letters
  *     accounts/ACCOUNT/iam/users/NAME              a user with its access keys, policies, groups
  *     accounts/ACCOUNT/iam/{groups,roles,policies,instance-profiles}/NAME
  *
@@ -125,6 +125,5 @@ export const entityKey = (account: string, kind: EntityKind, name: string) =>
 
 export const accessKeyPointerKey = (accessKeyId: string) => `identity/access-keys/${accessKeyId}`;
 
-export const sessionShardPrefix = (shard: string) => `identity/sessions/${shard}/`;
-
-export const sessionKey = (accessKeyId: string) => sessionShardPrefix(accessKeyId.slice(-1)) + accessKeyId;
+/** Its place, which another one takes once it has expired. */
+export const sessionKey = (accessKeyId: string) => `identity/sessions/${accessKeyId.slice(-3)}`;

@@ -7,10 +7,10 @@ import {
   entityKey,
   type HolderDocument,
   type SessionDocument,
-  sessionKey,
   type UserDocument,
 } from './documents.ts';
 import { assumedRoleArn, entityArn } from './iam-arns.ts';
+import { findSession } from './find-session.ts';
 import type { IdentityStore } from './identity-store.ts';
 
 export class IdentityCredentials implements Credentials {
@@ -44,7 +44,7 @@ export class IdentityCredentials implements Credentials {
 
   /** A session ends with its time, and with the user or the role that it is of. */
   async #findSession(accessKeyId: string): Promise<Credential | undefined> {
-    const session = await this.#store.read<SessionDocument>(sessionKey(accessKeyId));
+    const session = await findSession(this.#store, accessKeyId);
     if (session?.account !== this.#store.account || session.expiresAtMs <= this.#clock.wallMs())
       return undefined;
     const { account, of } = session;

@@ -85,18 +85,6 @@ export class IdentityStore {
     throw servicesErrors.IDENTITY_BUSY([key, ATTEMPTS_MAX]);
   }
 
-  /**
-   * Removes what has expired under a prefix, `removalsMax` entries at most.
-   * @returns how many are left
-   */
-  async sweepExpired(prefix: string, wallMs: number, removalsMax: number): Promise<number> {
-    const entries = await this.#options.registry.list<{ expiresAtMs: number }>(prefix);
-    const expired = entries.filter(({ value }) => value.expiresAtMs <= wallMs).slice(0, removalsMax);
-    let removed = 0;
-    for (const { key, revision } of expired) if (await this.#write(key, undefined, revision)) removed++;
-    return entries.length - removed;
-  }
-
   /** False where somebody else was first. */
   async #write(key: string, value: unknown, revision: number): Promise<boolean> {
     const { registry } = this.#options;

@@ -1,7 +1,7 @@
 /** Identifiers and secrets in the shapes that AWS gives them (IAM User Guide, "Unique identifiers"). */
 import type { Random } from '@rokka/kernel';
 
-export const ID_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+const ID_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 const SECRET_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
 /** What an id begins with, by kind of thing. */

@@ -13,8 +13,8 @@ export const stsFailures = {
     failure('AccessDenied', `User: ${arn} is not authorized to perform: ${action} on resource: ${resource}`),
   refused: (why: string) => failure('AccessDenied', why),
   validation: (why: string) => failure('ValidationError', why),
-  tooMany: (max: number) =>
-    failure('Throttling', `${max} sessions of this kind are valid already: wait until some have expired`),
+  tooMany: () =>
+    failure('Throttling', 'Nearly all places for temporary keys are taken: wait until some have expired'),
   malformedPolicy: (why: string) => new MalformedPolicyDocumentException({ message: why, $metadata: {} }),
   packedPolicyTooLarge: (size: number, max: number) =>
     new PackedPolicyTooLargeException({

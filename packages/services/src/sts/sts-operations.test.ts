@@ -4,7 +4,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { test } from 'node:test';
 import type { AssumeRoleCommandInput } from '@aws-sdk/client-sts';
-import { must, systemClock } from '@rokka/kernel';
+import { must, SeededRandom, systemClock } from '@rokka/kernel';
 import { MemoryRegistry, openSqliteRegistry } from '@rokka/registry';
 import { createAccessKey } from '../iam/operations/create-access-key.ts';
 import { createRole } from '../iam/operations/create-role.ts';
@@ -24,7 +24,6 @@ import { type IdentityCluster, identityCluster } from '../testing/identity-clust
 import { assumeRole } from './assume-role.ts';
 import { getCallerIdentity } from './get-caller-identity.ts';
 import { getSessionToken } from './get-session-token.ts';
-import { sweepSessions } from './session-sweep.ts';
 
 const document = (...Statement: object[]) => JSON.stringify({ Version: '2012-10-17', Statement });
 const allow = (Action: string | string[], more: object = {}) => ({
@@ -253,27 +252,69 @@ test('a session ends with its time, or with its role', async () => {
   assert.equal(await made.credentials.find(second), undefined);
 });
 
-test('expired sessions are removed, a bounded number at a time', async () => {
+test('a place is taken again once its session has expired, and not before', async () => {
   const registry = new MemoryRegistry();
   const made = await identityCluster({ registry });
-  await createRole(
-    { RoleName: 'r', AssumeRolePolicyDocument: document(trusting(made.account)) },
-    made.context,
-  );
+  const { context, clock } = made;
+  await createRole({ RoleName: 'r', AssumeRolePolicyDocument: document(trusting(made.account)) }, context);
   const input = {
     RoleArn: `arn:aws:iam::${made.account}:role/r`,
     RoleSessionName: 'run',
     DurationSeconds: 900,
   };
-  for (let i = 0; i < 100; i++) await assumeRole(input, made.context);
-  assert.equal(await sweepSessions(made), 100);
-  made.clock.advanceTo(600_000);
-  for (let i = 0; i < 10; i++) await assumeRole(input, made.context);
+  // Ids whose last three letters are always the same, so that all want one place.
+  const seeded = new SeededRandom(5);
+  let drawn = 0;
+  const random = {
+    hex: (count: number) => seeded.hex(count),
+    below: (below: number) => (below === 32 && drawn++ % 16 >= 13 ? 0 : seeded.below(below)),
+  };
+  const narrow = { ...context, random };
+  const first = must((await assumeRole(input, narrow)).Credentials?.AccessKeyId);
+  assert.match(first, /AAA$/);
+  await assert.rejects(assumeRole(input, narrow), { name: 'Throttling' });
+  assert.ok(await made.credentials.find(first), 'it is not displaced');
+  clock.advanceTo(900_000);
+  const second = must((await assumeRole(input, narrow)).Credentials?.AccessKeyId);
+  assert.notEqual(second, first);
+  assert.deepEqual(
+    [await made.credentials.find(first), (await made.credentials.find(second))?.accessKeyId],
+    [undefined, second],
+  );
+  assert.equal((await registry.list('identity/sessions/')).length, 1);
+});
+
+test('a session that another process put into a remembered place is found', async () => {
+  const registry = new MemoryRegistry();
+  const made = await identityCluster({ registry });
+  const { Credentials } = await getSessionToken({ DurationSeconds: 900 }, made.context);
+  const first = must(Credentials?.AccessKeyId);
+  made.clock.advanceTo(899_999);
+  assert.ok(await made.credentials.find(first));
   made.clock.advanceTo(900_000);
-  await assumeRole(input, made.context);
-  assert.ok((await registry.list('identity/sessions/')).length < 111, 'whoever makes one sweeps');
-  assert.equal(await sweepSessions(made), 11);
-  assert.equal((await registry.list('identity/sessions/')).length, 11);
+  const key = `identity/sessions/${first.slice(-3)}`;
+  const entry = must(await registry.get<Record<string, unknown>>(key));
+  const second = `ASIAZZZZZZZZZZZZZ${first.slice(-3)}`;
+  const taken = { ...entry.value, accessKeyId: second, expiresAtMs: made.clock.wallMs() + 1000 };
+  await registry.another().put(key, taken, entry.revision);
+  assert.equal((await made.credentials.find(second))?.accessKeyId, second);
+});
+
+test('a session of a role is not one of another role that takes the name', async () => {
+  const made = await fixture();
+  const { context } = made;
+  const id = must((await made.assume()).Credentials?.AccessKeyId);
+  const credential = must(await made.credentials.find(id));
+  await deleteRolePolicy({ RoleName: 'worker', PolicyName: 'p' }, context);
+  await deleteRole({ RoleName: 'worker' }, context);
+  await createRole(
+    { RoleName: 'worker', AssumeRolePolicyDocument: document(trusting(made.account)) },
+    context,
+  );
+  await putRolePolicy({ RoleName: 'worker', PolicyName: 'p', PolicyDocument: document(allow('*')) }, context);
+  assert.equal(await made.credentials.find(id), undefined);
+  const asked = { action: 'rds:DescribeDBClusters', resource: '*', context: {}, credential };
+  assert.equal(await made.authorizer.decide(asked), 'implicitDeny');
 });
 
 test('a session of a user may what the user may, but for IAM', async () => {
