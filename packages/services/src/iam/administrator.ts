@@ -45,7 +45,11 @@ export interface EnsureAdministratorOptions {
   random: Random;
 }
 
-/** May be called by several at once, and at every start. @throws errors of the registry, IDENTITY_BUSY */
+/**
+ * May be called by several at once, and at every start. Nobody may be served before it has answered: a start that still
+ * carries out the decision would make the administrator again that somebody has deleted meanwhile.
+ * @throws errors of the registry, IDENTITY_BUSY
+ */
 export async function ensureAdministrator(options: EnsureAdministratorOptions): Promise<EnsuredAccount> {
   const decided = await decide(options);
   const { account, administrator } = decided;

@@ -69,7 +69,11 @@ export function callerContext(
     'aws:PrincipalIsAWSService': 'false',
     'aws:userid': principal.userId,
     ...(isUser && { 'aws:username': holder.name }),
-    ...(session && { 'aws:TokenIssueTime': isoSeconds(session.issuedAtMs) }),
+    ...(session && {
+      'aws:TokenIssueTime': isoSeconds(session.issuedAtMs),
+      // Nobody has a second factor here. Of a key of their own AWS says nothing at all.
+      'aws:MultiFactorAuthPresent': 'false',
+    }),
     ...(session?.sourceIdentity !== undefined && { 'aws:SourceIdentity': session.sourceIdentity }),
     ...Object.fromEntries(tags.map(({ Key, Value }) => [`aws:principaltag/${Key.toLowerCase()}`, Value])),
     'aws:CurrentTime': isoSeconds(wallMs),

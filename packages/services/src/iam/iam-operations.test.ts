@@ -137,13 +137,15 @@ onBoth('access keys: two, active or not, found by their id', async (iam, { crede
   );
 });
 
-onBoth('of many who ask at once, two get a key', async (iam) => {
+onBoth('of many who ask at once, two get a key', async (iam, { registry }) => {
   await iam.CreateUser({ UserName: 'ann' });
   const asked = await Promise.allSettled(
     [1, 2, 3, 4, 5, 6].map(() => iam.CreateAccessKey({ UserName: 'ann' })),
   );
   assert.equal(asked.filter(({ status }) => status === 'fulfilled').length, 2);
   assert.equal((await iam.ListAccessKeys({ UserName: 'ann' })).AccessKeyMetadata?.length, 2);
+  const pointers = await registry.list('identity/access-keys/');
+  assert.equal(pointers.length, 3, 'these two and the administrator’s');
 });
 
 onBoth('versions of a policy', async (iam, { account }) => {

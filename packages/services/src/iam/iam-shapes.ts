@@ -57,6 +57,11 @@ export function userShape(account: string, user: UserDocument): User {
   };
 }
 
+/** What lists show (IAM API Reference, ListUsers): neither tags nor boundary. */
+export function userSummary(account: string, user: UserDocument): User {
+  return userShape(account, { ...user, tags: [], boundary: undefined });
+}
+
 export function groupShape(account: string, group: GroupDocument): Group {
   return { ...common(account, 'groups', group), GroupName: group.name, GroupId: group.id };
 }
@@ -72,6 +77,11 @@ export function roleShape(account: string, role: RoleDocument): Role {
     ...boundaryOf(role),
     ...tagsOf(role.tags),
   };
+}
+
+/** As with users. */
+export function roleSummary(account: string, role: RoleDocument): Role {
+  return roleShape(account, { ...role, tags: [], boundary: undefined });
 }
 
 export function policyArn(account: string, policy: PolicyDocument): string {

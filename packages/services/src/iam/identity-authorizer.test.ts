@@ -113,6 +113,26 @@ test('whoever has a policy that is not there may do nothing, until it is detache
   assert.equal(await made.decide(key, request), 'allowed');
 });
 
+test('not even by way of a group', async () => {
+  const made = await identityCluster();
+  const { context, store, account } = made;
+  const key = await ann(made);
+  await createGroup({ GroupName: 'g' }, context);
+  await putGroupPolicy({ GroupName: 'g', PolicyName: 'p', PolicyDocument: policy('Allow') }, context);
+  await addUserToGroup({ GroupName: 'g', UserName: 'ann' }, context);
+  const PolicyArn = must(
+    (await createPolicy({ PolicyName: 'm', PolicyDocument: policy('Allow') }, context)).Policy?.Arn,
+  );
+  await attachUserPolicy({ UserName: 'ann', PolicyArn }, context);
+  assert.equal(await made.decide(key, request), 'allowed');
+  await store.update(entityKey(account, 'policies', 'm'), () => undefined);
+  assert.equal(await made.decide(key, request), 'implicitDeny');
+  await detachUserPolicy({ UserName: 'ann', PolicyArn }, context);
+  assert.equal(await made.decide(key, request), 'allowed');
+  await store.update(entityKey(account, 'groups', 'g'), () => undefined);
+  assert.equal(await made.decide(key, request), 'implicitDeny', 'a group that is gone might have denied');
+});
+
 test('keys that cannot be are not looked for', async () => {
   const { credentials } = await identityCluster();
   for (const id of ['', 'AKIA', '../../x', 'AKIAaaaaaaaaaaaaaaaa', 'ASIA/AAAAAAAAAAAAAAA', 'X'.repeat(600)])

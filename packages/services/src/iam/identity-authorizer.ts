@@ -3,7 +3,7 @@ import type { AuthorizationRequest, Authorizer, Decision } from '@rokka/gateway'
 import type { Clock } from '@rokka/kernel';
 import { callerContext, callerOf, type CallerState } from './caller.ts';
 import type { IdentityServices } from './iam-context.ts';
-import { contextValues } from './policy/context-values.ts';
+import { questionContext } from './question-context.ts';
 import { evaluate } from './policy/evaluation.ts';
 import { policiesOf } from './principal-policies.ts';
 
@@ -35,10 +35,7 @@ export class IdentityAuthorizer implements Authorizer {
     const policies = await policiesOf(this.#services, caller.holder);
     if (!policies) return 'implicitDeny';
     const session = credential.sessionPolicies?.map((text) => this.#services.policies.compile(text));
-    const context = contextValues({
-      ...requestKeys(request.context),
-      ...lowerCased(callerContext(credential, caller, wallMs)),
-    });
+    const context = questionContext(request.context, callerContext(credential, caller, wallMs));
     return evaluate({ ...policies, session }, { action, resource: request.resource, context });
   }
 }
@@ -52,17 +49,3 @@ function isBeyondSession({ kind, session }: CallerState, action: string): boolea
   if (action.startsWith('sts:')) return !['sts:AssumeRole', 'sts:GetCallerIdentity'].includes(action);
   return action.startsWith('iam:');
 }
-
-/** By lower-case name, so that no spelling of a key gets past the one that counts; and nothing about the principal. */
-function requestKeys(context: AuthorizationRequest['context']): AuthorizationRequest['context'] {
-  return Object.fromEntries(
-    Object.entries(lowerCased(context)).filter(
-      ([key]) => !key.startsWith('aws:principal') && !OF_CALLER.has(key),
-    ),
-  );
-}
-
-const OF_CALLER = new Set(['aws:userid', 'aws:username', 'aws:sourceidentity', 'aws:tokenissuetime']);
-
-const lowerCased = <T>(record: Readonly<Record<string, T>>): Record<string, T> =>
-  Object.fromEntries(Object.entries(record).map(([key, value]) => [key.toLowerCase(), value]));

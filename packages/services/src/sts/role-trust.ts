@@ -6,7 +6,7 @@
 import type { RoleDocument } from '../iam/documents.ts';
 import { callerContext, type CallerState } from '../iam/caller.ts';
 import type { IamContext } from '../iam/iam-context.ts';
-import { contextValues } from '../iam/policy/context-values.ts';
+import { questionContext } from '../iam/question-context.ts';
 import { evaluate, evaluateLayer, type Question } from '../iam/policy/evaluation.ts';
 import { evaluateTrust } from '../iam/policy/trust.ts';
 import { policiesOf } from '../iam/principal-policies.ts';
@@ -46,13 +46,9 @@ export async function mayAssume(context: IamContext, assumption: Assumption): Pr
   );
 }
 
-function questionOf({ credential, clock, region, conditionKeys }: IamContext, of: Assumption): Question {
-  const context = contextValues({
-    ...lowerCased({ 'aws:RequestedRegion': region, ...conditionKeys, ...of.conditionKeys }),
-    ...lowerCased(callerContext(credential, of.caller, clock.wallMs())),
-  });
-  return { action: of.action, resource: of.roleArn, context };
+function questionOf(context: IamContext, { caller, action, roleArn, conditionKeys }: Assumption): Question {
+  const { credential, clock, region } = context;
+  const ofRequest = { 'aws:RequestedRegion': region, ...context.conditionKeys, ...conditionKeys };
+  const ofCaller = callerContext(credential, caller, clock.wallMs());
+  return { action, resource: roleArn, context: questionContext(ofRequest, ofCaller) };
 }
-
-const lowerCased = <T>(record: Readonly<Record<string, T>>): Record<string, T> =>
-  Object.fromEntries(Object.entries(record).map(([key, value]) => [key.toLowerCase(), value]));

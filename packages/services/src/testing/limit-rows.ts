@@ -121,6 +121,14 @@ export const LIMIT_ROWS: Row[] = [
     policies: [[allow('*'), deny('*', '*', when('BoolIfExists', 'aws:MultiFactorAuthPresent', 'false'))]],
   },
   {
+    name: 'a second factor that the request claims',
+    expected: 'implicitDeny',
+    ...DELETE,
+    policies: [[allow('*', '*', when('Bool', 'aws:MultiFactorAuthPresent', 'true'))]],
+    context: { 'aws:MultiFactorAuthPresent': 'true' },
+    notComparable: 'it believes the request',
+  },
+  {
     name: 'after the time',
     expected: 'implicitDeny',
     ...DELETE,

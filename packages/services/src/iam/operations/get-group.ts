@@ -1,7 +1,7 @@
 import { listEntities, loadEntity } from '../entities.ts';
 import type { IamContext, Output } from '../iam-context.ts';
 import { checkedName } from '../iam-names.ts';
-import { groupShape, userShape } from '../iam-shapes.ts';
+import { groupShape, userSummary } from '../iam-shapes.ts';
 import { pageOf } from '../pages.ts';
 import type { GetGroupCommandInput, GetGroupCommandOutput } from '@aws-sdk/client-iam';
 
@@ -16,5 +16,9 @@ export async function getGroup(
   );
   const { items, more } = pageOf(users, input, ({ name }) => name.toLowerCase());
   const { account } = context.store;
-  return { Group: groupShape(account, group), Users: items.map((user) => userShape(account, user)), ...more };
+  return {
+    Group: groupShape(account, group),
+    Users: items.map((user) => userSummary(account, user)),
+    ...more,
+  };
 }

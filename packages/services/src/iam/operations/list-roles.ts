@@ -1,6 +1,6 @@
 import { listEntities } from '../entities.ts';
 import type { IamContext, Output } from '../iam-context.ts';
-import { roleShape } from '../iam-shapes.ts';
+import { roleSummary } from '../iam-shapes.ts';
 import { pageOf } from '../pages.ts';
 import type { ListRolesCommandInput, ListRolesCommandOutput } from '@aws-sdk/client-iam';
 
@@ -11,5 +11,5 @@ export async function listRoles(
 ): Promise<Output<ListRolesCommandOutput>> {
   const roles = await listEntities(context, 'roles', input.PathPrefix);
   const { items, more } = pageOf(roles, input, ({ name }) => name.toLowerCase());
-  return { Roles: items.map((role) => roleShape(context.store.account, role)), ...more };
+  return { Roles: items.map((role) => roleSummary(context.store.account, role)), ...more };
 }

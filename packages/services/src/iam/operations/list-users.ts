@@ -1,6 +1,6 @@
 import { listEntities } from '../entities.ts';
 import type { IamContext, Output } from '../iam-context.ts';
-import { userShape } from '../iam-shapes.ts';
+import { userSummary } from '../iam-shapes.ts';
 import { pageOf } from '../pages.ts';
 import type { ListUsersCommandInput, ListUsersCommandOutput } from '@aws-sdk/client-iam';
 
@@ -11,5 +11,5 @@ export async function listUsers(
 ): Promise<Output<ListUsersCommandOutput>> {
   const users = await listEntities(context, 'users', input.PathPrefix);
   const { items, more } = pageOf(users, input, ({ name }) => name.toLowerCase());
-  return { Users: items.map((user) => userShape(context.store.account, user)), ...more };
+  return { Users: items.map((user) => userSummary(context.store.account, user)), ...more };
 }
