@@ -75,11 +75,15 @@ function parametersOf(request: unknown): unknown {
   return fits ? parameters : { omitted: true, reason: 'requestParameters too large' };
 }
 
+/** They end like names of things, and name none. */
+const NO_RESOURCES = new Set(['ExternalId', 'RoleSessionName', 'VersionId']);
+
 /** Texts of the input whose names say that they name something. */
 function resourcesOf(request: unknown): string[] {
   if (!isRecord(request)) return [];
   const found = Object.entries(request)
     .filter(([name]) => /(Name|Identifier|Id|Arn|ARN|Names|Identifiers|Ids|Arns)$/.test(name))
+    .filter(([name]) => !NO_RESOURCES.has(name))
     .flatMap(([, value]) => value)
     .filter(
       (value): value is string => typeof value === 'string' && value.length > 0 && value.length <= 2048,

@@ -176,6 +176,11 @@ test('each attribute finds its events, and no others', () =>
       accessKeyId: 'AKIAOTHER',
       request: undefined,
     });
+    await write({
+      eventSource: 'sts.amazonaws.com',
+      eventName: 'AssumeRole',
+      request: { RoleArn: 'arn', RoleSessionName: 'run', ExternalId: 'x' },
+    });
     const names = async (AttributeKey: string, AttributeValue: string) =>
       (
         await find({ LookupAttributes: [{ AttributeKey: AttributeKey as 'EventName', AttributeValue }] })
@@ -188,9 +193,11 @@ test('each attribute finds its events, and no others', () =>
     assert.deepEqual(await names('ReadOnly', 'true'), ['DescribeDBClusters']);
     assert.deepEqual(await names('AccessKeyId', 'AKIAOTHER'), ['RunInstances']);
     assert.deepEqual(await names('ResourceName', 'users'), ['DescribeDBClusters']);
+    assert.deepEqual(await names('ResourceName', 'arn'), ['AssumeRole']);
+    assert.deepEqual(await names('ResourceName', 'x'), []);
     assert.deepEqual(await names('Username', 'bob'), []);
     const [newest] = (await find()).Events ?? [];
-    assert.deepEqual(await names('EventId', must(newest.EventId)), ['RunInstances']);
+    assert.deepEqual(await names('EventId', must(newest.EventId)), ['AssumeRole']);
     for (const wrong of [
       [{ AttributeKey: 'ResourceType' as const, AttributeValue: 'x' }],
       [{ AttributeKey: 'EventName' as const, AttributeValue: '' }],

@@ -44,5 +44,10 @@ export const iamFailures = {
   invalidInput: (why: string) => new InvalidInputException({ message: why, $metadata: {} }),
   /** IAM has no modelled exception for what its model's constraints forbid: this is the code it answers with. */
   validation: (why: string) =>
-    new IAMServiceException({ name: 'ValidationError', $fault: 'client', message: why, $metadata: {} }),
+    new IAMServiceException({
+      name: 'ValidationError',
+      $fault: 'client',
+      message: why,
+      $metadata: { httpStatusCode: 400 },
+    }),
 };

@@ -5,13 +5,18 @@ import {
   STSServiceException,
 } from '@aws-sdk/client-sts';
 
-const failure = (name: string, message: string) =>
-  new STSServiceException({ name, $fault: 'client', message, $metadata: {} });
+/** Codes without a modelled exception have no status in the SDK's schemas either. */
+const failure = (name: string, message: string, httpStatusCode = 400) =>
+  new STSServiceException({ name, $fault: 'client', message, $metadata: { httpStatusCode } });
 
 export const stsFailures = {
   accessDenied: (arn: string, action: string, resource: string) =>
-    failure('AccessDenied', `User: ${arn} is not authorized to perform: ${action} on resource: ${resource}`),
-  refused: (why: string) => failure('AccessDenied', why),
+    failure(
+      'AccessDenied',
+      `User: ${arn} is not authorized to perform: ${action} on resource: ${resource}`,
+      403,
+    ),
+  refused: (why: string) => failure('AccessDenied', why, 403),
   validation: (why: string) => failure('ValidationError', why),
   tooMany: () =>
     failure('Throttling', 'Nearly all places for temporary keys are taken: wait until some have expired'),

@@ -32,7 +32,7 @@ const allow = (Action: string | string[], more: object = {}) => ({
   Resource: '*',
   ...more,
 });
-const DENIED = { name: 'AccessDenied' };
+const DENIED = { name: 'AccessDenied', $metadata: { httpStatusCode: 403 } };
 const INVALID = { name: 'ValidationError' };
 
 interface Fixture extends IdentityCluster {
