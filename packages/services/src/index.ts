@@ -1,1 +1,22 @@
+/**
+ * The AWS services of Rokka. The tables of handlers stand behind functions that import them when they are first asked
+ * for, because the SDK's modules are large.
+ */
 export * from './arn.ts';
+export type { CallContext } from './call-context.ts';
+export { servicesErrors } from './errors.ts';
+export {
+  ensureAdministrator,
+  type Administrator,
+  type EnsureAdministratorOptions,
+  type EnsuredAccount,
+} from './iam/administrator.ts';
+export { writeAwsProfile, type AwsProfile, type AwsProfileFiles } from './iam/aws-profile.ts';
+export type { IamContext, IdentityServices } from './iam/iam-context.ts';
+export { iamRequest, type IamRequest, type IamRequestOf } from './iam/iam-requests.ts';
+export { DECIDED_BY_OPERATION, IdentityAuthorizer } from './iam/identity-authorizer.ts';
+export { IdentityCredentials } from './iam/identity-credentials.ts';
+export { IdentityStore, type IdentityStoreOptions } from './iam/identity-store.ts';
+export { PolicyCache } from './iam/policy-cache.ts';
+export { openTrail, type Trail, type TrailOptions } from './cloudtrail/trail.ts';
+export { loadCloudTrailHandlers, loadIamHandlers, loadStsHandlers } from './handlers.ts';

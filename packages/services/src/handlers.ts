@@ -1,0 +1,12 @@
+/** Tables of operations, loaded when they are first asked for: the SDK's modules behind them are large. */
+import type { IdentityServices } from './iam/iam-context.ts';
+import type { Trail } from './cloudtrail/trail.ts';
+
+export const loadIamHandlers = async (services: IdentityServices) =>
+  (await import('./iam/iam-handlers.ts')).iamHandlers(services);
+
+export const loadStsHandlers = async (services: IdentityServices) =>
+  (await import('./sts/sts-handlers.ts')).stsHandlers(services);
+
+export const loadCloudTrailHandlers = async (services: { trail: Trail }) =>
+  (await import('./cloudtrail/cloudtrail-handlers.ts')).cloudTrailHandlers(services);

@@ -1,0 +1,188 @@
+/** What policies allow and deny by their effect, action and resource. */
+import { A, allow, cluster, DELETE, deny, LIST, parameter, user, type Row } from './decision-row.ts';
+
+export const EFFECT_ROWS: Row[] = [
+  // What nobody allows.
+  { name: 'no policies at all', expected: 'implicitDeny', ...DELETE, policies: [] },
+  { name: 'another service', expected: 'implicitDeny', ...DELETE, policies: [[allow('ec2:*')]] },
+  { name: 'another action', expected: 'implicitDeny', ...DELETE, policies: [[allow('rds:Describe*')]] },
+  {
+    name: 'another resource',
+    expected: 'implicitDeny',
+    ...DELETE,
+    policies: [[allow('rds:*', cluster('users'))]],
+  },
+  {
+    name: 'another region',
+    expected: 'implicitDeny',
+    ...DELETE,
+    policies: [[allow('rds:*', `arn:aws:rds:us-east-1:${A}:cluster:orders`)]],
+  },
+  {
+    name: 'another account',
+    expected: 'implicitDeny',
+    ...DELETE,
+    policies: [[allow('rds:*', 'arn:aws:rds:eu-west-1:999999999999:cluster:orders')]],
+  },
+  {
+    name: 'a prefix is not the thing',
+    expected: 'implicitDeny',
+    ...DELETE,
+    policies: [[allow('rds:*', cluster('order'))]],
+  },
+  {
+    name: 'resources are told apart by case',
+    expected: 'implicitDeny',
+    ...DELETE,
+    policies: [[allow('rds:*', cluster('Orders'))]],
+  },
+  {
+    name: 'only a NotAction that leaves it out',
+    expected: 'implicitDeny',
+    ...DELETE,
+    policies: [[{ Effect: 'Allow', NotAction: 'rds:*', Resource: '*' }]],
+  },
+  {
+    name: 'only a NotResource that leaves it out',
+    expected: 'implicitDeny',
+    ...DELETE,
+    policies: [[{ Effect: 'Allow', Action: 'rds:*', NotResource: cluster('*') }]],
+  },
+  // What somebody allows.
+  { name: 'everything', expected: 'allowed', ...DELETE, policies: [[allow('*')]] },
+  { name: 'the service', expected: 'allowed', ...DELETE, policies: [[allow('rds:*')]] },
+  {
+    name: 'the action on the thing',
+    expected: 'allowed',
+    ...DELETE,
+    policies: [[allow('rds:DeleteDBCluster', cluster('orders'))]],
+  },
+  {
+    name: 'actions are not told apart by case',
+    expected: 'allowed',
+    ...DELETE,
+    policies: [[allow('RDS:deletedbcluster')]],
+  },
+  {
+    name: 'a question mark in the action',
+    expected: 'allowed',
+    ...DELETE,
+    policies: [[allow('rds:Delete??Cluster')]],
+  },
+  {
+    name: 'a star in the resource',
+    expected: 'allowed',
+    ...DELETE,
+    policies: [[allow('rds:*', cluster('ord*'))]],
+  },
+  {
+    name: 'a star for the region',
+    expected: 'allowed',
+    ...DELETE,
+    policies: [[allow('rds:*', `arn:aws:rds:*:${A}:cluster:orders`)]],
+  },
+  {
+    name: 'the second of two policies',
+    expected: 'allowed',
+    ...DELETE,
+    policies: [[allow('ec2:*')], [allow('rds:*')]],
+  },
+  { name: 'a list call for everything', expected: 'allowed', ...LIST, policies: [[allow('ec2:Describe*')]] },
+  { name: 'by way of a group', expected: 'allowed', ...DELETE, policies: [[allow('rds:*')]], viaGroup: true },
+  // What somebody denies.
+  {
+    name: 'a deny in the same policy',
+    expected: 'explicitDeny',
+    ...DELETE,
+    policies: [[allow('*'), deny('rds:Delete*')]],
+  },
+  {
+    name: 'a deny before the allow',
+    expected: 'explicitDeny',
+    ...DELETE,
+    policies: [[deny('rds:Delete*'), allow('*')]],
+  },
+  {
+    name: 'a deny in another policy',
+    expected: 'explicitDeny',
+    ...DELETE,
+    policies: [[allow('*')], [deny('rds:Delete*')]],
+  },
+  {
+    name: 'a deny on the thing',
+    expected: 'explicitDeny',
+    ...DELETE,
+    policies: [[allow('*'), deny('*', cluster('orders'))]],
+  },
+  {
+    name: 'a deny on another thing',
+    expected: 'allowed',
+    ...DELETE,
+    policies: [[allow('*'), deny('*', cluster('users'))]],
+  },
+  {
+    name: 'a deny of all but reading',
+    expected: 'explicitDeny',
+    ...DELETE,
+    policies: [[allow('*'), { Effect: 'Deny', NotAction: 'rds:Describe*', Resource: '*' }]],
+  },
+  {
+    name: 'a deny of all but one thing',
+    expected: 'explicitDeny',
+    ...DELETE,
+    policies: [[allow('*'), { Effect: 'Deny', Action: '*', NotResource: cluster('users') }]],
+  },
+  {
+    name: 'a deny in a group',
+    expected: 'explicitDeny',
+    ...DELETE,
+    policies: [[allow('*'), deny('rds:*')]],
+    viaGroup: true,
+  },
+  {
+    name: 'a deny outweighs administration',
+    expected: 'explicitDeny',
+    ...DELETE,
+    policies: [[deny('rds:*')]],
+    builtIn: ['AdministratorAccess'],
+  },
+  // Policies of AWS.
+  {
+    name: 'AdministratorAccess',
+    expected: 'allowed',
+    ...DELETE,
+    policies: [],
+    builtIn: ['AdministratorAccess'],
+  },
+  { name: 'ReadOnlyAccess reads', expected: 'allowed', ...LIST, policies: [], builtIn: ['ReadOnlyAccess'] },
+  {
+    name: 'ReadOnlyAccess does not write',
+    expected: 'implicitDeny',
+    ...DELETE,
+    policies: [],
+    builtIn: ['ReadOnlyAccess'],
+  },
+  {
+    name: 'ReadOnlyAccess shows no parameters',
+    expected: 'implicitDeny',
+    action: 'ssm:GetParameter',
+    resource: parameter('password'),
+    policies: [],
+    builtIn: ['ReadOnlyAccess'],
+  },
+  {
+    name: 'PowerUserAccess works',
+    expected: 'allowed',
+    ...DELETE,
+    policies: [],
+    builtIn: ['PowerUserAccess'],
+  },
+  {
+    name: 'PowerUserAccess makes no users',
+    expected: 'implicitDeny',
+    action: 'iam:CreateUser',
+    resource: user('eve'),
+    policies: [],
+    builtIn: ['PowerUserAccess'],
+  },
+];
