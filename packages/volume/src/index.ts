@@ -9,6 +9,7 @@ export type { SharedPageMemory } from './shared-control.ts';
 export type { FleetNode } from './healer.ts';
 export type { VolumeOptions } from './volume-options.ts';
 export { Volume } from './volume.ts';
+export { deletedVolumes, type DeletionOptions, type DeletionOutcome } from './volume-deletion.ts';
 export type { VolumeStatus } from './volume-status.ts';
 export { volumeErrors } from './errors.ts';
 export type { GroupRecord, VolumeRecord } from './volume-record.ts';

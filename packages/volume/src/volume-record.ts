@@ -29,6 +29,13 @@ export interface VolumeRecord {
   readonly stores: Readonly<Record<NodeId, string>>;
   readonly groups: readonly GroupRecord[];
   readonly truncationRanges: readonly TruncationRange[];
+  /** The volume is deleted: nobody opens it any more, and nobody is a member of its groups (volume-deletion.ts). */
+  readonly deletion?: DeletionRecord;
+}
+
+export interface DeletionRecord {
+  /** Nodes that may still hold something of it. The record goes with the last of them. */
+  readonly left: readonly NodeId[];
 }
 
 /** Groups as 0.1.0 wrote them before membership could change. */

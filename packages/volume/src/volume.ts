@@ -32,6 +32,7 @@ import { recoverVolume } from './recovery-driver.ts';
 import { saysTakenOver } from './refusals.ts';
 import { Sealer } from './sealer.ts';
 import { Shipper } from './shipping.ts';
+import { deleteVolume } from './volume-deletion.ts';
 import type { VolumeOptions } from './volume-options.ts';
 import type { GroupRecord } from './volume-record.ts';
 import { VolumeState } from './volume-state.ts';
@@ -102,6 +103,9 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   /** Makes a volume of no pages in the registry; its first protection group comes with the first opening. */
   static readonly create = VolumeState.create;
+
+  /** Deletes a volume for good, in steps that may be repeated. */
+  static readonly delete = deleteVolume;
 
   /**
    * Opens the volume for writing: fences every earlier writer, recovers, and serves.
