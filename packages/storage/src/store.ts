@@ -245,9 +245,6 @@ export class SegmentStore implements Disposable {
       throw storageErrors.STORAGE_STALE_MEMBERSHIP([membershipEpoch, segment.membershipEpoch], detail);
     if (members.length === 0 || includesNode(members, node))
       throw storageErrors.STORAGE_STILL_A_MEMBER([node, membershipEpoch], detail);
-    // What is dropped by a later writer is made again by no earlier one (`#demandLatest`).
-    if (volumeEpoch > segment.volumeEpoch)
-      this.adoptRanges(segment, [], { volumeEpoch, membershipEpoch: segment.membershipEpoch });
     this.#discard(segment);
     this.whenDurable(done);
   }

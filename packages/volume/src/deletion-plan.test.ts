@@ -40,7 +40,7 @@ test('a volume that was never opened may have left a segment of its first group 
   );
   const told = dismissalsFor(fresh, id('n2'));
   assert.deepEqual(
-    told.map(({ pg, membershipEpoch }) => [Number(pg), Number(membershipEpoch)]),
+    told.map(({ pg, nextEpoch }) => [Number(pg), Number(nextEpoch)]),
     [[0, 2]],
   );
   assert.deepEqual(
@@ -59,12 +59,15 @@ test('members, newcomers, the retired and whoever once had a store are asked, ea
     groups: [{ pg: 0 as PgIndex, membership: moving, missing: [], retired: [id('n7')] }],
     stores: { [id('n8')]: 'store', [id('n0')]: 'store' },
   });
-  assert.deepEqual(new Set(nodesToAsk(volume).map(String)), new Set([...'012345678'].map((i) => `n${i}`)));
+  assert.deepEqual(
+    new Set(nodesToAsk(volume).map(String)),
+    new Set('012345678'.split('').map((i) => `n${i}`)),
+  );
   assert.equal(nodesToAsk(volume).length, 9);
   for (const node of nodesToAsk(volume)) {
     const told = dismissalsFor(volume, node);
     assert.deepEqual(
-      told.map(({ pg, membershipEpoch }) => [Number(pg), Number(membershipEpoch)]),
+      told.map(({ pg, nextEpoch }) => [Number(pg), Number(nextEpoch)]),
       [
         [0, moving.epoch + 1],
         [1, 2],

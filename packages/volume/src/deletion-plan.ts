@@ -11,13 +11,16 @@ import { placeMembers } from './geometry.ts';
 import type { VolumeRecord } from './volume-record.ts';
 
 /** The membership epoch with which a group begins; one that is not in the registry yet can have no other. */
-const FIRST_EPOCH = 1;
+const FIRST_EPOCH = 1 as Epoch;
 
 export interface Dismissal {
   readonly pg: PgIndex;
-  /** Above every membership epoch that the group has had. */
-  readonly membershipEpoch: Epoch;
-  /** The group's members and, where it is the node that is told, without it. */
+  /** What was decided last of the group. */
+  readonly epoch: Epoch;
+  readonly members: readonly PlacedMember[];
+  /** Above it, and so above every membership epoch that the group has had. */
+  readonly nextEpoch: Epoch;
+  /** The members without the node that is told. */
   readonly others: readonly PlacedMember[];
 }
 
@@ -46,7 +49,9 @@ export function dismissalsFor(record: VolumeRecord, node: NodeId): Dismissal[] {
   const unborn = { pg: next, epoch: FIRST_EPOCH, members: placeMembers(nodes, next, { allFull }) };
   return [...known, unborn].map(({ pg, epoch, members }) => ({
     pg,
-    membershipEpoch: (epoch + 1) as Epoch,
+    epoch,
+    members,
+    nextEpoch: (epoch + 1) as Epoch,
     others: members.filter((member) => member.node !== node),
   }));
 }

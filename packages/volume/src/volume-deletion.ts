@@ -19,8 +19,9 @@ import {
   type Random,
   type VolumeId,
 } from '@rokka/kernel';
+import type { PlacedMember } from '@rokka/quorum';
 import type { Registry, RegistryEntry } from '@rokka/registry';
-import { encodeDropSegment, MESSAGE } from '@rokka/storage';
+import { encodeDropSegment, encodeFence, MESSAGE } from '@rokka/storage';
 import type { Network } from '@rokka/transport';
 import { dismissalsFor, nodesToAsk } from './deletion-plan.ts';
 import { volumeErrors } from './errors.ts';
@@ -33,6 +34,8 @@ const TIMEOUT_MS = 10_000;
 const CALL_MS = 5_000;
 const RETRY_MS = 100;
 const ATTEMPTS_MAX = 100;
+/** By the node itself, which is there and well. */
+const REFUSED = /^(STORAGE|QUORUM)_/;
 
 export interface DeletionOptions {
   volumeId: VolumeId;
@@ -66,11 +69,12 @@ export async function deleteVolume(options: DeletionOptions): Promise<DeletionOu
   const waiting = new Set(leftOf(record).filter(isKept));
   await using links = new NodeLinks({ ...options, events: SILENT });
   const untilMs = clock.nowMs() + timeoutMs;
-  const work = [...waiting].map(async (node) => {
+  const isOver = () => clock.nowMs() >= untilMs || signal?.aborted === true;
+  const work = async (node: NodeId) => {
     const link = links.to(node);
-    while (clock.nowMs() < untilMs && !signal?.aborted) {
+    while (!isOver()) {
       try {
-        if (!link.up) throw link.lastError ?? volumeErrors.VOLUME_NODE_DOWN([node]);
+        if (!link.up) throw volumeErrors.VOLUME_NODE_DOWN([node], { cause: link.lastError });
         await dropAll(link, record, options.addressOf);
         waiting.delete(node);
         return;
@@ -80,8 +84,8 @@ export async function deleteVolume(options: DeletionOptions): Promise<DeletionOu
       }
       await clock.sleep(RETRY_MS);
     }
-  });
-  await Promise.all(work);
+  };
+  await Promise.all([...waiting].map(work));
   await confirm(registry, volumeId, (node) => waiting.has(node));
   const left = [...waiting];
   return { left, reasons: Object.fromEntries(left.map((node) => [node, reasons[node] ?? 'it is away'])) };
@@ -140,13 +144,28 @@ function leftOf({ deletion }: VolumeRecord): readonly NodeId[] {
   return must(deletion, 'a deletion is decided before it is carried out').left;
 }
 
-/** Durable on the node when it resolves. */
+/**
+ * Durable on the node when it resolves. Each segment is fenced before it is dropped: the node remembers the epoch of what it
+ * had, and lets no earlier writer make it again.
+ */
 async function dropAll(link: NodeLink, record: VolumeRecord, addressOf: (node: NodeId) => string) {
-  const { volumeId: volume, volumeEpoch } = record;
-  for (const { pg, membershipEpoch, others } of dismissalsFor(record, link.node)) {
-    const members = others.map((member) => ({ ...member, address: addressOf(member.node) }));
-    const message = encodeDropSegment({ volume, pg, volumeEpoch, membershipEpoch, members });
-    await link.call(MESSAGE.DROP_SEGMENT, [message], { timeoutMs: CALL_MS });
+  const { volumeId: volume, volumeEpoch, truncationRanges } = record;
+  const addressed = (members: readonly PlacedMember[]) =>
+    members.map((member) => ({ ...member, address: addressOf(member.node) }));
+  for (const { pg, epoch, members, nextEpoch, others } of dismissalsFor(record, link.node)) {
+    const segment = { volume, pg, volumeEpoch };
+    const fence = encodeFence({
+      ...segment,
+      membershipEpoch: epoch,
+      members: addressed(members),
+      ranges: [...truncationRanges],
+    });
+    // One that is not there, or is no member any more, is not fenced, and needs not to be.
+    await link.call(MESSAGE.FENCE, [fence], { timeoutMs: CALL_MS }).catch((error: unknown) => {
+      if (!isCoded(error) || !REFUSED.test(error.code)) throw error;
+    });
+    const drop = encodeDropSegment({ ...segment, membershipEpoch: nextEpoch, members: addressed(others) });
+    await link.call(MESSAGE.DROP_SEGMENT, [drop], { timeoutMs: CALL_MS });
   }
 }
 

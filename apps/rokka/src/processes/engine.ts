@@ -6,6 +6,11 @@ import type { StartSteps } from './start-steps.ts';
 export interface EngineStart {
   /** The data directory of the whole cluster. */
   readonly directory: string;
+  readonly name: string;
+  readonly databaseName: string;
+  readonly userName: string;
+  /** From which PostgreSQL's own cache is sized; the machine's unless given. */
+  readonly memoryBytes?: number;
   readonly volume: Volume;
   readonly port: number;
   readonly cacheBytes: number;

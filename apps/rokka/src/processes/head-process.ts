@@ -3,6 +3,7 @@
  * part of it fails, all of it ends, and the supervisor starts it anew: what was not durable must not go on.
  */
 import { CodedError, Deferred, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
+import type { DatabaseSource } from '@rokka/databases';
 import { unixNetwork } from '@rokka/transport';
 import { Volume } from '@rokka/volume';
 import { openClusterRegistry } from '../cluster-registry.ts';
@@ -18,12 +19,20 @@ import { StartSteps } from './start-steps.ts';
 export interface HeadProcessOptions {
   directory: string;
   cluster: string;
+  /** Of the database. */
+  name: string;
   volumeId: VolumeId;
   engine: 'native' | 'pglite';
   port: number;
   cacheBytes: number;
   postgres?: string;
   settings: Record<string, string>;
+  databaseName: string;
+  userName: string;
+  /** From which PostgreSQL's own cache is sized; the machine's unless given. */
+  memoryBytes?: number;
+  /** The backup that a new database begins with. */
+  source?: DatabaseSource;
   /** This machine, as the records of its nodes name it; absent on the one that made the cluster. */
   machine?: string;
   /** Absent while the cluster is on one machine. */

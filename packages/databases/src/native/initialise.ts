@@ -18,8 +18,10 @@ import { writeSecret, type PostgresStage } from './stage.ts';
 export interface InitialisePostgresOptions {
   /** The volume must be mounted on its `mountPoint`. */
   readonly stage: PostgresStage;
-  /** Of the superuser `postgres`. Keep it before you call: a database that is there already has the one it was made with. */
+  /** Of the superuser. Keep it before you call: a database that is there already has the one it was made with. */
   readonly password: string;
+  /** The superuser; `postgres` unless given. */
+  readonly user?: string;
   /** A database to create beside `postgres`. */
   readonly database?: string;
   /** What is being done, in a few words. */
@@ -68,7 +70,7 @@ export async function initialisePostgres(options: InitialisePostgresOptions): Pr
         stage.binDirectory,
         stage.dataDirectory,
         statement,
-        ...initdbArguments(stage.major, passwordFile),
+        ...initdbArguments(stage.major, { passwordFile, user: options.user ?? 'postgres' }),
       ],
       onProgress: options.onProgress,
     });
@@ -121,13 +123,13 @@ mv -T -- "$data.new" "$data"
 sync "$data/PG_VERSION" "\${data%/*}"
 `;
 
-function initdbArguments(major: number, passwordFile: string): string[] {
+function initdbArguments(major: number, of: { passwordFile: string; user: string }): string[] {
   // The collation must be the same on every machine that ever opens the volume: from 17 on it is part of PostgreSQL itself.
   const locale =
     major >= 17
       ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C']
       : ['--locale=C.UTF-8'];
-  const access = ['--username=postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
+  const access = [`--username=${of.user}`, `--pwfile=${of.passwordFile}`, '--auth=scram-sha-256'];
   return [...access, '--encoding=UTF8', ...locale, '--data-checksums', '--no-sync', '--no-instructions'];
 }
 
