@@ -67,17 +67,42 @@ export async function loadCluster(options: {
   const database = await readOrMake<FirstDatabaseRecord>(registry, `databases/${DATABASE}`, async () => {
     const volumeId = `vol-${random.hex(8)}` as VolumeId;
     const chosen = await engine();
-    await Volume.create(registry, {
-      volumeId,
-      name: DATABASE,
-      pagesPerGroup: PAGES_PER_GROUP,
-      groupsMax: GROUPS_MAX,
-      allFull: false,
-      nodes: nodes.filter(({ gone }) => !gone).map(({ node, zone }) => ({ node, zone })),
-    });
+    const places = nodes.filter(({ gone }) => !gone);
+    await makeVolume(registry, { volumeId, name: DATABASE, places });
     return { name: DATABASE, engine: chosen, volumeId, createdAtMs: clock.wallMs() };
   });
   return { id, nodes, database };
+}
+
+/** @param of.places six nodes, two of each zone @throws VOLUME_EXISTS */
+export async function makeVolume(
+  registry: Registry,
+  of: { volumeId: VolumeId; name: string; places: readonly NodeRecord[] },
+): Promise<void> {
+  await Volume.create(registry, {
+    volumeId: of.volumeId,
+    name: of.name,
+    pagesPerGroup: PAGES_PER_GROUP,
+    groupsMax: GROUPS_MAX,
+    allFull: false,
+    nodes: of.places.map(({ node, zone }) => ({ node, zone })),
+  });
+}
+
+/**
+ * Six nodes for a new volume, two of each zone: drawn by lot, because the first of a zone has the pages of the first protection
+ * group and does most of its work. Where a zone has too few that are to stay, one that leaves, or is gone, holds the place
+ * until the healer finds another one.
+ */
+export function drawPlaces(nodes: readonly NodeRecord[], random: Random): NodeRecord[] {
+  const rank = ({ gone, leaving }: NodeRecord) => (gone ? 2 : leaving ? 1 : 0);
+  return ZONES.flatMap((zone) => {
+    const drawn = nodes
+      .filter((node) => node.zone === zone)
+      .map((node) => ({ node, lot: random.below(1 << 30) }));
+    drawn.sort((a, b) => rank(a.node) - rank(b.node) || a.lot - b.lot);
+    return drawn.slice(0, NODES_PER_ZONE).map(({ node }) => node);
+  });
 }
 
 /** The cluster as another machine has made it. @throws ROKKA_NO_DATABASE */

@@ -2,6 +2,7 @@
 import type { NodeStatus as StorageNodeStatus } from '@rokka/storage';
 import type { VolumeStatus } from '@rokka/volume';
 import type { NodeRecord } from './cluster.ts';
+import { type DatabaseStatus, describeDatabases } from './databases/database-status.ts';
 import type { EngineStatus } from './processes/engine.ts';
 import { table } from './terminal.ts';
 
@@ -33,6 +34,8 @@ export interface SupervisorStatus {
     readonly ready: boolean;
     readonly detail?: HeadDetail;
   };
+  /** All of them, main among them; none where main moves between machines. */
+  readonly databases: readonly DatabaseStatus[];
 }
 
 /** Of a machine that joined: what its own supervisor knows. */
@@ -61,6 +64,7 @@ export function describeStatus(status: SupervisorStatus): string {
     lines.push(`database    ${status.holder === '' ? 'held by nobody' : `held by ${status.holder}`}`);
   if (!volume) lines.push(`head        ${head.pid === undefined ? 'down' : `process ${head.pid}, starting`}`);
   else lines.push(...volumeLines(status, volume));
+  if (status.databases.length > 1) lines.push('', describeDatabases(status.databases), '');
   lines.push(diskLine(status.freeBytes));
   return lines.join('\n');
 }

@@ -171,6 +171,15 @@ export class Databases {
     });
   }
 
+  /** For the controller alone, which begins: nothing runs, whatever was said when the one before it ended. */
+  async beginAnew(): Promise<void> {
+    for (const { record, state } of await this.entries()) {
+      if (state?.phase !== 'available') continue;
+      const { endpoint: _, ...rest } = state;
+      await this.observe(record.name, { ...rest, phase: 'starting', atMs: this.#options.clock.wallMs() });
+    }
+  }
+
   /** For the controller alone: nothing of the database is left. The record goes last, so that a crash repeats this. */
   async remove(name: string): Promise<void> {
     const { registry } = this.#options;

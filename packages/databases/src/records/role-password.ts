@@ -5,11 +5,13 @@ import { databaseErrors } from '../errors.ts';
 const TIMEOUT_MS = 10_000;
 /** ERRCODE_INVALID_PASSWORD */
 const INVALID_PASSWORD = '28P01';
+/** ERRCODE_CONNECTION_FAILURE, where the client gives no code. */
+const CONNECTION_FAILURE = '08006';
 
 /**
  * Where the server has `wanted` already it is left alone, so this may be repeated.
  * @param options.before the one that it has else
- * @throws DATABASE_PASSWORD_UNKNOWN where it has neither; what the connection throws
+ * @throws DATABASE_PASSWORD_UNKNOWN where it has neither, DATABASE_SQL_FAILED where it cannot be asked
  */
 export async function applyPassword(options: {
   host: string;
@@ -55,8 +57,9 @@ async function succeeds(login: Login, password: string, statements: readonly str
     for (const statement of statements) await client.query(statement);
     return true;
   } catch (error) {
-    if ((error as { code?: unknown }).code === INVALID_PASSWORD) return false;
-    throw error;
+    const { code, message } = error as { code?: string; message: string };
+    if (code === INVALID_PASSWORD) return false;
+    throw databaseErrors.DATABASE_SQL_FAILED([code ?? CONNECTION_FAILURE, message], { cause: error });
   } finally {
     await client.end().catch(() => {});
   }
