@@ -45,6 +45,8 @@ export interface ChildOptions {
   /** It ended and must not be started again. */
   onFinal?(error: CodedError): void;
   onReady?(detail: unknown): void;
+  /** It ended by itself, and is started again. */
+  onLost?(): void;
 }
 
 const PAUSE_MS_FIRST = 100;
@@ -234,7 +236,7 @@ export class SupervisedChild implements AsyncDisposable {
 
   #onEnd(child: ChildProcess, how: string): void {
     if (this.#child !== child) return;
-    const { clock, name, onLog, onFinal } = this.#options;
+    const { clock, name, onLog, onFinal, onLost } = this.#options;
     const wasWell = clock.nowMs() - (this.#readySinceMs ?? Infinity) > WELL_AFTER_MS;
     this.#child = undefined;
     this.#cancelSpare();
@@ -263,6 +265,7 @@ export class SupervisedChild implements AsyncDisposable {
     const pauseMs = wasWell ? 0 : this.#pauseMs;
     this.#pauseMs = wasWell ? PAUSE_MS_FIRST : Math.min(pauseMs * 2, PAUSE_MS_MAX);
     onLog('warn', `${name} ended (${why}); starting it again ${pauseMs === 0 ? 'now' : `in ${pauseMs} ms`}`);
+    onLost?.();
     this.#cancelPause = clock.after(
       pauseMs,
       () => {

@@ -58,7 +58,7 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
     secrets: new DatabaseSecrets(dataPaths.secrets(data.path)),
     clock: systemClock,
     random: systemRandom,
-    makeHead: ({ record, onReady, onFinal, onProgress: onStep }) => {
+    makeHead: ({ record, onReady, onLost, onFinal, onProgress: onStep }) => {
       const isMain = record.name === MAIN;
       return headChild({
         options: () => headOptions(record, of),
@@ -66,6 +66,7 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
         // A second spare for each would cost more memory than most databases here.
         spare: isMain,
         onReady,
+        onLost,
         onFinal,
         onProgress: isMain ? onProgress : onStep,
         onLog: (level, text) => onLog(level, isMain ? text : `database ${record.name}: ${text}`),

@@ -1,5 +1,6 @@
 /** What is said of a database to people and programs: its record, its state, and what runs for it. */
 import type { DatabaseEntry, DatabasePhase, DatabaseRecord } from '@rokka/databases';
+import type { SupervisedChild } from '../child.ts';
 import type { HeadDetail } from '../status.ts';
 import { table } from '../terminal.ts';
 import type { DatabaseUnit } from './database-unit.ts';
@@ -34,7 +35,7 @@ export async function describeDatabase(
   const postgresPid = detail?.engine.postgresPid;
   return {
     ...record,
-    phase: state?.phase ?? 'creating',
+    phase: phaseNow(state, child),
     restarts,
     ...(state?.reason === undefined ? {} : { reason: state.reason }),
     ...(generation === undefined ? {} : { runningGeneration: generation }),
@@ -44,6 +45,12 @@ export async function describeDatabase(
     ...(detail && { memoryBytes: detail.memoryBytes }),
     ...(unit?.progress ? { progress: unit.progress } : {}),
   };
+}
+
+/** What the state says, unless the head has died since it was written. */
+function phaseNow(state: DatabaseEntry['state'], child: SupervisedChild | undefined): DatabasePhase {
+  const { phase = 'creating' } = state ?? {};
+  return phase === 'available' && !child?.ready ? 'starting' : phase;
 }
 
 /** A line each. */

@@ -19,6 +19,7 @@ export interface UnitOptions {
   makeHead(of: {
     record: DatabaseRecord;
     onReady(connection: Connection): void;
+    onLost(): void;
     onFinal(error: CodedError): void;
     onProgress(text: string): void;
   }): SupervisedChild;
@@ -99,6 +100,7 @@ export class DatabaseUnit {
         this.#failure = undefined;
         this.#options.onNews();
       },
+      onLost: () => this.#options.onNews(),
       onFinal: (error) => {
         if (this.#child !== child) return;
         this.failed(error, revision);

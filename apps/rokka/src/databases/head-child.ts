@@ -18,6 +18,8 @@ export interface HeadChildOptions {
   /** Whether another process waits, its code loaded, to take over: 35 MB for a second or less of clients' time. */
   spare: boolean;
   onReady(connection: Connection): void;
+  /** It ended by itself, and is started again. */
+  onLost?(): void;
   /** It ended and must not be started again. */
   onFinal(error: CodedError): void;
   onProgress(text: string): void;
@@ -44,5 +46,6 @@ export function headChild(of: HeadChildOptions): SupervisedChild {
     onLog,
     onReady: (detail) => of.onReady(detail as Connection),
     onFinal,
+    ...(of.onLost && { onLost: of.onLost }),
   });
 }
