@@ -70,7 +70,7 @@ export const databaseErrors = defineErrors({
   DATABASE_CHANGED_OFTEN: (name: string, attempts: number) =>
     `database ${name} was changed by others ${attempts} times while this change was tried; try it again`,
   DATABASE_PASSWORD_UNKNOWN: (user: string, why: string) =>
-    `the password of ${user} was changed in the server itself, so that rokka cannot change it (${why}); set it there by ALTER ROLE to the one in the secrets directory`,
+    `the password of ${user} was changed in the server itself (${why}): the server is restarted to take over the one in the secrets directory`,
   DATABASE_PORT_USED: (address: string, holder: string) =>
     `${address} is in use by ${holder}: stop it, or choose another port`,
   DATABASE_SOCKET_PATH_LONG: (path: string, sizeBytes: number, limitBytes: number) =>

@@ -58,10 +58,10 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
     secrets: new DatabaseSecrets(dataPaths.secrets(data.path)),
     clock: systemClock,
     random: systemRandom,
-    makeHead: ({ record, onReady, onLost, onFinal, onProgress: onStep }) => {
+    makeHead: ({ record, resetPassword, onReady, onLost, onFinal, onProgress: onStep }) => {
       const isMain = record.name === MAIN;
       return headChild({
-        options: () => headOptions(record, of),
+        options: () => ({ ...headOptions(record, of), ...(resetPassword() && { resetPassword: true }) }),
         name: isMain ? 'head' : `head of database ${record.name}`,
         // A second spare for each would cost more memory than most databases here.
         spare: isMain,

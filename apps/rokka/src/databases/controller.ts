@@ -193,6 +193,7 @@ export class DatabaseController implements AsyncDisposable {
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
       demandCoded(error);
+      if (isCoded(error, 'DATABASE_PASSWORD_UNKNOWN') && unit.forgetPassword()) return;
       unit.failed(error, revision);
     }
   }

@@ -18,6 +18,8 @@ export interface UnitOptions {
   clock: Clock;
   makeHead(of: {
     record: DatabaseRecord;
+    /** Whether the server shall take over the password without being asked for the one it has. */
+    resetPassword(): boolean;
     onReady(connection: Connection): void;
     onLost(): void;
     onFinal(error: CodedError): void;
@@ -38,6 +40,9 @@ export class DatabaseUnit {
   #hasServed = false;
   #connection: Connection | undefined;
   #failure: Failure | undefined;
+  #passwordIsUnknown = false;
+  /** This head was told to set the password. */
+  #hasReset = false;
   #failures = 0;
   #work: Promise<void> | undefined;
   /** What its head does just now, for people. */
@@ -81,7 +86,8 @@ export class DatabaseUnit {
     const why = child.lastError && describeError(child.lastError);
     const { host, port } = this.#connection ?? {};
     const endpoint = host === undefined || port === undefined ? undefined : { host, port };
-    return { kind, generation, passwordVersion, sinceMs: this.#seen.sinceMs, why, endpoint };
+    const mustRestart = this.#passwordIsUnknown && kind === 'serving';
+    return { kind, generation, passwordVersion, mustRestart, sinceMs: this.#seen.sinceMs, why, endpoint };
   }
 
   /** Starts a head. Resolves when it serves for the first time. @throws its error; ROKKA_CHILD_LATE, after which it goes on */
@@ -90,13 +96,16 @@ export class DatabaseUnit {
     this.#started = { generation, passwordVersion, atMs: this.#options.clock.nowMs() };
     this.#seen = undefined;
     this.#hasServed = false;
+    this.#hasReset = this.#passwordIsUnknown;
     const child = this.#options.makeHead({
       record,
+      resetPassword: () => this.#passwordIsUnknown,
       onProgress: (text) => (this.progress = text),
       onReady: (connection) => {
         this.#connection = connection;
         this.#hasServed = true;
         this.progress = '';
+        this.#passwordIsUnknown = false;
         this.#failure = undefined;
         this.#options.onNews();
       },
@@ -137,6 +146,15 @@ export class DatabaseUnit {
     const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** this.#failures++);
     const retryAtMs = this.#options.clock.nowMs() + pauseMs;
     this.#failure = { reason: describeError(error), revision, retryAtMs };
+  }
+
+  /**
+   * A person has set another password in the server: the next head changes it while no server runs. False where this head
+   * has done that already.
+   */
+  forgetPassword(): boolean {
+    this.#passwordIsUnknown = !this.#hasReset;
+    return this.#passwordIsUnknown;
   }
 
   succeeded(): void {

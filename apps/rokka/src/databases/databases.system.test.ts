@@ -80,6 +80,15 @@ describe('many databases', { skip }, () => {
     assert.deepEqual(await databases.query('one', COUNT), [{ n: '2000' }]);
     const refused = new Client(old);
     await assert.rejects(refused.connect(), { code: '28P01' });
+    // A person changes it in the server, and forgets it.
+    await databases.query('one', "alter role postgres password 'forgotten'");
+    await databases.wish((all) => all.setPassword('one', 'third'));
+    await databases.until(
+      'one',
+      'the password is set again',
+      (found) => found?.setPasswordVersion === 2 && found.phase === 'available',
+    );
+    assert.deepEqual(await databases.query('one', COUNT), [{ n: '2000' }]);
 
     const unsure = await command('delete', 'one');
     assert.deepEqual([unsure.status, /ROKKA_BAD_FLAG/.test(unsure.err)], [2, true]);

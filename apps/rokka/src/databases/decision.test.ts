@@ -118,6 +118,12 @@ describe('what comes next', () => {
       'available',
     ],
     [
+      'nobody knows its password',
+      facts({ state: HAS_RUN, child: child('serving', { mustRestart: true }), passwordIsNew: true }),
+      'end',
+      'stopping',
+    ],
+    [
       'its password could not be set',
       facts({ state: HAS_RUN, child: child('serving'), failure: failure(2_000) }, { passwordVersion: 1 }),
       'none',
@@ -199,7 +205,9 @@ class World {
 
   control(how: 'well' | 'ill'): void {
     if (this.gone) return;
-    const facts: Facts = { ...this, mayStart: true, passwordIsNew: false };
+    const { record, revision, state, child, failure, nowMs } = this;
+    const known = { record, revision, state, child, failure, nowMs };
+    const facts: Facts = { ...known, mayStart: true, passwordIsNew: false };
     const decision = decide(facts);
     const next = stateAfter(facts, decision);
     if (next) this.state = { ...next, atMs: this.nowMs };

@@ -15,6 +15,8 @@ export interface ChildFacts {
   /** Of the record with which it was started. */
   readonly generation: number;
   readonly passwordVersion: number;
+  /** It serves, and what it lacks it can have only when it begins anew. */
+  readonly mustRestart?: boolean;
   /** Since when it is of that kind. */
   readonly sinceMs: number;
   /** Why it ended last by itself. */
@@ -99,7 +101,8 @@ function bringUp(facts: Facts): Decision {
 function keepRunning(facts: Facts, child: ChildFacts): Decision {
   const { record, nowMs } = facts;
   const { failed, waits } = lastAttempt(facts);
-  const isOutdated = child.generation !== record.generation || isOldPassword(facts, child);
+  const isOutdated =
+    child.generation !== record.generation || child.mustRestart === true || isOldPassword(facts, child);
   if (child.kind === 'ending') return { step: 'none', phase: 'stopping' };
   if (child.kind === 'serving') {
     if (isOutdated) return { step: 'end', phase: 'stopping' };

@@ -9,6 +9,8 @@ export interface EngineStart {
   readonly name: string;
   readonly databaseName: string;
   readonly userName: string;
+  /** The server has a password that nobody knows: it gets that of the secret file. */
+  readonly resetPassword?: boolean;
   /** From which PostgreSQL's own cache is sized; the machine's unless given. */
   readonly memoryBytes?: number;
   readonly volume: Volume;

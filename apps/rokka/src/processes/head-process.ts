@@ -29,6 +29,8 @@ export interface HeadProcessOptions {
   settings: Record<string, string>;
   databaseName: string;
   userName: string;
+  /** The server has a password that nobody knows: it gets that of the secret file. */
+  resetPassword?: boolean;
   /** From which PostgreSQL's own cache is sized; the machine's unless given. */
   memoryBytes?: number;
   /** The backup that a new database begins with. */

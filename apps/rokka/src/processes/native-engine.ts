@@ -49,9 +49,16 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
       }),
     );
     steps.done('mount');
-    const { userName: user, databaseName: database } = start;
-    const password = passwordOf(start.directory, start.name);
-    await initialisePostgres({ stage: place, password, user, database, clock, onProgress: progress });
+    const { userName: user, databaseName: database, resetPassword = false } = start;
+    await initialisePostgres({
+      stage: place,
+      password: passwordOf(start.directory, start.name),
+      resetPassword,
+      user,
+      database,
+      clock,
+      onProgress: progress,
+    });
     steps.done('data directory');
     signal.throwIfAborted();
     const warm = () => warmUp({ cache, filesystem, stage: place, start });

@@ -22,6 +22,8 @@ export interface InitialisePostgresOptions {
   readonly password: string;
   /** The superuser; `postgres` unless given. */
   readonly user?: string;
+  /** One that is there already gets this password, too: for when nobody knows the one that it has. */
+  readonly resetPassword?: boolean;
   /** A database to create beside `postgres`. */
   readonly database?: string;
   /** What is being done, in a few words. */
@@ -52,7 +54,9 @@ export async function initialisePostgres(options: InitialisePostgresOptions): Pr
   const { stage, clock = systemClock, timeoutMs = TIMEOUT_MS } = options;
   const { uid, gid } = fileOwner(stage.account);
   const passwordFile = path.join(stage.configurationDirectory, 'password');
+  const resetFile = path.join(stage.configurationDirectory, 'reset.sql');
   const statement = createDatabase(options.database ?? 'postgres');
+  const { user = 'postgres', resetPassword = false } = options;
   requireText('the password', options.password);
   const limits = { stage, clock, deadlineMs: clock.nowMs() + timeoutMs, signal: options.signal };
   await runScript({
@@ -62,6 +66,8 @@ export async function initialisePostgres(options: InitialisePostgresOptions): Pr
     args: [`${uid}:${gid}`, stage.mountPoint, stage.dataDirectory],
   });
   writeSecret(passwordFile, { text: `${options.password}\n`, account: stage.account });
+  if (resetPassword)
+    writeSecret(resetFile, { text: setPassword(user, options.password), account: stage.account });
   try {
     const found = await runScript({
       ...limits,
@@ -70,7 +76,8 @@ export async function initialisePostgres(options: InitialisePostgresOptions): Pr
         stage.binDirectory,
         stage.dataDirectory,
         statement,
-        ...initdbArguments(stage.major, { passwordFile, user: options.user ?? 'postgres' }),
+        resetPassword ? resetFile : '',
+        ...initdbArguments(stage.major, { passwordFile, user }),
       ],
       onProgress: options.onProgress,
     });
@@ -79,6 +86,7 @@ export async function initialisePostgres(options: InitialisePostgresOptions): Pr
     return { created: found === undefined };
   } finally {
     fs.rmSync(passwordFile, { force: true });
+    fs.rmSync(resetFile, { force: true });
   }
 }
 
@@ -97,15 +105,22 @@ owner=$1 top=$2 data=$3
  * --no-sync, and then everything at once: syncfs(2) makes the kernel hand over what it still holds, the rename comes after
  * it in the volume's log, and the two fsyncs at the end wait until the log is durable up to them.
  *
+ * Single-user mode recovers what a server left that was killed, and ends with a checkpoint: the server that follows finds
+ * everything in order.
+ *
  * A crash between the making of postmaster.pid and the writing of it leaves an empty one, with which no server would start
  * again: it cannot tell whether another one is just starting. Here none is: the volume has one head.
  */
 const INITDB_SCRIPT = `
 set -eu
-bin=$1 data=$2 statement=$3
-shift 3
+bin=$1 data=$2 statement=$3 reset=$4
+shift 4
 if [ -e "$data" ]; then
   [ -s "$data/postmaster.pid" ] || rm -f -- "$data/postmaster.pid"
+  if [ -n "$reset" ]; then
+    echo 'step setting the password'
+    "$bin/postgres" --single -D "$data" -c exit_on_error=on -c log_checkpoints=off postgres <"$reset" >&2
+  fi
   echo "found $(cat "$data/PG_VERSION")"
   exit 0
 fi
@@ -140,6 +155,11 @@ function createDatabase(name: string): string {
     throw databaseErrors.DATABASE_NAME_INVALID(['the database name', name, 'it has more than 63 bytes']);
   if (['postgres', 'template0', 'template1'].includes(name)) return '';
   return `CREATE DATABASE "${name.replaceAll('"', '""')}"`;
+}
+
+/** One line for single-user mode, which asks for no password. */
+function setPassword(user: string, password: string): string {
+  return `ALTER ROLE "${user.replaceAll('"', '""')}" PASSWORD '${password.replaceAll("'", "''")}'\n`;
 }
 
 function requireText(what: string, value: string): void {
