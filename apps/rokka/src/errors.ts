@@ -30,8 +30,8 @@ export const rokkaErrors = defineErrors({
     `zone ${zone} has no node that could take over from node ${ordinal}; add one (rokka node add --zone ${zone}), or use rokka node replace ${ordinal}`,
   ROKKA_NO_HEAD: (ordinal: number) =>
     `the database is not open, so nobody knows what node ${ordinal} holds: try again when rokka status shows the head`,
-  ROKKA_NODE_NEEDED: (ordinal: number, groups: number) =>
-    `node ${ordinal} still holds segments of ${groups} protection groups; drain it first (rokka node drain ${ordinal}) and wait until rokka node list shows none`,
+  ROKKA_NODE_NEEDED: (ordinal: number, groups: number, databases: string) =>
+    `node ${ordinal} still holds segments of ${groups} protection groups (of ${databases}); drain it first (rokka node drain ${ordinal}) and wait until rokka node list shows none; a database that is stopped hands none over`,
   ROKKA_PEM_UNREADABLE: (path: string, why: string) => `${path}: ${why}; name a file in PEM that can be read`,
   ROKKA_NO_DATABASE: (cluster: string) =>
     `cluster ${cluster} has no database in this registry: start its first machine before a standby, with the same --registry`,

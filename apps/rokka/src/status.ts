@@ -10,6 +10,8 @@ export interface NodeStatus extends NodeRecord {
   readonly pid?: number;
   readonly restarts: number;
   readonly error?: string;
+  /** Protection groups, of all databases, in which it is a member; absent where the registry does not say. */
+  readonly groups?: number;
   readonly detail?: StorageNodeStatus;
 }
 
@@ -100,17 +102,14 @@ export function describeNodes({ head, nodes }: SupervisorStatus): string {
   const member = (node: string) => volume?.groups[0]?.members.find((one) => one.node === node);
   const rows = nodes.map((node) => {
     const { kind = '', scl = '', lagLsn = '', up = false, hydrating = false } = member(node.node) ?? {};
-    const segments = volume?.groups.filter(({ members }) => members.some((one) => one.node === node.node));
     const memory = node.detail?.memory.residentBytes;
     return [
       node.zone,
       node.ordinal,
       kind,
       node.pid ?? (node.machine === undefined ? '-' : (node.address?.replace('tls:', '') ?? '-')),
-      !node.detail && node.pid === undefined
-        ? 'down'
-        : stateOf(node, { up, hydrating, holds: segments?.length }),
-      segments?.length ?? '',
+      !node.detail && node.pid === undefined ? 'down' : stateOf(node, { up, hydrating, holds: node.groups }),
+      node.groups ?? '',
       scl,
       lagLsn,
       memory === undefined ? '' : Math.round(memory / MEBIBYTE),

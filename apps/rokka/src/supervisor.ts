@@ -4,7 +4,7 @@
  * controller runs main and all others, as their records say.
  */
 import * as fs from 'node:fs';
-import { type CodedError, Deferred, systemClock, systemRandom } from '@rokka/kernel';
+import { type CodedError, Deferred, isCoded, systemClock, systemRandom } from '@rokka/kernel';
 import {
   type Databases,
   generatePassword,
@@ -13,6 +13,7 @@ import {
   upgradeDatabase,
 } from '@rokka/databases';
 import type { Registry } from '@rokka/registry';
+import { membershipsByNode } from '@rokka/volume';
 import type { Arguments } from './arguments.ts';
 import type { SupervisedChild } from './child.ts';
 import type { NodeRequest } from './commands/node.ts';
@@ -121,10 +122,11 @@ export class Supervisor implements AsyncDisposable {
 
   async status(): Promise<SupervisorStatus> {
     const head = this.#head;
-    const [detail, databases, nodes, holder] = await Promise.all([
+    const [detail, databases, nodes, memberships, holder] = await Promise.all([
       head?.status(),
       this.#controller?.status(),
       this.#nodes.status(),
+      this.#memberships(),
       this.#place && placeHolder(this.#registry),
     ]);
     return {
@@ -133,7 +135,10 @@ export class Supervisor implements AsyncDisposable {
       engine: this.cluster.database.engine,
       port: this.#options.args.port,
       freeBytes: freeBytes(this.#options.data.path),
-      nodes,
+      nodes: nodes.map((node) => ({
+        ...node,
+        ...(memberships && { groups: memberships.get(node.node)?.length ?? 0 }),
+      })),
       holder,
       head: { pid: head?.pid, restarts: head?.restarts ?? 0, ready: head?.ready ?? false, detail },
       databases: databases ?? [],
@@ -147,7 +152,11 @@ export class Supervisor implements AsyncDisposable {
       const use = 'a new node runs on the machine that made the cluster, or on one that joins';
       throw rokkaErrors.ROKKA_WRONG_DIRECTORY([data.path, 'a standby', use]);
     }
-    return operateNode(request, { nodes: this.#nodes, status: () => this.status() });
+    return operateNode(request, {
+      nodes: this.#nodes,
+      status: () => this.status(),
+      memberships: () => membershipsByNode(this.#registry),
+    });
   }
 
   /** @throws what `Databases` throws */
@@ -194,6 +203,16 @@ export class Supervisor implements AsyncDisposable {
     this.#headAccess = this.#standby?.access ?? (await this.#machines?.headAccess(this.#options.data.path));
     this.#options.onProgress('opening the database');
     await (this.#place ?? this.#controller)?.start();
+  }
+
+  /** Undefined where the registry does not say. */
+  async #memberships(): Promise<Awaited<ReturnType<typeof membershipsByNode>> | undefined> {
+    try {
+      return await membershipsByNode(this.#registry);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      return undefined;
+    }
   }
 
   get #head(): SupervisedChild | undefined {

@@ -62,7 +62,7 @@ export const databaseErrors = defineErrors({
   DATABASE_MAIN_STAYS: (wish: string) =>
     `database main cannot be ${wish}: it runs as long as rokka up does; rokka stop ends both`,
   DATABASE_ONLY_MAIN: () =>
-    `this cluster's database moves between machines, which only main can do so far: further databases need a cluster whose state is in its own directory (rokka up without --registry)`,
+    `this cluster's database moves between machines (its state is in etcd): it has no others beside it, and restarts and changes by the commands of its machines alone; for more, make a cluster whose state is in its own directory (rokka up without --registry)`,
   DATABASE_PORT_TAKEN: (port: number, by: string) =>
     `port ${port} belongs to database ${by}; choose another one, or leave it out`,
   DATABASE_PORTS_EXHAUSTED: (from: number, to: number) =>

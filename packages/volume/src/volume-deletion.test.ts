@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { Epoch, PgIndex, Zone } from '@rokka/kernel';
 import { PageWriter } from './testing/page-writer.ts';
 import { NODES, nodeId, SixNodes, VOLUME_ID, type Writer } from './testing/six-nodes.ts';
+import { membershipsByNode } from './memberships.ts';
 import { deletedVolumes } from './volume-deletion.ts';
 import type { VolumeRecord } from './volume-record.ts';
 
@@ -54,6 +55,24 @@ test('a writer that is alive has nothing acknowledged, and can make nothing any 
   assert.equal(writer.failures.length, 1);
   await assert.rejects(write);
   await assertNothingLeft(six);
+});
+
+test('who is a member of what is known without a writer, and of a deleted volume nobody is', async () => {
+  await using six = await SixNodes.start({ pagesPerGroup: 16 });
+  const writer = await filled(six);
+  const groups = writer.volume.status().groups.length;
+  six.kill(writer);
+  const known = await membershipsByNode(six.registry);
+  assert.deepEqual([...known.keys()].sort(), NODES.map(nodeId));
+  for (const of of known.values()) {
+    assert.deepEqual(
+      of.map(({ name, pg }) => [name, Number(pg)]),
+      Array.from({ length: groups }, (_, pg) => ['test', pg]),
+    );
+  }
+  six.crash(4);
+  await six.run(six.beginDeletion().done);
+  assert.equal((await membershipsByNode(six.registry)).size, 0);
 });
 
 test('who is away keeps the tombstone, and drops what it has when it is back', async () => {

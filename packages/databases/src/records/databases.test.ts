@@ -133,7 +133,12 @@ test('what is being deleted stays so, until all of it is gone', async () => {
 test('where main moves between machines it is the only one', async () => {
   using bench = new Bench();
   const databases = bench.databases({ many: false });
-  await assert.rejects(databases.create({ name: 'one', engine: 'native' }), { code: 'DATABASE_ONLY_MAIN' });
+  const refused = { code: 'DATABASE_ONLY_MAIN' };
+  await assert.rejects(databases.create({ name: 'one', engine: 'native' }), refused);
+  await bench.registry.put('databases/main', FIRST, 0);
+  await assert.rejects(databases.restart('main'), refused);
+  await assert.rejects(databases.setPassword('main', 'other'), refused);
+  assert.equal(bench.secrets.read('main'), undefined);
 });
 
 test('wishes at the same time all count', async () => {

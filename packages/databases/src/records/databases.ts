@@ -150,6 +150,7 @@ export class Databases {
   /** The superuser shall have this password. @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_NAME_INVALID */
   async setPassword(name: string, password: string): Promise<DatabaseRecord> {
     const { desired } = await this.get(name);
+    if (!this.#options.many) throw databaseErrors.DATABASE_ONLY_MAIN([]);
     if (desired === 'deleted') throw databaseErrors.DATABASE_DELETED([name]);
     this.#options.secrets.change(name, password);
     return this.#change(name, (record) => ({ ...record, passwordVersion: record.passwordVersion + 1 }));
@@ -245,7 +246,8 @@ export class Databases {
     change: (record: DatabaseRecord) => DatabaseRecord,
     options: { alsoDeleted?: boolean } = {},
   ): Promise<DatabaseRecord> {
-    const { registry, onChanged } = this.#options;
+    const { registry, onChanged, many } = this.#options;
+    if (!many) throw databaseErrors.DATABASE_ONLY_MAIN([]);
     const changed = await this.#trying(name, async () => {
       const { key, value, revision } = await this.#entry(name);
       const record = upgradeDatabase(value);
