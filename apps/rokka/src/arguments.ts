@@ -24,6 +24,10 @@ export interface Arguments {
   json: boolean;
   watch: boolean;
   cacheMiB: number;
+  /** What was said, where it has another meaning that it was not. */
+  given: { readonly port: boolean; readonly cache: boolean };
+  /** That something shall be gone for good. */
+  yes: boolean;
   help: boolean;
   /** Of a node to be added, or of a machine that joins. */
   zone: string | undefined;
@@ -64,6 +68,8 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   rokka stop      stop what "up" started
   rokka doctor    what this machine lacks, and how to get it
   rokka node      the storage nodes: list, add --zone Z, drain N, keep N, replace N, remove N
+  rokka database  further databases, each on a volume and a port of its own: list, create NAME, stop NAME, start NAME,
+                    restart NAME, delete NAME --yes  [--port N] [--cache MiB] [--set NAME=VALUE] [--json]
   rokka simulate  whole clusters on virtual time, with faults, seed by seed
                     [--from N] [--seeds K] [--check-determinism]
                     --seed N | --replay FILE  [--trace] [--shrink FILE]
@@ -85,7 +91,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
 `;
 
 /** Commands that go on in words. */
-const WORDY = ['node', 'token', 'join'];
+const WORDY = ['node', 'database', 'token', 'join'];
 /** As long as a token may live (trust/join-tokens.ts). */
 const TOKEN_HOURS_MAX = 30 * 24;
 
@@ -128,6 +134,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
     json: values.json ?? false,
     watch: values.watch ?? false,
     cacheMiB: wholeNumber('cache', values.cache ?? String(cacheMiBDefault()), { least: 16, most: 1 << 20 }),
+    given: { port: values.port !== undefined, cache: values.cache !== undefined },
+    yes: values.yes ?? false,
     help: values.help ?? false,
     zone: values.zone,
     simulate: {
@@ -173,6 +181,7 @@ function parse(argv: readonly string[]) {
         set: { type: 'string', multiple: true },
         json: { type: 'boolean' },
         watch: { type: 'boolean' },
+        yes: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         from: { type: 'string' },
         seeds: { type: 'string' },

@@ -23,7 +23,7 @@ export type ChildMessage =
  */
 export type Finality = 'never' | 'at-first' | 'always';
 
-/** What a child is told. `begin` only to one that was promised it (`spare`); `waited`: it was there before it was needed. */
+/** What a child is told. `begin` only to one that awaits it; `waited`: it was there before it was needed. */
 export type ParentMessage =
   | { kind: 'begin'; waited: boolean }
   | { kind: 'stop' }
@@ -33,7 +33,9 @@ export interface ChildOptions {
   name: string;
   /** Made anew for each process. */
   command(): { command: string; args: string[]; env?: Record<string, string> };
-  /** Another process of its kind waits, its code loaded, to take its place. A child then does nothing before `begin`. */
+  /** The child loads its code and does nothing before `begin`. */
+  awaitsBegin?: boolean;
+  /** Another process of its kind waits, its code loaded, to take its place. Each of them awaits `begin`. */
   spare?: boolean;
   clock: Clock;
   readyTimeoutMs: number;
@@ -43,6 +45,8 @@ export interface ChildOptions {
   /** It ended and must not be started again. */
   onFinal?(error: CodedError): void;
   onReady?(detail: unknown): void;
+  /** It ended by itself, and is started again. */
+  onLost?(): void;
 }
 
 const PAUSE_MS_FIRST = 100;
@@ -68,6 +72,7 @@ export class SupervisedChild implements AsyncDisposable {
   #readySinceMs: number | undefined;
   #firstReady = new Deferred<void>();
   #ended = new Deferred<void>();
+  #lastError: CodedError | undefined;
   #wasReady = false;
   #killed = false;
   #failure: { code: string; message: string; final: Finality } | undefined;
@@ -99,6 +104,11 @@ export class SupervisedChild implements AsyncDisposable {
 
   get restarts(): number {
     return this.#restarts;
+  }
+
+  /** Why it ended last, by itself; undefined while it never did. */
+  get lastError(): CodedError | undefined {
+    return this.#lastError;
   }
 
   get ready(): boolean {
@@ -179,7 +189,8 @@ export class SupervisedChild implements AsyncDisposable {
     this.#stderr = '';
     const waiting = this.#spare?.take();
     const child = waiting ?? this.#launch();
-    if (this.#spare && child.connected)
+    const { awaitsBegin = this.#spare !== undefined } = this.#options;
+    if (awaitsBegin && child.connected)
       child.send({ kind: 'begin', waited: waiting !== undefined } satisfies ParentMessage, () => {});
     if (waiting)
       this.#cancelSilence = this.#options.clock.after(SPARE_SILENT_MS, () => waiting.kill('SIGKILL'));
@@ -225,7 +236,7 @@ export class SupervisedChild implements AsyncDisposable {
 
   #onEnd(child: ChildProcess, how: string): void {
     if (this.#child !== child) return;
-    const { clock, name, onLog, onFinal } = this.#options;
+    const { clock, name, onLog, onFinal, onLost } = this.#options;
     const wasWell = clock.nowMs() - (this.#readySinceMs ?? Infinity) > WELL_AFTER_MS;
     this.#child = undefined;
     this.#cancelSpare();
@@ -244,6 +255,7 @@ export class SupervisedChild implements AsyncDisposable {
     const error = this.#failure
       ? new CodedError(this.#failure.code, this.#failure.message)
       : rokkaErrors.ROKKA_CHILD_FAILED([name, why]);
+    this.#lastError = error;
     const final = this.#failure?.final ?? 'never';
     if (final === 'always' || (final === 'at-first' && !this.#wasReady)) {
       this.#firstReady.reject(error);
@@ -253,6 +265,7 @@ export class SupervisedChild implements AsyncDisposable {
     const pauseMs = wasWell ? 0 : this.#pauseMs;
     this.#pauseMs = wasWell ? PAUSE_MS_FIRST : Math.min(pauseMs * 2, PAUSE_MS_MAX);
     onLog('warn', `${name} ended (${why}); starting it again ${pauseMs === 0 ? 'now' : `in ${pauseMs} ms`}`);
+    onLost?.();
     this.#cancelPause = clock.after(
       pauseMs,
       () => {

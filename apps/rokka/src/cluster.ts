@@ -1,4 +1,7 @@
-/** What a cluster consists of: its nodes in three zones, six at first, one volume, one database, as the registry says. */
+/**
+ * What every cluster has, as the registry says: its nodes in three zones, six at first, and the database `main` on a volume of
+ * its own. Further databases are in packages/databases, `records/`.
+ */
 import {
   type Clock,
   must,
@@ -8,6 +11,7 @@ import {
   type VolumeId,
   type Zone,
 } from '@rokka/kernel';
+import type { FirstDatabaseRecord } from '@rokka/databases';
 import type { Registry } from '@rokka/registry';
 import { Volume } from '@rokka/volume';
 import { rokkaErrors } from './errors.ts';
@@ -29,18 +33,11 @@ export interface NodeRecord {
   readonly address?: string;
 }
 
-export interface DatabaseRecord {
-  readonly name: string;
-  /** Chosen when the database is made, and never changed. */
-  readonly engine: 'native' | 'pglite';
-  readonly volumeId: VolumeId;
-  readonly createdAtMs: number;
-}
-
 export interface Cluster {
   readonly id: string;
   readonly nodes: readonly NodeRecord[];
-  readonly database: DatabaseRecord;
+  /** `main`: what never changes of it. */
+  readonly database: FirstDatabaseRecord;
 }
 
 const ZONES = ['a', 'b', 'c'] as Zone[];
@@ -67,25 +64,50 @@ export async function loadCluster(options: {
     await readOrMake<NodeRecord>(registry, nodeKey(ordinal), async () => freshNode(ordinal, zone, random));
   }
   const nodes = await listNodes(registry);
-  const database = await readOrMake<DatabaseRecord>(registry, `databases/${DATABASE}`, async () => {
+  const database = await readOrMake<FirstDatabaseRecord>(registry, `databases/${DATABASE}`, async () => {
     const volumeId = `vol-${random.hex(8)}` as VolumeId;
     const chosen = await engine();
-    await Volume.create(registry, {
-      volumeId,
-      name: DATABASE,
-      pagesPerGroup: PAGES_PER_GROUP,
-      groupsMax: GROUPS_MAX,
-      allFull: false,
-      nodes: nodes.filter(({ gone }) => !gone).map(({ node, zone }) => ({ node, zone })),
-    });
+    const places = nodes.filter(({ gone }) => !gone);
+    await makeVolume(registry, { volumeId, name: DATABASE, places });
     return { name: DATABASE, engine: chosen, volumeId, createdAtMs: clock.wallMs() };
   });
   return { id, nodes, database };
 }
 
+/** @param of.places six nodes, two of each zone @throws VOLUME_EXISTS */
+export async function makeVolume(
+  registry: Registry,
+  of: { volumeId: VolumeId; name: string; places: readonly NodeRecord[] },
+): Promise<void> {
+  await Volume.create(registry, {
+    volumeId: of.volumeId,
+    name: of.name,
+    pagesPerGroup: PAGES_PER_GROUP,
+    groupsMax: GROUPS_MAX,
+    allFull: false,
+    nodes: of.places.map(({ node, zone }) => ({ node, zone })),
+  });
+}
+
+/**
+ * Six nodes for a new volume, two of each zone: drawn by lot, because the first of a zone has the pages of the first protection
+ * group and does most of its work. Where a zone has too few that are to stay, one that leaves, or is gone, holds the place
+ * until the healer finds another one.
+ */
+export function drawPlaces(nodes: readonly NodeRecord[], random: Random): NodeRecord[] {
+  const rank = ({ gone, leaving }: NodeRecord) => (gone ? 2 : leaving ? 1 : 0);
+  return ZONES.flatMap((zone) => {
+    const drawn = nodes
+      .filter((node) => node.zone === zone)
+      .map((node) => ({ node, lot: random.below(1 << 30) }));
+    drawn.sort((a, b) => rank(a.node) - rank(b.node) || a.lot - b.lot);
+    return drawn.slice(0, NODES_PER_ZONE).map(({ node }) => node);
+  });
+}
+
 /** The cluster as another machine has made it. @throws ROKKA_NO_DATABASE */
 export async function readCluster(registry: Registry, id: string): Promise<Cluster> {
-  const database = await registry.get<DatabaseRecord>(`databases/${DATABASE}`);
+  const database = await registry.get<FirstDatabaseRecord>(`databases/${DATABASE}`);
   if (!database) throw rokkaErrors.ROKKA_NO_DATABASE([id]);
   return { id, nodes: await listNodes(registry), database: database.value };
 }

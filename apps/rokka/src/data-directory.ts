@@ -13,8 +13,10 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { isCoded } from '@rokka/kernel';
+import { isCoded, writeDurably } from '@rokka/kernel';
 import { rokkaErrors } from './errors.ts';
+
+export { writeDurably } from '@rokka/kernel';
 
 /** 1: a cluster on one machine. 2: it says more, which a program that knows format 1 alone would overlook. */
 export const DATA_FORMATS = [1, 2] as const;
@@ -104,6 +106,8 @@ export const dataPaths = {
   nodeSocketName: (ordinal: number) => `node-${ordinal}.sock`,
   control: (directory: string) => path.join(directory, 'run', 'control.sock'),
   postgresSockets: (directory: string) => path.join(directory, 'run', 'postgres'),
+  secrets: (directory: string) => path.join(directory, 'secrets'),
+  /** Of the database `main`. */
   password: (directory: string) => path.join(directory, 'secrets', 'postgres-password'),
   archive: (directory: string) => path.join(directory, 'archive'),
   log: (directory: string) => path.join(directory, 'rokka.log'),
@@ -146,18 +150,6 @@ function writeIdentity(directory: string, identity: DataIdentity): DataIdentity 
   const format = identity.joined || identity.registry ? 2 : 1;
   writeDurably(file, `${JSON.stringify({ format, ...identity })}\n`);
   return identity;
-}
-
-/** Whole or not at all, for its owner only, and on the disk when it returns. */
-export function writeDurably(file: string, text: string): void {
-  fs.writeFileSync(`${file}.new`, text, { mode: 0o600, flush: true });
-  fs.renameSync(`${file}.new`, file);
-  const directory = fs.openSync(path.dirname(file), 'r');
-  try {
-    fs.fsyncSync(directory);
-  } finally {
-    fs.closeSync(directory);
-  }
 }
 
 /** Nothing in it but what an early end may leave. @throws ROKKA_DATA_FOREIGN */

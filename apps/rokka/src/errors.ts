@@ -30,11 +30,15 @@ export const rokkaErrors = defineErrors({
     `zone ${zone} has no node that could take over from node ${ordinal}; add one (rokka node add --zone ${zone}), or use rokka node replace ${ordinal}`,
   ROKKA_NO_HEAD: (ordinal: number) =>
     `the database is not open, so nobody knows what node ${ordinal} holds: try again when rokka status shows the head`,
-  ROKKA_NODE_NEEDED: (ordinal: number, groups: number) =>
-    `node ${ordinal} still holds segments of ${groups} protection groups; drain it first (rokka node drain ${ordinal}) and wait until rokka node list shows none`,
+  ROKKA_NODE_NEEDED: (ordinal: number, groups: number, databases: string) =>
+    `node ${ordinal} still holds segments of ${groups} protection groups (of ${databases}); drain it first (rokka node drain ${ordinal}) and wait until rokka node list shows none; a database that is stopped hands none over`,
   ROKKA_PEM_UNREADABLE: (path: string, why: string) => `${path}: ${why}; name a file in PEM that can be read`,
   ROKKA_NO_DATABASE: (cluster: string) =>
     `cluster ${cluster} has no database in this registry: start its first machine before a standby, with the same --registry`,
+  ROKKA_DATABASE_FAILED: (name: string, why: string) =>
+    `database ${name} is not there yet: ${why}. It is tried again and again; rokka database list shows how it goes`,
+  ROKKA_DATABASE_LATE: (name: string, phase: string, ms: number) =>
+    `database ${name} is still ${phase} after ${ms} ms; it goes on, rokka database list shows how`,
   ROKKA_REGISTRY_FIXED: (path: string, own: string, given: string) =>
     `${path} was made with its cluster state in ${own}; --registry ${given} cannot change it. Leave the flag out`,
   ROKKA_STANDBY_NEEDS: (what: string) => `a standby needs ${what}`,

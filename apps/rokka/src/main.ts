@@ -12,6 +12,7 @@ const COMMANDS = new Map<string, (args: Arguments) => Promise<number>>([
   ['stop', async (args) => (await import('./commands/stop.ts')).stop(args)],
   ['doctor', async (args) => (await import('./commands/doctor.ts')).doctor(args)],
   ['node', async (args) => (await import('./commands/node.ts')).node(args)],
+  ['database', async (args) => (await import('./commands/database.ts')).database(args)],
   ['simulate', async (args) => (await import('./commands/simulate.ts')).simulate(args)],
   ['token', async (args) => (await import('./commands/token.ts')).token(args)],
   ['join', async (args) => (await import('./commands/join.ts')).join(args)],

@@ -1,19 +1,24 @@
 /** What may be asked of the storage nodes while the cluster runs, and what is refused because it would hurt. */
-import { must, unreachable } from '@rokka/kernel';
+import { must, type NodeId, unreachable } from '@rokka/kernel';
+import type { GroupMembership } from '@rokka/volume';
 import type { NodeRequest } from './commands/node.ts';
 import { rokkaErrors } from './errors.ts';
 import type { NodeSet } from './node-set.ts';
 import type { SupervisorStatus } from './status.ts';
+
+export interface NodeOperationParts {
+  nodes: NodeSet;
+  status(): Promise<SupervisorStatus>;
+  /** The protection groups of each node, of all databases. */
+  memberships(): Promise<ReadonlyMap<NodeId, readonly GroupMembership[]>>;
+}
 
 /**
  * Carries out the request. Answers with what to tell the person; copying goes on behind it.
  * @throws ROKKA_NO_NODE, ROKKA_NODE_GONE, ROKKA_NO_ZONE, ROKKA_NO_SPARE, ROKKA_REMOTE_REPLACE,
  *   ROKKA_NODE_NEEDED, ROKKA_NO_HEAD, what a child throws
  */
-export async function operateNode(
-  request: NodeRequest,
-  of: { nodes: NodeSet; status(): Promise<SupervisorStatus> },
-): Promise<{ said: string }> {
+export async function operateNode(request: NodeRequest, of: NodeOperationParts): Promise<{ said: string }> {
   const { nodes, status } = of;
   if (request.action === 'add') {
     const { ordinal, zone } = await nodes.add(must(request.zone));
@@ -43,8 +48,9 @@ export async function operateNode(
       const current = await status();
       // Without a head nobody knows what the node holds; then it is not taken away.
       if (!current.head.detail) throw rokkaErrors.ROKKA_NO_HEAD([ordinal]);
-      const groups = membershipsIn(current)(node);
-      if (groups.length > 0) throw rokkaErrors.ROKKA_NODE_NEEDED([ordinal, groups.length]);
+      const groups = (await of.memberships()).get(node) ?? [];
+      const databases = [...new Set(groups.map(({ name }) => name))].join(', ');
+      if (groups.length > 0) throw rokkaErrors.ROKKA_NODE_NEEDED([ordinal, groups.length, databases]);
       await nodes.remove(ordinal);
       return { said: `node ${ordinal} is gone` };
     }
@@ -54,22 +60,14 @@ export async function operateNode(
 }
 
 /** Whether every protection group of the node finds another node of its zone that is not in it yet. */
-async function hasHeirs(
-  ordinal: number,
-  { nodes, status }: { nodes: NodeSet; status(): Promise<SupervisorStatus> },
-): Promise<boolean> {
+async function hasHeirs(ordinal: number, { nodes, memberships }: NodeOperationParts): Promise<boolean> {
   const { zone, node } = await nodes.find(ordinal);
   const all = await nodes.everywhere();
   const others = all.filter((one) => one.zone === zone && !one.leaving && one.ordinal !== ordinal);
-  const groupsOf = membershipsIn(await status());
+  const known = await memberships();
+  const groupsOf = (of: NodeId) => (known.get(of) ?? []).map(({ volumeId, pg }) => `${volumeId}/${pg}`);
   return (
-    others.length > 0 && groupsOf(node).every((pg) => others.some((one) => !groupsOf(one.node).includes(pg)))
+    others.length > 0 &&
+    groupsOf(node).every((group) => others.some((one) => !groupsOf(one.node).includes(group)))
   );
-}
-
-/** The protection groups that a node takes part in. */
-function membershipsIn({ head }: SupervisorStatus): (node: string) => number[] {
-  const groups = head.detail?.groups ?? [];
-  return (node) =>
-    groups.filter(({ members }) => members.some((member) => member.node === node)).map(({ pg }) => pg);
 }

@@ -2,6 +2,7 @@
 import type { NodeStatus as StorageNodeStatus } from '@rokka/storage';
 import type { VolumeStatus } from '@rokka/volume';
 import type { NodeRecord } from './cluster.ts';
+import { type DatabaseStatus, describeDatabases } from './databases/database-status.ts';
 import type { EngineStatus } from './processes/engine.ts';
 import { table } from './terminal.ts';
 
@@ -9,6 +10,8 @@ export interface NodeStatus extends NodeRecord {
   readonly pid?: number;
   readonly restarts: number;
   readonly error?: string;
+  /** Protection groups, of all databases, in which it is a member; absent where the registry does not say. */
+  readonly groups?: number;
   readonly detail?: StorageNodeStatus;
 }
 
@@ -33,6 +36,8 @@ export interface SupervisorStatus {
     readonly ready: boolean;
     readonly detail?: HeadDetail;
   };
+  /** All of them, main among them; none where main moves between machines. */
+  readonly databases: readonly DatabaseStatus[];
 }
 
 /** Of a machine that joined: what its own supervisor knows. */
@@ -61,6 +66,7 @@ export function describeStatus(status: SupervisorStatus): string {
     lines.push(`database    ${status.holder === '' ? 'held by nobody' : `held by ${status.holder}`}`);
   if (!volume) lines.push(`head        ${head.pid === undefined ? 'down' : `process ${head.pid}, starting`}`);
   else lines.push(...volumeLines(status, volume));
+  if (status.databases.length > 1) lines.push('', describeDatabases(status.databases), '');
   lines.push(diskLine(status.freeBytes));
   return lines.join('\n');
 }
@@ -96,17 +102,14 @@ export function describeNodes({ head, nodes }: SupervisorStatus): string {
   const member = (node: string) => volume?.groups[0]?.members.find((one) => one.node === node);
   const rows = nodes.map((node) => {
     const { kind = '', scl = '', lagLsn = '', up = false, hydrating = false } = member(node.node) ?? {};
-    const segments = volume?.groups.filter(({ members }) => members.some((one) => one.node === node.node));
     const memory = node.detail?.memory.residentBytes;
     return [
       node.zone,
       node.ordinal,
       kind,
       node.pid ?? (node.machine === undefined ? '-' : (node.address?.replace('tls:', '') ?? '-')),
-      !node.detail && node.pid === undefined
-        ? 'down'
-        : stateOf(node, { up, hydrating, holds: segments?.length }),
-      segments?.length ?? '',
+      !node.detail && node.pid === undefined ? 'down' : stateOf(node, { up, hydrating, holds: node.groups }),
+      node.groups ?? '',
       scl,
       lagLsn,
       memory === undefined ? '' : Math.round(memory / MEBIBYTE),

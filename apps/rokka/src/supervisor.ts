@@ -1,15 +1,31 @@
-/** Everything that `up` starts: this machine's storage nodes and the head, in that order, and ended in the other. */
+/**
+ * Everything that `up` starts: this machine's storage nodes and the heads of the databases, in that order, and ended in the
+ * other. Where several machines may run the database it is `main` alone, under a place that one of them holds; else the
+ * controller runs main and all others, as their records say.
+ */
 import * as fs from 'node:fs';
-import { type CodedError, Deferred, systemClock, systemRandom } from '@rokka/kernel';
-import { generatePassword, namespaceCommand, probeNativeSupport } from '@rokka/databases';
+import { type CodedError, Deferred, isCoded, systemClock, systemRandom } from '@rokka/kernel';
+import {
+  type Databases,
+  generatePassword,
+  MAIN,
+  probeNativeSupport,
+  upgradeDatabase,
+} from '@rokka/databases';
 import type { Registry } from '@rokka/registry';
+import { membershipsByNode } from '@rokka/volume';
 import type { Arguments } from './arguments.ts';
-import { SupervisedChild } from './child.ts';
+import type { SupervisedChild } from './child.ts';
 import type { NodeRequest } from './commands/node.ts';
 import { openClusterRegistry } from './cluster-registry.ts';
 import { type Cluster, listeningAddress, loadCluster, readCluster } from './cluster.ts';
-import { compileCacheEnvironment } from './compile-cache.ts';
+import type { DatabaseRequest } from './commands/database.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
+import { headOptions, openController, openDatabases } from './databases/cluster-databases.ts';
+import type { DatabaseController } from './databases/controller.ts';
+import { operateDatabase } from './databases/database-operations.ts';
+import type { DatabaseStatus } from './databases/database-status.ts';
+import { headChild } from './databases/head-child.ts';
 import { rokkaErrors } from './errors.ts';
 import { HeadPlace, type HeldPlace, placeHolder } from './head-place.ts';
 import { operateNode } from './node-operations.ts';
@@ -19,9 +35,6 @@ import { NodeSet } from './node-set.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
 import type { SupervisorStatus } from './status.ts';
-
-const HEAD_READY_MS = 600_000;
-const HEAD_STOP_MS = 120_000;
 
 export interface SupervisorOptions {
   data: DataDirectory;
@@ -36,8 +49,9 @@ export class Supervisor implements AsyncDisposable {
   readonly #machines: ManyMachines | undefined;
   readonly #standby: StandbyTls | undefined;
   readonly #nodes: NodeSet;
+  readonly databases: Databases;
   /** Where no other machine may run the database. */
-  readonly #alone: SupervisedChild | undefined;
+  readonly #controller: DatabaseController | undefined;
   readonly #place: HeadPlace | undefined;
   readonly #registry: Registry;
   readonly #failed = new Deferred<CodedError>();
@@ -56,8 +70,17 @@ export class Supervisor implements AsyncDisposable {
     this.#registry = registry;
     const network = machines?.desk.network ?? standby?.network;
     this.#nodes = new NodeSet({ ...options, cluster, access: machines?.nodeAccess, network });
-    if (data.identity.registry) this.#place = this.#makePlace();
-    else this.#alone = this.#headChild(undefined, (error) => this.#failed.resolve(error));
+    const many = !data.identity.registry;
+    const onChanged = () => this.#controller?.nudge();
+    this.databases = openDatabases({ directory: data.path, registry, many, onChanged });
+    if (many) {
+      this.#controller = openController(this.databases, {
+        ...options,
+        registry,
+        headAccess: () => this.#headAccess,
+        onMainFinal: (error) => this.#failed.resolve(error),
+      });
+    } else this.#place = this.#makePlace();
     void this.#place?.failed.then((error) => this.#failed.resolve(error));
   }
 
@@ -94,14 +117,16 @@ export class Supervisor implements AsyncDisposable {
   }
 
   get connection(): Connection {
-    return this.#connection as Connection;
+    return (this.#controller?.mainConnection ?? this.#connection) as Connection;
   }
 
   async status(): Promise<SupervisorStatus> {
     const head = this.#head;
-    const [detail, nodes, holder] = await Promise.all([
+    const [detail, databases, nodes, memberships, holder] = await Promise.all([
       head?.status(),
+      this.#controller?.status(),
       this.#nodes.status(),
+      this.#memberships(),
       this.#place && placeHolder(this.#registry),
     ]);
     return {
@@ -110,9 +135,13 @@ export class Supervisor implements AsyncDisposable {
       engine: this.cluster.database.engine,
       port: this.#options.args.port,
       freeBytes: freeBytes(this.#options.data.path),
-      nodes,
+      nodes: nodes.map((node) => ({
+        ...node,
+        ...(memberships && { groups: memberships.get(node.node)?.length ?? 0 }),
+      })),
       holder,
       head: { pid: head?.pid, restarts: head?.restarts ?? 0, ready: head?.ready ?? false, detail },
+      databases: databases ?? [],
     } as SupervisorStatus;
   }
 
@@ -123,7 +152,17 @@ export class Supervisor implements AsyncDisposable {
       const use = 'a new node runs on the machine that made the cluster, or on one that joins';
       throw rokkaErrors.ROKKA_WRONG_DIRECTORY([data.path, 'a standby', use]);
     }
-    return operateNode(request, { nodes: this.#nodes, status: () => this.status() });
+    return operateNode(request, {
+      nodes: this.#nodes,
+      status: () => this.status(),
+      memberships: () => membershipsByNode(this.#registry),
+    });
+  }
+
+  /** @throws what `Databases` throws */
+  async database(request: DatabaseRequest): Promise<{ databases: DatabaseStatus[] }> {
+    await operateDatabase(request, { databases: this.databases, engine: this.cluster.database.engine });
+    return { databases: (await this.#controller?.status()) ?? [] };
   }
 
   /** @throws ROKKA_NOT_LISTENING, what `ManyMachines.token` throws */
@@ -136,7 +175,7 @@ export class Supervisor implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     if (this.#head?.pid !== undefined) this.#options.onProgress('stopping the database');
-    await this.#alone?.[Symbol.asyncDispose]();
+    await this.#controller?.[Symbol.asyncDispose]();
     await this.#place?.[Symbol.asyncDispose]();
     await this.#nodes[Symbol.asyncDispose]();
     await this.#machines?.[Symbol.asyncDispose]();
@@ -149,21 +188,35 @@ export class Supervisor implements AsyncDisposable {
   /** Ends every process without asking: what a power cut does. Dispose it as well. */
   kill(): void {
     this.#stopping = true;
-    this.#alone?.kill();
+    this.#controller?.kill();
     this.#place?.kill();
     this.#nodes.kill();
   }
 
   async #start(): Promise<void> {
+    if (this.#controller) {
+      await this.databases.beginAnew();
+      await this.databases.moveMain(this.#options.args.port);
+    }
     await this.#nodes.start();
     if (this.#stopping) throw rokkaErrors.ROKKA_STOPPED(['the cluster']);
     this.#headAccess = this.#standby?.access ?? (await this.#machines?.headAccess(this.#options.data.path));
     this.#options.onProgress('opening the database');
-    await (this.#place ?? this.#alone)?.start();
+    await (this.#place ?? this.#controller)?.start();
+  }
+
+  /** Undefined where the registry does not say. */
+  async #memberships(): Promise<Awaited<ReturnType<typeof membershipsByNode>> | undefined> {
+    try {
+      return await membershipsByNode(this.#registry);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      return undefined;
+    }
   }
 
   get #head(): SupervisedChild | undefined {
-    return this.#alone ?? this.#place?.head;
+    return this.#place ? this.#place.head : this.#controller?.head(MAIN);
   }
 
   #makePlace(): HeadPlace {
@@ -174,49 +227,23 @@ export class Supervisor implements AsyncDisposable {
       registry: this.#registry,
       clock: systemClock,
       name: host === undefined ? id : `${id} (${host})`,
-      makeHead: (place, onFinal) => this.#headChild(place, onFinal),
+      makeHead: (place, onFinal) => this.#placedHead(place, onFinal),
       onProgress,
       onLog,
     });
   }
 
-  #headChild(place: HeldPlace | undefined, onFinal: (error: CodedError) => void): SupervisedChild {
-    const { data, args, onLog, onProgress } = this.#options;
-    const { database } = this.cluster;
-    const options = (): HeadProcessOptions => ({
-      directory: data.path,
-      cluster: this.cluster.id,
-      volumeId: database.volumeId,
-      engine: database.engine,
-      port: args.port,
-      cacheBytes: args.cacheMiB * 1024 * 1024,
-      settings: args.settings,
-      ...(args.postgres === undefined ? {} : { postgres: args.postgres }),
-      ...(this.#headAccess && { remote: this.#headAccess }),
-      ...(place && { place }),
-      ...(data.identity.joined && { machine: data.identity.joined.id }),
-    });
-    return new SupervisedChild({
+  #placedHead(place: HeldPlace, onFinal: (error: CodedError) => void): SupervisedChild {
+    const { onLog, onProgress } = this.#options;
+    const main = upgradeDatabase(this.cluster.database);
+    const headAccess = () => this.#headAccess;
+    return headChild({
+      options: () => ({ ...headOptions(main, { ...this.#options, headAccess }), place }),
       name: 'head',
       spare: true,
-      command: () => {
-        const inner = {
-          command: process.execPath,
-          args: [`${import.meta.dirname}/processes/head-process.ts`, JSON.stringify(options())],
-        };
-        const { command, args: wrapped } = database.engine === 'native' ? namespaceCommand(inner) : inner;
-        return {
-          command,
-          args: [...wrapped],
-          env: compileCacheEnvironment(data.path),
-        };
-      },
-      clock: systemClock,
-      readyTimeoutMs: HEAD_READY_MS,
-      stopTimeoutMs: HEAD_STOP_MS,
       onProgress,
-      onLog: (level, text) => onLog(level, text),
-      onReady: (detail) => (this.#connection = detail as Connection),
+      onLog,
+      onReady: (connection) => (this.#connection = connection),
       onFinal,
     });
   }

@@ -54,6 +54,23 @@ export const databaseErrors = defineErrors({
     `PostgreSQL refused a setting (${why}): correct it, or leave it out`,
   DATABASE_NAME_INVALID: (what: string, value: string, why: string) =>
     `${what} ${JSON.stringify(value)} cannot be used: ${why}`,
+  DATABASE_NONE: (name: string) => `there is no database ${name}; rokka database list names them`,
+  DATABASE_EXISTS: (name: string) =>
+    `there is a database ${name} already (one that is being deleted counts until it is gone); choose another name`,
+  DATABASE_DELETED: (name: string) =>
+    `database ${name} is being deleted, which nothing takes back; wait until it is gone and create it anew`,
+  DATABASE_MAIN_STAYS: (wish: string) =>
+    `database main cannot be ${wish}: it runs as long as rokka up does; rokka stop ends both`,
+  DATABASE_ONLY_MAIN: () =>
+    `this cluster's database moves between machines (its state is in etcd): it has no others beside it, and restarts and changes by the commands of its machines alone; for more, make a cluster whose state is in its own directory (rokka up without --registry)`,
+  DATABASE_PORT_TAKEN: (port: number, by: string) =>
+    `port ${port} belongs to database ${by}; choose another one, or leave it out`,
+  DATABASE_PORTS_EXHAUSTED: (from: number, to: number) =>
+    `every port from ${from} to ${to} belongs to a database or another program; name a free one`,
+  DATABASE_CHANGED_OFTEN: (name: string, attempts: number) =>
+    `database ${name} was changed by others ${attempts} times while this change was tried; try it again`,
+  DATABASE_PASSWORD_UNKNOWN: (user: string, why: string) =>
+    `the password of ${user} was changed in the server itself (${why}): the server is restarted to take over the one in the secrets directory`,
   DATABASE_PORT_USED: (address: string, holder: string) =>
     `${address} is in use by ${holder}: stop it, or choose another port`,
   DATABASE_SOCKET_PATH_LONG: (path: string, sizeBytes: number, limitBytes: number) =>

@@ -12,6 +12,7 @@ export { BoundedQueue } from './queue.ts';
 export { deadline, Deferred } from './wait.ts';
 export { systemRandom, SeededRandom, type Random } from './random.ts';
 export { systemDisk, type Disk, type DiskFile } from './disk.ts';
+export { removeDurably, writeDurably } from './durable-file.ts';
 export { machineMemoryBytes } from './machine-memory.ts';
 export { MemoryDisk } from './memory-disk.ts';
 export { PAGE_SIZE, asEpoch, asLsn, asPageNumber, asPgIndex } from './brands.ts';

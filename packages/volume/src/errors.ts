@@ -2,6 +2,8 @@ import { defineErrors } from '@rokka/kernel';
 
 export const volumeErrors = defineErrors({
   VOLUME_NONE: (id: string) => `no volume ${id} in this cluster's registry`,
+  VOLUME_DELETED: (id: string) =>
+    `volume ${id} was deleted: what is left of it goes when its storage nodes are back; make another one`,
   VOLUME_EXISTS: (id: string) => `volume ${id} exists already`,
   VOLUME_FENCED: (id: string, own: number, newer: number) =>
     `volume ${id} was opened by another writer (epoch ${newer}, ours was ${own}); this one stops for good`,

@@ -12,6 +12,8 @@ export type { BasePages, VolumeBase } from './inheritance.ts';
 export type { LogTap } from './log-tap.ts';
 export type { VolumeOptions } from './volume-options.ts';
 export { Volume } from './volume.ts';
+export { deletedVolumes, type DeletionOptions, type DeletionOutcome } from './volume-deletion.ts';
+export { type GroupMembership, membershipsByNode } from './memberships.ts';
 export type { VolumeStatus } from './volume-status.ts';
 export { volumeErrors } from './errors.ts';
 export type { GroupRecord, VolumeRecord } from './volume-record.ts';

@@ -1,4 +1,4 @@
-/** What a volume's opening gives to its recovery: the drivers of everything that recovery asks for. */
+/** What the opening of a volume needs: the drivers of everything that recovery asks for, and the base of a clone. */
 import { must } from '@rokka/kernel';
 import type { VolumeStart } from '@rokka/quorum';
 import { fenceSegment } from './fencing.ts';
@@ -7,7 +7,10 @@ import type { Group } from './group.ts';
 import type { MembershipChanges } from './membership-changes.ts';
 import type { NodeLinks } from './node-links.ts';
 import { recoverVolume } from './recovery-driver.ts';
+import { volumeErrors } from './errors.ts';
+import { Inheritance } from './inheritance.ts';
 import type { VolumeOptions } from './volume-options.ts';
+import type { VolumeRecord } from './volume-record.ts';
 import type { VolumeState } from './volume-state.ts';
 
 const RECOVER_TIMEOUT_MS = 600_000;
@@ -38,4 +41,14 @@ export function recoverOpened(
     },
     ...(onProgress ? { onProgress } : {}),
   });
+}
+
+/** Undefined where the volume has no base. @throws VOLUME_NO_BASE, what `openBase` throws */
+export async function openInheritance(
+  { openBase }: VolumeOptions,
+  { base, volumeId }: VolumeRecord,
+): Promise<Inheritance | undefined> {
+  if (!base) return undefined;
+  if (!openBase) throw volumeErrors.VOLUME_NO_BASE([volumeId, base.volume]);
+  return new Inheritance(await openBase(base), base.pages);
 }

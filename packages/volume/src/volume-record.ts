@@ -32,6 +32,13 @@ export interface VolumeRecord {
   readonly truncationRanges: readonly TruncationRange[];
   /** Where pages come from that the volume never wrote, while there may be any. */
   readonly base?: VolumeBase | undefined;
+  /** The volume is deleted: nobody opens it any more, and nobody is a member of its groups (volume-deletion.ts). */
+  readonly deletion?: DeletionRecord;
+}
+
+export interface DeletionRecord {
+  /** Nodes that may still hold something of it. The record goes with the last of them. */
+  readonly left: readonly NodeId[];
 }
 
 /** Groups as 0.1.0 wrote them before membership could change. */

@@ -63,19 +63,23 @@ export class VolumeState {
       truncationRanges: [],
     };
     try {
-      await registry.put(keyOf(options.volumeId), record, 0);
+      await registry.put(volumeKey(options.volumeId), record, 0);
     } catch (error) {
       if (!isCoded(error, 'REGISTRY_CONFLICT')) throw error;
       throw volumeErrors.VOLUME_EXISTS([options.volumeId], { cause: error });
     }
   }
 
-  /** Takes the volume over: raises its epoch by one. Whoever held it before is fenced from here on. @throws VOLUME_NONE */
+  /**
+   * Takes the volume over: raises its epoch by one. Whoever held it before is fenced from here on.
+   * @throws VOLUME_NONE, VOLUME_DELETED
+   */
   static async takeOver(registry: Registry, volumeId: VolumeId): Promise<VolumeState> {
-    const key = keyOf(volumeId);
+    const key = volumeKey(volumeId);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const entry = await registry.get<VolumeRecord>(key);
       if (!entry) throw volumeErrors.VOLUME_NONE([volumeId]);
+      if (entry.value.deletion) throw volumeErrors.VOLUME_DELETED([volumeId]);
       const record = { ...upgradeRecord(entry.value), volumeEpoch: (entry.value.volumeEpoch + 1) as Epoch };
       try {
         const revision = await registry.put(key, record, entry.revision);
@@ -221,6 +225,8 @@ function isIn({ membership, retired }: GroupRecord, node: NodeId): boolean {
   return retired.includes(node) || allMembers(membership).some((member) => member.node === node);
 }
 
-function keyOf(volumeId: VolumeId): string {
-  return `volumes/${volumeId}`;
+export const VOLUMES = 'volumes/';
+
+export function volumeKey(volumeId: VolumeId): string {
+  return `${VOLUMES}${volumeId}`;
 }

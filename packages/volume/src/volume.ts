@@ -20,7 +20,7 @@ import { Fencer } from './fencing.ts';
 import { placeMembers } from './geometry.ts';
 import { Group, type GroupPoints } from './group.ts';
 import { makeSegments } from './growth.ts';
-import { type BasePages, Inheritance, type VolumeBase } from './inheritance.ts';
+import type { Inheritance, VolumeBase } from './inheritance.ts';
 import { LogTap } from './log-tap.ts';
 import { Members } from './members.ts';
 import type { NodeLink, NodeLinkEvents } from './node-link.ts';
@@ -29,10 +29,11 @@ import { PageReader } from './page-reader.ts';
 import { readRuns } from './read-runs.ts';
 import type { Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
-import { recoverOpened } from './opening.ts';
+import { openInheritance, recoverOpened } from './opening.ts';
 import { saysTakenOver } from './refusals.ts';
 import { Sealer } from './sealer.ts';
 import { Shipper } from './shipping.ts';
+import { deleteVolume } from './volume-deletion.ts';
 import type { VolumeOptions } from './volume-options.ts';
 import type { GroupRecord } from './volume-record.ts';
 import { VolumeState } from './volume-state.ts';
@@ -115,6 +116,9 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   /** Makes a volume of no pages in the registry; its first protection group comes with the first opening. */
   static readonly create = VolumeState.create;
+
+  /** Deletes a volume for good, in steps that may be repeated. */
+  static readonly delete = deleteVolume;
 
   /**
    * Opens the volume for writing: fences every earlier writer, recovers, and serves.
@@ -311,15 +315,8 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#members.start(this.#tracker);
     this.#serving = true;
     for (const link of this.#links.values()) this.#fenceAll(link);
-    const { base } = record;
-    if (base) this.#inheritance = new Inheritance(await this.#openBase(base), base.pages);
-    await this.grow(Math.max(1, base?.pages ?? 0));
-  }
-
-  #openBase(base: VolumeBase): Promise<BasePages> {
-    const { openBase, volumeId } = this.#options;
-    if (!openBase) throw volumeErrors.VOLUME_NO_BASE([volumeId, base.volume]);
-    return openBase(base);
+    this.#inheritance = await openInheritance(this.#options, record);
+    await this.grow(Math.max(1, record.base?.pages ?? 0));
   }
 
   #firstStart(): VolumeStart {

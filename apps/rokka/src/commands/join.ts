@@ -25,6 +25,7 @@ export async function join(args: Arguments): Promise<number> {
     stop: () => signals.stop.resolve('stop'),
     node: elsewhere,
     token: elsewhere,
+    database: elsewhere,
   });
   const onStarted = ({ ordinal, zone }: Awaited<ReturnType<JoinedMachine['start']>>) => {
     rememberListen(data.path, listen);

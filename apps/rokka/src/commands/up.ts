@@ -24,6 +24,7 @@ export async function up(args: Arguments): Promise<number> {
     stop: () => signals.stop.resolve('stop'),
     node: (request) => supervisor.node(request),
     token: (request) => supervisor.token(request),
+    database: (request) => supervisor.database(request),
   });
   const onStarted = () => {
     const tookSeconds = ((systemClock.nowMs() - startedMs) / 1000).toFixed(1);

@@ -6,6 +6,13 @@ import type { StartSteps } from './start-steps.ts';
 export interface EngineStart {
   /** The data directory of the whole cluster. */
   readonly directory: string;
+  readonly name: string;
+  readonly databaseName: string;
+  readonly userName: string;
+  /** The server has a password that nobody knows: it gets that of the secret file. */
+  readonly resetPassword?: boolean;
+  /** From which PostgreSQL's own cache is sized; the machine's unless given. */
+  readonly memoryBytes?: number;
   readonly volume: Volume;
   readonly port: number;
   readonly cacheBytes: number;

@@ -3,6 +3,7 @@
  * part of it fails, all of it ends, and the supervisor starts it anew: what was not durable must not go on.
  */
 import { CodedError, Deferred, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
+import type { DatabaseSource } from '@rokka/databases';
 import { unixNetwork } from '@rokka/transport';
 import { Volume } from '@rokka/volume';
 import { openClusterRegistry } from '../cluster-registry.ts';
@@ -19,6 +20,8 @@ import { StartSteps } from './start-steps.ts';
 export interface HeadProcessOptions {
   directory: string;
   cluster: string;
+  /** Of the database. */
+  name: string;
   volumeId: VolumeId;
   engine: 'native' | 'pglite';
   port: number;
@@ -27,8 +30,14 @@ export interface HeadProcessOptions {
   settings: Record<string, string>;
   /** Its log goes to the cluster's archive. */
   archives?: boolean;
-  /** What it was restored from is brought to the storage nodes by itself. */
-  adopts?: boolean;
+  databaseName: string;
+  userName: string;
+  /** The server has a password that nobody knows: it gets that of the secret file. */
+  resetPassword?: boolean;
+  /** From which PostgreSQL's own cache is sized; the machine's unless given. */
+  memoryBytes?: number;
+  /** The backup that it began with. */
+  source?: DatabaseSource;
   /** This machine, as the records of its nodes name it; absent on the one that made the cluster. */
   machine?: string;
   /** Absent while the cluster is on one machine. */
@@ -86,7 +95,7 @@ async function runHead(channel: ParentChannel) {
     const archiving = new Archiving({
       directory: options.directory,
       archives: options.archives ?? false,
-      adopts: options.adopts ?? false,
+      adopts: options.source?.materialise ?? false,
       clock: systemClock,
       log: (level, text) => channel.send({ kind: 'log', level, text }),
     });

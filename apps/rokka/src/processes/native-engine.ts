@@ -2,7 +2,6 @@
  * Native PostgreSQL in the head: page cache, filesystem and mount here, the server confined beside it. If only the server
  * dies it is started again; if the mount fails, the head fails.
  */
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { Deferred, describeError, isCoded, PAGE_SIZE } from '@rokka/kernel';
 import { FileSystem } from '@rokka/filesystem';
@@ -20,6 +19,7 @@ import {
 } from '@rokka/databases';
 import { dataPaths } from '../data-directory.ts';
 import type { Engine, EngineStart } from './engine.ts';
+import { passwordOf } from './password.ts';
 
 const RESTART_PAUSE_MS = 200;
 const RESTART_PAUSE_MS_MAX = 5_000;
@@ -49,8 +49,16 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
       }),
     );
     steps.done('mount');
-    const password = fs.readFileSync(dataPaths.password(start.directory), 'utf8').trim();
-    await initialisePostgres({ stage: place, password, clock, onProgress: progress });
+    const { userName: user, databaseName: database, resetPassword = false } = start;
+    await initialisePostgres({
+      stage: place,
+      password: passwordOf(start.directory, start.name),
+      resetPassword,
+      user,
+      database,
+      clock,
+      onProgress: progress,
+    });
     steps.done('data directory');
     signal.throwIfAborted();
     const warm = () => warmUp({ cache, filesystem, stage: place, start });
@@ -64,8 +72,8 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
       connection: {
         host: '127.0.0.1',
         port: start.port,
-        user: 'postgres',
-        database: 'postgres',
+        user,
+        database,
         socketDirectory: dataPaths.postgresSockets(start.directory),
       },
       status: () => ({
@@ -206,12 +214,13 @@ class SupervisedPostgres implements AsyncDisposable {
   }
 
   async #launch(): Promise<NativePostgres> {
-    const { port, settings, clock, log, progress } = this.#start;
+    const { port, settings, memoryBytes, clock, log, progress } = this.#start;
     using _warming = this.#warm();
     return await NativePostgres.start({
       stage: this.#stage,
       port,
       settings,
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
       clock,
       onProgress: progress,
       onLine: (line) => {

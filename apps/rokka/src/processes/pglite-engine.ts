@@ -1,13 +1,13 @@
 /** PGlite in the head: the engine in a worker thread, its pages over shared memory, the wire server here. */
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { EmbeddedDatabase } from '@rokka/databases';
 import { dataPaths } from '../data-directory.ts';
 import type { Engine, EngineStart } from './engine.ts';
+import { passwordOf } from './password.ts';
 
 export async function startPgliteEngine(start: EngineStart): Promise<Engine> {
   const { volume, clock, random, port, directory } = start;
-  const password = fs.readFileSync(dataPaths.password(directory), 'utf8').trim();
+  const password = passwordOf(directory, start.name);
   const socketDirectory = dataPaths.postgresSockets(directory);
   const database = await EmbeddedDatabase.open({
     sink: volume,

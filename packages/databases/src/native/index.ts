@@ -24,6 +24,7 @@ export {
   type MountPrivilege,
   type NamespaceOptions,
 } from './namespace.ts';
+export { isPortFree } from './port.ts';
 export { MountedFiles } from './mounted-files.ts';
 export { prefetchRedo, type DatabaseFiles, type RedoPrefetch } from './redo-prefetch.ts';
 export { probeReadiness, type Readiness } from './readiness.ts';

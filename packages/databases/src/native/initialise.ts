@@ -18,8 +18,12 @@ import { writeSecret, type PostgresStage } from './stage.ts';
 export interface InitialisePostgresOptions {
   /** The volume must be mounted on its `mountPoint`. */
   readonly stage: PostgresStage;
-  /** Of the superuser `postgres`. Keep it before you call: a database that is there already has the one it was made with. */
+  /** Of the superuser. Keep it before you call: a database that is there already has the one it was made with. */
   readonly password: string;
+  /** The superuser; `postgres` unless given. */
+  readonly user?: string;
+  /** One that is there already gets this password, too: for when nobody knows the one that it has. */
+  readonly resetPassword?: boolean;
   /** A database to create beside `postgres`. */
   readonly database?: string;
   /** What is being done, in a few words. */
@@ -50,7 +54,9 @@ export async function initialisePostgres(options: InitialisePostgresOptions): Pr
   const { stage, clock = systemClock, timeoutMs = TIMEOUT_MS } = options;
   const { uid, gid } = fileOwner(stage.account);
   const passwordFile = path.join(stage.configurationDirectory, 'password');
+  const resetFile = path.join(stage.configurationDirectory, 'reset.sql');
   const statement = createDatabase(options.database ?? 'postgres');
+  const { user = 'postgres', resetPassword = false } = options;
   requireText('the password', options.password);
   const limits = { stage, clock, deadlineMs: clock.nowMs() + timeoutMs, signal: options.signal };
   await runScript({
@@ -60,6 +66,8 @@ export async function initialisePostgres(options: InitialisePostgresOptions): Pr
     args: [`${uid}:${gid}`, stage.mountPoint, stage.dataDirectory],
   });
   writeSecret(passwordFile, { text: `${options.password}\n`, account: stage.account });
+  if (resetPassword)
+    writeSecret(resetFile, { text: setPassword(user, options.password), account: stage.account });
   try {
     const found = await runScript({
       ...limits,
@@ -68,7 +76,8 @@ export async function initialisePostgres(options: InitialisePostgresOptions): Pr
         stage.binDirectory,
         stage.dataDirectory,
         statement,
-        ...initdbArguments(stage.major, passwordFile),
+        resetPassword ? resetFile : '',
+        ...initdbArguments(stage.major, { passwordFile, user }),
       ],
       onProgress: options.onProgress,
     });
@@ -77,6 +86,7 @@ export async function initialisePostgres(options: InitialisePostgresOptions): Pr
     return { created: found === undefined };
   } finally {
     fs.rmSync(passwordFile, { force: true });
+    fs.rmSync(resetFile, { force: true });
   }
 }
 
@@ -95,15 +105,22 @@ owner=$1 top=$2 data=$3
  * --no-sync, and then everything at once: syncfs(2) makes the kernel hand over what it still holds, the rename comes after
  * it in the volume's log, and the two fsyncs at the end wait until the log is durable up to them.
  *
+ * Single-user mode recovers what a server left that was killed, and ends with a checkpoint: the server that follows finds
+ * everything in order.
+ *
  * A crash between the making of postmaster.pid and the writing of it leaves an empty one, with which no server would start
  * again: it cannot tell whether another one is just starting. Here none is: the volume has one head.
  */
 const INITDB_SCRIPT = `
 set -eu
-bin=$1 data=$2 statement=$3
-shift 3
+bin=$1 data=$2 statement=$3 reset=$4
+shift 4
 if [ -e "$data" ]; then
   [ -s "$data/postmaster.pid" ] || rm -f -- "$data/postmaster.pid"
+  if [ -n "$reset" ]; then
+    echo 'step setting the password'
+    "$bin/postgres" --single -D "$data" -c exit_on_error=on -c log_checkpoints=off postgres <"$reset" >&2
+  fi
   echo "found $(cat "$data/PG_VERSION")"
   exit 0
 fi
@@ -121,13 +138,13 @@ mv -T -- "$data.new" "$data"
 sync "$data/PG_VERSION" "\${data%/*}"
 `;
 
-function initdbArguments(major: number, passwordFile: string): string[] {
+function initdbArguments(major: number, of: { passwordFile: string; user: string }): string[] {
   // The collation must be the same on every machine that ever opens the volume: from 17 on it is part of PostgreSQL itself.
   const locale =
     major >= 17
       ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C']
       : ['--locale=C.UTF-8'];
-  const access = ['--username=postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
+  const access = [`--username=${of.user}`, `--pwfile=${of.passwordFile}`, '--auth=scram-sha-256'];
   return [...access, '--encoding=UTF8', ...locale, '--data-checksums', '--no-sync', '--no-instructions'];
 }
 
@@ -138,6 +155,11 @@ function createDatabase(name: string): string {
     throw databaseErrors.DATABASE_NAME_INVALID(['the database name', name, 'it has more than 63 bytes']);
   if (['postgres', 'template0', 'template1'].includes(name)) return '';
   return `CREATE DATABASE "${name.replaceAll('"', '""')}"`;
+}
+
+/** One line for single-user mode, which asks for no password. */
+function setPassword(user: string, password: string): string {
+  return `ALTER ROLE "${user.replaceAll('"', '""')}" PASSWORD '${password.replaceAll("'", "''")}'\n`;
 }
 
 function requireText(what: string, value: string): void {

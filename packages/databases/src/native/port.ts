@@ -5,7 +5,7 @@
  */
 import * as fs from 'node:fs';
 import * as net from 'node:net';
-import { deadline, Deferred, type Clock } from '@rokka/kernel';
+import { deadline, Deferred, isCoded, type Clock } from '@rokka/kernel';
 import { databaseErrors } from '../errors.ts';
 
 const LISTEN = '0A';
@@ -36,6 +36,17 @@ export async function requireFreePort(options: {
     await deadline(opened.promise, { what: `trying ${where}`, ms: TIMEOUT_MS, clock });
   } finally {
     await new Promise<void>((done) => server.close(() => done()));
+  }
+}
+
+/** The same as a question. */
+export async function isPortFree(of: { address: string; port: number; clock: Clock }): Promise<boolean> {
+  try {
+    await requireFreePort(of);
+    return true;
+  } catch (error) {
+    if (isCoded(error, 'DATABASE_PORT_USED') || isCoded(error, 'DATABASE_ADDRESS_REFUSED')) return false;
+    throw error;
   }
 }
 

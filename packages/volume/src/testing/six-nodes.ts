@@ -7,6 +7,7 @@ import type { NodeId, VolumeId, Zone } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { StorageNode, type StoreTuning } from '@rokka/storage';
 import { MemoryNetwork } from '@rokka/transport';
+import type { DeletionOptions, DeletionOutcome } from '../volume-deletion.ts';
 import type { VolumeOptions } from '../volume-options.ts';
 import { Volume } from '../volume.ts';
 
@@ -165,6 +166,31 @@ export class SixNodes implements AsyncDisposable {
     }).then((volume) => ({ name, clock, volume, failures }));
     opened.catch(() => {});
     return { name, clock, opened };
+  }
+
+  /** Deletes the volume as another process, which may be killed on the way. */
+  beginDeletion(options: Partial<DeletionOptions> = {}): {
+    name: string;
+    clock: ProcessClock;
+    done: Promise<DeletionOutcome>;
+  } {
+    const number = ++this.#writers;
+    const name = `deleter-${number}`;
+    const clock = new ProcessClock(this.clock);
+    const done = Volume.delete({
+      volumeId: VOLUME_ID,
+      cluster: 'test',
+      registry: this.registry.another(),
+      network: this.network.endpoint(name),
+      addressOf: (node) => node,
+      isKept: () => true,
+      clock,
+      random: new SeededRandom(number * 1001 + (this.#options.seed ?? 0)),
+      timeoutMs: 3_000,
+      ...options,
+    });
+    done.catch(() => {});
+    return { name, clock, done };
   }
 
   /** The writer's process is killed: nothing of it goes on. */

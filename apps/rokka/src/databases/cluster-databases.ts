@@ -1,0 +1,169 @@
+/** The databases of a cluster on its machine: their records, the controller, and what both need of the data directory. */
+import * as fs from 'node:fs';
+import { type CodedError, isCoded, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
+import { type DatabaseRecord, Databases, DatabaseSecrets, isPortFree, MAIN } from '@rokka/databases';
+import type { Registry } from '@rokka/registry';
+import { unixNetwork } from '@rokka/transport';
+import { deletedVolumes, type DeletionOutcome, Volume } from '@rokka/volume';
+import type { Arguments } from '../arguments.ts';
+import { drawPlaces, listNodes, makeVolume } from '../cluster.ts';
+import { type DataDirectory, dataPaths } from '../data-directory.ts';
+import { Fleet } from '../fleet.ts';
+import { clusterNetwork } from '../machines/cluster-network.ts';
+import type { HeadProcessOptions } from '../processes/head-process.ts';
+import { DatabaseController } from './controller.ts';
+import { headChild } from './head-child.ts';
+
+const MIB = 2 ** 20;
+/** Of a database that is not main. */
+const CACHE_MIB = 128;
+/** PostgreSQL takes a quarter of it for its own cache. Main sizes itself by the machine's. */
+const MEMORY_BYTES = 512 * MIB;
+/** For nodes that are away while a volume is deleted. The tombstone waits for those that come later. */
+const DROP_MS = 5_000;
+
+export interface ClusterDatabasesOptions {
+  data: DataDirectory;
+  args: Arguments;
+  registry: Registry;
+  /** How heads reach nodes of other machines; known when the nodes run. */
+  headAccess(): HeadProcessOptions['remote'];
+  onMainFinal(error: CodedError): void;
+  onProgress(text: string): void;
+  onLog(level: 'info' | 'warn' | 'error', text: string): void;
+}
+
+/** @param many false where main moves between machines, and no controller runs */
+export function openDatabases(of: {
+  directory: string;
+  registry: Registry;
+  many: boolean;
+  onChanged?(): void;
+}): Databases {
+  return new Databases({
+    registry: of.registry,
+    secrets: new DatabaseSecrets(dataPaths.secrets(of.directory)),
+    clock: systemClock,
+    random: systemRandom,
+    many: of.many,
+    isPortFree: (port) => isPortFree({ address: '127.0.0.1', port, clock: systemClock }),
+    ...(of.onChanged && { onChanged: of.onChanged }),
+  });
+}
+
+export function openController(databases: Databases, of: ClusterDatabasesOptions): DatabaseController {
+  const { data, registry, onLog, onProgress, onMainFinal } = of;
+  return new DatabaseController({
+    databases,
+    secrets: new DatabaseSecrets(dataPaths.secrets(data.path)),
+    clock: systemClock,
+    random: systemRandom,
+    makeHead: ({ record, resetPassword, onReady, onLost, onFinal, onProgress: onStep }) => {
+      const isMain = record.name === MAIN;
+      return headChild({
+        options: () => ({ ...headOptions(record, of), ...(resetPassword() && { resetPassword: true }) }),
+        name: isMain ? 'head' : `head of database ${record.name}`,
+        // A second spare for each would cost more memory than most databases here.
+        spare: isMain,
+        onReady,
+        onLost,
+        onFinal,
+        onProgress: isMain ? onProgress : onStep,
+        onLog: (level, text) => onLog(level, isMain ? text : `database ${record.name}: ${text}`),
+      });
+    },
+    makeVolume: (record) => volumeFor(record, registry),
+    dropVolume: (volumeId, signal) => dropVolume(volumeId, { ...of, signal }),
+    halfDropped: () => deletedVolumes(registry),
+    removeSockets: ({ port }) => removeSockets(data.path, port, of.args.port),
+    onMainFinal,
+    onLog,
+  });
+}
+
+/** What a head is told of its database. */
+export function headOptions(
+  record: DatabaseRecord,
+  { data, args, headAccess }: Pick<ClusterDatabasesOptions, 'data' | 'args' | 'headAccess'>,
+): HeadProcessOptions {
+  const { name, volumeId, engine, databaseName, userName, source, settings } = record;
+  const remote = headAccess();
+  const own =
+    name === MAIN
+      ? { port: args.port, cacheBytes: args.cacheMiB * MIB, settings: { ...settings, ...args.settings } }
+      : {
+          port: record.port,
+          cacheBytes: (record.cacheMiB ?? CACHE_MIB) * MIB,
+          settings,
+          memoryBytes: MEMORY_BYTES,
+        };
+  return {
+    directory: data.path,
+    cluster: data.cluster,
+    name,
+    volumeId,
+    engine,
+    databaseName,
+    userName,
+    ...own,
+    ...(source && { source }),
+    ...(args.postgres === undefined ? {} : { postgres: args.postgres }),
+    ...(remote && { remote }),
+    ...(data.identity.joined && { machine: data.identity.joined.id }),
+  };
+}
+
+async function volumeFor({ volumeId, name }: DatabaseRecord, registry: Registry): Promise<void> {
+  const places = drawPlaces(await listNodes(registry), systemRandom);
+  try {
+    await makeVolume(registry, { volumeId, name, places });
+  } catch (error) {
+    // Made before a crash, or at an earlier start.
+    if (!isCoded(error, 'VOLUME_EXISTS')) throw error;
+  }
+}
+
+async function dropVolume(
+  volumeId: VolumeId,
+  of: Pick<ClusterDatabasesOptions, 'data' | 'registry' | 'headAccess' | 'onLog'> & { signal: AbortSignal },
+): Promise<DeletionOutcome> {
+  const { data, registry, headAccess, onLog, signal } = of;
+  await using resources = new AsyncDisposableStack();
+  const fleet = resources.use(
+    await Fleet.open(registry, { clock: systemClock, machine: data.identity.joined?.id }),
+  );
+  const remote = headAccess();
+  const tls =
+    remote &&
+    resources.use(
+      (await import('../machines/member-tls.ts')).MemberTls.open({
+        file: remote.certificate,
+        desk: remote.desk,
+        log: onLog,
+      }),
+    );
+  return await Volume.delete({
+    volumeId,
+    cluster: data.cluster,
+    registry,
+    network: clusterNetwork({
+      socketDirectory: dataPaths.sockets(data.path),
+      unix: unixNetwork({ clock: systemClock }),
+      tls: tls?.network,
+      whereIs: (node) => fleet.whereIs(node),
+    }),
+    addressOf: (node) => fleet.addressOf(node),
+    isKept: (id) => fleet.nodes().some(({ node }) => node === id),
+    clock: systemClock,
+    random: systemRandom,
+    signal,
+    timeoutMs: DROP_MS,
+  });
+}
+
+/** A server that was killed leaves its socket. @param mainPort whose socket it may be instead */
+function removeSockets(directory: string, port: number, mainPort: number): void {
+  if (port === mainPort) return;
+  const socket = `${dataPaths.postgresSockets(directory)}/.s.PGSQL.${port}`;
+  for (const file of [socket, `${socket}.lock`]) fs.rmSync(file, { force: true });
+}

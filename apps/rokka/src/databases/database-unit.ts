@@ -1,0 +1,189 @@
+/**
+ * One database as the controller holds it: the head that runs for it, and the steps that are carried out for it, one at a
+ * time. It decides nothing.
+ */
+import type { Clock, CodedError } from '@rokka/kernel';
+import { describeError, isCoded } from '@rokka/kernel';
+import type { DatabaseRecord } from '@rokka/databases';
+import type { SupervisedChild } from '../child.ts';
+import type { Connection } from '../processes/engine.ts';
+import type { ChildFacts, Failure } from './decision.ts';
+
+const RETRY_MS = 2_000;
+const RETRY_MS_MAX = 60_000;
+/** One that has served for so long was well: what fails next fails for the first time. */
+const WELL_AFTER_MS = 60_000;
+
+export interface UnitOptions {
+  clock: Clock;
+  makeHead(of: {
+    record: DatabaseRecord;
+    /** Whether the server shall take over the password without being asked for the one it has. */
+    resetPassword(): boolean;
+    onReady(connection: Connection): void;
+    onLost(): void;
+    onFinal(error: CodedError): void;
+    onProgress(text: string): void;
+  }): SupervisedChild;
+  /** Something has happened: decide again. */
+  onNews(): void;
+  onFinal(error: CodedError): void;
+}
+
+export class DatabaseUnit {
+  readonly #options: UnitOptions;
+  #child: SupervisedChild | undefined;
+  #started: { generation: number; passwordVersion: number; atMs: number } | undefined;
+  #ending = false;
+  /** How it was when it was looked at last, and since when. */
+  #seen: { kind: ChildFacts['kind']; sinceMs: number } | undefined;
+  #hasServed = false;
+  #connection: Connection | undefined;
+  #failure: Failure | undefined;
+  #passwordIsUnknown = false;
+  /** This head was told to set the password. */
+  #hasReset = false;
+  #failures = 0;
+  #work: Promise<void> | undefined;
+  /** What its head does just now, for people. */
+  progress = '';
+
+  constructor(options: UnitOptions) {
+    this.#options = options;
+  }
+
+  get child(): SupervisedChild | undefined {
+    return this.#child;
+  }
+
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  get failure(): Failure | undefined {
+    return this.#failure;
+  }
+
+  /** A step is under way that nothing else may come beside. */
+  get busy(): boolean {
+    return this.#work !== undefined;
+  }
+
+  /** In its first start, and for how long: it uses the machine while others wait. */
+  get startingForMs(): number | undefined {
+    if (!this.#started || this.#hasServed) return undefined;
+    return this.#options.clock.nowMs() - this.#started.atMs;
+  }
+
+  facts(): ChildFacts | undefined {
+    const child = this.#child;
+    if (!child || !this.#started) return undefined;
+    const { generation, passwordVersion } = this.#started;
+    const kind = this.#ending ? 'ending' : child.ready ? 'serving' : 'starting';
+    const nowMs = this.#options.clock.nowMs();
+    if (this.#seen?.kind !== kind) this.#seen = { kind, sinceMs: nowMs };
+    if (kind === 'serving' && nowMs - this.#seen.sinceMs > WELL_AFTER_MS) this.#failures = 0;
+    const why = child.lastError && describeError(child.lastError);
+    const { host, port } = this.#connection ?? {};
+    const endpoint = host === undefined || port === undefined ? undefined : { host, port };
+    const mustRestart = this.#passwordIsUnknown && kind === 'serving';
+    return { kind, generation, passwordVersion, mustRestart, sinceMs: this.#seen.sinceMs, why, endpoint };
+  }
+
+  /** Starts a head. Resolves when it serves for the first time. @throws its error; ROKKA_CHILD_LATE, after which it goes on */
+  start(record: DatabaseRecord, revision: number): Promise<void> {
+    const { generation, passwordVersion } = record;
+    this.#started = { generation, passwordVersion, atMs: this.#options.clock.nowMs() };
+    this.#seen = undefined;
+    this.#hasServed = false;
+    this.#hasReset = this.#passwordIsUnknown;
+    const child = this.#options.makeHead({
+      record,
+      resetPassword: () => this.#passwordIsUnknown,
+      onProgress: (text) => (this.progress = text),
+      onReady: (connection) => {
+        this.#connection = connection;
+        this.#hasServed = true;
+        this.progress = '';
+        this.#passwordIsUnknown = false;
+        this.#failure = undefined;
+        this.#options.onNews();
+      },
+      onLost: () => this.#options.onNews(),
+      onFinal: (error) => {
+        if (this.#child !== child) return;
+        this.failed(error, revision);
+        this.#child = undefined;
+        this.#started = undefined;
+        this.#options.onFinal(error);
+        // It has ended; its spare, where it has one, has not.
+        void child[Symbol.asyncDispose]();
+      },
+    });
+    this.#child = child;
+    const serves = child.start();
+    serves.catch(() => {});
+    return serves;
+  }
+
+  /** Ends the head. In good order, so that the next start need not recover; or `at-once`. */
+  end(how: 'in-order' | 'at-once'): void {
+    const child = this.#child;
+    if (!child) return;
+    this.#ending = true;
+    if (how === 'at-once') child.kill();
+    this.carryOut(async () => {
+      await child[Symbol.asyncDispose]();
+      this.#ending = false;
+      this.#child = undefined;
+      this.#started = undefined;
+      this.#connection = undefined;
+    });
+  }
+
+  /** Takes note that what the record of this revision asks for cannot be done now. */
+  failed(error: unknown, revision: number): void {
+    const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** this.#failures++);
+    const retryAtMs = this.#options.clock.nowMs() + pauseMs;
+    this.#failure = { reason: describeError(error), revision, retryAtMs };
+  }
+
+  /**
+   * A person has set another password in the server: the next head changes it while no server runs. False where this head
+   * has done that already.
+   */
+  forgetPassword(): boolean {
+    this.#passwordIsUnknown = !this.#hasReset;
+    return this.#passwordIsUnknown;
+  }
+
+  succeeded(): void {
+    this.#failure = undefined;
+    this.#failures = 0;
+  }
+
+  /** One step. Whatever of the world's goes wrong in it must be dealt with there. */
+  carryOut(step: () => Promise<void>): void {
+    this.#work = step().finally(() => {
+      this.#work = undefined;
+      this.#options.onNews();
+    });
+  }
+
+  /** Ends the head with whatever is under way. */
+  async stop(): Promise<void> {
+    await this.#work;
+    await this.#child?.[Symbol.asyncDispose]();
+  }
+
+  kill(): void {
+    this.#child?.kill();
+  }
+}
+
+/** For steps: whether it may be tried again. What is not coded is a mistake of ours, and ends the process. */
+export function demandCoded(error: unknown): void {
+  // An error of the server's has a code, but is none of ours; so have those of sockets and files.
+  const isWorlds = isCoded(error) || typeof (error as { code?: unknown }).code === 'string';
+  if (!isWorlds) throw error;
+}

@@ -1,0 +1,159 @@
+/**
+ * What to do next for a database, and what to say of it: from its record, its state and the process that runs for it. Pure.
+ *
+ * - Each answer stands alone: nothing is remembered of the way here, so a crash of whoever decides changes nothing.
+ * - From everywhere a way leads to what the record wants. What fails is tried again, at once when the record changes, else
+ *   after a pause; what takes too long is ended, and then has failed.
+ */
+import { unreachable } from '@rokka/kernel';
+import type { DatabasePhase, DatabaseRecord, DatabaseState } from '@rokka/databases';
+
+/** The head process, where one is kept for the database. */
+export interface ChildFacts {
+  /** `starting` also while it is started again after it ended by itself. */
+  readonly kind: 'starting' | 'serving' | 'ending';
+  /** Of the record with which it was started. */
+  readonly generation: number;
+  readonly passwordVersion: number;
+  /** It serves, and what it lacks it can have only when it begins anew. */
+  readonly mustRestart?: boolean;
+  /** Since when it is of that kind. */
+  readonly sinceMs: number;
+  /** Why it ended last by itself. */
+  readonly why?: string | undefined;
+  /** Where it serves. */
+  readonly endpoint?: DatabaseState['endpoint'] | undefined;
+}
+
+export interface Failure {
+  readonly reason: string;
+  /** Of the record that it was tried for. */
+  readonly revision: number;
+  readonly retryAtMs: number;
+}
+
+export interface Facts {
+  readonly record: DatabaseRecord;
+  readonly revision: number;
+  readonly state: DatabaseState | undefined;
+  readonly child: ChildFacts | undefined;
+  /** The last attempt, where it failed for good. */
+  readonly failure: Failure | undefined;
+  /** Starts take turns. */
+  readonly mayStart: boolean;
+  /** The server may not know of the password that shall be. */
+  readonly passwordIsNew: boolean;
+  readonly nowMs: number;
+}
+
+export type Step = 'none' | 'start' | 'end' | 'give-up' | 'set-password' | 'delete';
+
+export interface Decision {
+  readonly step: Step;
+  readonly phase: DatabasePhase;
+  readonly reason?: string | undefined;
+}
+
+/** A head that has not come to serve for so long hangs. Recovery of a volume gives up earlier by itself. */
+export const LATE_MS = 900_000;
+
+export function decide(facts: Facts): Decision {
+  switch (facts.record.desired) {
+    case 'running':
+      return facts.child ? keepRunning(facts, facts.child) : bringUp(facts);
+    case 'stopped':
+      if (!facts.child) return { step: 'none', phase: 'stopped' };
+      return { step: stepToEnd(facts.child), phase: 'stopping' };
+    case 'deleted':
+      if (facts.child) return { step: stepToEnd(facts.child), phase: 'deleting' };
+      return takeAway(facts);
+    default:
+      return unreachable(facts.record.desired);
+  }
+}
+
+/** What is to be written of it; undefined where that stands there already. */
+export function stateAfter(
+  facts: Facts,
+  { phase, reason }: Decision,
+): Omit<DatabaseState, 'atMs'> | undefined {
+  const { state, child } = facts;
+  const serves = phase === 'available' && child?.kind === 'serving';
+  const generation = serves ? child.generation : state?.generation;
+  const passwordVersion = passwordKnown(facts, serves);
+  const next: Omit<DatabaseState, 'atMs'> = {
+    phase,
+    ...(generation === undefined ? {} : { generation }),
+    ...(passwordVersion === undefined ? {} : { passwordVersion }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(serves && child.endpoint ? { endpoint: child.endpoint } : {}),
+  };
+  const { atMs: _, ...written } = state ?? { atMs: 0 };
+  return sameJson(next, written) ? undefined : next;
+}
+
+function bringUp(facts: Facts): Decision {
+  const { failed, waits } = lastAttempt(facts);
+  const step = facts.mayStart && !waits ? 'start' : 'none';
+  return { step, phase: startPhase(facts, failed), reason: failed?.reason };
+}
+
+function keepRunning(facts: Facts, child: ChildFacts): Decision {
+  const { record, nowMs } = facts;
+  const { failed, waits } = lastAttempt(facts);
+  const isOutdated =
+    child.generation !== record.generation || child.mustRestart === true || isOldPassword(facts, child);
+  if (child.kind === 'ending') return { step: 'none', phase: 'stopping' };
+  if (child.kind === 'serving') {
+    if (isOutdated) return { step: 'end', phase: 'stopping' };
+    if (!needsPassword(facts)) return { step: 'none', phase: 'available' };
+    return { step: waits ? 'none' : 'set-password', phase: 'available', reason: failed?.reason };
+  }
+  const phase = startPhase(facts, failed);
+  const reason = child.why ?? failed?.reason;
+  if (isOutdated) return { step: 'end', phase, reason };
+  return { step: nowMs - child.sinceMs > LATE_MS ? 'give-up' : 'none', phase, reason };
+}
+
+function takeAway(facts: Facts): Decision {
+  const { failed, waits } = lastAttempt(facts);
+  return { step: waits ? 'none' : 'delete', phase: 'deleting', reason: failed?.reason };
+}
+
+/** What failed for the record as it stands now, and whether it is too early to try it again. */
+function lastAttempt({ failure, revision, nowMs }: Facts): { failed: Failure | undefined; waits: boolean } {
+  const failed = failure?.revision === revision ? failure : undefined;
+  return { failed, waits: failed !== undefined && nowMs < failed.retryAtMs };
+}
+
+/** While it does not serve yet. */
+function startPhase({ state }: Facts, failed: Failure | undefined): DatabasePhase {
+  if (failed) return 'failed';
+  return state?.generation === undefined ? 'creating' : 'starting';
+}
+
+const stepToEnd = ({ kind }: ChildFacts): Step => (kind === 'ending' ? 'none' : 'end');
+
+/** PGlite is told the password when it starts, PostgreSQL keeps its own. */
+function isOldPassword({ record }: Facts, child: ChildFacts): boolean {
+  return record.engine === 'pglite' && child.passwordVersion !== record.passwordVersion;
+}
+
+function needsPassword({ record, state, child, passwordIsNew }: Facts): boolean {
+  const known = state?.passwordVersion ?? child?.passwordVersion;
+  return passwordIsNew || (record.engine === 'native' && known !== record.passwordVersion);
+}
+
+/** A server that is just made has the password of the record that it was made for, unless `passwordIsNew`. */
+function passwordKnown({ state, child, record }: Facts, serves: boolean): number | undefined {
+  if (!serves || !child) return state?.passwordVersion;
+  return record.engine === 'pglite'
+    ? child.passwordVersion
+    : (state?.passwordVersion ?? child.passwordVersion);
+}
+
+function sameJson(a: object, b: object): boolean {
+  const sorted = (value: object) =>
+    JSON.stringify(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)));
+  return sorted(a) === sorted(b);
+}

@@ -1,0 +1,51 @@
+/** The head of a database as a child process of its supervisor. */
+import * as path from 'node:path';
+import { type CodedError, systemClock } from '@rokka/kernel';
+import { namespaceCommand } from '@rokka/databases';
+import { SupervisedChild } from '../child.ts';
+import { compileCacheEnvironment } from '../compile-cache.ts';
+import type { Connection } from '../processes/engine.ts';
+import type { HeadProcessOptions } from '../processes/head-process.ts';
+
+const HEAD_READY_MS = 600_000;
+const HEAD_STOP_MS = 120_000;
+
+export interface HeadChildOptions {
+  /** Asked for at each start of the process. */
+  options(): HeadProcessOptions;
+  /** For people and the log. */
+  name: string;
+  /** Whether another process waits, its code loaded, to take over: 35 MB for a second or less of clients' time. */
+  spare: boolean;
+  onReady(connection: Connection): void;
+  /** It ended by itself, and is started again. */
+  onLost?(): void;
+  /** It ended and must not be started again. */
+  onFinal(error: CodedError): void;
+  onProgress(text: string): void;
+  onLog(level: 'info' | 'warn' | 'error', text: string): void;
+}
+
+export function headChild(of: HeadChildOptions): SupervisedChild {
+  const { name, spare, onProgress, onLog, onFinal } = of;
+  return new SupervisedChild({
+    name,
+    awaitsBegin: true,
+    spare,
+    command: () => {
+      const options = of.options();
+      const program = path.join(import.meta.dirname, '..', 'processes', 'head-process.ts');
+      const inner = { command: process.execPath, args: [program, JSON.stringify(options)] };
+      const { command, args } = options.engine === 'native' ? namespaceCommand(inner) : inner;
+      return { command, args: [...args], env: compileCacheEnvironment(options.directory) };
+    },
+    clock: systemClock,
+    readyTimeoutMs: HEAD_READY_MS,
+    stopTimeoutMs: HEAD_STOP_MS,
+    onProgress,
+    onLog,
+    onReady: (detail) => of.onReady(detail as Connection),
+    onFinal,
+    ...(of.onLost && { onLost: of.onLost }),
+  });
+}

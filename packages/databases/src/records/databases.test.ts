@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { test } from 'node:test';
+import { SeededRandom, VirtualClock } from '@rokka/kernel';
+import { MemoryRegistry, type Registry } from '@rokka/registry';
+import { DatabaseSecrets } from './database-secrets.ts';
+import { Databases, type DatabasesOptions } from './databases.ts';
+
+class Bench implements Disposable {
+  readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-records-'));
+  readonly registry = new MemoryRegistry();
+  readonly secrets = new DatabaseSecrets(this.directory);
+  changes = 0;
+
+  databases(part: Partial<DatabasesOptions> = {}): Databases {
+    return new Databases({
+      registry: this.registry.another(),
+      secrets: this.secrets,
+      clock: new VirtualClock(),
+      random: new SeededRandom(1),
+      many: true,
+      onChanged: () => this.changes++,
+      ...part,
+    });
+  }
+
+  [Symbol.dispose](): void {
+    fs.rmSync(this.directory, { recursive: true });
+  }
+}
+
+const FIRST = { name: 'main', engine: 'native', volumeId: 'vol-1', createdAtMs: 7 };
+
+test('the record of main as 0.1.0 wrote it is read, and may be changed', async () => {
+  using bench = new Bench();
+  await bench.registry.put('databases/main', FIRST, 0);
+  const databases = bench.databases();
+  const upgraded = {
+    ...FIRST,
+    port: 5432,
+    desired: 'running',
+    generation: 0,
+    settings: {},
+    databaseName: 'postgres',
+    userName: 'postgres',
+    passwordVersion: 0,
+  };
+  assert.deepEqual(await databases.get('main'), upgraded);
+  assert.deepEqual(await databases.list(), [upgraded]);
+  await databases.restart('main');
+  await databases.moveMain(6000);
+  assert.deepEqual(await databases.get('main'), { ...upgraded, generation: 1, port: 6000 });
+});
+
+test('main stays', async () => {
+  using bench = new Bench();
+  await bench.registry.put('databases/main', FIRST, 0);
+  const databases = bench.databases();
+  for (const desired of ['stopped', 'deleted'] as const)
+    await assert.rejects(databases.setDesired('main', desired), { code: 'DATABASE_MAIN_STAYS' });
+  await assert.rejects(databases.change('main', { port: 1 }), { code: 'DATABASE_MAIN_STAYS' });
+  await assert.rejects(databases.create({ name: 'main', engine: 'native' }), { code: 'DATABASE_EXISTS' });
+  assert.equal((await databases.get('main')).desired, 'running');
+});
+
+test('a database is made once, with a port and a password of its own', async () => {
+  using bench = new Bench();
+  const databases = bench.databases({ isPortFree: async (port) => port !== 5434 });
+  const made = await Promise.all(
+    ['one', 'two', 'three'].map((name) => databases.create({ name, engine: 'native' })),
+  );
+  assert.deepEqual(
+    made.map(({ port }) => port),
+    [5433, 5435, 5436],
+  );
+  assert.equal(new Set(made.map(({ volumeId }) => volumeId)).size, 3);
+  assert.equal(new Set(made.map(({ name }) => bench.secrets.read(name))).size, 3);
+  assert.equal(bench.changes, 3);
+  const before = bench.secrets.read('one');
+  await assert.rejects(databases.create({ name: 'one', engine: 'native', password: 'other' }), {
+    code: 'DATABASE_EXISTS',
+  });
+  assert.equal(bench.secrets.read('one'), before);
+  await assert.rejects(databases.create({ name: 'four', engine: 'native', port: 5433 }), {
+    code: 'DATABASE_PORT_TAKEN',
+  });
+  await assert.rejects(databases.change('two', { port: 5433 }), { code: 'DATABASE_PORT_TAKEN' });
+  await databases.change('two', { port: 5435, settings: { work_mem: '8MB' } });
+  assert.deepEqual((await databases.get('two')).settings, { work_mem: '8MB' });
+});
+
+test('names that would do harm are refused, and leave nothing', async () => {
+  using bench = new Bench();
+  const databases = bench.databases();
+  const refused = { code: 'DATABASE_NAME_INVALID' };
+  for (const name of ['', 'A', '1a', 'a/b', '../a', 'a_b', 'postgres', 'a'.repeat(64)])
+    await assert.rejects(databases.create({ name, engine: 'native' }), refused, name);
+  for (const userName of ['', 'pg_read', 'a b', 'a"b'])
+    await assert.rejects(databases.create({ name: 'a', engine: 'native', userName }), refused, userName);
+  for (const databaseName of ['', 'ä'.repeat(32), 'a\nb'])
+    await assert.rejects(databases.create({ name: 'a', engine: 'native', databaseName }), refused);
+  for (const password of ['', ' a', 'a\nb'])
+    await assert.rejects(databases.create({ name: 'a', engine: 'native', password }), refused);
+  await assert.rejects(databases.create({ name: 'a', engine: 'pglite', userName: 'me' }), refused);
+  assert.deepEqual(await databases.list(), []);
+  assert.deepEqual(fs.readdirSync(bench.directory), []);
+  for (const name of ['none', '../main']) {
+    await assert.rejects(databases.get(name), { code: 'DATABASE_NONE' });
+    await assert.rejects(databases.setDesired(name, 'deleted'), { code: 'DATABASE_NONE' });
+  }
+});
+
+test('what is being deleted stays so, until all of it is gone', async () => {
+  using bench = new Bench();
+  const databases = bench.databases();
+  await databases.create({ name: 'one', engine: 'native' });
+  await databases.observe('one', { phase: 'available', atMs: 1 });
+  await databases.setDesired('one', 'deleted');
+  await databases.setDesired('one', 'deleted');
+  const refused = { code: 'DATABASE_DELETED' };
+  await assert.rejects(databases.setDesired('one', 'running'), refused);
+  await assert.rejects(databases.restart('one'), refused);
+  await assert.rejects(databases.setPassword('one', 'other'), refused);
+  await assert.rejects(databases.create({ name: 'one', engine: 'native' }), { code: 'DATABASE_EXISTS' });
+  await databases.remove('one');
+  await databases.remove('one');
+  assert.deepEqual([await databases.list(), (await databases.states()).size], [[], 0]);
+  await databases.create({ name: 'one', engine: 'native' });
+});
+
+test('where main moves between machines it is the only one', async () => {
+  using bench = new Bench();
+  const databases = bench.databases({ many: false });
+  const refused = { code: 'DATABASE_ONLY_MAIN' };
+  await assert.rejects(databases.create({ name: 'one', engine: 'native' }), refused);
+  await bench.registry.put('databases/main', FIRST, 0);
+  await assert.rejects(databases.restart('main'), refused);
+  await assert.rejects(databases.setPassword('main', 'other'), refused);
+  assert.equal(bench.secrets.read('main'), undefined);
+});
+
+test('wishes at the same time all count', async () => {
+  using bench = new Bench();
+  const first = bench.databases();
+  await first.create({ name: 'one', engine: 'native' });
+  // Another handle that reads late: somebody is always faster.
+  const slow: Registry = {
+    get: async (key) => {
+      const entry = await bench.registry.get<never>(key);
+      await new Promise((done) => setImmediate(done));
+      return entry;
+    },
+    list: (prefix) => bench.registry.list(prefix),
+    put: (key, value, revision) => bench.registry.put(key, value, revision),
+    remove: (key, revision) => bench.registry.remove(key, revision),
+    [Symbol.asyncDispose]: async () => {},
+  };
+  const wishes = Array.from({ length: 20 }, () => bench.databases({ registry: slow }).restart('one'));
+  await Promise.all(wishes);
+  assert.equal((await first.get('one')).generation, 20);
+});
+
+test('the server has the password that shall be or the one before, whatever comes in between', async () => {
+  using bench = new Bench();
+  const databases = bench.databases();
+  await databases.create({ name: 'one', engine: 'native', password: 'first' });
+  const { secrets } = bench;
+  assert.equal(secrets.isChanging('one'), false);
+  await databases.setPassword('one', 'second');
+  await databases.setPassword('one', 'third');
+  assert.equal((await databases.get('one')).passwordVersion, 2);
+  assert.deepEqual([secrets.read('one'), secrets.before('one')], ['third', 'first']);
+  // Carried out for the second, while the third was written.
+  secrets.wasSet('one', 'second');
+  assert.deepEqual([secrets.read('one'), secrets.before('one')], ['third', 'second']);
+  secrets.wasSet('one', 'third');
+  assert.deepEqual([secrets.read('one'), secrets.isChanging('one')], ['third', false]);
+  const mode = fs.statSync(secrets.file('one')).mode & 0o777;
+  assert.equal(mode.toString(8), '600');
+  await databases.setPassword('one', 'fourth');
+  secrets.remove('one');
+  assert.deepEqual(fs.readdirSync(bench.directory), []);
+});
+
+test('main keeps its secret where it always was', () => {
+  using bench = new Bench();
+  assert.equal(path.basename(bench.secrets.file('main')), 'postgres-password');
+  const password = bench.secrets.ensure('main', new SeededRandom(1));
+  assert.equal(bench.secrets.ensure('main', new SeededRandom(2)), password);
+});

@@ -1,0 +1,285 @@
+/**
+ * The databases of a cluster as the registry has them, and the only ways in which their records change: each by
+ * compare-and-set on what was read, so that two wishes at once both count, or one is refused.
+ *
+ * A wish is durable when its call resolves. Nothing has happened by then: the controller carries it out, and says in the
+ * database's state how far it is.
+ */
+import { type Clock, isCoded, type Random, type VolumeId } from '@rokka/kernel';
+import type { Registry, RegistryEntry } from '@rokka/registry';
+import { databaseErrors } from '../errors.ts';
+import { generatePassword } from '../native/initialise.ts';
+import {
+  type DatabaseEngine,
+  type DatabaseRecord,
+  type DatabaseSource,
+  type DatabaseState,
+  demandNames,
+  type DesiredState,
+  type FirstDatabaseRecord,
+  MAIN,
+  upgradeDatabase,
+} from './database-record.ts';
+import type { DatabaseSecrets } from './database-secrets.ts';
+
+export interface DatabasesOptions {
+  registry: Registry;
+  secrets: DatabaseSecrets;
+  clock: Clock;
+  random: Random;
+  /** False where `main` moves between machines: it stays the only one. */
+  many: boolean;
+  /** Whether no other program listens there. */
+  isPortFree?(port: number): Promise<boolean>;
+  /** Called when a wish has been written, so that it is carried out at once. */
+  onChanged?(): void;
+}
+
+export interface NewDatabase {
+  readonly name: string;
+  readonly engine: DatabaseEngine;
+  /** The next free one from `portsFrom` on where absent. */
+  readonly port?: number;
+  readonly portsFrom?: number;
+  readonly settings?: Readonly<Record<string, string>>;
+  /** `postgres` unless given. */
+  readonly databaseName?: string;
+  /** `postgres` unless given. */
+  readonly userName?: string;
+  /** A generated one unless given. */
+  readonly password?: string;
+  readonly cacheMiB?: number;
+  readonly source?: DatabaseSource;
+}
+
+/** What may be changed of a database. It counts from its next start on: see `restart`. */
+export type DatabaseChange = Partial<Pick<DatabaseRecord, 'settings' | 'port' | 'cacheMiB'>>;
+
+export interface DatabaseEntry {
+  readonly record: DatabaseRecord;
+  /** Of the record, in the registry. */
+  readonly revision: number;
+  readonly state: DatabaseState | undefined;
+}
+
+const RECORDS = 'databases/';
+const STATES = 'database-states/';
+export const PORTS_FROM = 5433;
+/** So many ports are looked at for a free one. */
+const PORTS_LOOKED_AT = 1_000;
+const PORT_MAX = 65_535;
+const ATTEMPTS_MAX = 50;
+
+export class Databases {
+  readonly #options: DatabasesOptions;
+  /** Names and ports are given away one after the other: all that make databases in a cluster share this object. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: DatabasesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * A database shall be, and run.
+   * @throws DATABASE_ONLY_MAIN, DATABASE_NAME_INVALID, DATABASE_EXISTS, DATABASE_PORT_TAKEN, DATABASE_PORTS_EXHAUSTED
+   */
+  create(wish: NewDatabase): Promise<DatabaseRecord> {
+    const mine = this.#turn.then(() => this.#create(wish));
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+
+  /** @throws DATABASE_NONE */
+  async get(name: string): Promise<DatabaseRecord> {
+    return upgradeDatabase((await this.#entry(name)).value);
+  }
+
+  /** In the order of their names. */
+  async list(): Promise<DatabaseRecord[]> {
+    const entries = await this.#options.registry.list<DatabaseRecord>(RECORDS);
+    return entries.map(({ value }) => upgradeDatabase(value));
+  }
+
+  /** Undefined where nothing has been done for it yet. */
+  async state(name: string): Promise<DatabaseState | undefined> {
+    return (await this.#options.registry.get<DatabaseState>(stateKey(name)))?.value;
+  }
+
+  /** By name. */
+  async states(): Promise<Map<string, DatabaseState>> {
+    const entries = await this.#options.registry.list<DatabaseState>(STATES);
+    return new Map(entries.map(({ key, value }) => [key.slice(STATES.length), value]));
+  }
+
+  /** Records and states together. */
+  async entries(): Promise<DatabaseEntry[]> {
+    const records = await this.#options.registry.list<DatabaseRecord>(RECORDS);
+    const states = await this.states();
+    return records.map(({ value, revision }) => {
+      const record = upgradeDatabase(value);
+      return { record, revision, state: states.get(record.name) };
+    });
+  }
+
+  /**
+   * It shall run, stand still, or go with everything in it. What is being deleted stays so.
+   * @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_MAIN_STAYS
+   */
+  async setDesired(name: string, desired: DesiredState): Promise<DatabaseRecord> {
+    if (name === MAIN && desired !== 'running') throw databaseErrors.DATABASE_MAIN_STAYS([desired]);
+    return this.#change(name, (record) => ({ ...record, desired }), { alsoDeleted: desired === 'deleted' });
+  }
+
+  /** @throws DATABASE_NONE, DATABASE_DELETED */
+  restart(name: string): Promise<DatabaseRecord> {
+    return this.#change(name, (record) => ({ ...record, generation: record.generation + 1 }));
+  }
+
+  /** @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_PORT_TAKEN, DATABASE_MAIN_STAYS */
+  async change(name: string, change: DatabaseChange): Promise<DatabaseRecord> {
+    const { port } = change;
+    if (name === MAIN && port !== undefined) throw databaseErrors.DATABASE_MAIN_STAYS(['moved']);
+    const mine = this.#turn.then(async () => {
+      if (port !== undefined) await this.#demandPort(port, name);
+      return this.#change(name, (record) => ({ ...record, ...change }));
+    });
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+
+  /** The superuser shall have this password. @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_NAME_INVALID */
+  async setPassword(name: string, password: string): Promise<DatabaseRecord> {
+    const { desired } = await this.get(name);
+    if (!this.#options.many) throw databaseErrors.DATABASE_ONLY_MAIN([]);
+    if (desired === 'deleted') throw databaseErrors.DATABASE_DELETED([name]);
+    this.#options.secrets.change(name, password);
+    return this.#change(name, (record) => ({ ...record, passwordVersion: record.passwordVersion + 1 }));
+  }
+
+  /** For the supervisor: `rokka up` says where main listens. @throws DATABASE_NONE */
+  async moveMain(port: number): Promise<DatabaseRecord> {
+    const record = await this.get(MAIN);
+    if (record.port === port) return record;
+    return this.#change(MAIN, (known) => ({ ...known, port }));
+  }
+
+  /** For the controller alone: how far the database is. */
+  async observe(name: string, state: DatabaseState): Promise<void> {
+    const { registry } = this.#options;
+    await this.#trying(name, async () => {
+      const entry = await registry.get<DatabaseState>(stateKey(name));
+      await registry.put(stateKey(name), state, entry?.revision ?? 0);
+    });
+  }
+
+  /** For the controller alone, which begins: nothing runs, whatever was said when the one before it ended. */
+  async beginAnew(): Promise<void> {
+    for (const { record, state } of await this.entries()) {
+      if (state?.phase !== 'available') continue;
+      const { endpoint: _, ...rest } = state;
+      await this.observe(record.name, { ...rest, phase: 'starting', atMs: this.#options.clock.wallMs() });
+    }
+  }
+
+  /** For the controller alone: nothing of the database is left. The record goes last, so that a crash repeats this. */
+  async remove(name: string): Promise<void> {
+    const { registry } = this.#options;
+    for (const key of [stateKey(name), recordKey(name)])
+      await this.#trying(name, async () => {
+        const entry = await registry.get(key);
+        if (entry) await registry.remove(key, entry.revision);
+      });
+  }
+
+  async #create(wish: NewDatabase): Promise<DatabaseRecord> {
+    const { registry, secrets, clock, random, many, onChanged } = this.#options;
+    const { name, engine, settings = {}, databaseName = 'postgres', userName = 'postgres' } = wish;
+    const { cacheMiB, source, password } = wish;
+    if (!many) throw databaseErrors.DATABASE_ONLY_MAIN([]);
+    demandNames({ name, engine, databaseName, userName });
+    if (name === MAIN || (await registry.get(recordKey(name)))) throw databaseErrors.DATABASE_EXISTS([name]);
+    if (wish.port !== undefined) await this.#demandPort(wish.port, name);
+    const port = wish.port ?? (await this.#freePort(wish.portsFrom ?? PORTS_FROM));
+    const record: DatabaseRecord = {
+      name,
+      engine,
+      volumeId: `vol-${random.hex(8)}` as VolumeId,
+      createdAtMs: clock.wallMs(),
+      port,
+      desired: 'running',
+      generation: 0,
+      settings,
+      databaseName,
+      userName,
+      passwordVersion: 0,
+      ...(cacheMiB === undefined ? {} : { cacheMiB }),
+      ...(source && { source }),
+    };
+    // Before the record: the server is made with it as soon as that is there.
+    secrets.begin(name, password ?? generatePassword(random));
+    try {
+      await registry.put(recordKey(name), record, 0);
+    } catch (error) {
+      if (!isCoded(error, 'REGISTRY_CONFLICT')) throw error;
+      throw databaseErrors.DATABASE_EXISTS([name], { cause: error });
+    }
+    onChanged?.();
+    return record;
+  }
+
+  async #demandPort(port: number, name: string): Promise<void> {
+    const holder = (await this.list()).find((record) => record.port === port && record.name !== name);
+    if (holder) throw databaseErrors.DATABASE_PORT_TAKEN([port, holder.name]);
+  }
+
+  async #freePort(from: number): Promise<number> {
+    const { isPortFree } = this.#options;
+    const taken = new Set((await this.list()).map(({ port }) => port));
+    const to = Math.min(PORT_MAX, from + PORTS_LOOKED_AT - 1);
+    for (let port = from; port <= to; port++)
+      if (!taken.has(port) && (!isPortFree || (await isPortFree(port)))) return port;
+    throw databaseErrors.DATABASE_PORTS_EXHAUSTED([from, to]);
+  }
+
+  async #change(
+    name: string,
+    change: (record: DatabaseRecord) => DatabaseRecord,
+    options: { alsoDeleted?: boolean } = {},
+  ): Promise<DatabaseRecord> {
+    const { registry, onChanged, many } = this.#options;
+    if (!many) throw databaseErrors.DATABASE_ONLY_MAIN([]);
+    const changed = await this.#trying(name, async () => {
+      const { key, value, revision } = await this.#entry(name);
+      const record = upgradeDatabase(value);
+      if (record.desired === 'deleted' && !options.alsoDeleted) throw databaseErrors.DATABASE_DELETED([name]);
+      const next = change(record);
+      await registry.put(key, next, revision);
+      return next;
+    });
+    onChanged?.();
+    return changed;
+  }
+
+  /** Reads and writes until nobody else was faster. */
+  async #trying<T>(name: string, attempt: () => Promise<T>): Promise<T> {
+    for (let attempts = 0; attempts < ATTEMPTS_MAX; attempts++) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!isCoded(error, 'REGISTRY_CONFLICT')) throw error;
+      }
+    }
+    throw databaseErrors.DATABASE_CHANGED_OFTEN([name, ATTEMPTS_MAX]);
+  }
+
+  async #entry(name: string): Promise<RegistryEntry<DatabaseRecord | FirstDatabaseRecord>> {
+    // Whatever else a caller may have got as a name is no key of the registry.
+    const isName = /^[a-z][a-z0-9-]{0,62}$/.test(name);
+    const entry = isName ? await this.#options.registry.get<DatabaseRecord>(recordKey(name)) : undefined;
+    if (!entry) throw databaseErrors.DATABASE_NONE([name]);
+    return entry;
+  }
+}
+
+const recordKey = (name: string) => `${RECORDS}${name}`;
+const stateKey = (name: string) => `${STATES}${name}`;

@@ -1,0 +1,22 @@
+/** Which databases a cluster has: what each shall be, and what it is. */
+export {
+  type DatabaseEngine,
+  type DatabasePhase,
+  type DatabaseRecord,
+  type DatabaseSource,
+  type DatabaseState,
+  type DesiredState,
+  type FirstDatabaseRecord,
+  MAIN,
+  upgradeDatabase,
+} from './database-record.ts';
+export { DatabaseSecrets } from './database-secrets.ts';
+export {
+  type DatabaseChange,
+  type DatabaseEntry,
+  Databases,
+  type DatabasesOptions,
+  type NewDatabase,
+  PORTS_FROM,
+} from './databases.ts';
+export { applyPassword } from './role-password.ts';

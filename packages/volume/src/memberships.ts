@@ -1,0 +1,29 @@
+/** Who is a member of what, over all volumes of a cluster, as the registry has decided it: whether a volume is open or not. */
+import type { NodeId, PgIndex, VolumeId } from '@rokka/kernel';
+import { allMembers } from '@rokka/quorum';
+import type { Registry } from '@rokka/registry';
+import { upgradeRecord, type VolumeRecord } from './volume-record.ts';
+import { VOLUMES } from './volume-state.ts';
+
+export interface GroupMembership {
+  readonly volumeId: VolumeId;
+  /** Of the volume. */
+  readonly name: string;
+  readonly pg: PgIndex;
+}
+
+/** The protection groups in which each node is a member, newcomers included. Those of deleted volumes have none any more. */
+export async function membershipsByNode(registry: Registry): Promise<ReadonlyMap<NodeId, GroupMembership[]>> {
+  const byNode = new Map<NodeId, GroupMembership[]>();
+  for (const { value } of await registry.list<VolumeRecord>(VOLUMES)) {
+    const { volumeId, name, groups, deletion } = upgradeRecord(value);
+    if (deletion) continue;
+    for (const { pg, membership } of groups)
+      for (const { node } of allMembers(membership)) {
+        const known = byNode.get(node) ?? [];
+        known.push({ volumeId, name, pg });
+        byNode.set(node, known);
+      }
+  }
+  return byNode;
+}
