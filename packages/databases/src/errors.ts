@@ -87,4 +87,7 @@ export const databaseErrors = defineErrors({
     `PostgreSQL got no memory (${why}): lower shared_buffers or max_connections`,
   DATABASE_OUT_OF_SPACE: (why: string) =>
     `PostgreSQL found no space (${why}): grow the volume, or delete what is not needed`,
+  DATABASE_NO_SNAPSHOT: (name: string) => `there is no snapshot ${name}`,
+  DATABASE_NO_ARCHIVE: (name: string) =>
+    `database ${name} has no archive, so nothing of its past can be kept; give it a retention of a day or more first`,
 });

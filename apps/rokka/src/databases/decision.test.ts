@@ -17,12 +17,14 @@ const RECORD: DatabaseRecord = {
   databaseName: 'postgres',
   userName: 'postgres',
   passwordVersion: 0,
+  retentionDays: 0,
 };
 const HAS_RUN: DatabaseState = { phase: 'stopped', generation: 0, passwordVersion: 0, atMs: 1 };
 const child = (kind: ChildFacts['kind'], part: Partial<ChildFacts> = {}): ChildFacts => ({
   kind,
   generation: 0,
   passwordVersion: 0,
+  retentionDays: 0,
   sinceMs: 0,
   ...part,
 });

@@ -2,7 +2,7 @@
  * What the registry knows of a database: what it shall be (`databases/<name>`), and what it is (`database-states/<name>`).
  * Whoever wants something writes the first; the controller, which carries it out, writes the second, and nobody else does.
  */
-import type { VolumeId } from '@rokka/kernel';
+import type { Lsn, VolumeId } from '@rokka/kernel';
 import { databaseErrors } from '../errors.ts';
 
 /** The one that every cluster has. */
@@ -34,15 +34,18 @@ export interface DatabaseRecord {
   readonly passwordVersion: number;
   /** Page cache of the volume; the controller's default where absent. */
   readonly cacheMiB?: number;
+  /** How far back it can be restored to; 0 where it has no archive. */
+  readonly retentionDays: number;
   /** What it is restored from; absent for one that begins empty. */
   readonly source?: DatabaseSource;
 }
 
 /** A backup that a new database begins with. */
 export interface DatabaseSource {
-  readonly archive: string;
-  readonly lsn: number;
-  /** Whether all of it is copied, or only what is read. */
+  /** Of this volume, which need not be there any more. */
+  readonly archive: VolumeId;
+  readonly lsn: Lsn;
+  /** Whether all of it is brought to the storage nodes by and by, or only what is written. */
   readonly materialise: boolean;
 }
 
@@ -84,6 +87,7 @@ export function upgradeDatabase(record: DatabaseRecord | FirstDatabaseRecord): D
     databaseName: 'postgres',
     userName: 'postgres',
     passwordVersion: 0,
+    retentionDays: 0,
     ...record,
   };
 }

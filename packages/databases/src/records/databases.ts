@@ -50,10 +50,16 @@ export interface NewDatabase {
   readonly password?: string;
   readonly cacheMiB?: number;
   readonly source?: DatabaseSource;
+  /** 1 unless given; 0 for no archive. */
+  readonly retentionDays?: number;
+  /** `running` unless given. */
+  readonly desired?: DesiredState;
 }
 
 /** What may be changed of a database. It counts from its next start on: see `restart`. */
-export type DatabaseChange = Partial<Pick<DatabaseRecord, 'settings' | 'port' | 'cacheMiB'>>;
+export type DatabaseChange = Partial<
+  Pick<DatabaseRecord, 'settings' | 'port' | 'cacheMiB' | 'retentionDays'>
+>;
 
 export interface DatabaseEntry {
   readonly record: DatabaseRecord;
@@ -69,6 +75,8 @@ export const PORTS_FROM = 5433;
 const PORTS_LOOKED_AT = 1_000;
 const PORT_MAX = 65_535;
 const ATTEMPTS_MAX = 50;
+/** As of the API that people know. */
+const RETENTION_DAYS = 1;
 
 export class Databases {
   readonly #options: DatabasesOptions;
@@ -206,12 +214,13 @@ export class Databases {
       volumeId: `vol-${random.hex(8)}` as VolumeId,
       createdAtMs: clock.wallMs(),
       port,
-      desired: 'running',
+      desired: wish.desired ?? 'running',
       generation: 0,
       settings,
       databaseName,
       userName,
       passwordVersion: 0,
+      retentionDays: wish.retentionDays ?? RETENTION_DAYS,
       ...(cacheMiB === undefined ? {} : { cacheMiB }),
       ...(source && { source }),
     };

@@ -19,4 +19,5 @@ export {
   type NewDatabase,
   PORTS_FROM,
 } from './databases.ts';
+export { type SnapshotPhase, type SnapshotRecord, Snapshots, type SnapshotsOptions } from './snapshots.ts';
 export { applyPassword } from './role-password.ts';
