@@ -108,7 +108,7 @@ function checkSids(statements: readonly Statement[]): void {
 }
 
 function actionPattern(where: string, text: string): Pattern {
-  if (text !== '*' && !/^[A-Za-z0-9-]+:[A-Za-z0-9*?-]+$/.test(text))
+  if (text !== '*' && !/^[A-Za-z0-9.-]+:[A-Za-z0-9*?-]+$/.test(text))
     throw new PolicyProblem(`${where}.Action`, `${JSON.stringify(text)} is no action: write service:Action`);
   return new Pattern(text, { wildcards: true, variables: false, ignoreCase: true });
 }
