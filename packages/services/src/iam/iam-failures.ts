@@ -7,7 +7,6 @@ import {
   LimitExceededException,
   MalformedPolicyDocumentException,
   NoSuchEntityException,
-  PolicyNotAttachableException,
   UnmodifiableEntityException,
 } from '@aws-sdk/client-iam';
 import type { EntityKind } from './documents.ts';
@@ -20,6 +19,8 @@ const WORDS: Record<EntityKind, string> = {
   'instance-profiles': 'instance profile',
 };
 
+const capital = (word: string) => word.slice(0, 1).toUpperCase() + word.slice(1);
+
 export const iamFailures = {
   noSuchEntity: (kind: EntityKind, name: string) =>
     new NoSuchEntityException({
@@ -28,18 +29,21 @@ export const iamFailures = {
     }),
   notFound: (what: string) =>
     new NoSuchEntityException({ message: `${what} cannot be found.`, $metadata: {} }),
+  notAttachable: (arn: string | undefined) =>
+    new NoSuchEntityException({
+      message: `Policy ${arn} does not exist or is not attachable.`,
+      $metadata: {},
+    }),
   alreadyExists: (kind: EntityKind, name: string) =>
     new EntityAlreadyExistsException({
-      message: `A ${WORDS[kind]} with name ${name} already exists; names that differ in case only are the same.`,
+      message: `${capital(WORDS[kind])} with name ${name} already exists.`,
       $metadata: {},
     }),
   deleteConflict: (what: string) =>
     new DeleteConflictException({ message: `Cannot delete entity, ${what} first.`, $metadata: {} }),
   limitExceeded: (what: string, max: number) =>
-    new LimitExceededException({ message: `Cannot exceed quota for ${what}: ${max}.`, $metadata: {} }),
+    new LimitExceededException({ message: `Cannot exceed quota for ${what}: ${max}`, $metadata: {} }),
   malformedPolicy: (why: string) => new MalformedPolicyDocumentException({ message: why, $metadata: {} }),
-  notAttachable: (arn: string) =>
-    new PolicyNotAttachableException({ message: `Policy ${arn} cannot be attached.`, $metadata: {} }),
   unmodifiable: (why: string) => new UnmodifiableEntityException({ message: why, $metadata: {} }),
   invalidInput: (why: string) => new InvalidInputException({ message: why, $metadata: {} }),
   /** IAM has no modelled exception for what its model's constraints forbid: this is the code it answers with. */

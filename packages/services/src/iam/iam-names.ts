@@ -36,7 +36,9 @@ export function checkedTags(tags: readonly SdkTag[] | undefined): Tag[] {
   }));
   const keys = new Set(checked.map(({ Key }) => Key.toLowerCase()));
   if (keys.size < checked.length)
-    throw iamFailures.invalidInput('Duplicate tag keys found; case does not count.');
+    throw iamFailures.invalidInput(
+      'Duplicate tag keys found. Please note that Tag keys are case insensitive.',
+    );
   return checked;
 }
 
@@ -53,6 +55,13 @@ function checkedTagValue(value: string | undefined): string {
   throw iamFailures.validation(
     `Tag value ${JSON.stringify(value)} must be at most 256 letters, digits, spaces and _.:/=+-@`,
   );
+}
+
+/** @throws ValidationError */
+export function checkedTagKeys(keys: readonly string[] | undefined): string[] {
+  if ((keys ?? []).length > TAGS_MAX)
+    throw iamFailures.validation(`TagKeys has more than ${TAGS_MAX} members`);
+  return (keys ?? []).map(checkedTagKey);
 }
 
 /** The tags with these put over them. @throws LimitExceededException */

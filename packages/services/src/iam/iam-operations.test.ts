@@ -323,6 +323,10 @@ onBoth('names and paths that IAM does not take', async (iam) => {
     await assert.rejects(iam.CreateUser({ UserName }), refused('ValidationError'), String(UserName));
   for (const Path of ['x', '/x', 'x/', '/a b/', '//', `/${'x'.repeat(512)}/`])
     await assert.rejects(iam.CreateUser({ UserName: 'u', Path }), refused('ValidationError'), Path);
+  await assert.rejects(
+    iam.UntagUser({ UserName: 'administrator', TagKeys: ['a<b'] }),
+    refused('ValidationError'),
+  );
   for (const Key of ['', 'aws:x', 'a<b'])
     await assert.rejects(
       iam.CreateUser({ UserName: 'u', Tags: [{ Key, Value: '' }] }),

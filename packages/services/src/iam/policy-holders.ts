@@ -56,7 +56,7 @@ export async function attachPolicy(
   await changeHolder(context, holder, ({ attached }) => ({
     attached: attached.filter(({ id }) => id !== reference.id),
   }));
-  throw iamFailures.notFound(`Policy ${reference.arn}`);
+  throw iamFailures.notAttachable(reference.arn);
 }
 
 /** @throws NoSuchEntityException */
@@ -162,7 +162,7 @@ export async function deleteBoundary(context: IamContext, holder: HolderName): P
 /** @throws NoSuchEntityException */
 export async function referenceTo({ store }: IamContext, arn: string | undefined): Promise<PolicyReference> {
   const policy = arn === undefined ? undefined : await findPolicy(store, arn);
-  if (!policy || arn === undefined) throw iamFailures.notFound(`Policy ${arn}`);
+  if (!policy || arn === undefined) throw iamFailures.notAttachable(arn);
   return { arn, id: policy.id };
 }
 

@@ -20,8 +20,8 @@ export const accessKeyId = (random: Random, prefix: 'AKIA' | 'ASIA') =>
 /** 40 characters; 240 random bits. */
 export const secretKey = (random: Random) => letters(random, SECRET_LETTERS, 40);
 
-/** 384 characters; it means nothing, and is compared only. */
-export const sessionToken = (random: Random) => letters(random, SECRET_LETTERS, 384);
+/** 356 characters; it means nothing, and is compared only. */
+export const sessionToken = (random: Random) => letters(random, SECRET_LETTERS, 356);
 
 /** Twelve digits. */
 export const accountId = (random: Random) => String(1 + random.below(9)) + letters(random, '0123456789', 11);

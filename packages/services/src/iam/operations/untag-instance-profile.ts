@@ -1,6 +1,6 @@
 import { changeEntity } from '../entities.ts';
 import type { IamContext } from '../iam-context.ts';
-import { checkedName, withoutTags } from '../iam-names.ts';
+import { checkedName, checkedTagKeys, withoutTags } from '../iam-names.ts';
 import type { UntagInstanceProfileCommandInput } from '@aws-sdk/client-iam';
 
 /** @throws NoSuchEntityException, ValidationError */
@@ -9,7 +9,7 @@ export async function untagInstanceProfile(
   context: IamContext,
 ): Promise<object> {
   const name = checkedName('InstanceProfileName', input.InstanceProfileName, 128);
-  const keys = input.TagKeys ?? [];
+  const keys = checkedTagKeys(input.TagKeys);
   await changeEntity(context, 'instance-profiles', name, (found) => ({
     ...found,
     tags: withoutTags(found.tags, keys),

@@ -39,6 +39,8 @@ export function compilePolicy(text: string, kind: PolicyKind): CompiledPolicy {
   const version = document.Version ?? VERSIONS[0];
   if (typeof version !== 'string' || !VERSIONS.includes(version))
     throw new PolicyProblem('Version', `must be one of ${VERSIONS.join(', ')}`);
+  if (document.Id !== undefined && typeof document.Id !== 'string')
+    throw new PolicyProblem('Id', 'must be a string');
   const elements = document.Statement === undefined ? [] : listOf(document.Statement);
   if (elements.length === 0) throw new PolicyProblem('Statement', 'a policy needs at least one');
   const variables = version !== VERSIONS[0];
@@ -108,7 +110,7 @@ function checkSids(statements: readonly Statement[]): void {
 }
 
 function actionPattern(where: string, text: string): Pattern {
-  if (text !== '*' && !/^[A-Za-z0-9-]+:[A-Za-z0-9*?-]+$/.test(text))
+  if (text !== '*' && !/^[A-Za-z0-9.-]+:[A-Za-z0-9*?-]+$/.test(text))
     throw new PolicyProblem(`${where}.Action`, `${JSON.stringify(text)} is no action: write service:Action`);
   return new Pattern(text, { wildcards: true, variables: false, ignoreCase: true });
 }
@@ -116,12 +118,16 @@ function actionPattern(where: string, text: string): Pattern {
 function resourcesOf(where: string, element: Record<string, unknown>, variables: boolean) {
   const { negated, texts } = oneOf(where, element, 'Resource');
   const resources = texts.map((text) => {
-    if (text !== '*' && !/^arn:[^:]+:[^:]/.test(text))
+    if (text !== '*' && !isResource(text))
       throw new PolicyProblem(`${where}.Resource`, `${JSON.stringify(text)} is neither an ARN nor *`);
     return new Pattern(text, { wildcards: true, variables, arn: true });
   });
   return { resources, notResources: negated };
 }
+
+/** All six segments, or fewer and a star for the rest. */
+const isResource = (text: string) =>
+  /^arn:(aws(-[a-z-]+)?|\*):[^:]/.test(text) && (text.split(':').length >= 6 || text.endsWith('*'));
 
 /** A trust policy speaks of the role that has it. */
 function anyResource(where: string, element: Record<string, unknown>) {
