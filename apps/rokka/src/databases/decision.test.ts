@@ -24,7 +24,6 @@ const child = (kind: ChildFacts['kind'], part: Partial<ChildFacts> = {}): ChildF
   kind,
   generation: 0,
   passwordVersion: 0,
-  retentionDays: 0,
   sinceMs: 0,
   ...part,
 });
