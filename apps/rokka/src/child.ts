@@ -15,7 +15,9 @@ export type ChildMessage =
   | { kind: 'progress'; text: string }
   | { kind: 'log'; level: 'info' | 'warn' | 'error'; text: string }
   | { kind: 'failed'; code: string; message: string; final: Finality }
-  | { kind: 'status'; id: number; status: unknown };
+  | { kind: 'status'; id: number; status: unknown }
+  | { kind: 'answer'; id: number; value: unknown }
+  | { kind: 'refusal'; id: number; code: string; message: string };
 
 /**
  * The child is about to end. Starting it again would be wrong or useless: `always`; as long as it was never ready, because
@@ -27,7 +29,9 @@ export type Finality = 'never' | 'at-first' | 'always';
 export type ParentMessage =
   | { kind: 'begin'; waited: boolean }
   | { kind: 'stop' }
-  | { kind: 'status'; id: number };
+  | { kind: 'status'; id: number }
+  /** To do something, by the name that it gave it. */
+  | { kind: 'ask'; id: number; what: string };
 
 export interface ChildOptions {
   name: string;
@@ -138,6 +142,25 @@ export class SupervisedChild implements AsyncDisposable {
     return answer.promise.finally(() => (cancel(), this.#questions.delete(id)));
   }
 
+  /**
+   * Asks the child to do something that it has said it can do.
+   * @throws ROKKA_CHILD_AWAY where it is not there, or ends meanwhile; ROKKA_CHILD_SILENT; the child's own error
+   */
+  async ask(what: string, timeoutMs: number): Promise<unknown> {
+    const { name, clock } = this.#options;
+    if (!this.#child?.connected || !this.ready) throw rokkaErrors.ROKKA_CHILD_AWAY([name]);
+    const id = this.#nextQuestion++;
+    const answer = new Deferred<unknown>();
+    this.#questions.set(id, answer);
+    const late = () => answer.reject(rokkaErrors.ROKKA_CHILD_SILENT([name, timeoutMs]));
+    const cancel = clock.after(timeoutMs, late);
+    this.#child.send({ kind: 'ask', id, what } satisfies ParentMessage, () => {});
+    const value = await answer.promise.finally(() => (cancel(), this.#questions.delete(id)));
+    // Its end settles whatever was asked of it.
+    if (value === undefined) throw rokkaErrors.ROKKA_CHILD_AWAY([name]);
+    return value;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     this.#cancelPause();
@@ -230,6 +253,12 @@ export class SupervisedChild implements AsyncDisposable {
         break;
       case 'status':
         this.#questions.get(message.id)?.resolve(message.status);
+        break;
+      case 'answer':
+        this.#questions.get(message.id)?.resolve(message.value);
+        break;
+      case 'refusal':
+        this.#questions.get(message.id)?.reject(new CodedError(message.code, message.message));
         break;
     }
   }

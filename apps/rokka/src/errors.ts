@@ -69,6 +69,9 @@ export const rokkaErrors = defineErrors({
   ROKKA_REMOTE_REPLACE: (ordinal: number, zone: string) =>
     `node ${ordinal} is on another machine: join one more machine of zone ${zone} (rokka token --zone ${zone}), then rokka node drain ${ordinal}`,
   ROKKA_CHILD_FAILED: (name: string, why: string) => `${name} ended: ${why}`,
+  ROKKA_CHILD_AWAY: (name: string) => `${name} is not there, or ended meanwhile; it is started again`,
+  ROKKA_CHILD_SILENT: (name: string, ms: number) => `${name} has not answered within ${ms} ms`,
+  ROKKA_CHILD_CANNOT: (what: string) => `this process has no duty ${what}`,
   ROKKA_CHILD_LATE: (name: string, ms: number) => `${name} was not ready within ${ms} ms`,
   ROKKA_STOPPED: (name: string) => `${name} was told to stop before it was ready`,
   ROKKA_STOP_LATE: (pid: number, ms: number) =>

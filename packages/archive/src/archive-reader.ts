@@ -97,6 +97,13 @@ export class ArchiveReader {
     return content;
   }
 
+  /** Pages [0, pageCount) have all that was ever written. */
+  get pageCount(): number {
+    const { pagesPerGroup, base } = this.descriptor;
+    const groups = Math.max(0, ...[...this.#covers.keys()].map((pg) => pg + 1));
+    return Math.max(groups * pagesPerGroup, base?.pages ?? 0);
+  }
+
   /** Pages of a group that its own layers have something of, in order. */
   async *ownPages(pg: PgIndex): AsyncIterable<PageNumber> {
     const pages = new Set<PageNumber>();

@@ -12,6 +12,7 @@ import {
   must,
   SeededRandom,
   settled,
+  systemClock,
   VirtualClock,
 } from '@rokka/kernel';
 import * as fc from 'fast-check';
@@ -145,7 +146,7 @@ test('page layers, merged and thinned out: every point that is kept stays as it 
         const descriptor = must(await readDescriptor(store, volume));
         const pg = asPgIndex(random.below(history.groupCount));
         const at = history.lastDurableOf(pg);
-        if (at > 0) await makePages(store, { descriptor, pg, at, signal });
+        if (at > 0) await makePages(store, { descriptor, pg, at, signal, clock: systemClock });
       }
       const pins = [random.pick(points)];
       const from = must(points[8]);

@@ -31,6 +31,7 @@ import { archivePrefix, layersOf, reachOf } from './layer.ts';
 import type { ObjectStore } from './object-store.ts';
 import { PageParts } from './page-parts.ts';
 import { type TimePoint, TimelineWriter } from './timeline.ts';
+import { makePages, wantsPages } from './upkeep.ts';
 
 /** What the archiver needs of a volume's writer: the `tap` of a Volume. */
 export interface ArchivedVolume {
@@ -85,6 +86,7 @@ const FETCH_BYTES = 1024 * 1024;
 /** A layer is held in memory until it is whole. */
 const LAYER_BYTES_MAX = 16 * 1024 * 1024;
 const RETRY_MS = 1_000;
+const KEEP_MS = 60_000;
 /** A day of seconds in which the store was away. */
 const POINTS_MAX = 86_400;
 const HELD_BYTES_MAX = 1024 * 1024 * 1024;
@@ -108,6 +110,7 @@ export class Archiver implements AsyncDisposable {
   #waiting: { lsn: number; done: Deferred<void> }[] = [];
   #failure: string | undefined;
   #running: Promise<void> | undefined;
+  #keeping: Promise<void> | undefined;
 
   constructor(options: ArchiverOptions) {
     this.#options = options;
@@ -127,6 +130,7 @@ export class Archiver implements AsyncDisposable {
 
   start(): void {
     this.#running ??= this.#run();
+    this.#keeping ??= this.#keep();
   }
 
   /**
@@ -158,6 +162,7 @@ export class Archiver implements AsyncDisposable {
     this.#closing.abort(closed);
     this.#asked.resolve();
     await this.#running;
+    await this.#keeping;
     for (const { done } of this.#waiting) done.reject(closed);
   }
 
@@ -315,6 +320,30 @@ export class Archiver implements AsyncDisposable {
       bytes += more.length;
     }
     return { records, last };
+  }
+
+  /** Makes page layers now and then, beside the rounds. */
+  async #keep(): Promise<void> {
+    const { volume, store, clock, log } = this.#options;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await clock.sleep(KEEP_MS, signal).catch(() => {});
+      try {
+        const descriptor = this.#archived > 0 ? await readDescriptor(store, volume.volumeId) : undefined;
+        if (!descriptor || signal.aborted) continue;
+        const layers = layersOf(await store.list(archivePrefix(volume.volumeId)), volume.pagesPerGroup);
+        for (const [pg, ofGroup] of Map.groupBy(layers, (layer) => layer.pg)) {
+          const at = this.#reached?.[pg] ?? (0 as Lsn);
+          if (at > this.#archived || !wantsPages(ofGroup)) continue;
+          await makePages(store, { descriptor, pg, at, clock, signal });
+          log?.(`protection group ${pg}: pages up to LSN ${at} are in the archive`);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isCoded(error)) throw error;
+        log?.(`no pages are made in the archive for now: ${describeError(error)}`);
+      }
+    }
   }
 
   /** What the nodes keep for us has a limit. */

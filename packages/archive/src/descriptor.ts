@@ -5,6 +5,7 @@ import { archivePrefix } from './layer.ts';
 import type { ObjectStore } from './object-store.ts';
 
 export const ARCHIVE_VERSION = 1;
+const NAME = 'archive.json';
 
 /** A point in the history of a volume, in its archive. */
 export interface ArchivePoint {
@@ -44,10 +45,19 @@ export async function readDescriptor(
   return descriptor;
 }
 
+/** Volumes that have an archive. @throws ARCHIVE_STORE_FAILED */
+export async function archivedVolumes(store: ObjectStore): Promise<VolumeId[]> {
+  const objects = await store.list('volumes/');
+  return objects.flatMap(({ key }) => {
+    const [, volume, name, ...rest] = key.split('/');
+    return name === NAME && rest.length === 0 ? [volume as VolumeId] : [];
+  });
+}
+
 function sumOf(text: string): string {
   return crc32(Buffer.from(text)).toString(16).padStart(8, '0');
 }
 
 function keyOf(volume: string): string {
-  return `${archivePrefix(volume)}archive.json`;
+  return `${archivePrefix(volume)}${NAME}`;
 }

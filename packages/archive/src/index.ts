@@ -2,6 +2,7 @@
 export { archiveErrors } from './errors.ts';
 export type { ObjectStore, StoredObject } from './object-store.ts';
 export { DirectoryStore } from './directory-store.ts';
+export { archivedVolumes, readDescriptor } from './descriptor.ts';
 export type { ArchiveDescriptor, ArchivePoint } from './descriptor.ts';
 export { adoptAll } from './adopt-all.ts';
 export { ArchiveReader } from './archive-reader.ts';

@@ -2,7 +2,7 @@
  * What keeps an archive small: page layers, so that a restore needs little log, and the removal of what nobody may ask for any
  * more. Both only look at the store, so they may be cut off anywhere and begun again.
  */
-import type { Lsn, PgIndex, VolumeId } from '@rokka/kernel';
+import type { Clock, Lsn, PgIndex, VolumeId } from '@rokka/kernel';
 import { ArchiveReader } from './archive-reader.ts';
 import type { ArchiveDescriptor } from './descriptor.ts';
 import { archivePrefix, coverOf, type Layer, layersOf, type StoredLayer } from './layer.ts';
@@ -38,21 +38,24 @@ export function wantsPages(layers: readonly StoredLayer[]): boolean {
  */
 export async function makePages(
   store: ObjectStore,
-  of: { descriptor: ArchiveDescriptor; pg: PgIndex; at: Lsn; signal: AbortSignal },
+  of: { descriptor: ArchiveDescriptor; pg: PgIndex; at: Lsn; clock: Clock; signal: AbortSignal },
 ): Promise<void> {
-  const { descriptor, pg, at, signal } = of;
+  const { descriptor, pg, at, clock, signal } = of;
   const { volume, pagesPerGroup } = descriptor;
   const reader = await ArchiveReader.open(store, { volume, lsn: at });
   const parts = new PageParts(store, { volume, pg, through: at, pagesPerGroup });
   const first = pg * pagesPerGroup;
   let batch: { page: number; content: Uint8Array }[] = [];
+  let startedMs = clock.nowMs();
   for await (const page of reader.ownPages(pg)) {
-    signal.throwIfAborted();
     const content = await reader.page(page);
     if (content) batch.push({ page: page - first, content });
     if (batch.length < BATCH_PAGES) continue;
     await parts.add(batch, { next: page - first + 1, readableFrom: at });
     batch = [];
+    // Whoever uses the database comes first.
+    await clock.sleep(clock.nowMs() - startedMs, signal);
+    startedMs = clock.nowMs();
   }
   await parts.add(batch, { next: pagesPerGroup, readableFrom: at });
 }

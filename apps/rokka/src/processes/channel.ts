@@ -5,6 +5,7 @@
 import { Deferred, describeError, isCoded } from '@rokka/kernel';
 import type { ChildMessage, Finality, ParentMessage } from '../child.ts';
 import { keepCompiledCode } from '../compile-cache.ts';
+import { rokkaErrors } from '../errors.ts';
 
 export interface ParentChannel {
   send(message: ChildMessage): void;
@@ -14,15 +15,23 @@ export interface ParentChannel {
   readonly stopped: Promise<void>;
 }
 
-/** Runs a child's work: `work` resolves to the function that answers status questions, once it is ready. */
+/** What a child is once it is ready. */
+export interface RunningChild extends AsyncDisposable {
+  status(): unknown;
+  readonly detail?: unknown;
+  /** What it does when it is asked to, by name; each answers with something. */
+  readonly duties?: Readonly<Record<string, () => Promise<NonNullable<unknown>>>>;
+}
+
+/** Runs a child's work: `work` resolves when it is ready. */
 export async function runChild(options: {
-  work(channel: ParentChannel): Promise<{ status(): unknown; detail?: unknown } & AsyncDisposable>;
+  work(channel: ParentChannel): Promise<RunningChild>;
   /** After which errors starting again would be wrong. */
   finality(code: string): Finality;
 }): Promise<void> {
   const begun = new Deferred<{ waited: boolean }>();
   const stopped = new Deferred<void>();
-  let status: (() => unknown) | undefined;
+  let running: RunningChild | undefined;
   const channel: ParentChannel = {
     send: (message) => void (process.connected && process.send?.(message, undefined, {}, () => {})),
     begun: begun.promise,
@@ -31,7 +40,8 @@ export async function runChild(options: {
   process.on('message', (message: ParentMessage) => {
     if (message.kind === 'stop') stopped.resolve();
     else if (message.kind === 'begin') begun.resolve(message);
-    else channel.send({ kind: 'status', id: message.id, status: status?.() });
+    else if (message.kind === 'ask') void answer(channel, running, message);
+    else channel.send({ kind: 'status', id: message.id, status: running?.status() });
   });
   // The supervisor has gone. A crash at any moment is what we are made for, and the next supervisor's children must not
   // meet this one: it may be late with its goodbye.
@@ -53,14 +63,29 @@ export async function runChild(options: {
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   try {
-    await using running = await options.work(channel);
-    status = () => running.status();
+    await using made = await options.work(channel);
+    running = made;
     // Before others are told: they may start with it.
     keepCompiledCode();
-    channel.send({ kind: 'ready', detail: running.detail });
+    channel.send({ kind: 'ready', detail: made.detail });
     await stopped.promise;
   } catch (error) {
     return fail(error);
   }
   process.exit(0);
+}
+
+async function answer(
+  channel: ParentChannel,
+  running: RunningChild | undefined,
+  { id, what }: { id: number; what: string },
+): Promise<void> {
+  try {
+    const duty = running?.duties?.[what];
+    if (!duty) throw rokkaErrors.ROKKA_CHILD_CANNOT([what]);
+    channel.send({ kind: 'answer', id, value: await duty() });
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    channel.send({ kind: 'refusal', id, code: error.code, message: error.message });
+  }
 }

@@ -142,6 +142,9 @@ async function runHead(channel: ParentChannel) {
     channel.send({ kind: 'log', level: 'info', text: `head ready after ${steps.describe()}` });
     return {
       detail: engine.connection,
+      duties: options.archives
+        ? { archive: async () => ({ lsn: await archiving.flush(opening.signal) }) }
+        : {},
       status: () => ({
         ...volume.status(),
         engine: engine.status(),
