@@ -191,7 +191,9 @@ test('what needs no permission is not asked for any', async () => {
 
 test('the same bytes are heard twice where they change nothing, once where they do', async () => {
   const gateway = new InProcessGateway();
-  const create = await gateway.sign(form('rds', CREATE));
+  const one = form('rds', CREATE);
+  const numbered = { ...one, headers: { ...one.headers, 'amz-sdk-invocation-id': '1' } };
+  const create = await gateway.sign(numbered);
   const describe = await gateway.sign(form('rds', { Action: 'DescribeDBClusters' }));
   assert.equal((await gateway.send(create)).status, 200);
   const again = await gateway.send({ ...create });
@@ -199,11 +201,16 @@ test('the same bytes are heard twice where they change nothing, once where they 
   assert.equal(gateway.stage.seen.length, 1);
   for (let i = 0; i < 2; i++) assert.equal((await gateway.send({ ...describe })).status, 200);
   gateway.clock.advanceTo(1000);
-  assert.equal(
-    (await gateway.call(form('rds', CREATE))).status,
-    200,
-    'signed again in the next second it is heard',
-  );
+  assert.equal((await gateway.call(numbered)).status, 200, 'signed again in the next second it is heard');
+});
+
+test('what a client without numbers says twice in a second is heard twice, and not later', async () => {
+  const gateway = new InProcessGateway();
+  const create = await gateway.sign(form('rds', CREATE));
+  for (let i = 0; i < 3; i++) assert.equal((await gateway.send({ ...create })).status, 200);
+  gateway.clock.advanceTo(2001);
+  assert.match((await gateway.send({ ...create })).text, /<Code>Throttling</);
+  assert.equal(gateway.stage.seen.length, 3);
 });
 
 test('a presigned URL is good for any number of reads, and for one change', async () => {
@@ -215,6 +222,7 @@ test('a presigned URL is good for any number of reads, and for one change', asyn
   gateway.clock.advanceTo(3_000_000);
   for (let i = 0; i < 2; i++) assert.match((await gateway.send({ ...identity })).text, /<Arn>.*alice</);
   assert.equal((await gateway.send({ ...create })).status, 200);
+  gateway.clock.advanceTo(3_003_000);
   assert.match((await gateway.send({ ...create })).text, /<Code>Throttling</);
   gateway.clock.advanceTo(3_600_001);
   assert.match((await gateway.send({ ...identity })).text, /<Code>RequestExpired</);

@@ -161,8 +161,8 @@ export class Calls {
     return ((await handler.handle(input, context)) ?? {}) as Members;
   }
 
-  #admit({ signature, goodUntilMs }: Verified, nowMs: number): void {
-    const admission = this.#replays.admit({ signature, goodUntilMs, nowMs });
+  #admit(verified: Verified, nowMs: number): void {
+    const admission = this.#replays.admit(verified, nowMs);
     if (admission === 'again')
       throw new Failure(
         'throttled',
