@@ -256,6 +256,27 @@ test('a handler that does not end is given up, and told so', async () => {
   assert.match(gateway.log[0], /had not ended after 100 ms/);
 });
 
+test('a call that nobody waits for is not begun, and stops where it can', async () => {
+  const gateway = new InProcessGateway();
+  const abort = new AbortController();
+  const { decide } = gateway.authorizer;
+  gateway.authorizer.decide = async () => {
+    abort.abort(new Error('gone'));
+    return 'allowed';
+  };
+  assert.equal((await gateway.send(await gateway.sign(form('rds', CREATE)), abort)).status, 503);
+  assert.deepEqual(gateway.stage.seen, []);
+  gateway.authorizer.decide = decide;
+  gateway.stage.hold = async (signal) => {
+    later.abort(new Error('gone'));
+    signal.throwIfAborted();
+  };
+  const later = new AbortController();
+  assert.equal((await gateway.send(await gateway.sign(form('rds', CREATE)), later)).status, 503);
+  assert.deepEqual(gateway.log, []);
+  assert.equal(gateway.audit.records.length, 2);
+});
+
 test('an audit that fails or hangs is logged, and the answer leaves', async () => {
   const gateway = new InProcessGateway({ limits: { auditMs: 50 } });
   gateway.audit.fails = async () => {

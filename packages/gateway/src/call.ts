@@ -54,7 +54,10 @@ export class Calls {
     let error: ToldError | undefined;
     try {
       response = await this.#inTime(trace, this.#carryOut(trace));
-    } catch (thrown) {
+    } catch (failure) {
+      const { signal } = arrival.abort;
+      // A handler that stops when it is told to has not failed.
+      const thrown = signal.aborted && failure === signal.reason ? givenUp() : failure;
       const codec = this.#codecOf(trace);
       error = toldError(thrown, trace.service, codec.family);
       if (error.unforeseen) this.#logUnforeseen(trace, thrown);
@@ -156,7 +159,7 @@ export class Calls {
       context,
     });
     // Whoever was told that it took too long must not find it done later because only the authorizer was slow.
-    context.signal.throwIfAborted();
+    if (context.signal.aborted) throw givenUp();
     if (!handler.readOnly) this.#admit(verified, arrival.atMs);
     return ((await handler.handle(input, context)) ?? {}) as Members;
   }
@@ -199,6 +202,10 @@ export class Calls {
       gatewayErrors.GATEWAY_CALL_FAILED([requestId, nameOf(trace), why.replace(/\s*\n\s*/g, ' ← ')]).message,
     );
   }
+}
+
+function givenUp(): Failure {
+  return new Failure('unavailable', 'The call was given up: nobody waited for it any more.');
 }
 
 /** `rds:CreateDBCluster`, as far as it is known. */
