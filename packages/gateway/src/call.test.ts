@@ -170,6 +170,17 @@ test('who may not is told so in the words of AWS', async () => {
   );
 });
 
+test('a dry run of EC2 is authorized and not carried out', async () => {
+  const gateway = new InProcessGateway();
+  const dry = form('ec2', { Action: 'CreateSnapshot', VolumeId: 'vol-1', DryRun: 'true' });
+  const allowed = await gateway.call(dry);
+  assert.equal(allowed.status, 412);
+  assert.match(allowed.text, /<Code>DryRunOperation<.*would have succeeded/s);
+  gateway.authorizer.deny.set('ec2:CreateSnapshot', 'implicitDeny');
+  assert.match((await gateway.call(dry)).text, /<Code>UnauthorizedOperation</);
+  assert.deepEqual(gateway.stage.seen, []);
+});
+
 test('an authorizer that fails has allowed nothing', async () => {
   const gateway = new InProcessGateway();
   gateway.authorizer.decide = async () => {

@@ -13,7 +13,7 @@ import { chooseCodec } from './codecs/choose.ts';
 import type { Codec, Members } from './codecs/codec.ts';
 import { missingMembers } from './codecs/schema.ts';
 import { gatewayErrors } from './errors.ts';
-import { Failure, type FailureKind } from './failures.ts';
+import { AwsError, Failure, type FailureKind } from './failures.ts';
 import type { Audit, Authorizer, Credentials } from './identity.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { AnyOperation, CallContext } from './operation.ts';
@@ -160,6 +160,11 @@ export class Calls {
     });
     // Whoever was told that it took too long must not find it done later because only the authorizer was slow.
     if (context.signal.aborted) throw givenUp();
+    // EC2's question whether a call would be allowed; carried out, it would be the very thing that was not wanted.
+    if (of.service.protocol === 'aws.protocols#ec2Query' && input['DryRun'] === true)
+      throw new AwsError('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', {
+        status: 412,
+      });
     if (!handler.readOnly) this.#admit(verified, arrival.atMs);
     return ((await handler.handle(input, context)) ?? {}) as Members;
   }
