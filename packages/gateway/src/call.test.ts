@@ -93,6 +93,7 @@ test('each family has its own codes and statuses', async () => {
       400,
       /must contain the parameter Filters.1.Values\./,
     ],
+    [form('sts', { Action: 'AssumeRole', RoleArn: 'a' }), 400, /<Code>ValidationError<.*RoleSessionName/s],
     [json('ssm', 'AmazonSSM.GetParameter', {}), 400, /ValidationException.*Name/],
     [
       json('ssm', 'AmazonSSM.GetParameter', { Name: 7 }),

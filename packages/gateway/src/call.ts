@@ -104,9 +104,7 @@ export class Calls {
     const codec = this.#codecOf(trace);
     const { operation, handler } = this.#route(trace, service, codec);
     const input = (trace.input = codec.decode(service, operation, request));
-    const missing = missingMembers(operation[4], input);
-    if (missing.length > 0)
-      throw new Failure('missingParameter', `The request must contain the parameter ${missing.join(', ')}.`);
+    checkRequired(service, operation, input);
     const output = await this.#handle(trace, { service, operation, handler, input });
     return codec.encode({ service, operation, output, requestId: trace.arrival.requestId });
   }
@@ -207,6 +205,14 @@ export class Calls {
       gatewayErrors.GATEWAY_CALL_FAILED([requestId, nameOf(trace), why.replace(/\s*\n\s*/g, ' ← ')]).message,
     );
   }
+}
+
+function checkRequired(service: Service, operation: StaticOperationSchema, input: Members): void {
+  const missing = missingMembers(operation[4], input);
+  if (missing.length === 0) return;
+  const message = `The request must contain the parameter ${missing.join(', ')}.`;
+  if (service.missingParameterCode !== undefined) throw new AwsError(service.missingParameterCode, message);
+  throw new Failure('missingParameter', message);
 }
 
 function givenUp(): Failure {

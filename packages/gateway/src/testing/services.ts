@@ -91,7 +91,8 @@ export function testServices(stage: Stage = { seen: [] }): LazyService[] {
         return defineService({
           sdk,
           client: sdk.STSClient,
-          operations: { GetCallerIdentity: getCallerIdentity },
+          missingParameterCode: 'ValidationError',
+          operations: { GetCallerIdentity: getCallerIdentity, AssumeRole: () => ({}) },
         });
       },
     }),
