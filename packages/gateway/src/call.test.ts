@@ -93,6 +93,7 @@ test('each family has its own codes and statuses', async () => {
       400,
       /must contain the parameter Filters.1.Values\./,
     ],
+    [form('sts', { Action: 'AssumeRole', RoleArn: 'a' }), 400, /<Code>ValidationError<.*RoleSessionName/s],
     [json('ssm', 'AmazonSSM.GetParameter', {}), 400, /ValidationException.*Name/],
     [
       json('ssm', 'AmazonSSM.GetParameter', { Name: 7 }),
@@ -170,6 +171,17 @@ test('who may not is told so in the words of AWS', async () => {
   );
 });
 
+test('a dry run of EC2 is authorized and not carried out', async () => {
+  const gateway = new InProcessGateway();
+  const dry = form('ec2', { Action: 'CreateSnapshot', VolumeId: 'vol-1', DryRun: 'true' });
+  const allowed = await gateway.call(dry);
+  assert.equal(allowed.status, 412);
+  assert.match(allowed.text, /<Code>DryRunOperation<.*would have succeeded/s);
+  gateway.authorizer.deny.set('ec2:CreateSnapshot', 'implicitDeny');
+  assert.match((await gateway.call(dry)).text, /<Code>UnauthorizedOperation</);
+  assert.deepEqual(gateway.stage.seen, []);
+});
+
 test('an authorizer that fails has allowed nothing', async () => {
   const gateway = new InProcessGateway();
   gateway.authorizer.decide = async () => {
@@ -191,7 +203,9 @@ test('what needs no permission is not asked for any', async () => {
 
 test('the same bytes are heard twice where they change nothing, once where they do', async () => {
   const gateway = new InProcessGateway();
-  const create = await gateway.sign(form('rds', CREATE));
+  const one = form('rds', CREATE);
+  const numbered = { ...one, headers: { ...one.headers, 'amz-sdk-invocation-id': '1' } };
+  const create = await gateway.sign(numbered);
   const describe = await gateway.sign(form('rds', { Action: 'DescribeDBClusters' }));
   assert.equal((await gateway.send(create)).status, 200);
   const again = await gateway.send({ ...create });
@@ -199,11 +213,16 @@ test('the same bytes are heard twice where they change nothing, once where they 
   assert.equal(gateway.stage.seen.length, 1);
   for (let i = 0; i < 2; i++) assert.equal((await gateway.send({ ...describe })).status, 200);
   gateway.clock.advanceTo(1000);
-  assert.equal(
-    (await gateway.call(form('rds', CREATE))).status,
-    200,
-    'signed again in the next second it is heard',
-  );
+  assert.equal((await gateway.call(numbered)).status, 200, 'signed again in the next second it is heard');
+});
+
+test('what a client without numbers says twice in a second is heard twice, and not later', async () => {
+  const gateway = new InProcessGateway();
+  const create = await gateway.sign(form('rds', CREATE));
+  for (let i = 0; i < 3; i++) assert.equal((await gateway.send({ ...create })).status, 200);
+  gateway.clock.advanceTo(2001);
+  assert.match((await gateway.send({ ...create })).text, /<Code>Throttling</);
+  assert.equal(gateway.stage.seen.length, 3);
 });
 
 test('a presigned URL is good for any number of reads, and for one change', async () => {
@@ -215,6 +234,7 @@ test('a presigned URL is good for any number of reads, and for one change', asyn
   gateway.clock.advanceTo(3_000_000);
   for (let i = 0; i < 2; i++) assert.match((await gateway.send({ ...identity })).text, /<Arn>.*alice</);
   assert.equal((await gateway.send({ ...create })).status, 200);
+  gateway.clock.advanceTo(3_003_000);
   assert.match((await gateway.send({ ...create })).text, /<Code>Throttling</);
   gateway.clock.advanceTo(3_600_001);
   assert.match((await gateway.send({ ...identity })).text, /<Code>RequestExpired</);
@@ -246,6 +266,27 @@ test('a handler that does not end is given up, and told so', async () => {
   assert.equal(answer.status, 503);
   assert.match(answer.text, /whether it has happened is not known/);
   assert.match(gateway.log[0], /had not ended after 100 ms/);
+});
+
+test('a call that nobody waits for is not begun, and stops where it can', async () => {
+  const gateway = new InProcessGateway();
+  const abort = new AbortController();
+  const { decide } = gateway.authorizer;
+  gateway.authorizer.decide = async () => {
+    abort.abort(new Error('gone'));
+    return 'allowed';
+  };
+  assert.equal((await gateway.send(await gateway.sign(form('rds', CREATE)), abort)).status, 503);
+  assert.deepEqual(gateway.stage.seen, []);
+  gateway.authorizer.decide = decide;
+  gateway.stage.hold = async (signal) => {
+    later.abort(new Error('gone'));
+    signal.throwIfAborted();
+  };
+  const later = new AbortController();
+  assert.equal((await gateway.send(await gateway.sign(form('rds', CREATE)), later)).status, 503);
+  assert.deepEqual(gateway.log, []);
+  assert.equal(gateway.audit.records.length, 2);
 });
 
 test('an audit that fails or hangs is logged, and the answer leaves', async () => {

@@ -13,7 +13,7 @@ import { chooseCodec } from './codecs/choose.ts';
 import type { Codec, Members } from './codecs/codec.ts';
 import { missingMembers } from './codecs/schema.ts';
 import { gatewayErrors } from './errors.ts';
-import { Failure, type FailureKind } from './failures.ts';
+import { AwsError, Failure, type FailureKind } from './failures.ts';
 import type { Audit, Authorizer, Credentials } from './identity.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { AnyOperation, CallContext } from './operation.ts';
@@ -54,7 +54,10 @@ export class Calls {
     let error: ToldError | undefined;
     try {
       response = await this.#inTime(trace, this.#carryOut(trace));
-    } catch (thrown) {
+    } catch (failure) {
+      const { signal } = arrival.abort;
+      // A handler that stops when it is told to has not failed.
+      const thrown = signal.aborted && failure === signal.reason ? givenUp() : failure;
       const codec = this.#codecOf(trace);
       error = toldError(thrown, trace.service, codec.family);
       if (error.unforeseen) this.#logUnforeseen(trace, thrown);
@@ -101,9 +104,7 @@ export class Calls {
     const codec = this.#codecOf(trace);
     const { operation, handler } = this.#route(trace, service, codec);
     const input = (trace.input = codec.decode(service, operation, request));
-    const missing = missingMembers(operation[4], input);
-    if (missing.length > 0)
-      throw new Failure('missingParameter', `The request must contain the parameter ${missing.join(', ')}.`);
+    checkRequired(service, operation, input);
     const output = await this.#handle(trace, { service, operation, handler, input });
     return codec.encode({ service, operation, output, requestId: trace.arrival.requestId });
   }
@@ -156,13 +157,18 @@ export class Calls {
       context,
     });
     // Whoever was told that it took too long must not find it done later because only the authorizer was slow.
-    context.signal.throwIfAborted();
+    if (context.signal.aborted) throw givenUp();
+    // EC2's question whether a call would be allowed; carried out, it would be the very thing that was not wanted.
+    if (of.service.protocol === 'aws.protocols#ec2Query' && input['DryRun'] === true)
+      throw new AwsError('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', {
+        status: 412,
+      });
     if (!handler.readOnly) this.#admit(verified, arrival.atMs);
     return ((await handler.handle(input, context)) ?? {}) as Members;
   }
 
-  #admit({ signature, goodUntilMs }: Verified, nowMs: number): void {
-    const admission = this.#replays.admit({ signature, goodUntilMs, nowMs });
+  #admit(verified: Verified, nowMs: number): void {
+    const admission = this.#replays.admit(verified, nowMs);
     if (admission === 'again')
       throw new Failure(
         'throttled',
@@ -199,6 +205,18 @@ export class Calls {
       gatewayErrors.GATEWAY_CALL_FAILED([requestId, nameOf(trace), why.replace(/\s*\n\s*/g, ' ← ')]).message,
     );
   }
+}
+
+function checkRequired(service: Service, operation: StaticOperationSchema, input: Members): void {
+  const missing = missingMembers(operation[4], input);
+  if (missing.length === 0) return;
+  const message = `The request must contain the parameter ${missing.join(', ')}.`;
+  if (service.missingParameterCode !== undefined) throw new AwsError(service.missingParameterCode, message);
+  throw new Failure('missingParameter', message);
+}
+
+function givenUp(): Failure {
+  return new Failure('unavailable', 'The call was given up: nobody waited for it any more.');
 }
 
 /** `rds:CreateDBCluster`, as far as it is known. */

@@ -5,7 +5,7 @@ import * as net from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { CreateDBClusterCommand, DescribeDBClustersCommand, RDSClient } from '@aws-sdk/client-rds';
-import { Deferred, isCoded, systemClock, systemRandom } from '@rokka/kernel';
+import { Deferred, isCoded, SeededRandom, systemClock, systemRandom } from '@rokka/kernel';
 import { openGateway } from './gateway.ts';
 import { credentialsOf, TestAudit, TestAuthorizer } from './testing/identity.ts';
 import { serve, type Served } from './testing/served.ts';
@@ -201,6 +201,28 @@ test('who resets streams of HTTP/2, or breaks its rules, harms nobody', { timeou
   assert.match(await text(whole), /"status":"ok"/);
   session.destroy();
   await describeWorks(served);
+});
+
+test('bytes of any kind on the port harm nobody', { timeout: 60_000 }, async () => {
+  await using served = await serve({ headersMs: 500, bodyMs: 500 });
+  const random = new SeededRandom(Number(process.env['ROKKA_SEED'] ?? 1));
+  const noise = () => Buffer.from(random.hex(random.below(200)), 'hex').toString('latin1');
+  const openings = [
+    () => '',
+    () => 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+    () => 'POST / HTTP/1.1\r\nHost: a\r\n',
+    () => `POST / HTTP/1.1\r\nHost: a\r\n${FORM}Content-Length: ${random.below(300)}\r\n\r\n`,
+    () => 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n',
+    () => 'GET http://a/_rokka/health HTTP/1.1\r\nHost: a\r\n\r\n',
+  ];
+  for (let round = 0; round < 10; round++) {
+    const callers = Array.from({ length: 30 }, () => new Caller(served));
+    for (const caller of callers) caller.say(random.pick(openings)() + noise());
+    await Promise.all(callers.map((caller) => Promise.race([caller.closed.promise, systemClock.sleep(30)])));
+    for (const caller of callers) caller[Symbol.dispose]();
+  }
+  await describeWorks(served);
+  assert.deepEqual(served.log, []);
 });
 
 test('a gateway that ends lets calls end, and takes no new ones', { timeout: 60_000 }, async () => {

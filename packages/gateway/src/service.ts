@@ -34,6 +34,8 @@ export interface Service {
   readonly actionPrefix: string;
   /** `rds.amazonaws.com`. */
   readonly eventSource: string;
+  /** What it calls a missing member, where that is not its family's word. */
+  readonly missingParameterCode: string | undefined;
   /** Its own; a request in another one's shape is answered in that shape. */
   readonly protocol: ProtocolId;
   /** `AmazonSSM` of the header `X-Amz-Target: AmazonSSM.GetParameter`. */
@@ -78,6 +80,8 @@ export function defineService<M extends object>(of: {
   client: ClientClass;
   /** Where the prefix of actions in policies is not the signing name: `cloudwatch`, which signs as `monitoring`. */
   actionPrefix?: string;
+  /** `ValidationError` of IAM and STS, where others of awsQuery say MissingParameter. */
+  missingParameterCode?: string;
   // NoInfer: else the module's type is inferred from the operations too, and they are checked against nothing.
   operations: NoInfer<Operations<M>>;
 }): Service {
@@ -99,6 +103,7 @@ export function defineService<M extends object>(of: {
   return {
     signingName: config.defaultSigningName,
     actionPrefix,
+    missingParameterCode: of.missingParameterCode,
     eventSource: `${config.defaultSigningName}.amazonaws.com`,
     target: config.protocolSettings.serviceTarget,
     protocol: config.protocol.getShapeId() as ProtocolId,

@@ -1,15 +1,19 @@
 /**
  * Signatures that have been used: who has heard a request can say it again, byte by byte, for as long as its signature is
- * good. Reading twice tells an eavesdropper what he heard already, so calls that change nothing are let through; a call that
- * changes something, or gives out a new secret, is carried out once for each signature.
+ * good. Reading twice tells an eavesdropper what he heard already, so calls that change nothing are let through; those that
+ * change something, or give out a new secret, come here.
  *
- * The trade-off. A timestamp has whole seconds, so two mutating calls that are meant, and the same to the byte, within one
- * second have one signature. Clients of AWS seldom make such: the SDKs and the CLI sign a number of their own with every
- * attempt (`amz-sdk-invocation-id`, `amz-sdk-request`). For those who do (curl, a hand-written signer) the second one is
- * answered as a throttled call: every client waits and signs again, in another second, and is heard. Whoever replays bytes
- * cannot sign again, and is refused for ever.
+ * The trade-off. A timestamp has whole seconds, so two calls that are meant, and the same to the byte, within one second have
+ * one signature, unless the client signs something that is different each time.
  *
- * A presigned URL of a mutating call is good once.
+ * - The SDK for JavaScript and its like sign a number of the call (`amz-sdk-invocation-id`) and of the attempt. No two of their
+ *   requests are the same, so the second of the same bytes is a replay, and refused.
+ * - boto3, the AWS CLI and curl sign none. Twenty workers that assume one role in one second send twenty requests with one
+ *   signature, and AWS answers all of them. Here too: for `REPEAT_MS` after the first. Whoever is quick enough to say it again
+ *   in that time is heard; whoever comes later is not. TLS is what would close this, or a `ClientToken` in the request.
+ *
+ * What is refused is told as throttled: a client that meant it waits and signs again, in another second, and is heard; whoever
+ * only has the bytes cannot.
  *
  * Bounded: at most `limit` signatures are remembered, each until it is refused as expired anyway. When they are that many, a
  * mutating call is throttled rather than let through unremembered. Only verified and allowed calls come here, so strangers
@@ -18,16 +22,31 @@
  */
 import { assert } from '@rokka/kernel';
 
-/** 300 mutating calls a second for a quarter of an hour, in some 30 MB. */
+/** A second in which the same is signed, and another for what is late on the way. */
+export const REPEAT_MS = 2000;
+/** 300 mutating calls a second for a quarter of an hour, in some 40 MB. */
 const DEFAULT_LIMIT = 262_144;
 /** What is forgotten is looked for when so many have come since, or when it is full. */
 const SWEEP_EVERY = 4096;
 
-export type Admission = 'first' | 'again' | 'full';
+/** `repeated` is let in like `first`. */
+export type Admission = 'first' | 'repeated' | 'again' | 'full';
+
+export interface Used {
+  readonly signature: string;
+  /** Whether the client never signs the same twice. */
+  readonly isUnique: boolean;
+  readonly goodUntilMs: number;
+}
+
+interface Remembered {
+  readonly firstMs: number;
+  readonly goodUntilMs: number;
+}
 
 export class ReplayMemory {
   readonly #limit: number;
-  readonly #goodUntilMs = new Map<string, number>();
+  readonly #seen = new Map<string, Remembered>();
   #sinceSweep = 0;
 
   constructor(options: { limit?: number } = {}) {
@@ -36,16 +55,17 @@ export class ReplayMemory {
   }
 
   get size(): number {
-    return this.#goodUntilMs.size;
+    return this.#seen.size;
   }
 
   /** Remembers the signature, if it is new. Of the whole of it half is kept: 128 bits. */
-  admit(of: { signature: string; goodUntilMs: number; nowMs: number }): Admission {
-    const key = of.signature.slice(0, 32);
-    if (this.#goodUntilMs.has(key)) return 'again';
-    if (++this.#sinceSweep >= SWEEP_EVERY || this.size >= this.#limit) this.#sweep(of.nowMs);
+  admit({ signature, isUnique, goodUntilMs }: Used, nowMs: number): Admission {
+    const key = signature.slice(0, 32);
+    const seen = this.#seen.get(key);
+    if (seen) return !isUnique && Math.abs(nowMs - seen.firstMs) <= REPEAT_MS ? 'repeated' : 'again';
+    if (++this.#sinceSweep >= SWEEP_EVERY || this.size >= this.#limit) this.#sweep(nowMs);
     if (this.size >= this.#limit) return 'full';
-    this.#goodUntilMs.set(key, of.goodUntilMs);
+    this.#seen.set(key, { firstMs: nowMs, goodUntilMs });
     return 'first';
   }
 
@@ -53,6 +73,6 @@ export class ReplayMemory {
   #sweep(nowMs: number): void {
     if (this.#sinceSweep < Math.min(SWEEP_EVERY, this.#limit) && this.size >= this.#limit) return;
     this.#sinceSweep = 0;
-    for (const [key, untilMs] of this.#goodUntilMs) if (untilMs < nowMs) this.#goodUntilMs.delete(key);
+    for (const [key, { goodUntilMs }] of this.#seen) if (goodUntilMs < nowMs) this.#seen.delete(key);
   }
 }

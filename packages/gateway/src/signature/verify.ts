@@ -22,6 +22,8 @@ export interface Verified {
   readonly credential: Credential;
   readonly scope: Scope;
   readonly signature: string;
+  /** Whether the client signs a number of its own with each call, so that no two requests of it are the same. */
+  readonly isUnique: boolean;
   /** Wall time after which this signature is refused anyway. */
   readonly goodUntilMs: number;
 }
@@ -40,7 +42,8 @@ export async function verifySignature(
   checkSignature(claim, request, credential.secretAccessKey);
   if (credential.expiresAtMs !== undefined && credential.expiresAtMs <= options.nowMs)
     throw new Failure('expiredToken', 'The security token included in the request is expired');
-  return { credential, scope: claim.scope, signature: claim.signature, goodUntilMs };
+  const isUnique = claim.signedHeaders.includes('amz-sdk-invocation-id');
+  return { credential, scope: claim.scope, signature: claim.signature, isUnique, goodUntilMs };
 }
 
 function checkSignedHeaders({ signedHeaders }: Claim, request: WireRequest): void {

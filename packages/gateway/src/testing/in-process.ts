@@ -44,13 +44,13 @@ export class InProcessGateway {
     return await signed({ atMs: this.clock.wallMs(), credential: ALICE, ...of });
   }
 
-  async send(request: WireRequest): Promise<Answered> {
+  async send(request: WireRequest, abort = new AbortController()): Promise<Answered> {
     const response = await this.calls.answer({
       request,
       requestId: this.#random.hex(16),
       sourceAddress: '192.0.2.7',
       atMs: this.clock.wallMs(),
-      abort: new AbortController(),
+      abort,
     });
     const { body } = response;
     return {

@@ -58,11 +58,14 @@ const createDBCluster = (sdk: typeof rds, stage: Stage): Operation<typeof rds.Cr
   },
 });
 
-const createSnapshot: Operation<typeof ec2.CreateSnapshotCommand> = (input) => {
-  if (input.VolumeId === 'vol-none')
-    throw new AwsError('InvalidVolume.NotFound', "The volume 'vol-none' does not exist.");
-  return { SnapshotId: 'snap-1', VolumeId: input.VolumeId, Tags: input.TagSpecifications?.[0]?.Tags };
-};
+const createSnapshot =
+  (stage: Stage): Operation<typeof ec2.CreateSnapshotCommand> =>
+  (input) => {
+    stage.seen.push(input);
+    if (input.VolumeId === 'vol-none')
+      throw new AwsError('InvalidVolume.NotFound', "The volume 'vol-none' does not exist.");
+    return { SnapshotId: 'snap-1', VolumeId: input.VolumeId, Tags: input.TagSpecifications?.[0]?.Tags };
+  };
 
 const getParameter = (sdk: typeof ssm): Operation<typeof ssm.GetParameterCommand> => ({
   handle(input) {
@@ -88,7 +91,8 @@ export function testServices(stage: Stage = { seen: [] }): LazyService[] {
         return defineService({
           sdk,
           client: sdk.STSClient,
-          operations: { GetCallerIdentity: getCallerIdentity },
+          missingParameterCode: 'ValidationError',
+          operations: { GetCallerIdentity: getCallerIdentity, AssumeRole: () => ({}) },
         });
       },
     }),
@@ -108,7 +112,11 @@ export function testServices(stage: Stage = { seen: [] }): LazyService[] {
       protocol: 'aws.protocols#ec2Query',
       load: async () => {
         const sdk = await import('@aws-sdk/client-ec2');
-        return defineService({ sdk, client: sdk.EC2Client, operations: { CreateSnapshot: createSnapshot } });
+        return defineService({
+          sdk,
+          client: sdk.EC2Client,
+          operations: { CreateSnapshot: createSnapshot(stage) },
+        });
       },
     }),
     lazyService({
