@@ -44,6 +44,18 @@ export interface Arguments {
   standby: boolean;
   /** The token with which a standby joins. */
   join: string | undefined;
+  restore: RestoreArguments;
+}
+
+/** Of databases and their past. */
+export interface RestoreArguments {
+  /** A snapshot, or a database. */
+  from: string | undefined;
+  /** A point in time, in milliseconds; undefined for the last one. */
+  atMs: number | undefined;
+  /** What is not written stays in the archive alone. */
+  clone: boolean;
+  retentionDays: number | undefined;
 }
 
 export interface SimulateArguments {
@@ -70,6 +82,9 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   rokka node      the storage nodes: list, add --zone Z, drain N, keep N, replace N, remove N
   rokka database  further databases, each on a volume and a port of its own: list, create NAME, stop NAME, start NAME,
                     restart NAME, delete NAME --yes  [--port N] [--cache MiB] [--set NAME=VALUE] [--json]
+                    and their past: snapshot NAME, snapshots, forget SNAPSHOT --yes,
+                    restore NEW --from SNAPSHOT, or --from NAME [--at TIME]; with --clone it shares what is not written
+                    [--retention DAYS] of create and restore: how far back it can be restored to (default 1, 0 never)
   rokka simulate  whole clusters on virtual time, with faults, seed by seed
                     [--from N] [--seeds K] [--check-determinism]
                     --seed N | --replay FILE  [--trace] [--shrink FILE]
@@ -94,6 +109,9 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
 const WORDY = ['node', 'database', 'token', 'join'];
 /** As long as a token may live (trust/join-tokens.ts). */
 const TOKEN_HOURS_MAX = 30 * 24;
+
+/** As of the API that people know. */
+const RETENTION_DAYS_MAX = 35;
 
 const MIB = 2 ** 20;
 const CACHE_MIB_MIN = 256;
@@ -139,7 +157,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     help: values.help ?? false,
     zone: values.zone,
     simulate: {
-      from: wholeNumber('from', values.from ?? '1', SEEDS),
+      from: command === 'simulate' ? wholeNumber('from', values.from ?? '1', SEEDS) : 1,
       seeds: wholeNumber('seeds', values.seeds ?? '100', { ...SEEDS, least: 1 }),
       seed: values.seed === undefined ? undefined : wholeNumber('seed', values.seed, SEEDS),
       replay: values.replay,
@@ -151,6 +169,15 @@ export function parseArguments(argv: readonly string[]): Arguments {
     registry: registryOf(values),
     standby: values.standby ?? false,
     join: values.join,
+    restore: {
+      from: values.from,
+      atMs: values.at === undefined ? undefined : pointInTime(values.at),
+      clone: values.clone ?? false,
+      retentionDays:
+        values.retention === undefined
+          ? undefined
+          : wholeNumber('retention', values.retention, { least: 0, most: RETENTION_DAYS_MAX }),
+    },
     node:
       values.node === undefined ? undefined : wholeNumber('node', values.node, { least: 1, most: 1 << 20 }),
     hours: wholeNumber('hours', values.hours ?? '1', { least: 1, most: TOKEN_HOURS_MAX }),
@@ -184,6 +211,9 @@ function parse(argv: readonly string[]) {
         yes: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         from: { type: 'string' },
+        at: { type: 'string' },
+        clone: { type: 'boolean' },
+        retention: { type: 'string' },
         seeds: { type: 'string' },
         seed: { type: 'string' },
         replay: { type: 'string' },
@@ -219,6 +249,14 @@ function registryOf(values: ReturnType<typeof parse>['values']): RegistryChoice 
     ...(cert !== undefined && { cert: path.resolve(cert) }),
     ...(key !== undefined && { key: path.resolve(key) }),
   };
+}
+
+/** @throws ROKKA_BAD_VALUE */
+function pointInTime(text: string): number {
+  const atMs = Date.parse(text);
+  if (Number.isNaN(atMs))
+    throw rokkaErrors.ROKKA_BAD_VALUE(['at', text, 'a time such as 2026-11-28T20:15:00Z']);
+  return atMs;
 }
 
 function setting(text: string): [string, string] {

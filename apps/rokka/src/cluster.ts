@@ -13,7 +13,7 @@ import {
 } from '@rokka/kernel';
 import type { FirstDatabaseRecord } from '@rokka/databases';
 import type { Registry } from '@rokka/registry';
-import { Volume } from '@rokka/volume';
+import { Volume, type VolumeBase } from '@rokka/volume';
 import { rokkaErrors } from './errors.ts';
 
 export interface NodeRecord {
@@ -77,7 +77,7 @@ export async function loadCluster(options: {
 /** @param of.places six nodes, two of each zone @throws VOLUME_EXISTS */
 export async function makeVolume(
   registry: Registry,
-  of: { volumeId: VolumeId; name: string; places: readonly NodeRecord[] },
+  of: { volumeId: VolumeId; name: string; places: readonly NodeRecord[]; base?: VolumeBase },
 ): Promise<void> {
   await Volume.create(registry, {
     volumeId: of.volumeId,
@@ -86,6 +86,7 @@ export async function makeVolume(
     groupsMax: GROUPS_MAX,
     allFull: false,
     nodes: of.places.map(({ node, zone }) => ({ node, zone })),
+    ...(of.base && { base: of.base }),
   });
 }
 

@@ -3,11 +3,21 @@ import { CodedError, isCoded, systemClock } from '@rokka/kernel';
 import { Caller, type Listener, unixNetwork } from '@rokka/transport';
 import type { DatabaseRequest } from './commands/database.ts';
 import type { NodeRequest } from './commands/node.ts';
+import type { PastRequest } from './databases/database-past.ts';
 import { dataPaths, holderOf, isHeld } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import type { TokenRequest } from './machines/many-machines.ts';
 
-export const CONTROL = { STATUS: 1, STOP: 2, NODE: 3, TOKEN: 4, DATABASE: 5, OK: 100, ERROR: 101 } as const;
+export const CONTROL = {
+  STATUS: 1,
+  STOP: 2,
+  NODE: 3,
+  TOKEN: 4,
+  DATABASE: 5,
+  PAST: 6,
+  OK: 100,
+  ERROR: 101,
+} as const;
 
 export interface ControlHandlers {
   status(): Promise<unknown>;
@@ -15,6 +25,7 @@ export interface ControlHandlers {
   node(request: NodeRequest): Promise<unknown>;
   token(request: TokenRequest): Promise<unknown>;
   database(request: DatabaseRequest): Promise<unknown>;
+  past(request: PastRequest): Promise<unknown>;
 }
 
 /** A node that is added has to start. */
@@ -50,6 +61,7 @@ async function answerTo(type: number, body: Uint8Array, handlers: ControlHandler
   if (type === CONTROL.NODE) return handlers.node(request() as NodeRequest);
   if (type === CONTROL.TOKEN) return handlers.token(request() as TokenRequest);
   if (type === CONTROL.DATABASE) return handlers.database(request() as DatabaseRequest);
+  if (type === CONTROL.PAST) return handlers.past(request() as PastRequest);
   throw new Error(`no request of type ${type}`);
 }
 

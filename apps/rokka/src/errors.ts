@@ -69,6 +69,11 @@ export const rokkaErrors = defineErrors({
   ROKKA_REMOTE_REPLACE: (ordinal: number, zone: string) =>
     `node ${ordinal} is on another machine: join one more machine of zone ${zone} (rokka token --zone ${zone}), then rokka node drain ${ordinal}`,
   ROKKA_CHILD_FAILED: (name: string, why: string) => `${name} ended: ${why}`,
+  ROKKA_NO_POINT: (database: string, span: string) =>
+    `the archive of ${database} has no point at or before that time; it reaches ${span}`,
+  ROKKA_SNAPSHOT_NOT_THERE: (snapshot: string, phase: string) =>
+    `snapshot ${snapshot} is ${phase}: nothing can be restored from it`,
+  ROKKA_SNAPSHOT_FAILED: (database: string, why: string) => `there is no snapshot of ${database}: ${why}`,
   ROKKA_CHILD_AWAY: (name: string) => `${name} is not there, or ended meanwhile; it is started again`,
   ROKKA_CHILD_SILENT: (name: string, ms: number) => `${name} has not answered within ${ms} ms`,
   ROKKA_CHILD_CANNOT: (what: string) => `this process has no duty ${what}`,

@@ -7,6 +7,7 @@ import * as fs from 'node:fs';
 import { type CodedError, Deferred, isCoded, systemClock, systemRandom } from '@rokka/kernel';
 import {
   type Databases,
+  DatabaseSecrets,
   generatePassword,
   MAIN,
   probeNativeSupport,
@@ -21,7 +22,16 @@ import { openClusterRegistry } from './cluster-registry.ts';
 import { type Cluster, listeningAddress, loadCluster, readCluster } from './cluster.ts';
 import type { DatabaseRequest } from './commands/database.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
-import { headOptions, openController, openDatabases } from './databases/cluster-databases.ts';
+import type { ArchiveKeeper } from './databases/archive-keeper.ts';
+import {
+  archiveStore,
+  headOptions,
+  openController,
+  openDatabases,
+  openKeeper,
+  openSnapshots,
+} from './databases/cluster-databases.ts';
+import { operatePast, type PastAnswer, type PastRequest } from './databases/database-past.ts';
 import type { DatabaseController } from './databases/controller.ts';
 import { operateDatabase } from './databases/database-operations.ts';
 import type { DatabaseStatus } from './databases/database-status.ts';
@@ -52,6 +62,7 @@ export class Supervisor implements AsyncDisposable {
   readonly databases: Databases;
   /** Where no other machine may run the database. */
   readonly #controller: DatabaseController | undefined;
+  readonly #keeper: ArchiveKeeper | undefined;
   readonly #place: HeadPlace | undefined;
   readonly #registry: Registry;
   readonly #failed = new Deferred<CodedError>();
@@ -74,12 +85,14 @@ export class Supervisor implements AsyncDisposable {
     const onChanged = () => this.#controller?.nudge();
     this.databases = openDatabases({ directory: data.path, registry, many, onChanged });
     if (many) {
-      this.#controller = openController(this.databases, {
+      const of = {
         ...options,
         registry,
         headAccess: () => this.#headAccess,
-        onMainFinal: (error) => this.#failed.resolve(error),
-      });
+        onMainFinal: (error: CodedError) => this.#failed.resolve(error),
+      };
+      this.#controller = openController(this.databases, of);
+      this.#keeper = openKeeper(this.databases, of);
     } else this.#place = this.#makePlace();
     void this.#place?.failed.then((error) => this.#failed.resolve(error));
   }
@@ -165,6 +178,20 @@ export class Supervisor implements AsyncDisposable {
     return { databases: (await this.#controller?.status()) ?? [] };
   }
 
+  /** @throws what operatePast throws */
+  past(request: PastRequest): Promise<PastAnswer> {
+    const directory = this.#options.data.path;
+    const secrets = new DatabaseSecrets(dataPaths.secrets(directory));
+    const onChanged = () => this.#controller?.nudge();
+    return operatePast(request, {
+      databases: this.databases,
+      snapshots: openSnapshots({ directory, registry: this.#registry, onChanged }),
+      store: archiveStore(directory),
+      passwordOf: (name) => secrets.read(name),
+      head: (name) => this.#controller?.head(name),
+    });
+  }
+
   /** @throws ROKKA_NOT_LISTENING, what `ManyMachines.token` throws */
   async token(request: TokenRequest): ReturnType<ManyMachines['token']> {
     if (!this.#machines) throw rokkaErrors.ROKKA_NOT_LISTENING([]);
@@ -175,6 +202,7 @@ export class Supervisor implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     if (this.#head?.pid !== undefined) this.#options.onProgress('stopping the database');
+    await this.#keeper?.[Symbol.asyncDispose]();
     await this.#controller?.[Symbol.asyncDispose]();
     await this.#place?.[Symbol.asyncDispose]();
     await this.#nodes[Symbol.asyncDispose]();
@@ -203,6 +231,7 @@ export class Supervisor implements AsyncDisposable {
     this.#headAccess = this.#standby?.access ?? (await this.#machines?.headAccess(this.#options.data.path));
     this.#options.onProgress('opening the database');
     await (this.#place ?? this.#controller)?.start();
+    this.#keeper?.start();
   }
 
   /** Undefined where the registry does not say. */

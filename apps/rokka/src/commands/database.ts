@@ -8,6 +8,7 @@ import { dataPaths } from '../data-directory.ts';
 import { type DatabaseStatus, describeDatabases } from '../databases/database-status.ts';
 import { rokkaErrors } from '../errors.ts';
 import { Terminal } from '../terminal.ts';
+import { databasePast, PAST_ACTIONS } from './database-past.ts';
 
 export const DATABASE_ACTIONS = ['list', 'create', 'stop', 'start', 'restart', 'delete'] as const;
 export type DatabaseAction = (typeof DATABASE_ACTIONS)[number];
@@ -23,6 +24,7 @@ const PATIENCE_MS = 900_000;
 
 export async function database(args: Arguments): Promise<number> {
   const terminal = new Terminal();
+  if (PAST_ACTIONS.some((action) => action === args.words[0])) return past(args, terminal);
   const request = requestOf(args);
   const before = request.action === 'restart' ? await find(args, request.name) : undefined;
   const { databases } = await ask(args, request);
@@ -37,12 +39,24 @@ export async function database(args: Arguments): Promise<number> {
   return 0;
 }
 
+async function past(args: Arguments, terminal: Terminal): Promise<number> {
+  const name = await databasePast(args);
+  if (name === undefined) return 0;
+  const { databases } = await ask(args, { action: 'list' });
+  const isThere = goalOf('create', undefined);
+  const restored = await waitFor(args, { name, isThere, terminal, databases });
+  if (restored) terminal.line(args.json ? JSON.stringify(restored) : greeting(args, restored));
+  return 0;
+}
+
 /** @throws ROKKA_BAD_FLAG */
 function requestOf(args: Arguments): DatabaseRequest {
   const [word = 'list', name, ...rest] = args.words;
   const action = DATABASE_ACTIONS.find((one) => one === word);
   if (!action)
-    throw rokkaErrors.ROKKA_BAD_FLAG([`rokka database ${word}: it is one of ${DATABASE_ACTIONS.join(', ')}`]);
+    throw rokkaErrors.ROKKA_BAD_FLAG([
+      `rokka database ${word}: it is one of ${[...DATABASE_ACTIONS, ...PAST_ACTIONS].join(', ')}`,
+    ]);
   if (action === 'list') {
     if (name !== undefined) throw rokkaErrors.ROKKA_BAD_FLAG([`rokka database list takes no ${name}`]);
     return { action };
@@ -62,6 +76,7 @@ function requestOf(args: Arguments): DatabaseRequest {
       settings,
       ...(given.port ? { port } : {}),
       ...(given.cache ? { cacheMiB } : {}),
+      ...(args.restore.retentionDays === undefined ? {} : { retentionDays: args.restore.retentionDays }),
     },
   };
 }

@@ -26,6 +26,7 @@ export async function join(args: Arguments): Promise<number> {
     node: elsewhere,
     token: elsewhere,
     database: elsewhere,
+    past: elsewhere,
   });
   const onStarted = ({ ordinal, zone }: Awaited<ReturnType<JoinedMachine['start']>>) => {
     rememberListen(data.path, listen);

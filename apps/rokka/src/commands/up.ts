@@ -25,6 +25,7 @@ export async function up(args: Arguments): Promise<number> {
     node: (request) => supervisor.node(request),
     token: (request) => supervisor.token(request),
     database: (request) => supervisor.database(request),
+    past: (request) => supervisor.past(request),
   });
   const onStarted = () => {
     const tookSeconds = ((systemClock.nowMs() - startedMs) / 1000).toFixed(1);

@@ -1,16 +1,32 @@
 /** The databases of a cluster on its machine: their records, the controller, and what both need of the data directory. */
 import * as fs from 'node:fs';
 import { type CodedError, isCoded, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
-import { type DatabaseRecord, Databases, DatabaseSecrets, isPortFree, MAIN } from '@rokka/databases';
+import { ArchiveReader, DirectoryStore, type ObjectStore } from '@rokka/archive';
+import {
+  type DatabaseRecord,
+  Databases,
+  DatabaseSecrets,
+  type DatabaseSource,
+  isPortFree,
+  MAIN,
+  Snapshots,
+} from '@rokka/databases';
 import type { Registry } from '@rokka/registry';
 import { unixNetwork } from '@rokka/transport';
-import { deletedVolumes, type DeletionOutcome, Volume } from '@rokka/volume';
+import {
+  deletedVolumes,
+  type DeletionOutcome,
+  Volume,
+  type VolumeBase,
+  type VolumeRecord,
+} from '@rokka/volume';
 import type { Arguments } from '../arguments.ts';
 import { drawPlaces, listNodes, makeVolume } from '../cluster.ts';
 import { type DataDirectory, dataPaths } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
+import { ArchiveKeeper } from './archive-keeper.ts';
 import { DatabaseController } from './controller.ts';
 import { headChild } from './head-child.ts';
 
@@ -51,6 +67,30 @@ export function openDatabases(of: {
   });
 }
 
+export function openSnapshots(of: { directory: string; registry: Registry; onChanged?(): void }): Snapshots {
+  return new Snapshots({
+    registry: of.registry,
+    secrets: new DatabaseSecrets(dataPaths.secrets(of.directory)),
+    clock: systemClock,
+    random: systemRandom,
+    ...(of.onChanged && { onChanged: of.onChanged }),
+  });
+}
+
+/** Lets go of what nobody may ask for any more. */
+export function openKeeper(databases: Databases, of: ClusterDatabasesOptions): ArchiveKeeper {
+  const { data, registry, onLog } = of;
+  const snapshots = openSnapshots({ directory: data.path, registry });
+  return new ArchiveKeeper({
+    store: archiveStore(data.path),
+    clock: systemClock,
+    databases: () => databases.list(),
+    snapshots: () => snapshots.list(),
+    volumes: async () => (await registry.list<VolumeRecord>('volumes/')).map(({ value }) => value),
+    log: onLog,
+  });
+}
+
 export function openController(databases: Databases, of: ClusterDatabasesOptions): DatabaseController {
   const { data, registry, onLog, onProgress, onMainFinal } = of;
   return new DatabaseController({
@@ -72,9 +112,10 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
         onLog: (level, text) => onLog(level, isMain ? text : `database ${record.name}: ${text}`),
       });
     },
-    makeVolume: (record) => volumeFor(record, registry),
+    makeVolume: (record) => volumeFor(record, of),
     dropVolume: (volumeId, signal) => dropVolume(volumeId, { ...of, signal }),
     halfDropped: () => deletedVolumes(registry),
+    snapshots: openSnapshots({ directory: data.path, registry }),
     removeSockets: ({ port }) => removeSockets(data.path, port, of.args.port),
     onMainFinal,
     onLog,
@@ -106,6 +147,7 @@ export function headOptions(
     databaseName,
     userName,
     ...own,
+    archives: record.retentionDays > 0,
     ...(source && { source }),
     ...(args.postgres === undefined ? {} : { postgres: args.postgres }),
     ...(remote && { remote }),
@@ -113,14 +155,35 @@ export function headOptions(
   };
 }
 
-async function volumeFor({ volumeId, name }: DatabaseRecord, registry: Registry): Promise<void> {
+/** @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET and others where it is to be restored, what the registry throws */
+async function volumeFor(
+  { volumeId, name, source }: DatabaseRecord,
+  of: Pick<ClusterDatabasesOptions, 'registry' | 'data'>,
+): Promise<void> {
+  const { registry, data } = of;
   const places = drawPlaces(await listNodes(registry), systemRandom);
   try {
-    await makeVolume(registry, { volumeId, name, places });
+    await makeVolume(registry, {
+      volumeId,
+      name,
+      places,
+      ...(source && { base: await baseOf(source, data) }),
+    });
   } catch (error) {
     // Made before a crash, or at an earlier start.
     if (!isCoded(error, 'VOLUME_EXISTS')) throw error;
   }
+}
+
+/** What a volume begins with that is restored from a point of an archive. */
+async function baseOf({ archive, lsn }: DatabaseSource, data: DataDirectory): Promise<VolumeBase> {
+  const reader = await ArchiveReader.open(archiveStore(data.path), { volume: archive, lsn });
+  return { volume: archive, lsn, pages: reader.pageCount };
+}
+
+/** Where the history of this cluster's databases is. */
+export function archiveStore(directory: string): ObjectStore {
+  return new DirectoryStore(dataPaths.archive(directory));
 }
 
 async function dropVolume(

@@ -23,6 +23,7 @@ import {
   type Databases,
   type DatabaseSecrets,
   MAIN,
+  type Snapshots,
 } from '@rokka/databases';
 import type { DeletionOutcome } from '@rokka/volume';
 import type { SupervisedChild } from '../child.ts';
@@ -30,6 +31,7 @@ import { DatabaseUnit, demandCoded, type UnitOptions } from './database-unit.ts'
 import { rokkaErrors } from '../errors.ts';
 import { decide, type Facts, LATE_MS, stateAfter, type Step } from './decision.ts';
 import { describeDatabase, type DatabaseStatus } from './database-status.ts';
+import { SnapshotTaker } from './snapshot-taker.ts';
 
 const LOOK_AGAIN_MS = 250;
 const STARTS_MAX = 2;
@@ -50,6 +52,7 @@ export interface ControllerOptions {
   dropVolume(volumeId: VolumeId, signal: AbortSignal): Promise<DeletionOutcome>;
   /** Volumes whose deletion has not reached every node. */
   halfDropped(): Promise<readonly VolumeId[]>;
+  snapshots: Snapshots;
   /** What a server that was killed left outside of its volume. */
   removeSockets(record: DatabaseRecord): void;
   /** Main ended and must not be started again. */
@@ -68,9 +71,11 @@ export class DatabaseController implements AsyncDisposable {
   #sweep: Promise<void> | undefined;
   #sweepAtMs = 0;
   #lastComplaint = '';
+  readonly #taker: SnapshotTaker;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
+    this.#taker = new SnapshotTaker({ ...options, head: (name) => this.head(name) });
     this.#mainServes.promise.catch(() => {});
   }
 
@@ -143,6 +148,7 @@ export class DatabaseController implements AsyncDisposable {
       if (unit.child) unit.end('at-once');
       else this.#units.delete(name);
     }
+    await this.#taker.look(entries.map(({ record }) => record));
     this.#sweepSometimes();
   }
 

@@ -1,0 +1,120 @@
+/** What `rokka database` asks of the past: snapshots, and databases that begin at a point of another one's history. */
+import { type ObjectStore, pointAt, spanOf } from '@rokka/archive';
+import { isCoded, type Lsn, unreachable } from '@rokka/kernel';
+import type { DatabaseEngine, DatabaseRecord, Databases, NewDatabase, Snapshots } from '@rokka/databases';
+import type { SnapshotRecord } from '@rokka/databases';
+import type { SupervisedChild } from '../child.ts';
+import { rokkaErrors } from '../errors.ts';
+
+/** A snapshot; or a database, at a wall time or as it is now. */
+export type RestorePoint =
+  | { readonly snapshot: string }
+  | { readonly database: string; readonly atMs?: number };
+
+export type PastRequest =
+  | { readonly action: 'snapshots' }
+  | { readonly action: 'snapshot'; readonly name: string }
+  | { readonly action: 'forget'; readonly snapshot: string }
+  | {
+      readonly action: 'restore';
+      readonly database: Omit<NewDatabase, 'engine' | 'source' | 'password'>;
+      readonly from: RestorePoint;
+      /** Whether all of it is brought to the storage nodes. */
+      readonly materialise: boolean;
+    };
+
+export interface PastAnswer {
+  readonly snapshots: readonly SnapshotRecord[];
+  /** The one that was asked for. */
+  readonly made?: SnapshotRecord;
+}
+
+export interface PastOptions {
+  readonly databases: Databases;
+  readonly snapshots: Snapshots;
+  readonly store: ObjectStore;
+  /** The superuser's password that shall be. */
+  passwordOf(database: string): string | undefined;
+  head(database: string): SupervisedChild | undefined;
+}
+
+const ARCHIVE_MS = 30_000;
+
+/** @throws DATABASE_NONE, DATABASE_NO_ARCHIVE, DATABASE_NO_SNAPSHOT, ROKKA_NO_POINT, and what `Databases.create` throws */
+export async function operatePast(request: PastRequest, of: PastOptions): Promise<PastAnswer> {
+  const { databases, snapshots } = of;
+  let made: SnapshotRecord | undefined;
+  switch (request.action) {
+    case 'snapshots':
+      break;
+    case 'snapshot':
+      made = await snapshots.request(await databases.get(request.name));
+      break;
+    case 'forget':
+      await snapshots.get(request.snapshot);
+      await snapshots.remove(request.snapshot);
+      break;
+    case 'restore': {
+      const { password, ...point } = await resolve(request.from, of);
+      const { archive, lsn, ...rest } = point;
+      const { materialise } = request;
+      await databases.create({
+        ...rest,
+        ...request.database,
+        source: { archive, lsn, materialise },
+        ...(password !== undefined && { password }),
+      });
+      break;
+    }
+    default:
+      return unreachable(request);
+  }
+  return { snapshots: await snapshots.list(), ...(made && { made }) };
+}
+
+/** What a database needs to begin there. */
+interface Beginning {
+  readonly archive: DatabaseRecord['volumeId'];
+  readonly lsn: Lsn;
+  readonly engine: DatabaseEngine;
+  readonly databaseName: string;
+  readonly userName: string;
+  readonly password: string | undefined;
+}
+
+async function resolve(from: RestorePoint, of: PastOptions): Promise<Beginning> {
+  if ('snapshot' in from) {
+    const { name, phase, lsn, volumeId, engine, databaseName, userName } = await of.snapshots.get(
+      from.snapshot,
+    );
+    if (phase !== 'available' || lsn === undefined) throw rokkaErrors.ROKKA_SNAPSHOT_NOT_THERE([name, phase]);
+    return { archive: volumeId, lsn, engine, databaseName, userName, password: of.snapshots.password(name) };
+  }
+  const record = await of.databases.get(from.database);
+  const { volumeId, engine, databaseName, userName, name } = record;
+  const lsn = await pointOf(record, from.atMs, of);
+  return { archive: volumeId, lsn, engine, databaseName, userName, password: of.passwordOf(name) };
+}
+
+/** The last point at or before that time. @throws ROKKA_NO_POINT */
+async function pointOf(record: DatabaseRecord, atMs: number | undefined, of: PastOptions): Promise<Lsn> {
+  const { volumeId, name } = record;
+  const before = await spanOf(of.store, volumeId);
+  // What is not in the archive yet, is in a moment, if somebody runs who brings it there.
+  if (atMs === undefined || !before || atMs > before.last.atMs) {
+    try {
+      await of.head(name)?.ask('archive', ARCHIVE_MS);
+    } catch (error) {
+      if (!isCoded(error) || !before) throw error;
+    }
+  }
+  const span = await spanOf(of.store, volumeId);
+  const point = atMs === undefined ? span?.last : await pointAt(of.store, volumeId, atMs);
+  const iso = (ms: number) => new Date(ms).toISOString();
+  if (!point)
+    throw rokkaErrors.ROKKA_NO_POINT([
+      name,
+      span ? `from ${iso(span.first.atMs)} to ${iso(span.last.atMs)}` : 'nowhere',
+    ]);
+  return point.lsn;
+}

@@ -1,0 +1,233 @@
+/** The past of databases, with real processes: snapshots, points in time, clones; and everything killed in the middle. */
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import { describe, test } from 'node:test';
+import { Client } from 'pg';
+import { probeNativeSupport } from '@rokka/databases';
+import { must, systemClock } from '@rokka/kernel';
+import type { VolumeRecord } from '@rokka/volume';
+import { openClusterRegistry } from '../cluster-registry.ts';
+import { askControl, CONTROL } from '../control.ts';
+import { dataPaths } from '../data-directory.ts';
+import { DatabasesUnderTest } from '../testing/databases-under-test.ts';
+import { RokkaCommand } from '../testing/rokka-command.ts';
+import { RokkaUnderTest } from '../testing/rokka-under-test.ts';
+import { freePort, TestPlace } from '../testing/test-place.ts';
+import type { PastAnswer, PastRequest } from './database-past.ts';
+
+const support = await probeNativeSupport();
+const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;
+const timeout = 300_000;
+
+const FILL = 'create table rows as select n, md5(n::text) as text from generate_series(1, 20000) n';
+const SUM = `select count(*)::int as n, md5(string_agg(text, '' order by n)) as sum from rows`;
+
+class Past {
+  readonly rokka: RokkaUnderTest;
+  readonly databases: DatabasesUnderTest;
+
+  constructor(rokka: RokkaUnderTest) {
+    this.rokka = rokka;
+    this.databases = new DatabasesUnderTest(rokka);
+  }
+
+  get data(): string {
+    return this.rokka.place.data;
+  }
+
+  async command(...words: string[]): Promise<string> {
+    const end = await RokkaCommand.run(['database', ...words, '--data', this.data]);
+    assert.equal(end.status, 0, `${words.join(' ')}: ${end.err}`);
+    return end.out;
+  }
+
+  ask(request: PastRequest): Promise<PastAnswer> {
+    return askControl(this.data, CONTROL.PAST, request);
+  }
+
+  async create(name: string): Promise<void> {
+    await this.command('create', name, '--port', String(await freePort()));
+  }
+
+  async snapshot(name: string): Promise<string> {
+    return must(/snap-[0-9a-f]+/.exec(await this.command('snapshot', name)))[0];
+  }
+
+  async restore(name: string, ...flags: string[]): Promise<void> {
+    await this.command('restore', name, '--port', String(await freePort()), ...flags);
+  }
+
+  /** Waits until the database needs no archive any more. */
+  async ownsAll(name: string): Promise<void> {
+    const { volumeId } = must(await this.databases.find(name));
+    for (const untilMs = systemClock.nowMs() + 60_000; ;) {
+      await using registry = await openClusterRegistry(this.data);
+      const record = await registry.get<VolumeRecord>(`volumes/${volumeId}`);
+      if (record && !record.value.base) return;
+      assert.ok(systemClock.nowMs() < untilMs, `${name} still has pages in the archive alone`);
+      await systemClock.sleep(200);
+    }
+  }
+
+  async killEverything(): Promise<void> {
+    this.rokka.kill([this.rokka.up.pid]);
+    await this.rokka.up.ended();
+    await this.rokka.again();
+  }
+}
+
+describe('the past of databases', { skip }, () => {
+  test(
+    'a snapshot gives back what was there, and is another database from then on',
+    { timeout },
+    async () => {
+      await using place = await TestPlace.make();
+      await using rokka = await RokkaUnderTest.start(place);
+      const past = new Past(rokka);
+      const { databases } = past;
+      await past.create('one');
+      await databases.query('one', FILL);
+      const [then] = await databases.query('one', SUM);
+      const snapshot = await past.snapshot('one');
+      await databases.query('one', `delete from rows where n > 10; update rows set text = 'changed'`);
+      await databases.query('one', 'create table later (n int)');
+      await past.restore('two', '--from', snapshot);
+      assert.deepEqual(await databases.query('two', SUM), [then]);
+      const later = `select to_regclass('later') as later`;
+      assert.deepEqual(await databases.query('two', later), [{ later: null }]);
+      // The superuser has the password of the snapshot; amcheck reads every index of what was restored.
+      await databases.query('two', 'create extension amcheck');
+      await databases.query(
+        'two',
+        `select bt_index_check(c.oid, true) from pg_class c join pg_am a on a.oid = c.relam where amname = 'btree'`,
+      );
+      await databases.query('two', 'insert into rows values (0, null)');
+      const count = 'select count(*)::int as n from rows';
+      assert.deepEqual(await databases.query('one', count), [{ n: 10 }]);
+      assert.deepEqual(await databases.query('two', count), [{ n: 20_001 }]);
+
+      // When all of it is on the storage nodes, the archive is needed no more.
+      await past.ownsAll('two');
+      await databases.query('two', 'checkpoint');
+      fs.rmSync(dataPaths.archive(place.data), { recursive: true });
+      await past.killEverything();
+      await databases.available('two');
+      assert.deepEqual(await databases.query('two', count), [{ n: 20_001 }]);
+
+      assert.match(await past.command('snapshots'), new RegExp(`${snapshot} +one +2\\S+Z +available`));
+      await past.command('forget', snapshot, '--yes');
+      const gone = await RokkaCommand.run([
+        'database',
+        'restore',
+        'three',
+        '--from',
+        snapshot,
+        '--data',
+        place.data,
+      ]);
+      assert.match(gone.err, /DATABASE_NO_SNAPSHOT: there is no snapshot snap-/);
+    },
+  );
+
+  test(
+    'a clone shares what nobody writes, also when it is cloned itself and its parent is deleted',
+    { timeout },
+    async () => {
+      await using place = await TestPlace.make();
+      await using rokka = await RokkaUnderTest.start(place);
+      const past = new Past(rokka);
+      const { databases } = past;
+      await past.create('one');
+      await databases.query('one', FILL);
+      const [then] = await databases.query('one', SUM);
+      await past.restore('two', '--from', 'one', '--clone');
+      await databases.query('one', `update rows set text = 'of one' where n % 7 = 0`);
+      assert.deepEqual(await databases.query('two', SUM), [then]);
+      await databases.query('two', `update rows set text = 'of two' where n % 3 = 0`);
+      const [middle] = await databases.query('two', SUM);
+      await past.restore('three', '--from', 'two', '--clone');
+      await past.command('delete', 'one', '--yes');
+      await past.killEverything();
+      for (const name of ['two', 'three']) {
+        await databases.available(name);
+        assert.deepEqual(await databases.query(name, SUM), [middle], name);
+        await databases.query(name, `update rows set text = 'of ${name}' where n % 2 = 0`);
+        const own = `select count(*)::int as n from rows where text = 'of ${name}' and n % 2 = 0`;
+        assert.deepEqual(await databases.query(name, own), [{ n: 10_000 }]);
+      }
+    },
+  );
+
+  test('any second of the past can be had back', { timeout }, async () => {
+    await using place = await TestPlace.make();
+    await using rokka = await RokkaUnderTest.start(place);
+    const past = new Past(rokka);
+    const { databases } = past;
+    await past.create('one');
+    await databases.query('one', 'create table ticks (n serial, at timestamptz default clock_timestamp())');
+    const writer = new Client(await databases.connection('one'));
+    writer.on('error', () => {});
+    await writer.connect();
+    const committedMs: number[] = [];
+    for (const untilMs = systemClock.nowMs() + 12_000; systemClock.nowMs() < untilMs;) {
+      await writer.query('insert into ticks default values');
+      committedMs.push(systemClock.wallMs());
+      await systemClock.sleep(150);
+    }
+    await writer.end();
+    const atMs = must(committedMs[Math.floor(committedMs.length / 2)]);
+    await past.restore('then', '--from', 'one', '--at', new Date(atMs).toISOString());
+    const [{ n }] = await databases.query<{ n: number }>('then', 'select count(*)::int as n from ticks');
+    const least = committedMs.filter((ms) => ms <= atMs - 1_500).length;
+    const most = committedMs.filter((ms) => ms <= atMs).length;
+    assert.ok(n >= least && n <= most, `${n} ticks, where ${least} to ${most} were committed by then`);
+    const early = await RokkaCommand.run([
+      'database',
+      'restore',
+      'never',
+      '--from',
+      'one',
+      '--at',
+      '2001-01-01',
+      '--data',
+      place.data,
+    ]);
+    assert.match(
+      early.err,
+      /ROKKA_NO_POINT: the archive of one has no point at or before that time; it reaches from 2/,
+    );
+  });
+
+  test('whenever the power fails, snapshots and restores go on', { timeout }, async (t) => {
+    await using place = await TestPlace.make();
+    await using rokka = await RokkaUnderTest.start(place);
+    const past = new Past(rokka);
+    const { databases } = past;
+    await past.create('one');
+    await databases.query('one', FILL);
+    const [then] = await databases.query('one', SUM);
+    for (const [round, momentMs] of [0, 150, 600].entries()) {
+      const { made } = await past.ask({ action: 'snapshot', name: 'one' });
+      const { name } = must(made);
+      await systemClock.sleep(momentMs);
+      await past.killEverything();
+      await databases.available('one');
+      for (const untilMs = systemClock.nowMs() + 60_000; ;) {
+        const { snapshots } = await past.ask({ action: 'snapshots' });
+        const found = must(snapshots.find((one) => one.name === name));
+        if (found.phase === 'available') break;
+        assert.equal(found.phase, 'creating');
+        assert.ok(systemClock.nowMs() < untilMs, 'the snapshot is never there');
+        await systemClock.sleep(100);
+      }
+      const restored = `restored-${round}`;
+      const database = { name: restored, port: await freePort() };
+      await past.ask({ action: 'restore', database, from: { snapshot: name }, materialise: true });
+      await systemClock.sleep(momentMs * 4);
+      t.diagnostic(`killed when the restore was ${(await databases.find(restored))?.phase}`);
+      await past.killEverything();
+      await databases.available(restored);
+      assert.deepEqual(await databases.query(restored, SUM), [then]);
+    }
+  });
+});
