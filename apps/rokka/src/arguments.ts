@@ -45,6 +45,8 @@ export interface Arguments {
   /** The token with which a standby joins. */
   join: string | undefined;
   restore: RestoreArguments;
+  /** Where the AWS API is answered; 0 for nowhere. */
+  awsPort: number;
 }
 
 /** Of databases and their past. */
@@ -85,6 +87,8 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
                     and their past: snapshot NAME, snapshots, forget SNAPSHOT --yes,
                     restore NEW --from SNAPSHOT, or --from NAME [--at TIME]; with --clone it shares what is not written
                     [--retention DAYS] of create and restore: how far back it can be restored to (default 1, 0 never)
+  rokka aws …     the AWS CLI on this cluster, as its administrator: rokka aws rds describe-db-clusters
+  rokka env       the same for a shell and what runs in it: eval "$(rokka env)"
   rokka simulate  whole clusters on virtual time, with faults, seed by seed
                     [--from N] [--seeds K] [--check-determinism]
                     --seed N | --replay FILE  [--trace] [--shrink FILE]
@@ -101,9 +105,15 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --listen HOST:PORT  of up and join: where other machines reach this one   (default port 7600)
   --registry WHERE  cluster state in etcd: etcd:http://HOST:PORT,HOST:PORT,HOST:PORT; chosen at the first start
                     (for https also --registry-ca, --registry-cert and --registry-key FILE)
+  --aws-port N      where the AWS API is answered, on this machine alone; 0 for nowhere   (default 4566)
   --standby         of up: wait, and run the database when the machine that does is gone; the first time with
                     --join TOKEN (from rokka token --standby), --listen and --registry
 `;
+
+/** The command whose words are another program's. */
+const FOREIGN = 'aws';
+/** Where emulators of AWS are looked for. */
+const AWS_PORT = '4566';
 
 /** Commands that go on in words. */
 const WORDY = ['node', 'database', 'token', 'join'];
@@ -127,6 +137,10 @@ function cacheMiBDefault(): number {
 
 /** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE */
 export function parseArguments(argv: readonly string[]): Arguments {
+  // What follows is another program's command line.
+  const foreign = argv.indexOf(FOREIGN);
+  if (foreign >= 0 && parse(argv.slice(0, foreign)).positionals.length === 0)
+    return { ...parseArguments(argv.slice(0, foreign)), command: FOREIGN, words: argv.slice(foreign + 1) };
   const { values, positionals } = parse(argv);
   const [command = 'help', ...words] = positionals;
   if (words.length > 0 && !WORDY.includes(command)) {
@@ -178,6 +192,10 @@ export function parseArguments(argv: readonly string[]): Arguments {
           ? undefined
           : wholeNumber('retention', values.retention, { least: 0, most: RETENTION_DAYS_MAX }),
     },
+    awsPort: wholeNumber('aws-port', values['aws-port'] ?? process.env['ROKKA_AWS_PORT'] ?? AWS_PORT, {
+      least: 0,
+      most: 65_535,
+    }),
     node:
       values.node === undefined ? undefined : wholeNumber('node', values.node, { least: 1, most: 1 << 20 }),
     hours: wholeNumber('hours', values.hours ?? '1', { least: 1, most: TOKEN_HOURS_MAX }),
@@ -212,6 +230,7 @@ function parse(argv: readonly string[]) {
         help: { type: 'boolean', short: 'h' },
         from: { type: 'string' },
         at: { type: 'string' },
+        'aws-port': { type: 'string' },
         clone: { type: 'boolean' },
         retention: { type: 'string' },
         seeds: { type: 'string' },

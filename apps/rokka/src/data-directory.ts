@@ -5,6 +5,7 @@
  *   registry.sqlite       cluster state, unless etcd has it
  *   nodes/<ordinal>/      one storage node each
  *   archive/              history of databases that are backed up (docs/archive.md)
+ *   audit.sqlite          calls of the AWS API
  *   secrets/              passwords and keys, owner-only
  *   run/                  sockets; its contents matter only while something runs
  *   compile-cache/        compiled code of the processes; may be removed at any time
@@ -109,6 +110,8 @@ export const dataPaths = {
   secrets: (directory: string) => path.join(directory, 'secrets'),
   /** Of the database `main`. */
   password: (directory: string) => path.join(directory, 'secrets', 'postgres-password'),
+  /** The administrator's profile for AWS's clients. */
+  aws: (directory: string) => path.join(directory, 'secrets', 'aws'),
   archive: (directory: string) => path.join(directory, 'archive'),
   log: (directory: string) => path.join(directory, 'rokka.log'),
   authority: (directory: string) => path.join(directory, 'secrets', 'authority.json'),

@@ -69,6 +69,10 @@ export const rokkaErrors = defineErrors({
   ROKKA_REMOTE_REPLACE: (ordinal: number, zone: string) =>
     `node ${ordinal} is on another machine: join one more machine of zone ${zone} (rokka token --zone ${zone}), then rokka node drain ${ordinal}`,
   ROKKA_CHILD_FAILED: (name: string, why: string) => `${name} ended: ${why}`,
+  ROKKA_NO_AWS_PROFILE: (directory: string) =>
+    `${directory} has no key for the AWS API yet; it is made when rokka up has started, unless with --aws-port 0`,
+  ROKKA_NO_AWS_CLI: (why: string) =>
+    `the program aws cannot be started (${why}); install the AWS CLI, or use rokka env with an SDK`,
   ROKKA_NO_POINT: (database: string, span: string) =>
     `the archive of ${database} has no point at or before that time; it reaches ${span}`,
   ROKKA_SNAPSHOT_NOT_THERE: (snapshot: string, phase: string) =>

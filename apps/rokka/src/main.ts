@@ -16,6 +16,8 @@ const COMMANDS = new Map<string, (args: Arguments) => Promise<number>>([
   ['simulate', async (args) => (await import('./commands/simulate.ts')).simulate(args)],
   ['token', async (args) => (await import('./commands/token.ts')).token(args)],
   ['join', async (args) => (await import('./commands/join.ts')).join(args)],
+  ['env', async (args) => (await import('./commands/aws.ts')).env(args)],
+  ['aws', async (args) => (await import('./commands/aws.ts')).aws(args)],
   ['help', help],
 ]);
 const MISUSES = ['ROKKA_UNKNOWN_COMMAND', 'ROKKA_BAD_FLAG', 'ROKKA_BAD_VALUE', 'REGISTRY_BAD_LOCATION'];

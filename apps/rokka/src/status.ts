@@ -30,6 +30,8 @@ export interface SupervisorStatus {
   readonly nodes: readonly NodeStatus[];
   /** Which machine runs the database, where several may; empty while none does. */
   readonly holder?: string;
+  /** The AWS API, where it is wanted. */
+  readonly gateway?: { readonly port: number; readonly pid?: number; readonly ready: boolean };
   readonly head: {
     readonly pid?: number;
     readonly restarts: number;
@@ -67,6 +69,11 @@ export function describeStatus(status: SupervisorStatus): string {
   if (!volume) lines.push(`head        ${head.pid === undefined ? 'down' : `process ${head.pid}, starting`}`);
   else lines.push(...volumeLines(status, volume));
   if (status.databases.length > 1) lines.push('', describeDatabases(status.databases), '');
+  const { gateway } = status;
+  if (gateway)
+    lines.push(
+      `AWS API     port ${gateway.port}, ${gateway.ready ? `process ${gateway.pid}` : 'not answered: the log says why'}`,
+    );
   lines.push(diskLine(status.freeBytes));
   return lines.join('\n');
 }

@@ -37,6 +37,7 @@ import { operateDatabase } from './databases/database-operations.ts';
 import type { DatabaseStatus } from './databases/database-status.ts';
 import { headChild } from './databases/head-child.ts';
 import { rokkaErrors } from './errors.ts';
+import { gatewayChild } from './gateway-child.ts';
 import { HeadPlace, type HeldPlace, placeHolder } from './head-place.ts';
 import { operateNode } from './node-operations.ts';
 import type { ManyMachines, TokenRequest } from './machines/many-machines.ts';
@@ -63,6 +64,8 @@ export class Supervisor implements AsyncDisposable {
   /** Where no other machine may run the database. */
   readonly #controller: DatabaseController | undefined;
   readonly #keeper: ArchiveKeeper | undefined;
+  /** The AWS API, where it is wanted. */
+  readonly #gateway: SupervisedChild | undefined;
   readonly #place: HeadPlace | undefined;
   readonly #registry: Registry;
   readonly #failed = new Deferred<CodedError>();
@@ -93,6 +96,7 @@ export class Supervisor implements AsyncDisposable {
       };
       this.#controller = openController(this.databases, of);
       this.#keeper = openKeeper(this.databases, of);
+      this.#gateway = this.#makeGateway();
     } else this.#place = this.#makePlace();
     void this.#place?.failed.then((error) => this.#failed.resolve(error));
   }
@@ -155,6 +159,9 @@ export class Supervisor implements AsyncDisposable {
       holder,
       head: { pid: head?.pid, restarts: head?.restarts ?? 0, ready: head?.ready ?? false, detail },
       databases: databases ?? [],
+      ...(this.#gateway && {
+        gateway: { port: this.#options.args.awsPort, pid: this.#gateway.pid, ready: this.#gateway.ready },
+      }),
     } as SupervisorStatus;
   }
 
@@ -202,7 +209,7 @@ export class Supervisor implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     if (this.#head?.pid !== undefined) this.#options.onProgress('stopping the database');
-    await this.#keeper?.[Symbol.asyncDispose]();
+    await Promise.all([this.#keeper?.[Symbol.asyncDispose](), this.#gateway?.[Symbol.asyncDispose]()]);
     await this.#controller?.[Symbol.asyncDispose]();
     await this.#place?.[Symbol.asyncDispose]();
     await this.#nodes[Symbol.asyncDispose]();
@@ -216,6 +223,7 @@ export class Supervisor implements AsyncDisposable {
   /** Ends every process without asking: what a power cut does. Dispose it as well. */
   kill(): void {
     this.#stopping = true;
+    this.#gateway?.kill();
     this.#controller?.kill();
     this.#place?.kill();
     this.#nodes.kill();
@@ -232,6 +240,8 @@ export class Supervisor implements AsyncDisposable {
     this.#options.onProgress('opening the database');
     await (this.#place ?? this.#controller)?.start();
     this.#keeper?.start();
+    // Databases need it for nothing; why it does not run stands in the log.
+    this.#gateway?.start().catch(() => {});
   }
 
   /** Undefined where the registry does not say. */
@@ -258,6 +268,16 @@ export class Supervisor implements AsyncDisposable {
       name: host === undefined ? id : `${id} (${host})`,
       makeHead: (place, onFinal) => this.#placedHead(place, onFinal),
       onProgress,
+      onLog,
+    });
+  }
+
+  #makeGateway(): SupervisedChild | undefined {
+    const { data, args, onLog } = this.#options;
+    if (args.awsPort === 0) return undefined;
+    return gatewayChild({
+      options: { directory: data.path, port: args.awsPort },
+      onReady: ({ url }) => onLog('info', `the AWS API is answered at ${url}`),
       onLog,
     });
   }

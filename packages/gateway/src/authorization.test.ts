@@ -12,6 +12,7 @@ const context: CallContext = {
   region: 'eu-north-1',
   principal: ALICE.principal,
   accessKeyId: ALICE.accessKeyId,
+  credential: ALICE,
   sourceAddress: '192.0.2.7',
   userAgent: 'aws-cli/2',
   atMs: Date.UTC(2026, 0, 31, 12, 0, 0, 500),

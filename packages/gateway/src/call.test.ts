@@ -40,6 +40,7 @@ test('a call is answered, authorized and written down', async () => {
       userAgent: 'test/1',
       principal: ALICE.principal,
       accessKeyId: ALICE.accessKeyId,
+      credential: ALICE,
       readOnly: false,
       errorCode: undefined,
       errorMessage: undefined,

@@ -231,6 +231,7 @@ function contextOf(arrival: Arrival, { credential, scope }: Verified): CallConte
     region: scope.region,
     principal: credential.principal,
     accessKeyId: credential.accessKeyId,
+    credential,
     sourceAddress: arrival.sourceAddress,
     userAgent: userAgentOf(arrival.request),
     atMs: arrival.atMs,

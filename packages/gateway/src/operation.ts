@@ -9,7 +9,7 @@
  * });
  */
 import type { CommandIO } from '@smithy/types';
-import type { Principal } from './identity.ts';
+import type { Credential, Principal } from './identity.ts';
 
 /** What a handler knows of the call beside its input. */
 export interface CallContext {
@@ -20,6 +20,8 @@ export interface CallContext {
   readonly region: string;
   readonly principal: Principal;
   readonly accessKeyId: string;
+  /** With which the request was signed. Its secret is for whoever keeps users, and for nobody else. */
+  readonly credential: Credential;
   readonly sourceAddress: string;
   readonly userAgent: string;
   /** Wall time of the call's arrival. */

@@ -20,3 +20,4 @@ export { IdentityStore, type IdentityStoreOptions } from './iam/identity-store.t
 export { PolicyCache } from './iam/policy-cache.ts';
 export { openTrail, type Trail, type TrailOptions } from './cloudtrail/trail.ts';
 export { loadCloudTrailHandlers, loadIamHandlers, loadStsHandlers } from './handlers.ts';
+export { identityServices, type ServedIdentity } from './identity-services.ts';

@@ -56,5 +56,7 @@ function greet(
   );
   terminal.line(`  psql '${connectionString(target)}'`);
   terminal.line(`  PGSERVICEFILE=${files.serviceFile} psql service=rokka`);
+  if (args.awsPort !== 0)
+    terminal.line(`  rokka aws sts get-caller-identity: the AWS API, on port ${args.awsPort}`);
   terminal.line('  rokka status shows the members, Ctrl-C stops');
 }

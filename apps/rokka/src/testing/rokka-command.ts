@@ -30,7 +30,8 @@ export class RokkaCommand {
     const words = [...(options.prefix ?? []), process.execPath, options.main ?? MAIN, ...args];
     this.process = spawn(words[0], words.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...options.env },
+      // Several clusters at once have one port for the AWS API between them: who tests it asks for it.
+      env: { ...process.env, ROKKA_AWS_PORT: '0', ...options.env },
     });
     this.process.stdout?.on('data', (bytes: Buffer) => (this.out += bytes.toString()));
     this.process.stderr?.on('data', (bytes: Buffer) => (this.err += bytes.toString()));

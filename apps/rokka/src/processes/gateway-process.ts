@@ -1,0 +1,90 @@
+/**
+ * The gateway: the process that answers the AWS API. It carries nothing out: what a call wants it writes into the registry, where
+ * the supervisor's controller finds it. It may end at any moment, and begins again where the registry says.
+ */
+import * as path from 'node:path';
+import { openGateway } from '@rokka/gateway';
+import { systemClock, systemRandom } from '@rokka/kernel';
+import {
+  ensureAdministrator,
+  IdentityAuthorizer,
+  IdentityCredentials,
+  identityServices,
+  IdentityStore,
+  openTrail,
+  PolicyCache,
+  writeAwsProfile,
+} from '@rokka/services';
+import { openClusterRegistry } from '../cluster-registry.ts';
+import { dataPaths } from '../data-directory.ts';
+import { runChild, type ParentChannel, type RunningChild } from './channel.ts';
+
+export interface GatewayProcessOptions {
+  directory: string;
+  port: number;
+}
+
+export interface GatewayDetail {
+  readonly url: string;
+}
+
+/** Starting again would change nothing. */
+const FINAL = /^(REGISTRY_VERSION|REGISTRY_CORRUPT|AUDIT_FOREIGN|AUDIT_VERSION)$/;
+/** Another program has the port; one of ours that has just ended may have it still. */
+const FINAL_AT_FIRST = /^GATEWAY_ADDRESS_USED$/;
+/** What requests that name none are signed for. */
+const REGION = 'us-east-1';
+
+const options = JSON.parse(process.argv[2] ?? '{}') as GatewayProcessOptions;
+
+await runChild({
+  finality: (code) => (FINAL.test(code) ? 'always' : FINAL_AT_FIRST.test(code) ? 'at-first' : 'never'),
+  work: runGateway,
+});
+
+async function runGateway(channel: ParentChannel): Promise<RunningChild> {
+  const { directory, port } = options;
+  const resources = new AsyncDisposableStack();
+  try {
+    const log = (text: string) => channel.send({ kind: 'log', level: 'info', text });
+    const registry = resources.use(await openClusterRegistry(directory));
+    const clock = systemClock;
+    const random = systemRandom;
+    const { account, administrator } = await ensureAdministrator({ registry, clock, random });
+    const store = new IdentityStore({ registry, clock, account });
+    const identity = { store, policies: new PolicyCache(), random, clock };
+    const trail = resources.use(
+      openTrail({ path: path.join(directory, 'audit.sqlite'), clock, random, account }),
+    );
+    const gateway = resources.use(
+      await openGateway({
+        services: identityServices({ ...identity, trail }),
+        credentials: new IdentityCredentials(identity),
+        authorizer: new IdentityAuthorizer(identity),
+        audit: trail,
+        clock,
+        random,
+        log,
+        port,
+      }),
+    );
+    // Where the administrator was deleted, whoever did that has another way in.
+    if (administrator)
+      writeAwsProfile({
+        directory: dataPaths.aws(directory),
+        ...administrator,
+        region: REGION,
+        endpointUrl: gateway.url,
+        random,
+      });
+    const detail: GatewayDetail = { url: gateway.url };
+    return {
+      detail,
+      status: () => ({ ...detail, account, memoryBytes: process.memoryUsage().rss }),
+      [Symbol.asyncDispose]: () => resources.disposeAsync(),
+    };
+  } catch (error) {
+    await resources.disposeAsync();
+    throw error;
+  }
+}
