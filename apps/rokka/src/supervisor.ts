@@ -124,7 +124,7 @@ export class Supervisor implements AsyncDisposable {
     const head = this.#head;
     const [detail, databases, nodes, memberships, holder] = await Promise.all([
       head?.status(),
-      this.#controller?.status(),
+      this.#describeDatabases(),
       this.#nodes.status(),
       this.#memberships(),
       this.#place && placeHolder(this.#registry),
@@ -141,7 +141,7 @@ export class Supervisor implements AsyncDisposable {
       })),
       holder,
       head: { pid: head?.pid, restarts: head?.restarts ?? 0, ready: head?.ready ?? false, detail },
-      databases: databases ?? [],
+      databases,
     } as SupervisorStatus;
   }
 
@@ -203,6 +203,16 @@ export class Supervisor implements AsyncDisposable {
     this.#headAccess = this.#standby?.access ?? (await this.#machines?.headAccess(this.#options.data.path));
     this.#options.onProgress('opening the database');
     await (this.#place ?? this.#controller)?.start();
+  }
+
+  /** None where the registry does not say. */
+  async #describeDatabases(): Promise<DatabaseStatus[]> {
+    try {
+      return (await this.#controller?.status()) ?? [];
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      return [];
+    }
   }
 
   /** Undefined where the registry does not say. */

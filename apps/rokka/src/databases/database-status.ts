@@ -8,6 +8,8 @@ import type { DatabaseUnit } from './database-unit.ts';
 export interface DatabaseStatus extends DatabaseRecord {
   readonly phase: DatabasePhase;
   readonly reason?: string;
+  /** When that was found. */
+  readonly phaseAtMs?: number;
   /** The generation that runs, or ran last. */
   readonly runningGeneration?: number;
   /** The password that the server has. */
@@ -37,6 +39,7 @@ export async function describeDatabase(
     ...record,
     phase: phaseNow(state, child),
     restarts,
+    ...(state && { phaseAtMs: state.atMs }),
     ...(state?.reason === undefined ? {} : { reason: state.reason }),
     ...(generation === undefined ? {} : { runningGeneration: generation }),
     ...(passwordVersion === undefined ? {} : { setPasswordVersion: passwordVersion }),
