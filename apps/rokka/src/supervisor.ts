@@ -23,6 +23,7 @@ import type { DatabaseRequest } from './commands/database.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
 import { headOptions, openController, openDatabases } from './databases/cluster-databases.ts';
 import type { DatabaseController } from './databases/controller.ts';
+import type { Head } from './databases/database-unit.ts';
 import { operateDatabase } from './databases/database-operations.ts';
 import type { DatabaseStatus } from './databases/database-status.ts';
 import { headChild } from './databases/head-child.ts';
@@ -225,7 +226,7 @@ export class Supervisor implements AsyncDisposable {
     }
   }
 
-  get #head(): SupervisedChild | undefined {
+  get #head(): Head | undefined {
     return this.#place ? this.#place.head : this.#controller?.head(MAIN);
   }
 
