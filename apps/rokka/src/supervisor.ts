@@ -33,6 +33,7 @@ import {
 } from './databases/cluster-databases.ts';
 import { operatePast, type PastAnswer, type PastRequest } from './databases/database-past.ts';
 import type { DatabaseController } from './databases/controller.ts';
+import type { Head } from './databases/database-unit.ts';
 import { operateDatabase } from './databases/database-operations.ts';
 import type { DatabaseStatus } from './databases/database-status.ts';
 import { headChild } from './databases/head-child.ts';
@@ -141,7 +142,7 @@ export class Supervisor implements AsyncDisposable {
     const head = this.#head;
     const [detail, databases, nodes, memberships, holder] = await Promise.all([
       head?.status(),
-      this.#controller?.status(),
+      this.#describeDatabases(),
       this.#nodes.status(),
       this.#memberships(),
       this.#place && placeHolder(this.#registry),
@@ -158,7 +159,7 @@ export class Supervisor implements AsyncDisposable {
       })),
       holder,
       head: { pid: head?.pid, restarts: head?.restarts ?? 0, ready: head?.ready ?? false, detail },
-      databases: databases ?? [],
+      databases,
       ...(this.#gateway && {
         gateway: { port: this.#options.args.awsPort, pid: this.#gateway.pid, ready: this.#gateway.ready },
       }),
@@ -244,6 +245,16 @@ export class Supervisor implements AsyncDisposable {
     this.#gateway?.start().catch(() => {});
   }
 
+  /** None where the registry does not say. */
+  async #describeDatabases(): Promise<DatabaseStatus[]> {
+    try {
+      return (await this.#controller?.status()) ?? [];
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      return [];
+    }
+  }
+
   /** Undefined where the registry does not say. */
   async #memberships(): Promise<Awaited<ReturnType<typeof membershipsByNode>> | undefined> {
     try {
@@ -254,7 +265,7 @@ export class Supervisor implements AsyncDisposable {
     }
   }
 
-  get #head(): SupervisedChild | undefined {
+  get #head(): Head | undefined {
     return this.#place ? this.#place.head : this.#controller?.head(MAIN);
   }
 

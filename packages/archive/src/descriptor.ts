@@ -48,10 +48,8 @@ export async function readDescriptor(
 /** Volumes that have an archive. @throws ARCHIVE_STORE_FAILED */
 export async function archivedVolumes(store: ObjectStore): Promise<VolumeId[]> {
   const objects = await store.list('volumes/');
-  return objects.flatMap(({ key }) => {
-    const [, volume, name, ...rest] = key.split('/');
-    return name === NAME && rest.length === 0 ? [volume as VolumeId] : [];
-  });
+  const parts = objects.map(({ key }) => key.split('/'));
+  return parts.filter(({ length, 2: name }) => length === 3 && name === NAME).map((of) => of[1] as VolumeId);
 }
 
 function sumOf(text: string): string {

@@ -111,11 +111,14 @@ async function waitFor(
   let { databases } = of;
   const untilMs = systemClock.nowMs() + PATIENCE_MS;
   let shown = '';
+  // What was so before it was asked for is no answer.
+  const askedOf = databases.find((one) => one.name === name)?.phaseAtMs;
   for (;;) {
     const found = databases.find((one) => one.name === name);
     if (isThere(found)) return found;
     if (!found) throw rokkaErrors.ROKKA_DATABASE_FAILED([name, 'it was deleted meanwhile']);
-    if (found.phase === 'failed') throw rokkaErrors.ROKKA_DATABASE_FAILED([name, found.reason ?? '']);
+    if (found.phase === 'failed' && found.phaseAtMs !== askedOf)
+      throw rokkaErrors.ROKKA_DATABASE_FAILED([name, found.reason ?? '']);
     const text = [`${name}: ${found.phase}`, found.reason ?? found.progress].filter(Boolean).join(', ');
     if (text !== shown) terminal.progress(`rokka: ${text}`);
     shown = text;

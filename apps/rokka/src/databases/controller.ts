@@ -26,8 +26,7 @@ import {
   type Snapshots,
 } from '@rokka/databases';
 import type { DeletionOutcome } from '@rokka/volume';
-import type { SupervisedChild } from '../child.ts';
-import { DatabaseUnit, demandCoded, type UnitOptions } from './database-unit.ts';
+import { DatabaseUnit, demandCoded, type Head, type UnitOptions } from './database-unit.ts';
 import { rokkaErrors } from '../errors.ts';
 import { decide, type Facts, LATE_MS, stateAfter, type Step } from './decision.ts';
 import { describeDatabase, type DatabaseStatus } from './database-status.ts';
@@ -85,7 +84,7 @@ export class DatabaseController implements AsyncDisposable {
     return this.#mainServes.promise;
   }
 
-  head(name: string): SupervisedChild | undefined {
+  head(name: string): Head | undefined {
     return this.#units.get(name)?.child;
   }
 

@@ -3,8 +3,8 @@ import { type ObjectStore, pointAt, spanOf } from '@rokka/archive';
 import { isCoded, type Lsn, unreachable } from '@rokka/kernel';
 import type { DatabaseEngine, DatabaseRecord, Databases, NewDatabase, Snapshots } from '@rokka/databases';
 import type { SnapshotRecord } from '@rokka/databases';
-import type { SupervisedChild } from '../child.ts';
 import { rokkaErrors } from '../errors.ts';
+import type { Head } from './database-unit.ts';
 
 /** A snapshot; or a database, at a wall time or as it is now. */
 export type RestorePoint =
@@ -35,7 +35,7 @@ export interface PastOptions {
   readonly store: ObjectStore;
   /** The superuser's password that shall be. */
   passwordOf(database: string): string | undefined;
-  head(database: string): SupervisedChild | undefined;
+  head(database: string): Head | undefined;
 }
 
 const ARCHIVE_MS = 30_000;

@@ -1,13 +1,14 @@
 /** What is said of a database to people and programs: its record, its state, and what runs for it. */
 import type { DatabaseEntry, DatabasePhase, DatabaseRecord } from '@rokka/databases';
-import type { SupervisedChild } from '../child.ts';
 import type { HeadDetail } from '../status.ts';
 import { table } from '../terminal.ts';
-import type { DatabaseUnit } from './database-unit.ts';
+import type { DatabaseUnit, Head } from './database-unit.ts';
 
 export interface DatabaseStatus extends DatabaseRecord {
   readonly phase: DatabasePhase;
   readonly reason?: string;
+  /** When that was found. */
+  readonly phaseAtMs?: number;
   /** The generation that runs, or ran last. */
   readonly runningGeneration?: number;
   /** The password that the server has. */
@@ -37,6 +38,7 @@ export async function describeDatabase(
     ...record,
     phase: phaseNow(state, child),
     restarts,
+    ...(state && { phaseAtMs: state.atMs }),
     ...(state?.reason === undefined ? {} : { reason: state.reason }),
     ...(generation === undefined ? {} : { runningGeneration: generation }),
     ...(passwordVersion === undefined ? {} : { setPasswordVersion: passwordVersion }),
@@ -48,7 +50,7 @@ export async function describeDatabase(
 }
 
 /** What the state says, unless the head has died since it was written. */
-function phaseNow(state: DatabaseEntry['state'], child: SupervisedChild | undefined): DatabasePhase {
+function phaseNow(state: DatabaseEntry['state'], child: Head | undefined): DatabasePhase {
   const { phase = 'creating' } = state ?? {};
   return phase === 'available' && !child?.ready ? 'starting' : phase;
 }

@@ -14,6 +14,20 @@ const RETRY_MS_MAX = 60_000;
 /** One that has served for so long was well: what fails next fails for the first time. */
 const WELL_AFTER_MS = 60_000;
 
+/** What is needed of a head: `SupervisedChild` is one. */
+export type Head = Pick<
+  SupervisedChild,
+  | 'pid'
+  | 'ready'
+  | 'restarts'
+  | 'lastError'
+  | 'start'
+  | 'status'
+  | 'ask'
+  | 'kill'
+  | typeof Symbol.asyncDispose
+>;
+
 export interface UnitOptions {
   clock: Clock;
   makeHead(of: {
@@ -24,7 +38,7 @@ export interface UnitOptions {
     onLost(): void;
     onFinal(error: CodedError): void;
     onProgress(text: string): void;
-  }): SupervisedChild;
+  }): Head;
   /** Something has happened: decide again. */
   onNews(): void;
   onFinal(error: CodedError): void;
@@ -32,7 +46,7 @@ export interface UnitOptions {
 
 export class DatabaseUnit {
   readonly #options: UnitOptions;
-  #child: SupervisedChild | undefined;
+  #child: Head | undefined;
   #started: { generation: number; passwordVersion: number; atMs: number } | undefined;
   #ending = false;
   /** How it was when it was looked at last, and since when. */
@@ -52,7 +66,7 @@ export class DatabaseUnit {
     this.#options = options;
   }
 
-  get child(): SupervisedChild | undefined {
+  get child(): Head | undefined {
     return this.#child;
   }
 

@@ -1,7 +1,7 @@
 /** Settles the snapshots that were asked for: has the head of the database bring its archive up to now. */
 import { type Clock, describeError, isCoded, type Lsn } from '@rokka/kernel';
 import type { DatabaseRecord, SnapshotRecord, Snapshots } from '@rokka/databases';
-import type { SupervisedChild } from '../child.ts';
+import type { Head } from './database-unit.ts';
 
 /** All of the log since the last round, or the pages of the database where its archive begins anew. */
 const ARCHIVE_MS = 600_000;
@@ -10,7 +10,7 @@ const RETRY_MS = 1_000;
 export interface SnapshotTakerOptions {
   snapshots: Snapshots;
   clock: Clock;
-  head(database: string): SupervisedChild | undefined;
+  head(database: string): Head | undefined;
 }
 
 export class SnapshotTaker {

@@ -20,7 +20,7 @@ export interface RunningChild extends AsyncDisposable {
   status(): unknown;
   readonly detail?: unknown;
   /** What it does when it is asked to, by name; each answers with something. */
-  readonly duties?: Readonly<Record<string, () => Promise<NonNullable<unknown>>>>;
+  readonly duties?: Readonly<Record<string, () => Promise<object>>>;
 }
 
 /** Runs a child's work: `work` resolves when it is ready. */

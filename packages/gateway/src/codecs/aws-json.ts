@@ -16,9 +16,11 @@ export function awsJson(version: '1.0' | '1.1'): Codec {
     route(service, request) {
       const target = request.headers['x-amz-target'] ?? '';
       const at = target.lastIndexOf('.');
-      // A prefix of another service is a request that went astray.
-      if (at < 0 || (service.target !== undefined && target.slice(0, at) !== service.target))
-        return undefined;
+      const prefix = target.slice(0, at);
+      // Some clients write the name of CloudTrail's Java package before it. Another service's is a request that went astray.
+      const isOurs =
+        service.target === undefined || prefix === service.target || prefix.endsWith(`.${service.target}`);
+      if (at < 0 || !isOurs) return undefined;
       return target.slice(at + 1);
     },
     decode(_service, operation, request) {
