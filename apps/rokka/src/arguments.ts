@@ -86,7 +86,8 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
                     restart NAME, delete NAME --yes  [--port N] [--cache MiB] [--set NAME=VALUE] [--json]
                     and their past: snapshot NAME, snapshots, forget SNAPSHOT --yes,
                     restore NEW --from SNAPSHOT, or --from NAME [--at TIME]; with --clone it shares what is not written
-                    [--retention DAYS] of create and restore: how far back it can be restored to (default 1, 0 never)
+                    [--retention DAYS] of create and restore: how far back it can be restored to (default 1, 0 never);
+                    retain NAME --retention DAYS changes it, main's, too, with a restart
   rokka aws …     the AWS CLI on this cluster, as its administrator: rokka aws rds describe-db-clusters
   rokka env       the same for a shell and what runs in it: eval "$(rokka env)"
   rokka simulate  whole clusters on virtual time, with faults, seed by seed

@@ -10,13 +10,14 @@ import { rokkaErrors } from '../errors.ts';
 import { Terminal } from '../terminal.ts';
 import { databasePast, PAST_ACTIONS } from './database-past.ts';
 
-export const DATABASE_ACTIONS = ['list', 'create', 'stop', 'start', 'restart', 'delete'] as const;
+export const DATABASE_ACTIONS = ['list', 'create', 'stop', 'start', 'restart', 'delete', 'retain'] as const;
 export type DatabaseAction = (typeof DATABASE_ACTIONS)[number];
 
 export type DatabaseRequest =
   | { readonly action: 'list' }
   | { readonly action: 'create'; readonly database: Omit<NewDatabase, 'engine'> }
-  | { readonly action: Exclude<DatabaseAction, 'list' | 'create'>; readonly name: string };
+  | { readonly action: 'retain'; readonly name: string; readonly retentionDays: number }
+  | { readonly action: Exclude<DatabaseAction, 'list' | 'create' | 'retain'>; readonly name: string };
 
 const LOOK_AGAIN_MS = 200;
 /** initdb on a slow machine, or the recovery of a large database. Whoever waits no longer loses nothing: it goes on. */
@@ -26,7 +27,8 @@ export async function database(args: Arguments): Promise<number> {
   const terminal = new Terminal();
   if (PAST_ACTIONS.some((action) => action === args.words[0])) return past(args, terminal);
   const request = requestOf(args);
-  const before = request.action === 'restart' ? await find(args, request.name) : undefined;
+  const restarts = request.action === 'restart' || request.action === 'retain';
+  const before = restarts ? await find(args, request.name) : undefined;
   const { databases } = await ask(args, request);
   if (request.action === 'list') {
     terminal.line(args.json ? JSON.stringify(databases) : describeDatabases(databases));
@@ -67,6 +69,12 @@ function requestOf(args: Arguments): DatabaseRequest {
     throw rokkaErrors.ROKKA_BAD_FLAG([
       `rokka database delete ${name} --yes: everything in it is gone for good`,
     ]);
+  if (action === 'retain') {
+    const { retentionDays } = args.restore;
+    if (retentionDays === undefined)
+      throw rokkaErrors.ROKKA_BAD_FLAG([`rokka database retain ${name} --retention DAYS`]);
+    return { action, name, retentionDays };
+  }
   if (action !== 'create') return { action, name };
   const { port, cacheMiB, settings, given } = args;
   return {
@@ -90,6 +98,7 @@ function goalOf(action: DatabaseAction, before: DatabaseStatus | undefined): Goa
       return (found) => found === undefined;
     case 'stop':
       return (found) => found?.phase === 'stopped';
+    case 'retain':
     case 'restart':
       return (found) =>
         found?.phase === 'available' && (found.runningGeneration ?? 0) > (before?.generation ?? 0);

@@ -23,6 +23,13 @@ export async function operateDatabase(
     case 'restart':
       await databases.restart(request.name);
       return;
+    case 'retain': {
+      const { name, retentionDays } = request;
+      await databases.change(name, { retentionDays });
+      // Its head begins to archive when it begins.
+      await databases.restart(name);
+      return;
+    }
     case 'delete':
       await databases.setDesired(request.name, 'deleted');
       return;
