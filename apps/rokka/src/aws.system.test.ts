@@ -1,0 +1,142 @@
+/** The AWS API of a running cluster, by the real AWS CLI as its administrator, and by the SDK as somebody with less. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { IAMClient, ListUsersCommand } from '@aws-sdk/client-iam';
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { probeNativeSupport } from '@rokka/databases';
+import { must } from '@rokka/kernel';
+import { RokkaCommand } from './testing/rokka-command.ts';
+import { RokkaUnderTest } from './testing/rokka-under-test.ts';
+import { freePort, TestPlace } from './testing/test-place.ts';
+
+const support = await probeNativeSupport();
+const hasCli = spawnSync('aws', ['--version']).status === 0;
+const skip =
+  (!support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`) ||
+  (!hasCli && 'the AWS CLI is not installed');
+const timeout = 300_000;
+
+class Cloud {
+  readonly rokka: RokkaUnderTest;
+  readonly port: number;
+
+  private constructor(rokka: RokkaUnderTest, port: number) {
+    this.rokka = rokka;
+    this.port = port;
+  }
+
+  static async start(rokka: RokkaUnderTest, port: number): Promise<Cloud> {
+    const cloud = new Cloud(rokka, port);
+    await cloud.answers();
+    return cloud;
+  }
+
+  /** @param but a process that was killed @returns the process that answers */
+  async answers(but?: number): Promise<number> {
+    const { gateway } = await this.rokka.until(
+      'the AWS API answers',
+      (status) => status.gateway?.ready === true && status.gateway.pid !== but,
+    );
+    return must(gateway?.pid);
+  }
+
+  run(...words: string[]) {
+    return RokkaCommand.run(['--data', this.rokka.place.data, 'aws', ...words, '--output', 'json']);
+  }
+
+  async ask<T>(...words: string[]): Promise<T> {
+    const end = await this.run(...words);
+    assert.equal(end.status, 0, `aws ${words.join(' ')}: ${end.err}`);
+    return (end.out.trim() === '' ? {} : JSON.parse(end.out)) as T;
+  }
+
+  client(key: Key) {
+    const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = key;
+    return {
+      endpoint: `http://127.0.0.1:${this.port}`,
+      region: 'us-east-1',
+      credentials: { accessKeyId, secretAccessKey },
+      // A connection that was kept open may be to a process that is dead.
+      maxAttempts: 3,
+    };
+  }
+}
+
+interface Key {
+  readonly AccessKeyId: string;
+  readonly SecretAccessKey: string;
+}
+
+test(
+  'users, keys and policies by the AWS CLI; what is denied is denied, and all of it is written down',
+  { skip, timeout },
+  async () => {
+    await using place = await TestPlace.make();
+    const port = await freePort();
+    await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
+    const cloud = await Cloud.start(rokka, port);
+    const me = await cloud.ask<{ Account: string; Arn: string }>('sts', 'get-caller-identity');
+    assert.equal(me.Arn, `arn:aws:iam::${me.Account}:user/administrator`);
+    await cloud.ask('iam', 'create-user', '--user-name', 'ann');
+    const { AccessKey } = await cloud.ask<{ AccessKey: Key }>(
+      'iam',
+      'create-access-key',
+      '--user-name',
+      'ann',
+    );
+
+    const ann = cloud.client(AccessKey);
+    const sts = new STSClient(ann);
+    assert.equal(
+      (await sts.send(new GetCallerIdentityCommand({}))).Arn,
+      `arn:aws:iam::${me.Account}:user/ann`,
+    );
+    const iam = new IAMClient(ann);
+    const denied = /not authorized to perform: iam:ListUsers .* because no identity-based policy allows/;
+    await assert.rejects(iam.send(new ListUsersCommand({})), denied);
+    const policy = JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: 'iam:ListUsers', Resource: '*' }],
+    });
+    const put = [
+      'put-user-policy',
+      '--user-name',
+      'ann',
+      '--policy-name',
+      'lists',
+      '--policy-document',
+      policy,
+    ];
+    await cloud.ask('iam', ...put);
+    const { Users = [] } = await iam.send(new ListUsersCommand({}));
+    assert.deepEqual(new Set(Users.map(({ UserName }) => UserName)), new Set(['administrator', 'ann']));
+    const forged = new STSClient(cloud.client({ ...AccessKey, SecretAccessKey: 'x'.repeat(40) }));
+    await assert.rejects(forged.send(new GetCallerIdentityCommand({})), { name: 'SignatureDoesNotMatch' });
+
+    // The gateway is killed, then everything: what was answered is kept.
+    rokka.kill([await cloud.answers()]);
+    await rokka.until('another gateway', (status) => status.gateway?.ready === true);
+    assert.equal((await iam.send(new ListUsersCommand({}))).Users?.length, 2);
+    rokka.kill([rokka.up.pid]);
+    await rokka.up.ended();
+    await rokka.again();
+    await cloud.answers();
+    assert.equal((await iam.send(new ListUsersCommand({}))).Users?.length, 2);
+
+    interface Events {
+      Events: { EventName: string; Username?: string; CloudTrailEvent: string }[];
+    }
+    const { Events } = await cloud.ask<Events>('cloudtrail', 'lookup-events');
+    const told = Events.map(({ EventName, Username, CloudTrailEvent }) => {
+      const { errorCode } = JSON.parse(CloudTrailEvent) as { errorCode?: string };
+      return [EventName, Username, errorCode].filter(Boolean).join(' ');
+    });
+    for (const line of ['CreateUser administrator', 'ListUsers ann', 'ListUsers ann AccessDenied'])
+      assert.ok(told.includes(line), `${line} among ${told.join(', ')}`);
+    assert.ok(!JSON.stringify(Events).includes(AccessKey.SecretAccessKey), 'no secret is written down');
+
+    const missing = await cloud.run('rds', 'describe-global-clusters');
+    assert.match(missing.err, /NotImplemented/);
+  },
+);
