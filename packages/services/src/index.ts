@@ -19,4 +19,7 @@ export { IdentityCredentials } from './iam/identity-credentials.ts';
 export { IdentityStore, type IdentityStoreOptions } from './iam/identity-store.ts';
 export { PolicyCache } from './iam/policy-cache.ts';
 export { openTrail, type Trail, type TrailOptions } from './cloudtrail/trail.ts';
-export { loadCloudTrailHandlers, loadIamHandlers, loadStsHandlers } from './handlers.ts';
+export { type ArchivePoints, type RdsContext } from './rds/rds-context.ts';
+export { rdsArn, type ResourceKind } from './rds/rds-arns.ts';
+export { RdsKeeper } from './rds/rds-keeper.ts';
+export { loadCloudTrailHandlers, loadIamHandlers, loadRdsHandlers, loadStsHandlers } from './handlers.ts';
