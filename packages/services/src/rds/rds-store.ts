@@ -33,7 +33,7 @@ export class RdsStore {
   async enter({ account, region }: Scope): Promise<void> {
     const key = `${SCOPES}${account}/${region}`;
     if (this.#known.has(key)) return;
-    await this.create(key, { account, region });
+    if (!(await this.#registry.get(key))) await this.create(key, { account, region });
     this.#known.add(key);
   }
 
