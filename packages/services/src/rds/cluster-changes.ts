@@ -30,6 +30,15 @@ export async function changeInstance(
   await store.changeSame<InstanceRecord>(recordKeys.instance(scope, instance.id), instance, change);
 }
 
+/** @throws InvalidDBClusterStateFault where its database is being deleted */
+export async function restart({ databases }: RdsServices, { cluster }: ClusterFacts): Promise<void> {
+  try {
+    await databases.restart(cluster.database);
+  } catch (error) {
+    throw asRdsFailure(error);
+  }
+}
+
 /** Carries out what has been written, and shows the cluster. @throws DBClusterNotFoundFault where it is gone */
 export async function settledCluster(
   services: RdsServices,

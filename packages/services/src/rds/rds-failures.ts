@@ -64,6 +64,8 @@ export function asRdsFailure(error: unknown): unknown {
     isCoded(error, 'DATABASE_NAME_INVALID')
   )
     return rdsFailures.parameter(error.message);
+  if (isCoded(error, 'DATABASE_NONE') || isCoded(error, 'DATABASE_DELETED'))
+    return rdsFailures.clusterState(error.message);
   if (isCoded(error, 'DATABASE_ONLY_MAIN')) return rdsFailures.combination(error.message);
   return error;
 }

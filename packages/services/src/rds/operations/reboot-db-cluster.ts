@@ -1,6 +1,6 @@
 import type { RebootDBClusterCommand } from '@aws-sdk/client-rds';
 import type { Operation } from '@rokka/gateway';
-import { demandClusterStatus, settledCluster } from '../cluster-changes.ts';
+import { demandClusterStatus, restart, settledCluster } from '../cluster-changes.ts';
 import { rdsArn } from '../rds-arns.ts';
 import type { RdsServices } from '../rds-context.ts';
 import { rdsFailures } from '../rds-failures.ts';
@@ -18,7 +18,7 @@ export const rebootDBCluster = (services: RdsServices): Operation<typeof RebootD
     demandClusterStatus(facts, ['available', 'backing-up']);
     if (facts.cluster.instance === undefined || facts.state?.phase !== 'available')
       throw rdsFailures.clusterState(`DbCluster ${facts.cluster.id} has no instance that runs.`);
-    await services.databases.restart(facts.cluster.database);
+    await restart(services, facts);
     return { DBCluster: await settledCluster(services, scope, facts) };
   },
 });

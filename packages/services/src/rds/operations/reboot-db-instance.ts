@@ -1,6 +1,6 @@
 import type { RebootDBInstanceCommand } from '@aws-sdk/client-rds';
 import type { Operation } from '@rokka/gateway';
-import { demandInstanceStatus, settledInstance } from '../cluster-changes.ts';
+import { demandInstanceStatus, restart, settledInstance } from '../cluster-changes.ts';
 import { rdsArn } from '../rds-arns.ts';
 import type { RdsServices } from '../rds-context.ts';
 import { rdsFailures } from '../rds-failures.ts';
@@ -18,7 +18,7 @@ export const rebootDBInstance = (services: RdsServices): Operation<typeof Reboot
     demandBuilt(input, ['DBInstanceIdentifier']);
     const found = await findInstance(services, scope, input.DBInstanceIdentifier);
     demandInstanceStatus(found.facts, found.instance, ['available']);
-    await services.databases.restart(found.facts.cluster.database);
+    await restart(services, found.facts);
     return { DBInstance: await settledInstance(services, scope, found) };
   },
 });
