@@ -22,6 +22,9 @@ const FINAL = [
   'DATABASE_ONLY_MAIN',
 ];
 
+/** Whether a database cannot be made as it was asked for, so that its cluster is not made either. */
+export const isHopeless = (error: unknown) => isCoded(error) && FINAL.includes(error.code);
+
 /** @throws what `Databases` throws */
 export async function carryOutCluster(
   of: StepContext,
@@ -98,12 +101,19 @@ async function makeDatabase(of: StepContext, cluster: ClusterRecord): Promise<vo
   } catch (error) {
     // Somebody else has made it meanwhile.
     if (isCoded(error, 'DATABASE_EXISTS')) return;
-    if (isCoded(error) && FINAL.includes(error.code)) {
-      const key = recordKeys.cluster(of.scope, cluster.id);
-      await of.store.changeSame<ClusterRecord>(key, cluster, (found) => (found.wish ? undefined : found));
-    }
+    if (isHopeless(error)) await giveUp(of, cluster, error as Error);
     throw error;
   }
+}
+
+/** The cluster goes again, unless somebody else could make its database after all. */
+async function giveUp(of: StepContext, cluster: ClusterRecord, { message }: Error): Promise<void> {
+  const key = recordKeys.cluster(of.scope, cluster.id);
+  const removed = await of.store.changeSame<ClusterRecord>(key, cluster, (found) =>
+    found.wish ? undefined : found,
+  );
+  if (removed)
+    await tell(of, ['db-cluster', cluster.id], [`DB cluster is not created: ${message}`, 'failure']);
 }
 
 async function changeDatabase(

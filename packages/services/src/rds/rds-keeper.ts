@@ -9,7 +9,7 @@ import { isCoded } from '@rokka/kernel';
 import { servicesErrors } from '../errors.ts';
 import { type ClusterFacts, readCluster, readScope, type SnapshotFacts } from './cluster-facts.ts';
 import { carryOutSnapshot } from './cluster-snapshots.ts';
-import { carryOutCluster, removeInstance } from './cluster-steps.ts';
+import { carryOutCluster, isHopeless, removeInstance } from './cluster-steps.ts';
 import { decideCluster } from './keeping.ts';
 import type { RdsContext, Scope } from './rds-context.ts';
 import { isRdsDatabase, OWNER } from './rds-records.ts';
@@ -36,7 +36,8 @@ export class RdsKeeper {
         await work();
       } catch (error) {
         if (!isCoded(error)) throw error;
-        failures.push(error);
+        // What it was about is gone, and the events say why.
+        if (!isHopeless(error)) failures.push(error);
       }
     };
     // Read first: one that is in this list, and in no record below, is left over.
