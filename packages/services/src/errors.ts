@@ -3,6 +3,10 @@ import { defineErrors } from '@rokka/kernel';
 export const servicesErrors = defineErrors({
   IDENTITY_BUSY: (key: string, attempts: number) =>
     `${key} was changed by others ${attempts} times while this change was tried: try again`,
+  SERVICE_RECORD_BUSY: (key: string, attempts: number) =>
+    `${key} was changed by others ${attempts} times while this change was tried: try again`,
+  SERVICE_STEPS_ENDLESS: (what: string, steps: number) =>
+    `${what} is not as it shall be after ${steps} steps: it is looked at again`,
   IDENTITY_NO_ACCOUNT: () => `this cluster has no account yet: its first start makes one`,
   IDENTITY_BAD_PROFILE: (path: string, why: string) =>
     `${path}: ${why}; move it away, and it is written anew`,

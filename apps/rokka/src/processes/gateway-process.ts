@@ -13,10 +13,16 @@ import {
   IdentityStore,
   openTrail,
   PolicyCache,
+  type RdsContext,
+  RdsKeeper,
+  rdsService,
   writeAwsProfile,
 } from '@rokka/services';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
+import { archiveStore, openDatabases, openSnapshots } from '../databases/cluster-databases.ts';
+import { archivePoints } from '../databases/archive-points.ts';
+import { Keeping } from './keeping.ts';
 import { runChild, type ParentChannel, type RunningChild } from './channel.ts';
 
 export interface GatewayProcessOptions {
@@ -56,9 +62,18 @@ async function runGateway(channel: ParentChannel): Promise<RunningChild> {
     const trail = resources.use(
       openTrail({ path: path.join(directory, 'audit.sqlite'), clock, random, account }),
     );
+    const rds: RdsContext = {
+      registry,
+      databases: openDatabases({ directory, registry, many: true }),
+      snapshots: openSnapshots({ directory, registry }),
+      points: archivePoints(archiveStore(directory)),
+      clock,
+      random,
+    };
+    resources.use(new Keeping({ keeper: new RdsKeeper(rds), clock, log }));
     const gateway = resources.use(
       await openGateway({
-        services: identityServices({ ...identity, trail }),
+        services: [...identityServices({ ...identity, trail }), rdsService(rds)],
         credentials: new IdentityCredentials(identity),
         authorizer: new IdentityAuthorizer(identity),
         audit: trail,

@@ -5,6 +5,7 @@
  * A wish is durable when its call resolves. Nothing has happened by then: the controller carries it out, and says in the
  * database's state how far it is.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { type Clock, isCoded, type Random, type VolumeId } from '@rokka/kernel';
 import type { Registry, RegistryEntry } from '@rokka/registry';
 import { databaseErrors } from '../errors.ts';
@@ -143,13 +144,25 @@ export class Databases {
     return this.#change(name, (record) => ({ ...record, generation: record.generation + 1 }));
   }
 
-  /** @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_PORT_TAKEN, DATABASE_MAIN_STAYS */
-  async change(name: string, change: DatabaseChange): Promise<DatabaseRecord> {
+  /**
+   * @param options.restart in the same write, where it shall run and the change is one: it counts at once
+   * @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_PORT_TAKEN, DATABASE_MAIN_STAYS
+   */
+  async change(
+    name: string,
+    change: DatabaseChange,
+    options: { restart?: boolean } = {},
+  ): Promise<DatabaseRecord> {
     const { port } = change;
     if (name === MAIN && port !== undefined) throw databaseErrors.DATABASE_MAIN_STAYS(['moved']);
     const mine = this.#turn.then(async () => {
       if (port !== undefined) await this.#demandPort(port, name);
-      return this.#change(name, (record) => ({ ...record, ...change }));
+      return this.#change(name, (record) => {
+        const changed = { ...record, ...change };
+        const restarts =
+          options.restart === true && record.desired === 'running' && !isDeepStrictEqual(changed, record);
+        return restarts ? { ...changed, generation: record.generation + 1 } : changed;
+      });
     });
     this.#turn = mine.catch(() => {});
     return mine;
@@ -162,6 +175,11 @@ export class Databases {
     if (desired === 'deleted') throw databaseErrors.DATABASE_DELETED([name]);
     this.#options.secrets.change(name, password);
     return this.#change(name, (record) => ({ ...record, passwordVersion: record.passwordVersion + 1 }));
+  }
+
+  /** The superuser's password as it shall be, where it is known: what is restored from the database begins with it. */
+  password(name: string): string | undefined {
+    return this.#options.secrets.read(name);
   }
 
   /** For the supervisor: `rokka up` says where main listens. @throws DATABASE_NONE */

@@ -19,5 +19,12 @@ export {
   type NewDatabase,
   PORTS_FROM,
 } from './databases.ts';
-export { type SnapshotPhase, type SnapshotRecord, Snapshots, type SnapshotsOptions } from './snapshots.ts';
+export {
+  newSnapshotName,
+  type SnapshotPhase,
+  type SnapshotRecord,
+  Snapshots,
+  type SnapshotsOptions,
+  type SnapshotWish,
+} from './snapshots.ts';
 export { applyPassword } from './role-password.ts';

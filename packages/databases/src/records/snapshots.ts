@@ -26,6 +26,15 @@ export interface SnapshotRecord {
   readonly takenAtMs?: number;
   /** Why it failed. */
   readonly reason?: string;
+  /** Who wants it, where that is somebody who removes those that he has lost sight of. */
+  readonly owner?: string;
+}
+
+/** How a snapshot is to be called, where whoever wants it must know before it is there. */
+export interface SnapshotWish {
+  /** Of `newSnapshotName`; drawn unless given. */
+  readonly name?: string;
+  readonly owner?: string;
 }
 
 export interface SnapshotsOptions {
@@ -47,13 +56,18 @@ export class Snapshots {
     this.#options = options;
   }
 
-  /** The database as it is when this resolves, or a moment later, shall be kept. @throws DATABASE_NO_ARCHIVE */
-  async request(of: DatabaseRecord): Promise<SnapshotRecord> {
-    const { registry, clock, random, secrets, onChanged } = this.#options;
+  /**
+   * The database as it is when this resolves, or a moment later, shall be kept. Said again with the same name, it is the
+   * same snapshot.
+   * @throws DATABASE_NO_ARCHIVE
+   */
+  async request(of: DatabaseRecord, wish: SnapshotWish = {}): Promise<SnapshotRecord> {
+    const { clock, random, secrets } = this.#options;
     if (of.retentionDays === 0) throw databaseErrors.DATABASE_NO_ARCHIVE([of.name]);
     const { name: database, volumeId, engine, databaseName, userName } = of;
     const record: SnapshotRecord = {
-      name: `snap-${random.hex(8)}`,
+      name: newSnapshotName(random),
+      ...wish,
       database,
       volumeId,
       engine,
@@ -63,11 +77,27 @@ export class Snapshots {
       phase: 'creating',
     };
     // The password that is in it: what is restored from it begins with the same.
-    const password = secrets.read(database);
-    if (password !== undefined) secrets.begin(secretName(record.name), password);
-    await registry.put(keyOf(record.name), record, 0);
-    onChanged?.();
-    return record;
+    return this.#keep(record, secrets.read(database));
+  }
+
+  /**
+   * Another snapshot of the same point, which stays when the first one is removed. Said again with the same name, it is the
+   * same copy.
+   * @throws DATABASE_NO_SNAPSHOT, also where the first one is not available
+   */
+  async copy(from: string, wish: SnapshotWish = {}): Promise<SnapshotRecord> {
+    const { random } = this.#options;
+    const { owner: _, ...source } = await this.get(from);
+    if (source.phase !== 'available') throw databaseErrors.DATABASE_NO_SNAPSHOT([from]);
+    const made = await this.#keep({ ...source, name: newSnapshotName(random), ...wish }, this.password(from));
+    try {
+      // As long as one of the two is there the point is kept. Were the first one gone by now, nobody might have kept it.
+      await this.get(from);
+    } catch (error) {
+      if (isCoded(error, 'DATABASE_NO_SNAPSHOT')) await this.remove(made.name);
+      throw error;
+    }
+    return made;
   }
 
   /** @throws DATABASE_NO_SNAPSHOT */
@@ -115,12 +145,31 @@ export class Snapshots {
     if (NAME.test(name)) secrets.remove(secretName(name));
   }
 
+  async #keep(record: SnapshotRecord, password: string | undefined): Promise<SnapshotRecord> {
+    const { registry, secrets, onChanged } = this.#options;
+    const key = keyOf(record.name);
+    const known = await registry.get<SnapshotRecord>(key);
+    if (known) return known.value;
+    if (password !== undefined) secrets.begin(secretName(record.name), password);
+    try {
+      await registry.put(key, record, 0);
+    } catch (error) {
+      if (!isCoded(error, 'REGISTRY_CONFLICT')) throw error;
+      return this.get(record.name);
+    }
+    onChanged?.();
+    return record;
+  }
+
   async #entry(name: string): Promise<RegistryEntry<SnapshotRecord>> {
     const entry = NAME.test(name) ? await this.#options.registry.get<SnapshotRecord>(keyOf(name)) : undefined;
     if (!entry) throw databaseErrors.DATABASE_NO_SNAPSHOT([name]);
     return entry;
   }
 }
+
+/** A name that no snapshot has yet. */
+export const newSnapshotName = (random: Random) => `snap-${random.hex(8)}`;
 
 const keyOf = (name: string) => `${RECORDS}${name}`;
 /** No database has a name with a dot. */

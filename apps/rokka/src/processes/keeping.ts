@@ -1,0 +1,43 @@
+/** Has the keeper of RDS look at its records again and again, whoever wrote them: what was begun is carried on after a crash. */
+import { type Clock, describeError, isCoded } from '@rokka/kernel';
+import type { RdsKeeper } from '@rokka/services';
+
+const STEP_MS = 500;
+
+export class Keeping implements AsyncDisposable {
+  readonly #options: { keeper: RdsKeeper; clock: Clock; log(text: string): void };
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+  #said = '';
+
+  constructor(options: { keeper: RdsKeeper; clock: Clock; log(text: string): void }) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { keeper, clock } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await keeper.step();
+        this.#said = '';
+      } catch (error) {
+        if (!isCoded(error)) throw error;
+        this.#complain(`RDS: ${describeError(error)}; it is tried again`);
+      }
+      await clock.sleep(STEP_MS, signal).catch(() => {});
+    }
+  }
+
+  /** Once for as long as it stays the same. */
+  #complain(text: string): void {
+    if (text !== this.#said) this.#options.log(text);
+    this.#said = text;
+  }
+}

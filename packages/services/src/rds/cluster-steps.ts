@@ -1,0 +1,192 @@
+/**
+ * The steps of keeping.ts for clusters and instances, carried out. Each is a compare-and-set on the record that it is about:
+ * of several who take the same one only the first changes something, and only he tells it.
+ */
+import { isCoded, must, unreachable } from '@rokka/kernel';
+import type { DatabaseChange } from '@rokka/databases';
+import type { ClusterFacts } from './cluster-facts.ts';
+import { snapshotRecord } from './cluster-snapshots.ts';
+import type { ClusterStep } from './keeping.ts';
+import type { RdsContext, Scope } from './rds-context.ts';
+import { tell, type Told } from './rds-events.ts';
+import { type ClusterRecord, type InstanceRecord, recordKeys } from './rds-records.ts';
+import type { RdsStore } from './rds-store.ts';
+
+export type StepContext = RdsContext & { readonly store: RdsStore; readonly scope: Scope };
+
+/** What makes a database impossible, now and later. */
+const FINAL = [
+  'DATABASE_PORT_TAKEN',
+  'DATABASE_PORTS_EXHAUSTED',
+  'DATABASE_NAME_INVALID',
+  'DATABASE_ONLY_MAIN',
+];
+
+/** Whether a database cannot be made as it was asked for, so that its cluster is not made either. */
+export const isHopeless = (error: unknown) => isCoded(error) && FINAL.includes(error.code);
+
+/** @throws what `Databases` throws */
+export async function carryOutCluster(
+  of: StepContext,
+  facts: ClusterFacts,
+  step: ClusterStep,
+): Promise<void> {
+  const { databases } = of;
+  const { database } = facts.cluster;
+  switch (step.step) {
+    case 'none':
+      return;
+    case 'make-database':
+      return makeDatabase(of, facts.cluster);
+    case 'forget-wish':
+      return changeCluster(of, facts, withoutWish, ['DB cluster created', 'creation']);
+    case 'admit':
+      return changeCluster(of, facts, (found) => admitting(found, step.instance));
+    case 'dismiss':
+      return changeCluster(of, facts, (found) => dismissing(found, step.instance));
+    case 'remove-instance':
+      return removeInstance(of, step.instance);
+    case 'apply-class':
+      return applyClass(of, step.instance);
+    case 'change-database':
+      return changeDatabase(of, database, step.change);
+    case 'set-desired':
+      await databases.setDesired(database, step.desired);
+      return;
+    case 'take-final-snapshot':
+      await of.store.create(
+        recordKeys.snapshot(of.scope, step.id),
+        snapshotRecord(facts, { ...step, atMs: of.clock.wallMs() }),
+      );
+      return;
+    case 'stay':
+      return changeCluster(of, facts, staying, [`DB cluster is not deleted: ${step.why}`, 'failure']);
+    case 'remove-cluster':
+      return changeCluster(of, facts, () => undefined, ['DB cluster deleted', 'deletion']);
+    case 'tell-cluster':
+      return changeCluster(
+        of,
+        facts,
+        (found) => (found.told === facts.cluster.told ? { ...found, told: step.told } : found),
+        [`DB cluster ${step.told}`, 'notification'],
+      );
+    case 'tell-instance':
+      return tellInstance(of, step.instance, step.told);
+    default:
+      return unreachable(step);
+  }
+}
+
+/** The record goes; where a cluster had it, it is there no more. */
+export async function removeInstance(of: StepContext, instance: InstanceRecord): Promise<void> {
+  const key = recordKeys.instance(of.scope, instance.id);
+  const removed = await of.store.changeSame<InstanceRecord>(key, instance, () => undefined);
+  if (removed) await tellOfInstance(of, instance, ['DB instance deleted', 'deletion']);
+}
+
+async function makeDatabase(of: StepContext, cluster: ClusterRecord): Promise<void> {
+  const { password, port, source } = must(cluster.wish);
+  try {
+    await of.databases.create({
+      name: cluster.database,
+      engine: 'native',
+      password,
+      userName: cluster.userName,
+      databaseName: cluster.databaseName ?? 'postgres',
+      retentionDays: cluster.retentionDays,
+      desired: 'stopped',
+      ...(port !== undefined && { port }),
+      ...(source && { source }),
+    });
+  } catch (error) {
+    // Somebody else has made it meanwhile.
+    if (isCoded(error, 'DATABASE_EXISTS')) return;
+    if (isHopeless(error)) await giveUp(of, cluster, error as Error);
+    throw error;
+  }
+}
+
+/** The cluster goes again, unless somebody else could make its database after all. */
+async function giveUp(of: StepContext, cluster: ClusterRecord, { message }: Error): Promise<void> {
+  const key = recordKeys.cluster(of.scope, cluster.id);
+  const removed = await of.store.changeSame<ClusterRecord>(key, cluster, (found) =>
+    found.wish ? undefined : found,
+  );
+  if (removed)
+    await tell(of, ['db-cluster', cluster.id], [`DB cluster is not created: ${message}`, 'failure']);
+}
+
+async function changeDatabase(
+  { databases }: StepContext,
+  name: string,
+  change: DatabaseChange,
+): Promise<void> {
+  // What PostgreSQL reads when it starts.
+  await databases.change(name, change, { restart: change.settings !== undefined });
+}
+
+async function applyClass(of: StepContext, instance: InstanceRecord): Promise<void> {
+  const key = recordKeys.instance(of.scope, instance.id);
+  const applied = await of.store.changeSame<InstanceRecord>(key, instance, (found) => {
+    const { pendingClass, ...rest } = found;
+    return pendingClass === undefined ? found : { ...rest, instanceClass: pendingClass };
+  });
+  if (applied)
+    await tellOfInstance(of, instance, [
+      'Applying modification to DB instance class',
+      'configuration change',
+    ]);
+}
+
+async function tellInstance(
+  of: StepContext,
+  instance: InstanceRecord,
+  told: InstanceRecord['told'],
+): Promise<void> {
+  const key = recordKeys.instance(of.scope, instance.id);
+  const before = JSON.stringify(instance.told);
+  const isMine = await of.store.changeSame<InstanceRecord>(key, instance, (found) =>
+    JSON.stringify(found.told) === before ? { ...found, ...(told && { told }) } : found,
+  );
+  if (isMine) await tellOfInstance(of, instance, newsOf(instance.told, told));
+}
+
+function newsOf(before: InstanceRecord['told'], now: InstanceRecord['told']): Told {
+  if (now?.failure !== undefined) return [`DB instance does not start: ${now.failure}`, 'failure'];
+  if (before?.generation === undefined) return ['DB instance created', 'creation'];
+  if (before.failure !== undefined) return ['Recovery of the DB instance is complete', 'recovery'];
+  return ['DB instance restarted', 'availability'];
+}
+
+async function changeCluster(
+  of: StepContext,
+  { cluster }: ClusterFacts,
+  change: (found: ClusterRecord) => ClusterRecord | undefined,
+  told?: Told,
+): Promise<void> {
+  const key = recordKeys.cluster(of.scope, cluster.id);
+  const changed = await of.store.changeSame<ClusterRecord>(key, cluster, change);
+  if (changed && told) await tell(of, ['db-cluster', cluster.id], told);
+}
+
+function withoutWish(found: ClusterRecord): ClusterRecord {
+  const { wish, ...rest } = found;
+  return wish ? rest : found;
+}
+
+function staying(found: ClusterRecord): ClusterRecord {
+  const { deleting, ...rest } = found;
+  return deleting ? rest : found;
+}
+
+function admitting(found: ClusterRecord, { id }: InstanceRecord): ClusterRecord {
+  return found.instance === undefined && !found.deleting ? { ...found, instance: id } : found;
+}
+
+function dismissing(found: ClusterRecord, { id }: InstanceRecord): ClusterRecord {
+  const { instance, ...rest } = found;
+  return instance === id ? rest : found;
+}
+
+const tellOfInstance = (of: StepContext, { id }: InstanceRecord, told: Told) =>
+  tell(of, ['db-instance', id], told);

@@ -1,0 +1,330 @@
+/**
+ * A crash at any point: each operation cut short before and after every write that it makes. The keeper of another process goes
+ * on; then what is told is so, nothing is left over, and the operation can be asked for again.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MemoryRegistry } from '@rokka/registry';
+import { atEveryCrash, Crash, type CrashAt, FailingRegistry } from '../testing/failing-registry.ts';
+import { CLUSTER, processOver, RdsBench, type RdsProcess } from '../testing/rds-bench.ts';
+import type { ClusterRecord, ClusterSnapshotRecord, InstanceRecord } from './rds-records.ts';
+
+interface Scenario {
+  readonly before?: (bench: RdsBench) => Promise<unknown>;
+  readonly operation: (process: RdsProcess) => Promise<unknown>;
+  /** What is wrong if it is asked for once more after all. */
+  readonly again?: RegExp;
+  readonly after: (bench: RdsBench) => Promise<unknown>;
+}
+
+/** @returns at how many points it was cut short */
+async function cutShort({ before, operation, again, after }: Scenario): Promise<number> {
+  return atEveryCrash(async (at: CrashAt) => {
+    const registry = new MemoryRegistry();
+    using bench = new RdsBench(registry);
+    await before?.(bench);
+    const failing = new FailingRegistry(registry.another(), at);
+    await operation(processOver(bench.contextOver(failing, 99))).catch((error: unknown) =>
+      assert.ok(error instanceof Crash, String(error)),
+    );
+    await checkTruth(bench);
+    await bench.turns();
+    await checkTruth(bench);
+    await checkNothingLeft(bench);
+    await operation(bench.process).catch((error: unknown) => {
+      if (!again?.test((error as Error).name)) throw error;
+    });
+    await bench.turns(8);
+    await checkTruth(bench);
+    await checkNothingLeft(bench);
+    await after(bench);
+    const settled = await registry.list('');
+    await bench.process.keeper.step();
+    assert.deepEqual(await registry.list(''), settled, 'the keeper has nothing more to do');
+    return failing.crashed;
+  });
+}
+
+/** Whatever is shown as available can be had. */
+async function checkTruth(bench: RdsBench): Promise<void> {
+  const states = await bench.context.databases.states();
+  const serving = [...states.values()].filter(({ phase }) => phase === 'available').length;
+  const { DBInstances = [] } = await bench.call('DescribeDBInstances', {});
+  const available = DBInstances.filter(({ DBInstanceStatus }) => DBInstanceStatus === 'available');
+  assert.ok(available.length <= serving);
+  for (const { Endpoint } of available) assert.ok(Endpoint);
+  const { DBClusters = [] } = await bench.call('DescribeDBClusters', {});
+  const databases = await bench.context.databases.list();
+  for (const { Status } of DBClusters) if (Status === 'available') assert.ok(databases.length > 0);
+}
+
+/** Each database is a cluster's, each kept point a snapshot's, each instance is its cluster's; and no wish is left. */
+async function checkNothingLeft(bench: RdsBench): Promise<void> {
+  const records = await bench.registry.list<ClusterRecord & InstanceRecord & ClusterSnapshotRecord>(
+    'accounts/',
+  );
+  const of = (kind: string) =>
+    records.filter(({ key }) => key.includes(`/rds/${kind}/`)).map(({ value }) => value);
+  const clusters = of('clusters');
+  assert.deepEqual(
+    (await bench.context.databases.list()).map(({ name }) => name),
+    clusters.map(({ database }) => database).sort(),
+  );
+  assert.deepEqual(
+    (await bench.context.snapshots.list()).map(({ name }) => name),
+    of('cluster-snapshots')
+      .map(({ kept }) => kept)
+      .sort(),
+  );
+  assert.deepEqual(
+    clusters.flatMap(({ instance }) => instance ?? []),
+    of('instances').map(({ id }) => id),
+  );
+  for (const { wish } of clusters) assert.equal(wish, undefined);
+}
+
+const SHOP = { DBClusterIdentifier: 'shop' };
+const WRITER = {
+  ...SHOP,
+  DBInstanceIdentifier: 'shop-1',
+  DBInstanceClass: 'db.r8g.large',
+  Engine: 'aurora-postgresql',
+};
+const withShop = (bench: RdsBench) => bench.cluster('shop');
+const withSnapshot = async (bench: RdsBench) => {
+  await bench.cluster('shop');
+  await bench.call('CreateDBClusterSnapshot', { ...SHOP, DBClusterSnapshotIdentifier: 'one' });
+  await bench.turns();
+};
+const withoutInstance = async (bench: RdsBench) => {
+  await bench.cluster('shop');
+  await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+  await bench.turns();
+};
+
+test('CreateDBCluster', async () => {
+  const crashes = await cutShort({
+    operation: ({ call }) => call('CreateDBCluster', { ...CLUSTER, ...SHOP }),
+    again: /^DBClusterAlreadyExistsFault$/,
+    async after(bench) {
+      assert.equal(await bench.status('shop'), 'available');
+      const [{ name }] = await bench.context.databases.list();
+      assert.equal(bench.secrets.read(name), CLUSTER.MasterUserPassword);
+    },
+  });
+  // The scope, the cluster, its database, the wish, the event; each before and after.
+  assert.equal(crashes, 10);
+});
+
+test('CreateDBInstance', async () => {
+  const crashes = await cutShort({
+    before: async (bench) => {
+      await bench.call('CreateDBCluster', { ...CLUSTER, ...SHOP });
+      await bench.turns();
+    },
+    operation: ({ call }) => call('CreateDBInstance', WRITER),
+    again: /^DBInstanceAlreadyExistsFault$/,
+    after: async (bench) => assert.equal(await bench.instanceStatus('shop-1'), 'available'),
+  });
+  assert.equal(crashes, 8);
+});
+
+test('ModifyDBCluster', async () => {
+  const crashes = await cutShort({
+    before: withShop,
+    operation: ({ call }) =>
+      call('ModifyDBCluster', {
+        ...SHOP,
+        Port: 7000,
+        BackupRetentionPeriod: 5,
+        MasterUserPassword: 'third-third',
+      }),
+    // While it is started again for its port.
+    again: /^InvalidDBClusterStateFault$/,
+    async after(bench) {
+      const [database] = await bench.context.databases.list();
+      assert.deepEqual([database.port, database.retentionDays], [7000, 5]);
+      assert.equal(bench.secrets.read(database.name), 'third-third');
+      assert.equal(await bench.status('shop'), 'available');
+    },
+  });
+  assert.equal(crashes, 10);
+});
+
+test('ModifyDBInstance', async () => {
+  const crashes = await cutShort({
+    before: withShop,
+    operation: ({ call }) =>
+      call('ModifyDBInstance', {
+        DBInstanceIdentifier: 'shop-1',
+        DBInstanceClass: 'db.r8g.xlarge',
+        ApplyImmediately: true,
+      }),
+    async after(bench) {
+      const [database] = await bench.context.databases.list();
+      assert.deepEqual([database.cacheMiB, database.generation], [256, 1]);
+      assert.equal(await bench.instanceStatus('shop-1'), 'available');
+    },
+  });
+  assert.equal(crashes, 4);
+});
+
+test('StopDBCluster and StartDBCluster', async () => {
+  const stops = await cutShort({
+    before: withShop,
+    operation: ({ call }) => call('StopDBCluster', SHOP),
+    again: /^InvalidDBClusterStateFault$/,
+    after: async (bench) => assert.equal(await bench.status('shop'), 'stopped'),
+  });
+  const starts = await cutShort({
+    before: async (bench) => {
+      await withShop(bench);
+      await bench.call('StopDBCluster', SHOP);
+      await bench.turns();
+    },
+    operation: ({ call }) => call('StartDBCluster', SHOP),
+    again: /^InvalidDBClusterStateFault$/,
+    after: async (bench) => assert.equal(await bench.status('shop'), 'available'),
+  });
+  assert.deepEqual([stops, starts], [4, 4]);
+});
+
+test('DeleteDBInstance', async () => {
+  const crashes = await cutShort({
+    before: withShop,
+    operation: ({ call }) => call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' }),
+    again: /^DBInstanceNotFoundFault$/,
+    after: (bench) => assert.rejects(bench.instanceStatus('shop-1'), { name: 'DBInstanceNotFoundFault' }),
+  });
+  assert.equal(crashes, 4);
+});
+
+test('DeleteDBCluster, without and with a final snapshot', async () => {
+  const gone = (bench: RdsBench) => assert.rejects(bench.status('shop'), { name: 'DBClusterNotFoundFault' });
+  const plain = await cutShort({
+    before: withoutInstance,
+    operation: ({ call }) => call('DeleteDBCluster', { ...SHOP, SkipFinalSnapshot: true }),
+    again: /^DBClusterNotFoundFault$/,
+    after: gone,
+  });
+  const final = await cutShort({
+    before: withoutInstance,
+    operation: ({ call }) => call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'last' }),
+    again: /^(DBClusterNotFoundFault|DBClusterSnapshotAlreadyExistsFault)$/,
+    async after(bench) {
+      await gone(bench);
+      assert.equal(await bench.snapshotStatus('last'), 'available');
+    },
+  });
+  assert.deepEqual([plain, final], [4, 6]);
+});
+
+test('CreateDBClusterSnapshot, CopyDBClusterSnapshot and DeleteDBClusterSnapshot', async () => {
+  const made = await cutShort({
+    before: withShop,
+    operation: ({ call }) => call('CreateDBClusterSnapshot', { ...SHOP, DBClusterSnapshotIdentifier: 'one' }),
+    again: /^DBClusterSnapshotAlreadyExistsFault$/,
+    after: async (bench) => assert.equal(await bench.snapshotStatus('one'), 'available'),
+  });
+  const copied = await cutShort({
+    before: withSnapshot,
+    operation: ({ call }) =>
+      call('CopyDBClusterSnapshot', {
+        SourceDBClusterSnapshotIdentifier: 'one',
+        TargetDBClusterSnapshotIdentifier: 'two',
+      }),
+    again: /^DBClusterSnapshotAlreadyExistsFault$/,
+    after: async (bench) => assert.equal(await bench.snapshotStatus('two'), 'available'),
+  });
+  const removed = await cutShort({
+    before: withSnapshot,
+    operation: ({ call }) => call('DeleteDBClusterSnapshot', { DBClusterSnapshotIdentifier: 'one' }),
+    again: /^DBClusterSnapshotNotFoundFault$/,
+    after: (bench) => assert.rejects(bench.snapshotStatus('one'), { name: 'DBClusterSnapshotNotFoundFault' }),
+  });
+  assert.deepEqual([made, copied, removed], [6, 6, 6]);
+});
+
+test('RestoreDBClusterFromSnapshot and RestoreDBClusterToPointInTime', async () => {
+  const restored = async (bench: RdsBench) => {
+    assert.equal(await bench.status('again'), 'available');
+    const made = (await bench.context.databases.list()).filter(({ source }) => source);
+    assert.deepEqual(
+      made.map(({ name }) => bench.secrets.read(name)),
+      [CLUSTER.MasterUserPassword],
+    );
+  };
+  const again = /^DBClusterAlreadyExistsFault$/;
+  const fromSnapshot = await cutShort({
+    before: withSnapshot,
+    operation: ({ call }) =>
+      call('RestoreDBClusterFromSnapshot', {
+        DBClusterIdentifier: 'again',
+        SnapshotIdentifier: 'one',
+        Engine: 'aurora-postgresql',
+      }),
+    again,
+    after: restored,
+  });
+  const toTime = await cutShort({
+    before: async (bench) => {
+      await withShop(bench);
+      bench.span = { firstMs: 0, lastMs: bench.clock.wallMs() };
+    },
+    operation: ({ call }) =>
+      call('RestoreDBClusterToPointInTime', {
+        DBClusterIdentifier: 'again',
+        SourceDBClusterIdentifier: 'shop',
+        UseLatestRestorableTime: true,
+      }),
+    again,
+    after: restored,
+  });
+  assert.deepEqual([fromSnapshot, toTime], [8, 8]);
+});
+
+test('the keeper itself, cut short at each of its writes', async () => {
+  const crashes = await atEveryCrash(async (at) => {
+    const registry = new MemoryRegistry();
+    using bench = new RdsBench(registry);
+    await bench.cluster('shop');
+    await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+    await bench.call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'last' });
+    const failing = new FailingRegistry(registry.another(), at);
+    const { keeper } = processOver(bench.contextOver(failing, 99));
+    for (let turn = 0; turn < 8 && !failing.crashed; turn++) {
+      await bench.controller.step();
+      await keeper.step().catch((error: unknown) => assert.ok(error instanceof Crash, String(error)));
+    }
+    await bench.turns(8);
+    await assert.rejects(bench.status('shop'), { name: 'DBClusterNotFoundFault' });
+    assert.equal(await bench.snapshotStatus('last'), 'available');
+    await checkNothingLeft(bench);
+    return failing.crashed;
+  });
+  assert.ok(crashes >= 14, String(crashes));
+});
+
+test('a handler that wakes up when everything is over leaves nothing', async () => {
+  const registry = new MemoryRegistry();
+  using bench = new RdsBench(registry);
+  // It has written the cluster, and sleeps before the database is made.
+  const sleepy = registry.another();
+  const put = sleepy.put.bind(sleepy);
+  sleepy.put = async (key, value, revision) => {
+    if (key.startsWith('databases/')) {
+      await bench.turns();
+      await bench.call('DeleteDBCluster', { ...SHOP, SkipFinalSnapshot: true });
+      await bench.turns(8);
+      await assert.rejects(bench.status('shop'), { name: 'DBClusterNotFoundFault' });
+    }
+    return put(key, value, revision);
+  };
+  const slow = processOver(bench.contextOver(sleepy, 99));
+  await assert.rejects(slow.call('CreateDBCluster', { ...CLUSTER, ...SHOP }), {
+    name: 'DBClusterNotFoundFault',
+  });
+  assert.equal((await bench.context.databases.list()).length, 1);
+  await bench.turns(4);
+  assert.deepEqual(await bench.context.databases.list(), []);
+});
