@@ -26,6 +26,7 @@ import { type DataDirectory, dataPaths } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
+import { readArchiveEnd, removeArchiveEnd } from './archive-end.ts';
 import { ArchiveKeeper } from './archive-keeper.ts';
 import { DatabaseController } from './controller.ts';
 import { headChild } from './head-child.ts';
@@ -116,6 +117,7 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
     dropVolume: (volumeId, signal) => dropVolume(volumeId, { ...of, signal }),
     halfDropped: () => deletedVolumes(registry),
     snapshots: openSnapshots({ directory: data.path, registry }),
+    endOf: (volume) => readArchiveEnd(registry, volume),
     removeSockets: ({ port }) => removeSockets(data.path, port, of.args.port),
     onMainFinal,
     onLog,
@@ -191,6 +193,7 @@ async function dropVolume(
   of: Pick<ClusterDatabasesOptions, 'data' | 'registry' | 'headAccess' | 'onLog'> & { signal: AbortSignal },
 ): Promise<DeletionOutcome> {
   const { data, registry, headAccess, onLog, signal } = of;
+  await removeArchiveEnd(registry, volumeId);
   await using resources = new AsyncDisposableStack();
   const fleet = resources.use(
     await Fleet.open(registry, { clock: systemClock, machine: data.identity.joined?.id }),

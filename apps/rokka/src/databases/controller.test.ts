@@ -14,6 +14,7 @@ import {
 import {
   CodedError,
   Deferred,
+  type Lsn,
   must,
   type NodeId,
   SeededRandom,
@@ -95,6 +96,8 @@ class Bench implements AsyncDisposable {
   /** What the next attempt to drop a volume does. */
   drop: 'well' | 'ill' | 'node away' | 'never' = 'well';
   controller: DatabaseController;
+  /** Where a stopped database ended. */
+  end: Lsn | undefined;
 
   private constructor() {
     const { registry, clock, secrets } = this;
@@ -183,6 +186,7 @@ class Bench implements AsyncDisposable {
       },
       halfDropped: async () => [...this.half],
       snapshots: this.snapshots,
+      endOf: async () => this.end,
       removeSockets: () => {},
       onMainFinal: (error) => this.finals.push(error),
       onLog: () => {},
@@ -335,6 +339,10 @@ test('a snapshot is settled by the head, again where it cannot now, and fails wh
   const third = await bench.snapshots.request(record);
   await bench.pass(300);
   assert.deepEqual(await phaseOf(third.name), 'failed');
+  bench.end = 77 as Lsn;
+  const fourth = await bench.snapshots.request(record);
+  await bench.pass(300);
+  assert.equal((await bench.snapshots.get(fourth.name)).lsn, 77);
   await bench.snapshots.remove(third.name);
   await bench.snapshots.remove(third.name);
   await assert.rejects(bench.snapshots.get(third.name), { code: 'DATABASE_NO_SNAPSHOT' });

@@ -30,7 +30,7 @@ import { DatabaseUnit, demandCoded, type Head, type UnitOptions } from './databa
 import { rokkaErrors } from '../errors.ts';
 import { decide, type Facts, LATE_MS, stateAfter, type Step } from './decision.ts';
 import { describeDatabase, type DatabaseStatus } from './database-status.ts';
-import { SnapshotTaker } from './snapshot-taker.ts';
+import { SnapshotTaker, type SnapshotTakerOptions } from './snapshot-taker.ts';
 
 const LOOK_AGAIN_MS = 250;
 const STARTS_MAX = 2;
@@ -52,6 +52,7 @@ export interface ControllerOptions {
   /** Volumes whose deletion has not reached every node. */
   halfDropped(): Promise<readonly VolumeId[]>;
   snapshots: Snapshots;
+  endOf: SnapshotTakerOptions['endOf'];
   /** What a server that was killed left outside of its volume. */
   removeSockets(record: DatabaseRecord): void;
   /** Main ended and must not be started again. */

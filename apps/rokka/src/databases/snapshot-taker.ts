@@ -1,5 +1,5 @@
 /** Settles the snapshots that were asked for: has the head of the database bring its archive up to now. */
-import { type Clock, describeError, isCoded, type Lsn } from '@rokka/kernel';
+import { type Clock, describeError, isCoded, type Lsn, type VolumeId } from '@rokka/kernel';
 import type { DatabaseRecord, SnapshotRecord, Snapshots } from '@rokka/databases';
 import type { Head } from './database-unit.ts';
 
@@ -11,6 +11,8 @@ export interface SnapshotTakerOptions {
   snapshots: Snapshots;
   clock: Clock;
   head(database: string): Head | undefined;
+  /** All of a volume that nobody has opened since its head ended in good order. */
+  endOf(volume: VolumeId): Promise<Lsn | undefined>;
 }
 
 export class SnapshotTaker {
@@ -28,11 +30,24 @@ export class SnapshotTaker {
     for (const snapshot of waiting) {
       if (this.#busy.has(snapshot.name)) continue;
       const record = records.find(({ volumeId }) => volumeId === snapshot.volumeId);
-      const why = whyNever(record);
-      if (why !== undefined)
-        await this.#options.snapshots.settle(snapshot.name, { phase: 'failed', reason: why });
-      else if (this.#options.head(snapshot.database)?.ready) this.#take(snapshot);
+      const head = this.#options.head(snapshot.database);
+      if (head?.ready) this.#take(snapshot);
+      // What is still ending says where it ends.
+      else if (!head && record?.desired !== 'running') await this.#settleAtEnd(snapshot);
     }
+  }
+
+  /** Its database does not run, and will not for this. */
+  async #settleAtEnd(snapshot: SnapshotRecord): Promise<void> {
+    const { snapshots, clock, endOf } = this.#options;
+    const lsn = await endOf(snapshot.volumeId);
+    const reason = 'its database is stopped, and did not end in good order: start it once';
+    await snapshots.settle(
+      snapshot.name,
+      lsn === undefined
+        ? { phase: 'failed', reason }
+        : { phase: 'available', lsn, takenAtMs: clock.wallMs() },
+    );
   }
 
   #take(snapshot: SnapshotRecord): void {
@@ -60,11 +75,4 @@ export class SnapshotTaker {
     const answer = (await head?.ask('archive', ARCHIVE_MS)) as { lsn: Lsn };
     return answer.lsn;
   }
-}
-
-/** Why the database will not come to serve for it, unless somebody wants it to. */
-function whyNever(record: DatabaseRecord | undefined): string | undefined {
-  if (!record || record.desired === 'deleted') return 'its database is deleted';
-  if (record.desired === 'stopped') return 'its database is stopped';
-  return undefined;
 }

@@ -3,7 +3,7 @@
  * all of it is on the storage nodes.
  */
 import { adoptAll, Archiver, ArchiveReader, DirectoryStore } from '@rokka/archive';
-import { type Clock, describeError, isCoded } from '@rokka/kernel';
+import { type Clock, describeError, isCoded, type Lsn } from '@rokka/kernel';
 import type { Volume, VolumeBase } from '@rokka/volume';
 import { dataPaths } from '../data-directory.ts';
 
@@ -18,6 +18,8 @@ export interface ArchivingOptions {
   /** Whether what it was restored from is brought to the storage nodes by itself; else each page when it is written. */
   adopts: boolean;
   clock: Clock;
+  /** Everything that the volume has is in its archive, and nothing more will come. */
+  onEnd(lsn: Lsn): Promise<void>;
   log(level: 'info' | 'warn', text: string): void;
 }
 
@@ -79,9 +81,10 @@ export class Archiving implements AsyncDisposable {
     if (!this.#archiver) return;
     const patience = new AbortController();
     const cancel = this.#options.clock.after(LAST_FLUSH_MS, () => patience.abort());
-    await this.#archiver.flush(patience.signal).catch(() => {});
+    const last = await this.#archiver.flush(patience.signal).catch(() => undefined);
     cancel();
     await this.#archiver[Symbol.asyncDispose]();
+    if (last !== undefined) await this.#options.onEnd(last);
   }
 
   async #adopt(volume: Volume, base: ArchiveReader): Promise<void> {

@@ -8,6 +8,7 @@ import { unixNetwork } from '@rokka/transport';
 import { Volume } from '@rokka/volume';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
+import { writeArchiveEnd } from '../databases/archive-end.ts';
 import { Fleet } from '../fleet.ts';
 import { demandPlace, type HeldPlace } from '../head-place.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
@@ -97,9 +98,11 @@ async function runHead(channel: ParentChannel) {
       archives: options.archives ?? false,
       adopts: options.source?.materialise ?? false,
       clock: systemClock,
+      onEnd: (lsn) =>
+        writeArchiveEnd(registry, options.volumeId, { volumeEpoch: volume.tap.volumeEpoch, lsn }),
       log: (level, text) => channel.send({ kind: 'log', level, text }),
     });
-    const volume = resources.use(
+    const volume: Volume = resources.use(
       await Volume.open({
         volumeId: options.volumeId,
         cluster: options.cluster,

@@ -15,7 +15,7 @@ export const startDBCluster = (services: RdsServices): Operation<typeof StartDBC
     const scope = scopeOf(call);
     const facts = await findCluster(services, scope, input.DBClusterIdentifier);
     demandClusterStatus(facts, ['stopped']);
-    await changeCluster(services, scope, facts, ({ stopped: _, ...rest }) => rest);
+    await changeCluster(services, scope, facts, ({ stopped: _stopped, ...rest }) => rest);
     return { DBCluster: await settledCluster(services, scope, facts) };
   },
 });
