@@ -5,8 +5,7 @@ import { test } from 'node:test';
 import { IAMClient, ListUsersCommand } from '@aws-sdk/client-iam';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { probeNativeSupport } from '@rokka/databases';
-import { must } from '@rokka/kernel';
-import { RokkaCommand } from './testing/rokka-command.ts';
+import { CloudUnderTest, type Key } from './testing/cloud-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
 
@@ -17,57 +16,6 @@ const skip =
   (!hasCli && 'the AWS CLI is not installed');
 const timeout = 300_000;
 
-class Cloud {
-  readonly rokka: RokkaUnderTest;
-  readonly port: number;
-
-  private constructor(rokka: RokkaUnderTest, port: number) {
-    this.rokka = rokka;
-    this.port = port;
-  }
-
-  static async start(rokka: RokkaUnderTest, port: number): Promise<Cloud> {
-    const cloud = new Cloud(rokka, port);
-    await cloud.answers();
-    return cloud;
-  }
-
-  /** @param but a process that was killed @returns the process that answers */
-  async answers(but?: number): Promise<number> {
-    const { gateway } = await this.rokka.until(
-      'the AWS API answers',
-      (status) => status.gateway?.ready === true && status.gateway.pid !== but,
-    );
-    return must(gateway?.pid);
-  }
-
-  run(...words: string[]) {
-    return RokkaCommand.run(['--data', this.rokka.place.data, 'aws', ...words, '--output', 'json']);
-  }
-
-  async ask<T>(...words: string[]): Promise<T> {
-    const end = await this.run(...words);
-    assert.equal(end.status, 0, `aws ${words.join(' ')}: ${end.err}`);
-    return (end.out.trim() === '' ? {} : JSON.parse(end.out)) as T;
-  }
-
-  client(key: Key) {
-    const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = key;
-    return {
-      endpoint: `http://127.0.0.1:${this.port}`,
-      region: 'us-east-1',
-      credentials: { accessKeyId, secretAccessKey },
-      // A connection that was kept open may be to a process that is dead.
-      maxAttempts: 3,
-    };
-  }
-}
-
-interface Key {
-  readonly AccessKeyId: string;
-  readonly SecretAccessKey: string;
-}
-
 test(
   'users, keys and policies by the AWS CLI; what is denied is denied, and all of it is written down',
   { skip, timeout },
@@ -75,7 +23,7 @@ test(
     await using place = await TestPlace.make();
     const port = await freePort();
     await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
-    const cloud = await Cloud.start(rokka, port);
+    const cloud = await CloudUnderTest.start(rokka, port);
     const me = await cloud.ask<{ Account: string; Arn: string }>('sts', 'get-caller-identity');
     assert.equal(me.Arn, `arn:aws:iam::${me.Account}:user/administrator`);
     await cloud.ask('iam', 'create-user', '--user-name', 'ann');

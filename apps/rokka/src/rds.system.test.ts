@@ -1,0 +1,197 @@
+/** RDS of a running cluster: databases that are really there, by the AWS CLI and by the SDK with its waiters. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import * as rds from '@aws-sdk/client-rds';
+import type { ClientConfig } from 'pg';
+import { probeNativeSupport } from '@rokka/databases';
+import { must, systemClock } from '@rokka/kernel';
+import { CloudUnderTest } from './testing/cloud-under-test.ts';
+import { RokkaUnderTest } from './testing/rokka-under-test.ts';
+import { queryOnce } from './testing/superuser.ts';
+import { freePort, TestPlace } from './testing/test-place.ts';
+
+const support = await probeNativeSupport();
+const hasCli = spawnSync('aws', ['--version']).status === 0;
+const skip =
+  (!support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`) ||
+  (!hasCli && 'the AWS CLI is not installed');
+const timeout = 400_000;
+
+const ENGINE = { Engine: 'aurora-postgresql' };
+const PASSWORD = 'first-secret-9';
+const SUM = `select count(*)::int as n, md5(string_agg(text, '' order by n)) as sum from rows`;
+
+/** A cluster's databases as their owner sees them. */
+class Rds {
+  readonly client: rds.RDSClient;
+
+  constructor(client: rds.RDSClient) {
+    this.client = client;
+  }
+
+  get waiting() {
+    return { client: this.client, maxWaitTime: 120, minDelay: 1, maxDelay: 1 };
+  }
+
+  async connection(cluster: string, password = PASSWORD): Promise<ClientConfig> {
+    const found = await this.client.send(new rds.DescribeDBClustersCommand({ DBClusterIdentifier: cluster }));
+    const { Endpoint, Port, MasterUsername, DatabaseName } = must(found.DBClusters?.[0]);
+    return {
+      host: must(Endpoint),
+      port: must(Port),
+      user: must(MasterUsername),
+      database: must(DatabaseName),
+      password,
+      connectionTimeoutMillis: 20_000,
+    };
+  }
+
+  async query<Row extends object>(cluster: string, sql: string, password?: string): Promise<Row[]> {
+    return queryOnce<Row>(await this.connection(cluster, password), sql, []);
+  }
+
+  /** Gives the cluster an instance, and waits until it serves. */
+  async serve(cluster: string): Promise<void> {
+    const DBInstanceIdentifier = `${cluster}-1`;
+    await this.client.send(
+      new rds.CreateDBInstanceCommand({
+        ...ENGINE,
+        DBInstanceIdentifier,
+        DBClusterIdentifier: cluster,
+        DBInstanceClass: 'db.t4g.medium',
+      }),
+    );
+    await rds.waitUntilDBInstanceAvailable(this.waiting, { DBInstanceIdentifier });
+  }
+
+  async until(cluster: string, holds: (found: rds.DBCluster) => boolean): Promise<void> {
+    for (const untilMs = systemClock.nowMs() + 60_000; ;) {
+      const command = new rds.DescribeDBClustersCommand({ DBClusterIdentifier: cluster });
+      const found = must((await this.client.send(command)).DBClusters?.[0]);
+      if (holds(found)) return;
+      assert.ok(systemClock.nowMs() < untilMs, `${cluster} is ${found.Status}`);
+      await systemClock.sleep(200);
+    }
+  }
+
+  async kept(snapshot: string): Promise<void> {
+    const DBClusterSnapshotIdentifier = snapshot;
+    await rds.waitUntilDBClusterSnapshotAvailable(this.waiting, { DBClusterSnapshotIdentifier });
+  }
+}
+
+test(
+  'a cluster by the AWS CLI, its past by the SDK, and everything killed in between',
+  { skip, timeout },
+  async () => {
+    await using place = await TestPlace.make();
+    const port = await freePort();
+    await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
+    const cloud = await CloudUnderTest.start(rokka, port);
+    const key = cloud.administratorKey();
+    const shop = new Rds(new rds.RDSClient(cloud.client(key)));
+    const { client, waiting } = shop;
+
+    const create = ['create-db-cluster', '--engine', 'aurora-postgresql', '--db-cluster-identifier', 'shop'];
+    const login = [
+      '--master-username',
+      'boss',
+      '--master-user-password',
+      PASSWORD,
+      '--database-name',
+      'goods',
+    ];
+    await cloud.ask('rds', ...create, ...login, '--tags', 'Key=team,Value=snow');
+    await shop.serve('shop');
+    await shop.query(
+      'shop',
+      'create table rows as select n, md5(n::text) as text from generate_series(1, 5000) n',
+    );
+    const [then] = await shop.query('shop', SUM);
+
+    // Asked for, and everything is killed before it is there.
+    const snapshot = ['--db-cluster-identifier', 'shop', '--db-cluster-snapshot-identifier', 'before'];
+    await cloud.ask('rds', 'create-db-cluster-snapshot', ...snapshot);
+    rokka.kill([rokka.up.pid]);
+    await rokka.up.ended();
+    await rokka.again();
+    await cloud.answers();
+    await shop.kept('before');
+    await rds.waitUntilDBInstanceAvailable(waiting, { DBInstanceIdentifier: 'shop-1' });
+    await shop.query('shop', `update rows set text = 'changed' where n % 2 = 0`);
+    const [after] = await shop.query('shop', SUM);
+    const atMs = systemClock.wallMs() + 1_500;
+    await systemClock.sleep(2_500);
+    await shop.query('shop', 'drop table rows');
+
+    await client.send(
+      new rds.RestoreDBClusterFromSnapshotCommand({
+        ...ENGINE,
+        DBClusterIdentifier: 'restored',
+        SnapshotIdentifier: 'before',
+      }),
+    );
+    await shop.serve('restored');
+    assert.deepEqual(
+      await shop.query('restored', SUM),
+      [then],
+      'data, user, database and password are those of then',
+    );
+    await rds.waitUntilDBClusterAvailable(waiting, { DBClusterIdentifier: 'shop' });
+    await shop.until('shop', ({ LatestRestorableTime }) => (LatestRestorableTime?.getTime() ?? 0) > atMs);
+    await client.send(
+      new rds.RestoreDBClusterToPointInTimeCommand({
+        DBClusterIdentifier: 'second',
+        SourceDBClusterIdentifier: 'shop',
+        RestoreToTime: new Date(atMs),
+        RestoreType: 'copy-on-write',
+      }),
+    );
+    await shop.serve('second');
+    assert.deepEqual(await shop.query('second', SUM), [after]);
+
+    // Another password, and a failover that clients notice and nothing else.
+    await client.send(
+      new rds.ModifyDBClusterCommand({
+        DBClusterIdentifier: 'second',
+        MasterUserPassword: 'another-secret-9',
+        ApplyImmediately: true,
+      }),
+    );
+    await shop.until('second', ({ Status }) => Status === 'available');
+    assert.deepEqual(await shop.query('second', SUM, 'another-secret-9'), [after]);
+    await assert.rejects(shop.query('second', SUM), { code: '28P01' });
+
+    // Stopped is stopped; and a cluster that goes leaves its last state, though nothing of it runs any more.
+    await client.send(new rds.StopDBClusterCommand({ DBClusterIdentifier: 'restored' }));
+    await shop.until('restored', ({ Status }) => Status === 'stopped');
+    await client.send(new rds.StartDBClusterCommand({ DBClusterIdentifier: 'restored' }));
+    await rds.waitUntilDBClusterAvailable(waiting, { DBClusterIdentifier: 'restored' });
+    assert.deepEqual(await shop.query('restored', SUM), [then]);
+    await client.send(new rds.DeleteDBInstanceCommand({ DBInstanceIdentifier: 'restored-1' }));
+    await rds.waitUntilDBInstanceDeleted(waiting, { DBInstanceIdentifier: 'restored-1' });
+    const gone = { DBClusterIdentifier: 'restored', FinalDBSnapshotIdentifier: 'last' };
+    await client.send(new rds.DeleteDBClusterCommand(gone));
+    await rds.waitUntilDBClusterDeleted(waiting, { DBClusterIdentifier: 'restored' });
+    await shop.kept('last');
+    const again = { ...ENGINE, DBClusterIdentifier: 'again', SnapshotIdentifier: 'last' };
+    await client.send(new rds.RestoreDBClusterFromSnapshotCommand(again));
+    await shop.serve('again');
+    assert.deepEqual(await shop.query('again', SUM), [then]);
+
+    const { DBClusterSnapshots } = await cloud.ask<{
+      DBClusterSnapshots: { DBClusterSnapshotIdentifier: string }[];
+    }>('rds', 'describe-db-cluster-snapshots');
+    assert.deepEqual(
+      new Set(DBClusterSnapshots.map((one) => one.DBClusterSnapshotIdentifier)),
+      new Set(['before', 'last']),
+    );
+    await assert.rejects(
+      client.send(new rds.DescribeDBClustersCommand({ DBClusterIdentifier: 'restored' })),
+      {
+        name: 'DBClusterNotFoundFault',
+      },
+    );
+  },
+);
