@@ -22,6 +22,8 @@ import { spanOf } from './timeline.ts';
 
 /** What lies between two items of a page is read with them where it is no more than this. */
 const SPAN_BYTES_MAX = 64 * 1024;
+/** Of the indexes that are kept: some ten million pages of page layers. */
+const INDEX_BYTES_MAX = 64 * 1024 * 1024;
 
 /** An item of a page, with the object that it lies in. */
 interface Found extends ItemPlace {
@@ -34,7 +36,9 @@ export class ArchiveReader {
   readonly lsn: Lsn;
   readonly #store: ObjectStore;
   readonly #covers: ReadonlyMap<PgIndex, readonly StoredLayer[]>;
+  /** Used longest ago first. */
   readonly #indexes = new Map<string, Promise<LayerIndex>>();
+  #indexBytes = 0;
   readonly #base: ArchiveReader | undefined;
 
   private constructor(
@@ -106,21 +110,38 @@ export class ArchiveReader {
 
   /** Pages of a group that its own layers have something of, in order. */
   async *ownPages(pg: PgIndex): AsyncIterable<PageNumber> {
-    const pages = new Set<PageNumber>();
-    for (const layer of this.#covers.get(pg) ?? [])
-      for (const part of layer.parts)
-        for (const page of (await this.#index(layer, part)).pages()) pages.add(page);
-    yield* [...pages].sort((a, b) => a - b);
+    const { pagesPerGroup } = this.descriptor;
+    const pages = new PageSet(pg * pagesPerGroup, pagesPerGroup);
+    await this.#noteOwn(pg, pages);
+    yield* pages.inOrder();
   }
 
   /** Every page that was ever written, its own and what it inherits, in order. */
   async *pages(): AsyncIterable<PageNumber> {
-    const pages = new Set<PageNumber>();
-    for (const pg of this.#covers.keys()) for await (const page of this.ownPages(pg)) pages.add(page);
-    const { base } = this.descriptor;
-    if (this.#base && base)
-      for await (const page of this.#base.pages()) if (page < base.pages) pages.add(page);
-    yield* [...pages].sort((a, b) => a - b);
+    const { pagesPerGroup } = this.descriptor;
+    for (let first = 0; first < this.pageCount; first += pagesPerGroup) {
+      const pages = new PageSet(first, Math.min(pagesPerGroup, this.pageCount - first));
+      await this.#note(pages);
+      yield* pages.inOrder();
+    }
+  }
+
+  async #note(pages: PageSet): Promise<void> {
+    const { pagesPerGroup, base } = this.descriptor;
+    const groups = [...this.#covers.keys()].filter(
+      (pg) => (pg + 1) * pagesPerGroup > pages.first && pg * pagesPerGroup < pages.end,
+    );
+    for (const pg of groups) await this.#noteOwn(pg, pages);
+    if (!base || pages.first >= base.pages) return;
+    const inherited = new PageSet(pages.first, Math.min(pages.end, base.pages) - pages.first);
+    await must(this.#base).#note(inherited);
+    for (const page of inherited.inOrder()) pages.add(page);
+  }
+
+  async #noteOwn(pg: PgIndex, pages: PageSet): Promise<void> {
+    for (const layer of this.#covers.get(pg) ?? [])
+      for (const part of layer.parts)
+        for (const page of (await this.#index(layer, part)).pages()) pages.add(page);
   }
 
   async #inherited(page: PageNumber): Promise<Uint8Array | undefined> {
@@ -128,14 +149,36 @@ export class ArchiveReader {
     return base && page < base.pages ? must(this.#base).page(page) : undefined;
   }
 
-  #index(layer: StoredLayer, part: LayerPart): Promise<LayerIndex> {
+  async #index(layer: StoredLayer, part: LayerPart): Promise<LayerIndex> {
     const known = this.#indexes.get(part.key);
-    if (known) return known;
-    const index = LayerIndex.load(this.#store, layer, part);
-    this.#indexes.set(part.key, index);
-    // One that could not be read is asked for again.
-    index.catch(() => this.#indexes.delete(part.key));
-    return index;
+    if (known) {
+      // What was used last goes last.
+      this.#indexes.delete(part.key);
+      this.#indexes.set(part.key, known);
+      return known;
+    }
+    const loading = LayerIndex.load(this.#store, layer, part);
+    this.#indexes.set(part.key, loading);
+    try {
+      const index = await loading;
+      this.#indexBytes += index.memoryBytes;
+      await this.#letGo();
+      return index;
+    } catch (error) {
+      // One that could not be read is asked for again.
+      this.#indexes.delete(part.key);
+      throw error;
+    }
+  }
+
+  async #letGo(): Promise<void> {
+    for (const [key, loading] of this.#indexes) {
+      if (this.#indexBytes <= INDEX_BYTES_MAX) return;
+      this.#indexes.delete(key);
+      // One that is not here yet counts when it is.
+      const index = await loading.catch(() => undefined);
+      if (index) this.#indexBytes -= index.memoryBytes;
+    }
   }
 
   /** Items of one object, oldest first, near enough to each other for one read. */
@@ -167,5 +210,29 @@ function* runsOf(found: readonly Found[]): Iterable<readonly Found[]> {
       end++;
     yield found.slice(first, end);
     first = end;
+  }
+}
+
+/** Some of the pages of a run: a bit each. */
+class PageSet {
+  readonly first: number;
+  readonly end: number;
+  readonly #bits: Uint8Array;
+
+  constructor(first: number, count: number) {
+    this.first = first;
+    this.end = first + count;
+    this.#bits = new Uint8Array(Math.ceil(count / 8));
+  }
+
+  /** Those of other runs are left out. */
+  add(page: number): void {
+    const at = page - this.first;
+    if (page >= this.first && page < this.end) this.#bits[at >>> 3] |= 1 << (at & 7);
+  }
+
+  *inOrder(): Iterable<PageNumber> {
+    for (let at = 0; at < this.end - this.first; at++)
+      if (this.#bits[at >>> 3] & (1 << (at & 7))) yield (this.first + at) as PageNumber;
   }
 }
