@@ -51,7 +51,7 @@ export function decideSnapshot(snapshot: SnapshotFacts): SnapshotStep {
   const { record, kept } = snapshot;
   if (record.told) return 'none';
   if (record.failure !== undefined || kept?.phase === 'failed') return 'tell-failed';
-  if (!kept) return 'keep';
+  if (!kept || kept.unconfirmed) return 'keep';
   return kept.phase === 'available' ? 'tell-available' : 'none';
 }
 
