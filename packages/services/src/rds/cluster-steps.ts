@@ -20,6 +20,7 @@ const FINAL = [
   'DATABASE_PORTS_EXHAUSTED',
   'DATABASE_NAME_INVALID',
   'DATABASE_ONLY_MAIN',
+  'DATABASE_NO_SNAPSHOT',
 ];
 
 /** Whether a database cannot be made as it was asked for, so that its cluster is not made either. */
@@ -39,7 +40,7 @@ export async function carryOutCluster(
     case 'make-database':
       return makeDatabase(of, facts.cluster);
     case 'forget-wish':
-      return changeCluster(of, facts, withoutWish, ['DB cluster created', 'creation']);
+      return finishMaking(of, facts);
     case 'admit':
       return changeCluster(of, facts, (found) => admitting(found, step.instance));
     case 'dismiss':
@@ -86,7 +87,8 @@ export async function removeInstance(of: StepContext, instance: InstanceRecord):
 
 async function makeDatabase(of: StepContext, cluster: ClusterRecord): Promise<void> {
   const { password, port, source } = must(cluster.wish);
-  try {
+  await unlessHopeless(of, cluster, async () => {
+    await demandSource(of, cluster);
     await of.databases.create({
       name: cluster.database,
       engine: 'native',
@@ -98,22 +100,49 @@ async function makeDatabase(of: StepContext, cluster: ClusterRecord): Promise<vo
       ...(port !== undefined && { port }),
       ...(source && { source }),
     });
+  });
+}
+
+/** From here on the database keeps what it begins with: if it was there all the time, which is seen now. */
+async function finishMaking(of: StepContext, facts: ClusterFacts): Promise<void> {
+  await unlessHopeless(of, facts.cluster, async () => {
+    await demandSource(of, facts.cluster);
+    await changeCluster(of, facts, withoutWish, ['DB cluster created', 'creation']);
+  });
+}
+
+/** @throws DATABASE_NO_SNAPSHOT */
+async function demandSource({ snapshots }: StepContext, { wish }: ClusterRecord): Promise<void> {
+  if (wish?.kept !== undefined) await snapshots.get(wish.kept);
+}
+
+async function unlessHopeless(
+  of: StepContext,
+  cluster: ClusterRecord,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
   } catch (error) {
     // Somebody else has made it meanwhile.
     if (isCoded(error, 'DATABASE_EXISTS')) return;
-    if (isHopeless(error)) await giveUp(of, cluster, error as Error);
-    throw error;
+    if (!isHopeless(error)) throw error;
+    if (await giveUp(of, cluster, error as Error)) throw error;
   }
 }
 
-/** The cluster goes again, unless somebody else could make its database after all. */
-async function giveUp(of: StepContext, cluster: ClusterRecord, { message }: Error): Promise<void> {
+/**
+ * The cluster goes again; a database that was made of it is left over, and goes as well. False where somebody else could finish
+ * it after all.
+ */
+async function giveUp(of: StepContext, cluster: ClusterRecord, { message }: Error): Promise<boolean> {
   const key = recordKeys.cluster(of.scope, cluster.id);
   const removed = await of.store.changeSame<ClusterRecord>(key, cluster, (found) =>
     found.wish ? undefined : found,
   );
   if (removed)
     await tell(of, ['db-cluster', cluster.id], [`DB cluster is not created: ${message}`, 'failure']);
+  return removed;
 }
 
 async function changeDatabase(

@@ -53,6 +53,8 @@ export interface DatabaseWish {
   readonly password: string;
   readonly port?: number;
   readonly source?: DatabaseSource;
+  /** What keeps the source until the database does; absent where a retention does. */
+  readonly kept?: string;
 }
 
 export interface Deleting {
