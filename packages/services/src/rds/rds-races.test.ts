@@ -7,8 +7,10 @@ import {
   InstanceQuotaExceededFault,
   InvalidDBClusterStateFault,
 } from '@aws-sdk/client-rds';
+import { must } from '@rokka/kernel';
 import { MemoryRegistry, type Registry } from '@rokka/registry';
-import { CLUSTER, processOver, RdsBench, type RdsProcess } from '../testing/rds-bench.ts';
+import { ACCOUNT, CLUSTER, processOver, RdsBench, type RdsProcess, REGION } from '../testing/rds-bench.ts';
+import { type ClusterRecord, recordKeys } from './rds-records.ts';
 
 const SHOP = { DBClusterIdentifier: 'shop' };
 const instance = (DBInstanceIdentifier: string) => ({
@@ -51,7 +53,13 @@ class Meanwhile extends RdsBench {
     return processOver(this.contextOver(Object.assign(registry, own), 99));
   }
 
-  /** It happened. */
+  async clusterEntry() {
+    const entry = await this.registry.get<ClusterRecord>(
+      recordKeys.cluster({ account: ACCOUNT, region: REGION }, 'shop'),
+    );
+    return must(entry);
+  }
+
   async instances(): Promise<string[]> {
     const { DBInstances = [] } = await this.call('DescribeDBInstances', {});
     return DBInstances.map((each) => `${each.DBInstanceIdentifier} ${each.DBInstanceStatus}`);
@@ -79,6 +87,7 @@ test('an instance is not let into a cluster that is told to go meanwhile', async
   await bench.turns();
   const slow = bench.held({ on: 'write', key: '/clusters/shop' }, () => remove(bench));
   await assert.rejects(slow.call('CreateDBInstance', instance('shop-1')));
+  assert.equal((await bench.clusterEntry()).value.instance, undefined);
   await bench.turns(8);
   await assert.rejects(bench.status('shop'), DBClusterNotFoundFault);
   assert.deepEqual(await bench.instances(), []);
@@ -130,12 +139,15 @@ test('who takes leave of an instance leaves the one that came after it', async (
   await bench.cluster('shop');
   await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
   for (let step = 0; step < 3; step++) await bench.controller.step();
+  let now: unknown;
   const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
     await bench.turns();
     await bench.call('CreateDBInstance', instance('shop-2'));
     await bench.turns();
+    now = await bench.clusterEntry();
   });
   await slow.keeper.step();
+  assert.deepEqual(await bench.clusterEntry(), now, 'it has not even been out for a moment');
   const [{ name }] = await bench.context.databases.list();
   assert.equal((await bench.context.databases.get(name)).desired, 'running');
   assert.deepEqual(await bench.instances(), ['shop-2 available']);
