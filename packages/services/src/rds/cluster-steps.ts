@@ -2,6 +2,7 @@
  * The steps of keeping.ts for clusters and instances, carried out. Each is a compare-and-set on the record that it is about:
  * of several who take the same one only the first changes something, and only he tells it.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { isCoded, must, unreachable } from '@rokka/kernel';
 import type { DatabaseChange } from '@rokka/databases';
 import type { ClusterFacts } from './cluster-facts.ts';
@@ -43,6 +44,10 @@ export async function carryOutCluster(
       return finishMaking(of, facts);
     case 'admit':
       return changeCluster(of, facts, (found) => admitting(found, step.instance));
+    case 'refuse':
+      return changeCluster(of, facts, (found) => refusing(found, step.instance, facts));
+    case 'dismiss-missing':
+      return changeCluster(of, facts, (found) => dismissingMissing(found, facts));
     case 'dismiss':
       return changeCluster(of, facts, (found) => dismissing(found, step.instance));
     case 'remove-instance':
@@ -60,6 +65,8 @@ export async function carryOutCluster(
         snapshotRecord(facts, { ...step, atMs: of.clock.wallMs() }),
       );
       return;
+    case 'decide-deletion':
+      return changeCluster(of, facts, (found) => decidingDeletion(found, facts));
     case 'stay':
       return changeCluster(of, facts, staying, [`DB cluster is not deleted: ${step.why}`, 'failure']);
     case 'remove-cluster':
@@ -205,11 +212,35 @@ function withoutWish(found: ClusterRecord): ClusterRecord {
 
 function staying(found: ClusterRecord): ClusterRecord {
   const { deleting, ...rest } = found;
-  return deleting ? rest : found;
+  return deleting && !deleting.decided ? rest : found;
 }
 
-function admitting(found: ClusterRecord, { id }: InstanceRecord): ClusterRecord {
-  return found.instance === undefined && !found.deleting ? { ...found, instance: id } : found;
+/** What was decided on may have been taken back, and asked for anew, meanwhile. */
+function decidingDeletion(found: ClusterRecord, { cluster }: ClusterFacts): ClusterRecord {
+  if (!found.deleting || !isDeepStrictEqual(found.deleting, cluster.deleting)) return found;
+  return { ...found, deleting: { ...found.deleting, decided: true } };
+}
+
+function admitting(found: ClusterRecord, { id, resourceId }: InstanceRecord): ClusterRecord {
+  const isFree = found.instance === undefined && !found.deleting;
+  return isFree && !found.refused?.includes(resourceId) ? { ...found, instance: id } : found;
+}
+
+/** Those whose records are gone need not be remembered. */
+function refusing(
+  found: ClusterRecord,
+  { id, resourceId }: InstanceRecord,
+  { instances }: ClusterFacts,
+): ClusterRecord {
+  if (found.instance === id || found.refused?.includes(resourceId)) return found;
+  const others = (found.refused ?? []).filter((each) => instances.some((known) => known.resourceId === each));
+  return { ...found, refused: [...others, resourceId] };
+}
+
+/** An instance's record is there before its cluster names it. Where it is not, and the cluster is as it was, it went. */
+function dismissingMissing(found: ClusterRecord, { cluster }: ClusterFacts): ClusterRecord {
+  const { instance: _, ...rest } = found;
+  return isDeepStrictEqual(found, cluster) ? rest : found;
 }
 
 function dismissing(found: ClusterRecord, { id }: InstanceRecord): ClusterRecord {

@@ -67,8 +67,37 @@ test('for what is as it shall be there is nothing to do', () => {
   assert.deepEqual(decideCluster(facts()), { step: 'none' });
 });
 
-test('an instance that went while the cluster was read stops nothing', () => {
-  assert.deepEqual(decideCluster(facts({ instances: [] })), { step: 'none' });
+test('a cluster whose instance is not there has none, before anything is stopped for it', () => {
+  assert.deepEqual(decideCluster(facts({ instances: [] })), { step: 'dismiss-missing' });
+});
+
+test('an instance that is not let in is refused before its record goes', () => {
+  const other: InstanceRecord = { ...INSTANCE, id: 'shop-2', resourceId: 'db-B' };
+  const instances = [INSTANCE, other];
+  assert.deepEqual(decideCluster(facts({ instances })), { step: 'refuse', instance: other });
+  const cluster = { ...CLUSTER, refused: ['db-B'] };
+  assert.deepEqual(decideCluster(facts({ cluster, instances })), {
+    step: 'remove-instance',
+    instance: other,
+  });
+});
+
+test('what is decided to go goes, whatever becomes of its final snapshot', () => {
+  const finalSnapshot = { id: 'last', kept: 'snap-0000000000000000' };
+  const { instance: _, ...bare } = CLUSTER;
+  const database: DatabaseRecord = { ...DATABASE, desired: 'stopped' };
+  const state: DatabaseState = { ...SERVING, phase: 'stopped' };
+  const going = (decided: boolean) =>
+    decideCluster(
+      facts({
+        cluster: { ...bare, deleting: { sinceMs: 1, finalSnapshot, ...(decided && { decided }) } },
+        instances: [],
+        database,
+        state,
+      }),
+    );
+  assert.deepEqual(going(false), { step: 'take-final-snapshot', ...finalSnapshot });
+  assert.deepEqual(going(true), { step: 'set-desired', desired: 'deleted' });
 });
 
 test('a table of statuses', () => {

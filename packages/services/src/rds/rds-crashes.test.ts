@@ -216,7 +216,7 @@ test('DeleteDBCluster, without and with a final snapshot', async () => {
       assert.equal(await bench.snapshotStatus('last'), 'available');
     },
   });
-  assert.deepEqual([plain, final], [4, 6]);
+  assert.deepEqual([plain, final], [6, 6]);
 });
 
 test('CreateDBClusterSnapshot, CopyDBClusterSnapshot and DeleteDBClusterSnapshot', async () => {

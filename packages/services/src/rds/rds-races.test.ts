@@ -43,11 +43,9 @@ class Meanwhile extends RdsBench {
         await hold('write', key);
         return take.call(registry, key, revision);
       },
-      list: async <T>(prefix: string) => {
+      list: async (prefix: string) => {
         await hold('list', prefix);
-        return list.call(registry, prefix) as Promise<never> as Promise<
-          Awaited<ReturnType<typeof registry.list<T>>>
-        >;
+        return list.call(registry, prefix) as never;
       },
     };
     return processOver(this.contextOver(Object.assign(registry, own), 99));
@@ -153,6 +151,45 @@ test('who takes leave of an instance leaves the one that came after it', async (
   assert.deepEqual(await bench.instances(), ['shop-2 available']);
   const clusters = await bench.call('DescribeDBClusters', SHOP);
   assert.equal(clusters.DBClusters?.[0].DBClusterMembers?.[0].DBInstanceIdentifier, 'shop-2');
+});
+
+test('who has read that there is another instance does not remove the one that came after it', async () => {
+  using bench = new Meanwhile();
+  await bench.cluster('shop');
+  // It has read the cluster, with its first instance, and is to read the instances.
+  const slow = bench.held({ on: 'list', key: '/instances/' }, async () => {
+    await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+    await bench.turns();
+    await bench.call('CreateDBInstance', instance('shop-2'));
+    await bench.turns();
+    now = await bench.clusterEntry();
+  });
+  let now: unknown;
+  await slow.keeper.settleCluster({ account: ACCOUNT, region: REGION }, 'shop');
+  assert.deepEqual(await bench.clusterEntry(), now);
+  await bench.turns();
+  assert.deepEqual(await bench.instances(), ['shop-2 available']);
+});
+
+test('a deletion that was taken back is not carried out by who had decided on it', async () => {
+  using bench = new Meanwhile();
+  await bench.cluster('shop');
+  await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+  await bench.turns();
+  const last = { DBClusterSnapshotIdentifier: 'last' };
+  await bench.call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'last' });
+  await bench.controller.step();
+  assert.equal(await bench.snapshotStatus('last'), 'available');
+  const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
+    await bench.call('DeleteDBClusterSnapshot', last);
+    bench.controller.snapshotsFail = 'the archive is full';
+    await bench.turns();
+    assert.equal(await bench.status('shop'), 'available');
+  });
+  await slow.keeper.step();
+  await bench.turns();
+  assert.equal(await bench.status('shop'), 'available');
+  assert.equal((await bench.context.databases.list())[0].desired, 'stopped');
 });
 
 test('an instance of a cluster that is made while a keeper looks is no stray', async () => {
