@@ -40,7 +40,6 @@ test('a call is answered, authorized and written down', async () => {
       userAgent: 'test/1',
       principal: ALICE.principal,
       accessKeyId: ALICE.accessKeyId,
-      credential: ALICE,
       readOnly: false,
       errorCode: undefined,
       errorMessage: undefined,

@@ -46,6 +46,7 @@ test('the record of main as 0.1.0 wrote it is read, and may be changed', async (
     databaseName: 'postgres',
     userName: 'postgres',
     passwordVersion: 0,
+    retentionDays: 0,
   };
   assert.deepEqual(await databases.get('main'), upgraded);
   assert.deepEqual(await databases.list(), [upgraded]);
@@ -189,4 +190,21 @@ test('main keeps its secret where it always was', () => {
   assert.equal(path.basename(bench.secrets.file('main')), 'postgres-password');
   const password = bench.secrets.ensure('main', new SeededRandom(1));
   assert.equal(bench.secrets.ensure('main', new SeededRandom(2)), password);
+});
+
+test('a change and its restart are one write, and a change that is none restarts nothing', async () => {
+  using bench = new Bench();
+  const databases = bench.databases();
+  await databases.create({ name: 'one', engine: 'native' });
+  const change = { cacheMiB: 64, settings: { work_mem: '8MB' } };
+  for (let again = 0; again < 2; again++) {
+    await databases.change('one', change, { restart: true });
+    assert.equal((await databases.get('one')).generation, 1);
+  }
+  await databases.change('one', { cacheMiB: 128 });
+  assert.equal((await databases.get('one')).generation, 1);
+  // What stands still reads it when it starts.
+  await databases.setDesired('one', 'stopped');
+  const changed = await databases.change('one', { cacheMiB: 256 }, { restart: true });
+  assert.deepEqual([changed.cacheMiB, changed.generation], [256, 1]);
 });

@@ -26,6 +26,8 @@ export interface SnapshotRecord {
   readonly takenAtMs?: number;
   /** Why it failed. */
   readonly reason?: string;
+  /** A copy of which it is not known yet whether it counts: see `copy`. */
+  readonly unconfirmed?: boolean;
   /** Who wants it, where that is somebody who removes those that he has lost sight of. */
   readonly owner?: string;
 }
@@ -82,22 +84,25 @@ export class Snapshots {
 
   /**
    * Another snapshot of the same point, which stays when the first one is removed. Said again with the same name, it is the
-   * same copy.
+   * same copy, whatever has become of the first one.
+   *
+   * A point is kept as long as some record names it. So the copy is written down, and counts once the first one was seen after
+   * that: were that gone by then, there might have been a moment in which nobody kept the point.
    * @throws DATABASE_NO_SNAPSHOT, also where the first one is not available
    */
   async copy(from: string, wish: SnapshotWish = {}): Promise<SnapshotRecord> {
-    const { random } = this.#options;
-    const { owner: _, ...source } = await this.get(from);
-    if (source.phase !== 'available') throw databaseErrors.DATABASE_NO_SNAPSHOT([from]);
-    const made = await this.#keep({ ...source, name: newSnapshotName(random), ...wish }, this.password(from));
-    try {
-      // As long as one of the two is there the point is kept. Were the first one gone by now, nobody might have kept it.
-      await this.get(from);
-    } catch (error) {
-      if (isCoded(error, 'DATABASE_NO_SNAPSHOT')) await this.remove(made.name);
-      throw error;
+    const { registry, random } = this.#options;
+    const name = wish.name ?? newSnapshotName(random);
+    for (;;) {
+      const known = await registry.get<SnapshotRecord>(keyOf(name));
+      const settled = known ? await this.#confirm(from, known) : undefined;
+      if (settled) return settled;
+      if (known) continue;
+      const { owner: _, ...source } = await this.get(from);
+      if (source.phase !== 'available' || source.unconfirmed)
+        throw databaseErrors.DATABASE_NO_SNAPSHOT([from]);
+      await this.#keep({ ...source, ...wish, name, unconfirmed: true }, this.password(from));
     }
-    return made;
   }
 
   /** @throws DATABASE_NO_SNAPSHOT */
@@ -143,6 +148,29 @@ export class Snapshots {
       }
     }
     if (NAME.test(name)) secrets.remove(secretName(name));
+  }
+
+  /** Undefined where somebody else was faster. @throws DATABASE_NO_SNAPSHOT where it does not count */
+  async #confirm(
+    from: string,
+    { key, value, revision }: RegistryEntry<SnapshotRecord>,
+  ): Promise<SnapshotRecord | undefined> {
+    const { registry, secrets } = this.#options;
+    const { unconfirmed, ...record } = value;
+    if (!unconfirmed) return record;
+    const source = await registry.get(keyOf(from));
+    try {
+      if (source) {
+        await registry.put(key, record, revision);
+        return record;
+      }
+      await registry.remove(key, revision);
+    } catch (error) {
+      if (isCoded(error, 'REGISTRY_CONFLICT')) return undefined;
+      throw error;
+    }
+    secrets.remove(secretName(record.name));
+    throw databaseErrors.DATABASE_NO_SNAPSHOT([from]);
   }
 
   async #keep(record: SnapshotRecord, password: string | undefined): Promise<SnapshotRecord> {

@@ -2,6 +2,7 @@
  * The steps of keeping.ts for clusters and instances, carried out. Each is a compare-and-set on the record that it is about:
  * of several who take the same one only the first changes something, and only he tells it.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { isCoded, must, unreachable } from '@rokka/kernel';
 import type { DatabaseChange } from '@rokka/databases';
 import type { ClusterFacts } from './cluster-facts.ts';
@@ -20,6 +21,7 @@ const FINAL = [
   'DATABASE_PORTS_EXHAUSTED',
   'DATABASE_NAME_INVALID',
   'DATABASE_ONLY_MAIN',
+  'DATABASE_NO_SNAPSHOT',
 ];
 
 /** Whether a database cannot be made as it was asked for, so that its cluster is not made either. */
@@ -39,9 +41,13 @@ export async function carryOutCluster(
     case 'make-database':
       return makeDatabase(of, facts.cluster);
     case 'forget-wish':
-      return changeCluster(of, facts, withoutWish, ['DB cluster created', 'creation']);
+      return finishMaking(of, facts);
     case 'admit':
       return changeCluster(of, facts, (found) => admitting(found, step.instance));
+    case 'refuse':
+      return changeCluster(of, facts, (found) => refusing(found, step.instance, facts));
+    case 'dismiss-missing':
+      return changeCluster(of, facts, (found) => dismissingMissing(found, facts));
     case 'dismiss':
       return changeCluster(of, facts, (found) => dismissing(found, step.instance));
     case 'remove-instance':
@@ -59,6 +65,8 @@ export async function carryOutCluster(
         snapshotRecord(facts, { ...step, atMs: of.clock.wallMs() }),
       );
       return;
+    case 'decide-deletion':
+      return changeCluster(of, facts, (found) => decidingDeletion(found, facts));
     case 'stay':
       return changeCluster(of, facts, staying, [`DB cluster is not deleted: ${step.why}`, 'failure']);
     case 'remove-cluster':
@@ -86,7 +94,8 @@ export async function removeInstance(of: StepContext, instance: InstanceRecord):
 
 async function makeDatabase(of: StepContext, cluster: ClusterRecord): Promise<void> {
   const { password, port, source } = must(cluster.wish);
-  try {
+  await unlessHopeless(of, cluster, async () => {
+    await demandSource(of, cluster);
     await of.databases.create({
       name: cluster.database,
       engine: 'native',
@@ -98,22 +107,49 @@ async function makeDatabase(of: StepContext, cluster: ClusterRecord): Promise<vo
       ...(port !== undefined && { port }),
       ...(source && { source }),
     });
+  });
+}
+
+/** From here on the database keeps what it begins with: if it was there all the time, which is seen now. */
+async function finishMaking(of: StepContext, facts: ClusterFacts): Promise<void> {
+  await unlessHopeless(of, facts.cluster, async () => {
+    await demandSource(of, facts.cluster);
+    await changeCluster(of, facts, withoutWish, ['DB cluster created', 'creation']);
+  });
+}
+
+/** @throws DATABASE_NO_SNAPSHOT */
+async function demandSource({ snapshots }: StepContext, { wish }: ClusterRecord): Promise<void> {
+  if (wish?.kept !== undefined) await snapshots.get(wish.kept);
+}
+
+async function unlessHopeless(
+  of: StepContext,
+  cluster: ClusterRecord,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
   } catch (error) {
     // Somebody else has made it meanwhile.
     if (isCoded(error, 'DATABASE_EXISTS')) return;
-    if (isHopeless(error)) await giveUp(of, cluster, error as Error);
-    throw error;
+    if (!isHopeless(error)) throw error;
+    if (await giveUp(of, cluster, error as Error)) throw error;
   }
 }
 
-/** The cluster goes again, unless somebody else could make its database after all. */
-async function giveUp(of: StepContext, cluster: ClusterRecord, { message }: Error): Promise<void> {
+/**
+ * The cluster goes again; a database that was made of it is left over, and goes as well. False where somebody else could finish
+ * it after all.
+ */
+async function giveUp(of: StepContext, cluster: ClusterRecord, { message }: Error): Promise<boolean> {
   const key = recordKeys.cluster(of.scope, cluster.id);
   const removed = await of.store.changeSame<ClusterRecord>(key, cluster, (found) =>
     found.wish ? undefined : found,
   );
   if (removed)
     await tell(of, ['db-cluster', cluster.id], [`DB cluster is not created: ${message}`, 'failure']);
+  return removed;
 }
 
 async function changeDatabase(
@@ -176,11 +212,35 @@ function withoutWish(found: ClusterRecord): ClusterRecord {
 
 function staying(found: ClusterRecord): ClusterRecord {
   const { deleting, ...rest } = found;
-  return deleting ? rest : found;
+  return deleting && !deleting.decided ? rest : found;
 }
 
-function admitting(found: ClusterRecord, { id }: InstanceRecord): ClusterRecord {
-  return found.instance === undefined && !found.deleting ? { ...found, instance: id } : found;
+/** What was decided on may have been taken back, and asked for anew, meanwhile. */
+function decidingDeletion(found: ClusterRecord, { cluster }: ClusterFacts): ClusterRecord {
+  if (!found.deleting || !isDeepStrictEqual(found.deleting, cluster.deleting)) return found;
+  return { ...found, deleting: { ...found.deleting, decided: true } };
+}
+
+function admitting(found: ClusterRecord, { id, resourceId }: InstanceRecord): ClusterRecord {
+  const isFree = found.instance === undefined && !found.deleting;
+  return isFree && !found.refused?.includes(resourceId) ? { ...found, instance: id } : found;
+}
+
+/** Those whose records are gone need not be remembered. */
+function refusing(
+  found: ClusterRecord,
+  { id, resourceId }: InstanceRecord,
+  { instances }: ClusterFacts,
+): ClusterRecord {
+  if (found.instance === id || found.refused?.includes(resourceId)) return found;
+  const others = (found.refused ?? []).filter((each) => instances.some((known) => known.resourceId === each));
+  return { ...found, refused: [...others, resourceId] };
+}
+
+/** An instance's record is there before its cluster names it. Where it is not, and the cluster is as it was, it went. */
+function dismissingMissing(found: ClusterRecord, { cluster }: ClusterFacts): ClusterRecord {
+  const { instance: _, ...rest } = found;
+  return isDeepStrictEqual(found, cluster) ? rest : found;
 }
 
 function dismissing(found: ClusterRecord, { id }: InstanceRecord): ClusterRecord {

@@ -15,12 +15,18 @@ export type ClusterStep =
   /** The database is there: what it was made with may be forgotten. */
   | { readonly step: 'forget-wish' }
   | { readonly step: 'admit'; readonly instance: InstanceRecord }
+  /** It will never be let in. */
+  | { readonly step: 'refuse'; readonly instance: InstanceRecord }
   | { readonly step: 'dismiss'; readonly instance: InstanceRecord }
+  /** The one that it names is not there. */
+  | { readonly step: 'dismiss-missing' }
   | { readonly step: 'remove-instance'; readonly instance: InstanceRecord }
   | { readonly step: 'apply-class'; readonly instance: InstanceRecord }
   | { readonly step: 'change-database'; readonly change: DatabaseChange }
   | { readonly step: 'set-desired'; readonly desired: 'running' | 'stopped' | 'deleted' }
   | { readonly step: 'take-final-snapshot'; readonly id: string; readonly kept: string }
+  /** From here on nothing takes the deletion back. */
+  | { readonly step: 'decide-deletion' }
   /** It cannot be deleted as it was asked for. */
   | { readonly step: 'stay'; readonly why: string }
   | { readonly step: 'remove-cluster' }
@@ -51,7 +57,7 @@ export function decideSnapshot(snapshot: SnapshotFacts): SnapshotStep {
   const { record, kept } = snapshot;
   if (record.told) return 'none';
   if (record.failure !== undefined || kept?.phase === 'failed') return 'tell-failed';
-  if (!kept) return 'keep';
+  if (!kept || kept.unconfirmed) return 'keep';
   return kept.phase === 'available' ? 'tell-available' : 'none';
 }
 
@@ -61,9 +67,13 @@ function membership(facts: ClusterFacts): ClusterStep | undefined {
   const member = memberOf(facts);
   for (const instance of instances) {
     if (instance === member) continue;
-    const mayCome = !instance.deleting && !cluster.deleting && cluster.instance === undefined;
-    return mayCome ? { step: 'admit', instance } : { step: 'remove-instance', instance };
+    // Its record goes only when it is certain that nobody lets it in any more: see `refused`.
+    const isOut = instance.deleting !== undefined || cluster.refused?.includes(instance.resourceId);
+    if (isOut) return { step: 'remove-instance', instance };
+    const mayCome = !cluster.deleting && cluster.instance === undefined;
+    return { step: mayCome ? 'admit' : 'refuse', instance };
   }
+  if (cluster.instance !== undefined && !member) return { step: 'dismiss-missing' };
   if (!member?.deleting) return undefined;
   if (database?.desired === 'running') return { step: 'set-desired', desired: 'stopped' };
   return state?.phase === 'stopped' ? { step: 'dismiss', instance: member } : undefined;
@@ -73,6 +83,7 @@ function deletion(facts: ClusterFacts): ClusterStep {
   const { cluster, database, state, snapshots, finalSnapshot } = facts;
   const wanted = cluster.deleting?.finalSnapshot;
   if (!database || database.desired === 'deleted') return NONE;
+  if (cluster.deleting?.decided) return { step: 'set-desired', desired: 'deleted' };
   if (database.desired === 'running') return { step: 'set-desired', desired: 'stopped' };
   if (cluster.instance !== undefined || state?.phase !== 'stopped') return NONE;
   if (wanted) {
@@ -84,15 +95,13 @@ function deletion(facts: ClusterFacts): ClusterStep {
   }
   // Whoever asked for a snapshot before gets it.
   const waits = snapshots.some((snapshot) => snapshotStatus(snapshot) === 'creating');
-  return waits ? NONE : { step: 'set-desired', desired: 'deleted' };
+  return waits ? NONE : { step: 'decide-deletion' };
 }
 
 function upkeep(facts: ClusterFacts): ClusterStep {
   const { cluster, database, nowMs } = facts;
   const member = memberOf(facts);
   if (!database || database.desired === 'deleted') return NONE;
-  // Its instance went while this was read: the next look says what it has.
-  if (cluster.instance !== undefined && !member) return NONE;
   const { retentionDays } = cluster;
   if (database.retentionDays !== retentionDays) return { step: 'change-database', change: { retentionDays } };
   if (!member || member.deleting || cluster.stopped) {

@@ -66,6 +66,7 @@ export function asRdsFailure(error: unknown): unknown {
     return rdsFailures.parameter(error.message);
   if (isCoded(error, 'DATABASE_NONE') || isCoded(error, 'DATABASE_DELETED'))
     return rdsFailures.clusterState(error.message);
+  if (isCoded(error, 'DATABASE_NO_SNAPSHOT')) return rdsFailures.snapshotState(error.message);
   if (isCoded(error, 'DATABASE_ONLY_MAIN')) return rdsFailures.combination(error.message);
   return error;
 }

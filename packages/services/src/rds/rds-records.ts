@@ -38,6 +38,8 @@ export interface ClusterRecord {
   readonly wish?: DatabaseWish;
   /** Its only instance, the writer. Whoever is not named here is none yet, or none any more. */
   readonly instance?: string;
+  /** Resource ids of instances that will never be its own: their records may be removed. */
+  readonly refused?: readonly string[];
   /** By StopDBCluster. */
   readonly stopped?: boolean;
   readonly deleting?: Deleting;
@@ -53,12 +55,16 @@ export interface DatabaseWish {
   readonly password: string;
   readonly port?: number;
   readonly source?: DatabaseSource;
+  /** What keeps the source until the database does; absent where a retention does. */
+  readonly kept?: string;
 }
 
 export interface Deleting {
   readonly sinceMs: number;
   /** Kept before anything goes. */
   readonly finalSnapshot?: { readonly id: string; readonly kept: string };
+  /** Nothing holds it up any more, and nothing takes it back. */
+  readonly decided?: boolean;
 }
 
 export interface InstanceRecord {

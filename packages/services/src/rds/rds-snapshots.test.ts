@@ -169,6 +169,34 @@ test('restored from a snapshot: the data, user, database and password of then', 
   assert.equal(await bench.status('again'), 'available');
 });
 
+test('a restore is none where its snapshot goes before the database keeps what is in it', async () => {
+  for (const moment of ['/clusters/again', 'databases/']) {
+    using bench = new RdsBench();
+    await bench.cluster('shop');
+    await bench.call('CreateDBClusterSnapshot', snap('one'));
+    await bench.turns();
+    const [{ name }] = await bench.context.snapshots.list();
+    const put = bench.registry.put.bind(bench.registry);
+    bench.registry.put = async (key, value, revision) => {
+      if (key.includes(moment)) await bench.context.snapshots.remove(name);
+      return put(key, value, revision);
+    };
+    await assert.rejects(
+      bench.call('RestoreDBClusterFromSnapshot', {
+        DBClusterIdentifier: 'again',
+        SnapshotIdentifier: 'one',
+        Engine: 'aurora-postgresql',
+      }),
+      InvalidDBClusterSnapshotStateFault,
+    );
+    await bench.turns();
+    await assert.rejects(bench.status('again'), DBClusterNotFoundFault);
+    assert.equal((await bench.context.databases.list()).length, 1);
+    const [event] = (await bench.events()).filter((each) => each.startsWith('again'));
+    assert.equal(event, `again: DB cluster is not created: there is no snapshot ${name}`);
+  }
+});
+
 test('restored to a point in time: what is in the archive, and the password of now', async () => {
   using bench = new RdsBench();
   await bench.cluster('shop');

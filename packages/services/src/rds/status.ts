@@ -45,7 +45,7 @@ export function snapshotStatus({ record, kept }: SnapshotFacts): 'creating' | 'a
   if (record.failure !== undefined) return 'failed';
   // It was there once: somebody has removed what was kept.
   if (!kept && record.told === 'available') return 'failed';
-  return kept?.phase ?? 'creating';
+  return kept && !kept.unconfirmed ? kept.phase : 'creating';
 }
 
 /** Whether the password that shall be is not the server's yet. */

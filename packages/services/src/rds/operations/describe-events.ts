@@ -40,7 +40,7 @@ export const describeEvents = (services: RdsServices): Operation<typeof Describe
     ]);
     const { SourceIdentifier, SourceType, EventCategories: wanted = [] } = input;
     if (SourceType !== undefined && !SOURCE_TYPES.includes(SourceType))
-      throw rdsFailures.parameter(`Invalid source type: ${SourceType.slice(0, 64)}`);
+      throw rdsFailures.parameter(`Invalid source type: ${(SourceType as string).slice(0, 64)}`);
     if (SourceIdentifier !== undefined && SourceType === undefined)
       throw rdsFailures.combination('SourceType must be given with SourceIdentifier.');
     const [fromMs, toMs] = timesOf(input, services.clock.wallMs());

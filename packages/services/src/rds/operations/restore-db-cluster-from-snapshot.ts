@@ -50,7 +50,11 @@ export const restoreDBClusterFromSnapshot = (
       databaseName,
       inherited: { retentionDays, backupWindow },
       restoredFrom: { kind: 'snapshot', arn: rdsArn(scope, 'cluster-snapshot', record.id) } as const,
-      wish: { password, source: { archive: kept.volumeId, lsn: must(kept.lsn), materialise: true } },
+      wish: {
+        password,
+        source: { archive: kept.volumeId, lsn: must(kept.lsn), materialise: true },
+        kept: kept.name,
+      },
     };
     return { DBCluster: await makeCluster(services, scope, { input, cluster }) };
   },

@@ -15,7 +15,10 @@ export const startDBCluster = (services: RdsServices): Operation<typeof StartDBC
     const scope = scopeOf(call);
     const facts = await findCluster(services, scope, input.DBClusterIdentifier);
     demandClusterStatus(facts, ['stopped']);
-    await changeCluster(services, scope, facts, ({ stopped: _stopped, ...rest }) => rest);
+    await changeCluster(services, scope, facts, (found) => {
+      const { stopped, ...rest } = found;
+      return stopped ? rest : found;
+    });
     return { DBCluster: await settledCluster(services, scope, facts) };
   },
 });

@@ -1,0 +1,181 @@
+/** The decision by itself: what the tests of whole operations do not come by. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { DatabaseRecord, DatabaseState } from '@rokka/databases';
+import type { VolumeId } from '@rokka/kernel';
+import type { ClusterFacts } from './cluster-facts.ts';
+import { sizedFor } from './instance-sizes.ts';
+import { decideCluster } from './keeping.ts';
+import type { ClusterRecord, InstanceRecord } from './rds-records.ts';
+import { clusterStatus, instanceStatus } from './status.ts';
+
+const CLUSTER: ClusterRecord = {
+  id: 'shop',
+  resourceId: 'cluster-A',
+  database: 'c-0',
+  createdAtMs: 1,
+  engineVersion: '18.4',
+  userName: 'shop',
+  retentionDays: 1,
+  backupWindow: '04:00-04:30',
+  maintenanceWindow: 'sun:05:00-sun:05:30',
+  deletionProtection: false,
+  copyTagsToSnapshot: false,
+  tags: [],
+  instance: 'shop-1',
+};
+const INSTANCE: InstanceRecord = {
+  id: 'shop-1',
+  resourceId: 'db-A',
+  cluster: 'shop',
+  clusterResourceId: 'cluster-A',
+  createdAtMs: 1,
+  instanceClass: 'db.r8g.large',
+  promotionTier: 1,
+  maintenanceWindow: 'sun:05:00-sun:05:30',
+  tags: [],
+  told: { generation: 0 },
+};
+const DATABASE: DatabaseRecord = {
+  name: 'c-0',
+  engine: 'native',
+  volumeId: 'vol-1' as VolumeId,
+  createdAtMs: 1,
+  port: 5433,
+  desired: 'running',
+  generation: 0,
+  databaseName: 'postgres',
+  userName: 'shop',
+  passwordVersion: 0,
+  retentionDays: 1,
+  ...sizedFor('db.r8g.large', { settings: {} }),
+};
+const SERVING: DatabaseState = { phase: 'available', generation: 0, passwordVersion: 0, atMs: 2 };
+
+const facts = (part: Partial<ClusterFacts> = {}): ClusterFacts => ({
+  cluster: CLUSTER,
+  instances: [INSTANCE],
+  database: DATABASE,
+  state: SERVING,
+  snapshots: [],
+  finalSnapshot: undefined,
+  nowMs: 3,
+  ...part,
+});
+
+test('for what is as it shall be there is nothing to do', () => {
+  assert.deepEqual(decideCluster(facts()), { step: 'none' });
+});
+
+test('a cluster whose instance is not there has none, before anything is stopped for it', () => {
+  assert.deepEqual(decideCluster(facts({ instances: [] })), { step: 'dismiss-missing' });
+});
+
+test('an instance that is not let in is refused before its record goes', () => {
+  const other: InstanceRecord = { ...INSTANCE, id: 'shop-2', resourceId: 'db-B' };
+  const instances = [INSTANCE, other];
+  assert.deepEqual(decideCluster(facts({ instances })), { step: 'refuse', instance: other });
+  const cluster = { ...CLUSTER, refused: ['db-B'] };
+  assert.deepEqual(decideCluster(facts({ cluster, instances })), {
+    step: 'remove-instance',
+    instance: other,
+  });
+});
+
+test('what is decided to go goes, whatever becomes of its final snapshot', () => {
+  const finalSnapshot = { id: 'last', kept: 'snap-0000000000000000' };
+  const { instance: _, ...bare } = CLUSTER;
+  const database: DatabaseRecord = { ...DATABASE, desired: 'stopped' };
+  const state: DatabaseState = { ...SERVING, phase: 'stopped' };
+  const going = (decided: boolean) =>
+    decideCluster(
+      facts({
+        cluster: { ...bare, deleting: { sinceMs: 1, finalSnapshot, ...(decided && { decided }) } },
+        instances: [],
+        database,
+        state,
+      }),
+    );
+  assert.deepEqual(going(false), { step: 'take-final-snapshot', ...finalSnapshot });
+  assert.deepEqual(going(true), { step: 'set-desired', desired: 'deleted' });
+});
+
+test('a table of statuses', () => {
+  const { told: _, ...fresh } = INSTANCE;
+  const state = (part: Partial<DatabaseState>) => ({ state: { ...SERVING, ...part } });
+  const rows: [string, Partial<ClusterFacts>, cluster: string, instance: string][] = [
+    ['it serves', {}, 'available', 'available'],
+    ['nothing was done yet', { state: undefined }, 'creating', 'creating'],
+    [
+      'no database yet',
+      { database: undefined, cluster: { ...CLUSTER, wish: { password: 'x' } } },
+      'creating',
+      'creating',
+    ],
+    [
+      'the first start',
+      { state: { phase: 'creating', atMs: 2 }, instances: [fresh] },
+      'available',
+      'creating',
+    ],
+    [
+      'the first start fails',
+      { state: { phase: 'failed', atMs: 2 }, instances: [fresh] },
+      'failed',
+      'failed',
+    ],
+    [
+      'a new instance on old data',
+      { ...state({ phase: 'starting' }), instances: [fresh] },
+      'available',
+      'creating',
+    ],
+    ['its head was lost', state({ phase: 'starting' }), 'starting', 'starting'],
+    ['it shall restart', { database: { ...DATABASE, generation: 1 } }, 'rebooting', 'rebooting'],
+    [
+      'it restarts',
+      { database: { ...DATABASE, generation: 1 }, ...state({ phase: 'starting' }) },
+      'rebooting',
+      'rebooting',
+    ],
+    [
+      'a new password',
+      { database: { ...DATABASE, passwordVersion: 1 } },
+      'resetting-master-credentials',
+      'resetting-master-credentials',
+    ],
+    [
+      'a class not told yet',
+      { instances: [{ ...INSTANCE, instanceClass: 'db.r8g.xlarge' }] },
+      'modifying',
+      'modifying',
+    ],
+    ['it shall stop', { cluster: { ...CLUSTER, stopped: true } }, 'stopping', 'stopping'],
+    [
+      'it is stopped',
+      { cluster: { ...CLUSTER, stopped: true }, ...state({ phase: 'stopped' }) },
+      'stopped',
+      'stopped',
+    ],
+    ['it shall start', state({ phase: 'stopped' }), 'starting', 'starting'],
+    [
+      'its instance goes',
+      { instances: [{ ...INSTANCE, deleting: { sinceMs: 1 } }] },
+      'available',
+      'deleting',
+    ],
+    ['it goes', { cluster: { ...CLUSTER, deleting: { sinceMs: 1 } } }, 'deleting', 'deleting'],
+    [
+      'somebody deletes its database',
+      { database: { ...DATABASE, desired: 'deleted' } },
+      'deleting',
+      'deleting',
+    ],
+    ['somebody has deleted its database', { database: undefined }, 'deleting', 'deleting'],
+  ];
+  for (const [name, part, cluster, instance] of rows) {
+    const now = facts(part);
+    const [known = INSTANCE] = now.instances;
+    assert.deepEqual([clusterStatus(now), instanceStatus(now, known)], [cluster, instance], name);
+  }
+});

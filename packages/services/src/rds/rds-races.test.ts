@@ -1,0 +1,251 @@
+/** Two at the same time: one is held up just before it reads or writes something, and others do as they like meanwhile. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  DBClusterNotFoundFault,
+  DBClusterSnapshotNotFoundFault,
+  InstanceQuotaExceededFault,
+  InvalidDBClusterStateFault,
+} from '@aws-sdk/client-rds';
+import { must } from '@rokka/kernel';
+import { MemoryRegistry, type Registry } from '@rokka/registry';
+import { ACCOUNT, CLUSTER, processOver, RdsBench, type RdsProcess, REGION } from '../testing/rds-bench.ts';
+import { type ClusterRecord, recordKeys } from './rds-records.ts';
+
+const SHOP = { DBClusterIdentifier: 'shop' };
+const instance = (DBInstanceIdentifier: string) => ({
+  ...SHOP,
+  DBInstanceIdentifier,
+  DBInstanceClass: 'db.r8g.large',
+  Engine: 'aurora-postgresql',
+});
+const remove = (bench: RdsBench) => bench.call('DeleteDBCluster', { ...SHOP, SkipFinalSnapshot: true });
+
+class Meanwhile extends RdsBench {
+  constructor() {
+    super(new MemoryRegistry());
+  }
+
+  /** A process that is held up when it first does this to such a key; `others` run then. */
+  held(at: { on: 'write' | 'list'; key: string; time?: number }, others: () => Promise<unknown>): RdsProcess {
+    const registry = (this.registry as MemoryRegistry).another();
+    const { put, remove: take, list } = registry;
+    let times = 0;
+    const hold = async (on: typeof at.on, key: string) => {
+      if (on === at.on && key.endsWith(at.key) && ++times === (at.time ?? 1)) await others();
+    };
+    const own: Partial<Registry> = {
+      put: async (key, value, revision) => {
+        await hold('write', key);
+        return put.call(registry, key, value, revision);
+      },
+      remove: async (key, revision) => {
+        await hold('write', key);
+        return take.call(registry, key, revision);
+      },
+      list: async (prefix: string) => {
+        await hold('list', prefix);
+        return list.call(registry, prefix) as never;
+      },
+    };
+    return processOver(this.contextOver(Object.assign(registry, own), 99));
+  }
+
+  async clusterEntry() {
+    const entry = await this.registry.get<ClusterRecord>(
+      recordKeys.cluster({ account: ACCOUNT, region: REGION }, 'shop'),
+    );
+    return must(entry);
+  }
+
+  async instances(): Promise<string[]> {
+    const { DBInstances = [] } = await this.call('DescribeDBInstances', {});
+    return DBInstances.map((each) => `${each.DBInstanceIdentifier} ${each.DBInstanceStatus}`);
+  }
+}
+
+test('what was asked of a cluster is not done to one that has taken its name', async () => {
+  using bench = new Meanwhile();
+  await bench.cluster('shop');
+  const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
+    await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+    await bench.turns();
+    await remove(bench);
+    await bench.turns(8);
+    await bench.cluster('shop');
+  });
+  await assert.rejects(slow.call('StopDBCluster', SHOP), DBClusterNotFoundFault);
+  await bench.turns();
+  assert.equal(await bench.status('shop'), 'available');
+});
+
+test('an instance is not let into a cluster that is told to go meanwhile', async () => {
+  using bench = new Meanwhile();
+  await bench.call('CreateDBCluster', { ...CLUSTER, ...SHOP });
+  await bench.turns();
+  const slow = bench.held({ on: 'write', key: '/clusters/shop' }, () => remove(bench));
+  await assert.rejects(slow.call('CreateDBInstance', instance('shop-1')));
+  assert.equal((await bench.clusterEntry()).value.instance, undefined);
+  await bench.turns(8);
+  await assert.rejects(bench.status('shop'), DBClusterNotFoundFault);
+  assert.deepEqual(await bench.instances(), []);
+});
+
+test('nor into one that has let in another one', async () => {
+  using bench = new Meanwhile();
+  await bench.call('CreateDBCluster', { ...CLUSTER, ...SHOP });
+  await bench.turns();
+  const slow = bench.held({ on: 'write', key: '/instances/shop-1' }, async () => {
+    await bench.call('CreateDBInstance', instance('shop-2'));
+  });
+  await assert.rejects(slow.call('CreateDBInstance', instance('shop-1')), InstanceQuotaExceededFault);
+  await bench.turns();
+  assert.deepEqual(await bench.instances(), ['shop-2 available']);
+
+  using other = new Meanwhile();
+  await other.call('CreateDBCluster', { ...CLUSTER, ...SHOP });
+  await other.turns();
+  let late: Promise<unknown> | undefined;
+  const held = other.held({ on: 'write', key: '/clusters/shop' }, async () => {
+    late = other.call('CreateDBInstance', instance('shop-2'));
+    await late.catch(() => {});
+  });
+  const outcomes = await Promise.allSettled([held.call('CreateDBInstance', instance('shop-1')), late]);
+  await other.turns();
+  assert.equal((await other.instances()).length, 1);
+  assert.ok(outcomes.length === 2);
+});
+
+test('a cluster does not go with an instance that came after the one that goes', async () => {
+  using bench = new Meanwhile();
+  await bench.cluster('shop');
+  await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+  const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
+    await bench.turns();
+    await bench.call('CreateDBInstance', instance('shop-2'));
+  });
+  await assert.rejects(
+    slow.call('DeleteDBCluster', { ...SHOP, SkipFinalSnapshot: true }),
+    InvalidDBClusterStateFault,
+  );
+  await bench.turns();
+  assert.deepEqual(await bench.instances(), ['shop-2 available']);
+});
+
+test('who takes leave of an instance leaves the one that came after it', async () => {
+  using bench = new Meanwhile();
+  await bench.cluster('shop');
+  await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+  for (let step = 0; step < 3; step++) await bench.controller.step();
+  let now: unknown;
+  const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
+    await bench.turns();
+    await bench.call('CreateDBInstance', instance('shop-2'));
+    await bench.turns();
+    now = await bench.clusterEntry();
+  });
+  await slow.keeper.step();
+  assert.deepEqual(await bench.clusterEntry(), now, 'it has not even been out for a moment');
+  const [{ name }] = await bench.context.databases.list();
+  assert.equal((await bench.context.databases.get(name)).desired, 'running');
+  assert.deepEqual(await bench.instances(), ['shop-2 available']);
+  const clusters = await bench.call('DescribeDBClusters', SHOP);
+  assert.equal(clusters.DBClusters?.[0].DBClusterMembers?.[0].DBInstanceIdentifier, 'shop-2');
+});
+
+test('who has read that there is another instance does not remove the one that came after it', async () => {
+  using bench = new Meanwhile();
+  await bench.cluster('shop');
+  // It has read the cluster, with its first instance, and is to read the instances.
+  const slow = bench.held({ on: 'list', key: '/instances/' }, async () => {
+    await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+    await bench.turns();
+    await bench.call('CreateDBInstance', instance('shop-2'));
+    await bench.turns();
+    now = await bench.clusterEntry();
+  });
+  let now: unknown;
+  await slow.keeper.settleCluster({ account: ACCOUNT, region: REGION }, 'shop');
+  assert.deepEqual(await bench.clusterEntry(), now);
+  await bench.turns();
+  assert.deepEqual(await bench.instances(), ['shop-2 available']);
+});
+
+test('a deletion that was taken back is not carried out by who had decided on it', async () => {
+  using bench = new Meanwhile();
+  await bench.cluster('shop');
+  await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+  await bench.turns();
+  const last = { DBClusterSnapshotIdentifier: 'last' };
+  await bench.call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'last' });
+  await bench.controller.step();
+  assert.equal(await bench.snapshotStatus('last'), 'available');
+  const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
+    await bench.call('DeleteDBClusterSnapshot', last);
+    bench.controller.snapshotsFail = 'the archive is full';
+    await bench.turns();
+    assert.equal(await bench.status('shop'), 'available');
+  });
+  await slow.keeper.step();
+  await bench.turns();
+  assert.equal(await bench.status('shop'), 'available');
+  assert.equal((await bench.context.databases.list())[0].desired, 'stopped');
+});
+
+test('an instance of a cluster that is made while a keeper looks is no stray', async () => {
+  using bench = new Meanwhile();
+  await bench.cluster('first');
+  const slow = bench.held({ on: 'list', key: '/instances/', time: 2 }, () => bench.cluster('shop'));
+  await slow.keeper.step();
+  assert.deepEqual(await bench.instances(), ['first-1 available', 'shop-1 available']);
+  assert.equal((await bench.context.databases.list()).length, 2);
+});
+
+test('a cluster whose port was taken is made where another one could make it after all', async () => {
+  using bench = new Meanwhile();
+  const { databases } = bench.context;
+  await databases.create({ name: 'mine', engine: 'native', port: 6000 });
+  // The second write of the cluster is the one that gives it up.
+  const slow = bench.held({ on: 'write', key: '/clusters/shop', time: 2 }, async () => {
+    await databases.remove('mine');
+    await bench.turns();
+    assert.equal(await bench.status('shop'), 'available');
+  });
+  await slow.call('CreateDBCluster', { ...CLUSTER, ...SHOP, Port: 6000 });
+  await bench.turns();
+  assert.equal(await bench.status('shop'), 'available');
+});
+
+test('a final snapshot waits until the controller has seen the cluster', async () => {
+  using bench = new Meanwhile();
+  await bench.call('CreateDBCluster', { ...CLUSTER, ...SHOP });
+  await bench.call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'last' });
+  await assert.rejects(bench.snapshotStatus('last'), DBClusterSnapshotNotFoundFault);
+  await bench.turns(8);
+  assert.equal(await bench.snapshotStatus('last'), 'available');
+});
+
+test('what is said and done of a snapshot is not said and done of one that has taken its name', async () => {
+  const one = { DBClusterSnapshotIdentifier: 'one' };
+  for (const act of ['tell', 'delete']) {
+    using bench = new Meanwhile();
+    await bench.cluster('shop');
+    await bench.call('CreateDBClusterSnapshot', { ...SHOP, ...one });
+    await bench.controller.step();
+    const slow = bench.held({ on: 'write', key: '/cluster-snapshots/one' }, async () => {
+      bench.controller.snapshotsWait = true;
+      await bench.call('DeleteDBClusterSnapshot', one);
+      await bench.call('CreateDBClusterSnapshot', { ...SHOP, ...one });
+    });
+    if (act === 'tell') await slow.keeper.step();
+    else await assert.rejects(slow.call('DeleteDBClusterSnapshot', one), DBClusterSnapshotNotFoundFault);
+    assert.equal(await bench.snapshotStatus('one'), 'creating', act);
+    const tellings = (await bench.events()).filter(
+      (event) => event === 'one: Manual cluster snapshot created',
+    );
+    assert.deepEqual(tellings, [], act);
+    bench.controller.snapshotsWait = false;
+    await bench.turns();
+    assert.equal(await bench.snapshotStatus('one'), 'available', act);
+  }
+});
