@@ -45,7 +45,7 @@ export const quorumErrors = defineErrors({
   QUORUM_FORCED: (joins: string) =>
     `the replacement by ${joins} was forced after a write quorum was lost, and can't be taken back: the old member missed writes`,
   QUORUM_NOT_FENCED: (leaves: string, fenced: string) =>
-    `${leaves} can't be forced out: the members that obey this recovery (${fenced}) are no read quorum`,
+    `${leaves} can't be forced out or given up: the members that obey this recovery (${fenced}) are no read quorum`,
   QUORUM_LOST_WRITES: (pg: number, member: string, told: number, vdl: number) =>
     `member ${member} of protection group ${pg} knows LSN ${told} as durable, recovery found only ${vdl}: more copies were lost than the quorum allows`,
 });

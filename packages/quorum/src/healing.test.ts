@@ -117,6 +117,23 @@ test('without a write quorum whoever is gone is forced out, and nobody else', ()
   );
 });
 
+test('without a write quorum a newcomer that is gone is given up before anybody is forced out', () => {
+  const blocked = { blockedForMs: blockedMs };
+  const gaveUp = { kind: 'give-up', newcomer: 's1' };
+  assert.deepEqual(step(FtoS1, { A: away, C: away, s1: away }, blocked), gaveUp);
+  assert.deepEqual(step(FtoS1, { A: away, C: away, s1: lost }, blocked), gaveUp);
+  const both = replacing(FtoS1, 'E', 's2');
+  assert.deepEqual(
+    step(both, { A: away, C: away, s1: away }, blocked),
+    gaveUp,
+    'nobody could be forced out while two changes run',
+  );
+  const late: Told = { state: 'away', forMs: awayMs - 1 };
+  assert.deepEqual(step(FtoS1, { A: away, C: away, s1: late }, blocked), begins('A', 's3', 'force'));
+  // The old member is gone, too: somebody else is to come for it.
+  assert.deepEqual(step(FtoS1, { B: away, C: away, F: away, s1: away }, blocked), begins('B', 's3', 'force'));
+});
+
 test('a forced replacement is never taken back', () => {
   const forced = forceReplacement(six, {
     leaves: 'F' as NodeId,

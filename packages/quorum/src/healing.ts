@@ -55,7 +55,8 @@ export type HealingStep =
   | { readonly kind: 'begin'; readonly leaves: NodeId; readonly joins: PlacedMember }
   | { readonly kind: 'force'; readonly leaves: NodeId; readonly joins: PlacedMember }
   | { readonly kind: 'finish'; readonly newcomer: NodeId }
-  | { readonly kind: 'revert'; readonly newcomer: NodeId };
+  | { readonly kind: 'revert'; readonly newcomer: NodeId }
+  | { readonly kind: 'give-up'; readonly newcomer: NodeId };
 
 /** What to do next for the group; undefined where everything is as it should be, or has to wait. */
 export function nextHealingStep(health: GroupHealth, times: HealingTimes): HealingStep | undefined {
@@ -63,10 +64,18 @@ export function nextHealingStep(health: GroupHealth, times: HealingTimes): Heali
   return endOfChange(health, times) ?? beginOfChange(health, times);
 }
 
-/** Without a write quorum no ordinary change could be told to one; who is gone for good is forced out, one after the other. */
+/**
+ * Without a write quorum no ordinary change could be told to one. A newcomer that is gone is given up, which costs nothing and
+ * may be all that it takes; then who is gone for good is forced out, one after the other.
+ */
 function wayOutOfBlock(health: GroupHealth, times: HealingTimes): HealingStep | undefined {
   if (health.blockedForMs < times.blockedMs) return undefined;
   const { membership } = health;
+  for (const { leaves, joins } of changesOf(membership)) {
+    const isAlone = !joins.forced && !isGone(healthOf(health, leaves.node), times);
+    if (isAlone && isGone(healthOf(health, joins.node), times))
+      return { kind: 'give-up', newcomer: joins.node };
+  }
   const mayBegin = changesOf(membership).length < CHANGES_MAX;
   for (const { member, candidate } of membership.slots) {
     if (!isGone(healthOf(health, member.node), times)) continue;

@@ -61,12 +61,19 @@ test('the first states of both at once: a recovery in the middle of a replacemen
   assert.ok(!complete && depth >= 13, `levels to ${depth}`);
 });
 
+test('the first states of a recovery in the middle of a replacement that gives the newcomer up', () => {
+  const bounds = { ...DEFAULT_BOUNDS, acks: 'at once', gossip: 'newcomers', giveUp: true } as const;
+  const { violation, complete, depth } = search({ bounds, statesMax: 150_000 });
+  assert.equal(violation?.message, undefined);
+  assert.ok(!complete && depth >= 13, `levels to ${depth}`);
+});
+
 test('random walks with everything switched on', () => {
-  const all = { force: true, lostAnswers: true, hints: true, overtaking: true };
+  const all = { force: true, giveUp: true, lostAnswers: true, hints: true, overtaking: true };
   const bounds = { ...DEFAULT_BOUNDS, openings: 4, changes: 3, records: 2, ...all };
   const { violation, taken } = walks({ bounds, seed: 1, count: 40, stepsMax: 120 });
   assert.equal(violation?.message, undefined);
-  for (const kind of ['serve', 'force', 'finish', 'revert', 'copy'] as const)
+  for (const kind of ['serve', 'force', 'give up', 'finish', 'revert', 'copy'] as const)
     assert.ok((taken[kind] ?? 0) > 0, `no ${kind}`);
 });
 

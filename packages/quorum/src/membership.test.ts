@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { asEpoch, asLsn, isCoded, SeededRandom, type Lsn, type NodeId, type Zone } from '@rokka/kernel';
 import * as fc from 'fast-check';
 import { minimalSets, satisfied } from './expression.ts';
-import { standardFormulas } from './formulas.ts';
+import { adopted, standardFormulas } from './formulas.ts';
 import * as membership from './membership.ts';
 import type { Membership, PlacedMember, Standing } from './membership.ts';
 
@@ -171,6 +171,32 @@ describe('a zone and one more are gone (AZ+1): A, B and C', () => {
   test('it ends when the newcomer is complete, and is never taken back', () => {
     assert.equal(names(finish(forced, 'I', standing(all('DEFI', 9), 9))), 'ABIDEF');
     refuses('QUORUM_FORCED', () => revert(forced, 'I', standing(all('ABCDEF', 9), 9)));
+  });
+});
+
+describe('a newcomer and two more are gone: G for F, A and B', () => {
+  const begun = begin(six, 'F', 'G', 5);
+  const giveUp = (fenced: string) =>
+    membership.giveUpReplacement(begun, 'G' as NodeId, { fenced: new Set(fenced) });
+  test('without it the four that are left can write, and what they read is what any write left', () => {
+    assert.ok(!satisfied(membership.formulasOf(begun).write, (member) => 'CDEF'.includes(member)));
+    const next = giveUp('CDEF');
+    assert.deepEqual([names(next), next.epoch], ['ABCDEF', begun.epoch + 1]);
+    const { write, read } = membership.formulasOf(next);
+    assert.ok(satisfied(write, (member) => 'CDEF'.includes(member)));
+    adopted({ write, read }, [membership.formulasOf(begun).write]);
+  });
+  test('only a fenced read quorum of all sets may do it, and not after it was forced', () => {
+    refuses('QUORUM_NOT_FENCED', () => giveUp('CDG'));
+    refuses('QUORUM_NO_CHANGE', () =>
+      membership.giveUpReplacement(six, 'G' as NodeId, { fenced: new Set('CDEF') }),
+    );
+    const joins = placed('G', 'F');
+    const options = { leaves: 'F' as NodeId, joins, lastLsn: asLsn(7), fenced: new Set('CDE') };
+    const forced = membership.forceReplacement(begun, options);
+    refuses('QUORUM_FORCED', () =>
+      membership.giveUpReplacement(forced, 'G' as NodeId, { fenced: new Set('CDEF') }),
+    );
   });
 });
 

@@ -115,9 +115,7 @@ export function forceReplacement(
   membership: Membership,
   options: { leaves: NodeId; joins: PlacedMember; lastLsn: Lsn; fenced: ReadonlySet<Member> },
 ): Membership {
-  const { read } = formulasOf(membership);
-  if (!satisfied(read, (member) => options.fenced.has(member)))
-    throw quorumErrors.QUORUM_NOT_FENCED([options.leaves, [...options.fenced].join(' ')]);
+  demandFenced(membership, options.leaves, options.fenced);
   const slot = membership.slots.find(({ member }) => member.node === options.leaves);
   const begun = slot?.candidate;
   if (begun?.node === options.joins.node && begun.forced)
@@ -148,6 +146,23 @@ export function revertReplacement(membership: Membership, joins: NodeId, standin
   const { candidate } = slotOfCandidate(membership, joins);
   if (candidate?.forced) throw quorumErrors.QUORUM_FORCED([joins]);
   return end(membership, { node: joins, keep: 'member', standing });
+}
+
+/**
+ * The old member stays where the newcomer is gone and a write quorum with it: without it there may be one. Nobody is asked for
+ * what is durable, for every write of the sets in force is a write of those that remain; and since the members in `fenced`, a
+ * read quorum, obey a new volume epoch, no earlier writer completes another one.
+ * @throws QUORUM_NO_CHANGE, QUORUM_FORCED, QUORUM_NOT_FENCED
+ */
+export function giveUpReplacement(
+  membership: Membership,
+  joins: NodeId,
+  options: { fenced: ReadonlySet<Member> },
+): Membership {
+  const { member, candidate } = slotOfCandidate(membership, joins);
+  if (candidate?.forced) throw quorumErrors.QUORUM_FORCED([joins]);
+  demandFenced(membership, joins, options.fenced);
+  return transition(membership, member.node, () => ({ member }), { checkWrites: true });
 }
 
 /**
@@ -230,6 +245,13 @@ function demandCandidate(
   if (!slot.candidate && changesOf(membership).length >= CHANGES_MAX)
     throw quorumErrors.QUORUM_TOO_MANY_CHANGES([leaves, CHANGES_MAX]);
   return { node: joins.node, kind, zone, since: lastLsn };
+}
+
+/** @throws QUORUM_NOT_FENCED */
+function demandFenced(membership: Membership, leaves: NodeId, fenced: ReadonlySet<Member>): void {
+  const { read } = formulasOf(membership);
+  if (!satisfied(read, (member) => fenced.has(member)))
+    throw quorumErrors.QUORUM_NOT_FENCED([leaves, [...fenced].join(' ')]);
 }
 
 function slotOfCandidate({ slots }: Membership, node: NodeId): Slot {

@@ -114,8 +114,9 @@ export class Recovery {
   }
 
   /**
-   * The group's membership has changed while it recovers (membership.ts `forceReplacement`): its read rule asks for no less
-   * than before, so what was decided stands; who may serve is counted by the new write rule.
+   * The group's membership has changed while it recovers (membership.ts `forceReplacement`, `giveUpReplacement`). What was decided
+   * stands: the read rule asks for no less than before, or no more writes can have been completed than the new one sees. Who may
+   * serve is counted by the new write rule.
    */
   reform(pg: PgIndex, formulas: QuorumFormulas): void {
     const group = this.#group(pg);

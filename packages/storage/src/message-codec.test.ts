@@ -34,10 +34,12 @@ test('every message survives its codec', () => {
     pageCount: 1_310_720,
     members,
     hydrate: true,
+    anew: false,
   };
   assert.deepEqual(codec.decodeCreateSegment(codec.encodeCreateSegment(create)), create);
-  const { hydrate, ...facts } = create;
-  assert.ok(hydrate);
+  const first = { ...create, hydrate: false, anew: true };
+  assert.deepEqual(codec.decodeCreateSegment(codec.encodeCreateSegment(first)), first);
+  const { hydrate: _, anew: __, ...facts } = create;
   const over: m.StartOver = { ...facts, required: lsn(12) };
   assert.deepEqual(codec.decodeStartOver(codec.encodeStartOver(over)), over);
   const fence = { ...head, members, ranges: [range, { ...range, volumeEpoch: 7 as Epoch }] };

@@ -42,11 +42,16 @@ export function decodeHelloAnswer(body: Uint8Array): m.HelloAnswer {
 export function encodeCreateSegment(message: m.CreateSegment): Uint8Array {
   return writeSegment(message)
     .u8(message.hydrate ? 1 : 0)
+    .u8(message.anew ? 1 : 0)
     .finish();
 }
 
 export function decodeCreateSegment(body: Uint8Array): m.CreateSegment {
-  return decode(MESSAGE.CREATE_SEGMENT, body, (r) => ({ ...readSegment(r), hydrate: r.u8() !== 0 }));
+  return decode(MESSAGE.CREATE_SEGMENT, body, (r) => ({
+    ...readSegment(r),
+    hydrate: r.u8() !== 0,
+    anew: r.u8() !== 0,
+  }));
 }
 
 export function encodeStartOver(message: m.StartOver): Uint8Array {

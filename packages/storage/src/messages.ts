@@ -6,7 +6,7 @@
 import type { Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from '@rokka/kernel';
 
 /** Version of this table and its codec. Said in HELLO by both sides; a node refuses any other. */
-export const STORAGE_PROTOCOL = 5;
+export const STORAGE_PROTOCOL = 6;
 
 /** Frame types. Answers carry the request's id; SHIP and its ACK have none, they are a stream. */
 export const MESSAGE = {
@@ -84,6 +84,12 @@ export interface SegmentFacts extends SegmentAddress, Epochs {
 export interface CreateSegment extends SegmentFacts {
   /** A newcomer to a group that has history: the segment is `hydrating` until it holds what its peers do. */
   hydrate: boolean;
+  /**
+   * The registry has confirmed the writer, and says that nobody ever counted with this member: whatever is here under the
+   * group's name was left by a writer that died while it made the group. Where it is damaged, or made for other members, it
+   * gives way to an empty one; what has records stays.
+   */
+  anew: boolean;
 }
 
 /**

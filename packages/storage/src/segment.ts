@@ -27,7 +27,14 @@ import { laterEpoch, SCL_UNKNOWN } from './control-state.ts';
 import type { CopiedEntry, Generation, Hydration, SegmentControl } from './control-state.ts';
 import { storageErrors } from './errors.ts';
 import { includesNode, nameMembers, sameMembers } from './membership.ts';
-import type { Epochs, Fence, MemberAddress, SegmentKind, TruncationRange } from './messages.ts';
+import type {
+  CreateSegment,
+  Epochs,
+  Fence,
+  MemberAddress,
+  SegmentKind,
+  TruncationRange,
+} from './messages.ts';
 import type { PageFile } from './page-file.ts';
 import { PlacedChain, type ChainWatcher } from './placed-chain.ts';
 
@@ -246,10 +253,21 @@ export class Segment implements ChainWatcher {
     this.demandSound();
   }
 
-  /** Nothing was ever in it, and it is no newcomer: nobody can have counted with it but as one of a group's first six. */
-  isLeftOver(epochs: Epochs): boolean {
-    const isEmpty = this.chain.scl === 0 && this.chain.heldCount === 0 && !this.damaged;
-    return isEmpty && this.#hydration === undefined && epochs.volumeEpoch === this.#volumeEpoch;
+  /**
+   * Whether a writer left it that died before its group was in the registry, so that nobody can have counted with it: a newcomer
+   * to the group begins as one, and one of the first six begins anew where its writer says that it may. What is sound and was
+   * made for the same members is as good as new.
+   * @throws STORAGE_STALE_MEMBERSHIP
+   */
+  givesWayTo(message: CreateSegment): boolean {
+    const { kind, hydrate, anew, members, volumeEpoch, membershipEpoch } = message;
+    if (this.chain.scl > 0 || this.chain.heldCount > 0) return false;
+    if (hydrate) return !this.damaged && !this.#hydration && volumeEpoch === this.#volumeEpoch;
+    const own = this.#membershipEpoch;
+    const forSame = membershipEpoch === own && kind === this.kind && sameMembers(members, this.#members);
+    if (!anew || (forSame && !this.damaged)) return false;
+    if (membershipEpoch >= own) return true;
+    throw storageErrors.STORAGE_STALE_MEMBERSHIP([membershipEpoch, own], { detail: this.refusalDetail });
   }
 
   /** Epochs only rise, and the members are those of the highest membership epoch; none given is no change. */

@@ -4,8 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { must, type Epoch, type Lsn, type PgIndex } from '@rokka/kernel';
+import { must, type Epoch, type Lsn, type NodeId, type PgIndex } from '@rokka/kernel';
 import { alignUp } from './log-format.ts';
+import type { CreateSegment } from './messages.ts';
 import { Group, PAGES } from './testing/group.ts';
 import { RecordMaker } from './testing/records.ts';
 import { rotLog } from './testing/rot.ts';
@@ -207,4 +208,43 @@ test('what a writer left of a group that never was gives way to a newcomer, unle
   other.create({ kind: 'tail' });
   other.ship([new RecordMaker().make({ page: 0, content: Buffer.from('something') })]);
   assert.throws(() => other.create({ kind: 'full', hydrate: true }), { code: 'STORAGE_BAD_MESSAGE' });
+});
+
+test('a segment that nobody ever counted with is made anew, if its writer says so and no record is in it', () => {
+  const node = new TestStore();
+  const membersWith = (peer: string) =>
+    [node.store.identity.node, peer].map((name) => ({
+      ...must(createMessage().members[0]),
+      node: name as NodeId,
+    }));
+  const volumeEpoch = 3 as Epoch;
+  const stateOf = (of: TestStore) => {
+    const { id, members, damaged, hydrating } = must(of.store.segments.find(createMessage()));
+    return [id, members[1]?.node, damaged, hydrating];
+  };
+  const make = (options: Partial<CreateSegment>) =>
+    node.create({ kind: 'tail', volumeEpoch, members: membersWith('o'), ...options });
+  make({});
+  make({ members: membersWith('p') });
+  assert.deepEqual(stateOf(node), [1, 'o', false, false], 'whoever does not say so changes nothing');
+  make({ anew: true });
+  assert.deepEqual(stateOf(node), [1, 'o', false, false], 'a sound one of the same members stays');
+  const older = { anew: true, members: membersWith('p'), volumeEpoch: 2 as Epoch };
+  assert.throws(() => make(older), { code: 'STORAGE_STALE_EPOCH' });
+  make({ anew: true, members: membersWith('p') });
+  assert.deepEqual(stateOf(node), [2, 'p', false, false]);
+  must(node.store.segments.byId(2)).requiredScl = Number.MAX_SAFE_INTEGER as Lsn;
+  make({ anew: true, members: membersWith('p') });
+  const reopened = node.reopened();
+  assert.deepEqual(stateOf(reopened), [3, 'p', false, false]);
+  reopened.fence({ volumeEpoch, membershipEpoch: 2 as Epoch, members: membersWith('q') });
+  const ofOld = { kind: 'tail' as const, volumeEpoch, anew: true, members: membersWith('p') };
+  assert.throws(() => reopened.create(ofOld), { code: 'STORAGE_STALE_MEMBERSHIP' });
+  const membershipEpoch = 2 as Epoch;
+  reopened.ship([new RecordMaker().make({ page: 0, content: Buffer.from('it counts') })], {
+    volumeEpoch,
+    membershipEpoch,
+  });
+  reopened.create({ ...ofOld, membershipEpoch });
+  assert.deepEqual(stateOf(reopened), [3, 'q', false, false]);
 });

@@ -134,12 +134,14 @@ export class SegmentStore implements Disposable {
     });
   }
 
-  /** @throws STORAGE_BAD_MESSAGE, STORAGE_STALE_EPOCH, STORAGE_SEGMENT_UNKNOWN, and what the log throws */
+  /**
+   * @throws STORAGE_BAD_MESSAGE, STORAGE_STALE_EPOCH, STORAGE_STALE_MEMBERSHIP, STORAGE_SEGMENT_UNKNOWN, and what the log
+   * throws
+   */
   createSegment(message: m.CreateSegment, done: () => void): void {
-    const { volume, pg, kind, pageCount } = message;
+    const { volume, pg, kind, pageCount, anew } = message;
     const found = this.segments.find(message);
-    // A writer died before its group was in the registry, and left this; a newcomer to the group begins as one.
-    const leftOver = message.hydrate && found?.isLeftOver(message) ? found : undefined;
+    const leftOver = found?.givesWayTo(message) ? found : undefined;
     const known = leftOver ? undefined : found;
     const bad = (why: string) => storageErrors.STORAGE_BAD_MESSAGE([MESSAGE.CREATE_SEGMENT, why]);
     if (known && known.kind !== kind)
@@ -148,7 +150,7 @@ export class SegmentStore implements Disposable {
     if (known) return this.whenDurable(done);
     this.#demandLatest(message);
     // It may have been here and lost what it acknowledged; under this identity it must not come back empty.
-    if (this.segments.incomplete) throw storageErrors.STORAGE_SEGMENT_UNKNOWN([volume, pg]);
+    if (this.segments.incomplete && !anew) throw storageErrors.STORAGE_SEGMENT_UNKNOWN([volume, pg]);
     if (leftOver) this.#discard(leftOver);
     this.#make(message, message.hydrate ? control.newcomer(0 as Lsn) : undefined);
     this.whenDurable(done);

@@ -12,7 +12,7 @@ import type { SegmentState } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
-import { saysTakenOver } from './refusals.ts';
+import { saysLeftOver, saysTakenOver } from './refusals.ts';
 import type { VolumeState } from './volume-state.ts';
 
 /** After a member refused, failed or said that it is damaged. Gossip heals what can be healed meanwhile. */
@@ -20,7 +20,8 @@ const RETRY_MS = 250;
 
 /**
  * Fences the segment on a node, with `ranges`, and reads its state in the same step.
- * @throws the node's own errors, VOLUME_FENCED, VOLUME_SEGMENT_LOST, VOLUME_INTERRUPTED, what NodeLink.call throws
+ * @throws the node's own errors, VOLUME_FENCED, VOLUME_SEGMENT_LOST, VOLUME_INTERRUPTED, what NodeLink.call
+ * throws
  */
 export async function fenceSegment(
   group: Group,
@@ -49,24 +50,47 @@ export async function fenceSegment(
       detail: { volumeEpoch: answer.volumeEpoch },
     });
   };
-  // A newcomer's segment may have been left by a writer that died before its group was in the registry.
-  let makes = group.roster.isNewcomer(link.node);
+  // What is there may have been left by a writer that died before its group was in the registry.
+  const isNewcomer = group.roster.isNewcomer(link.node);
+  let makes: 'nothing' | 'segment' | 'anew' = isNewcomer ? 'segment' : 'nothing';
   try {
     const answer = await fence();
     if (!isMissing()) {
       if (state.record.stores[link.node] === undefined) await state.learnStore(link.node, link.store);
       return answer;
     }
+    if (answer.damaged && !isNewcomer) makes = 'anew';
   } catch (error) {
-    if (!isCoded(error, 'STORAGE_NO_SEGMENT')) throw error;
+    const isLeftOver = isMissing() && !isNewcomer && saysLeftOver(error);
+    if (!isCoded(error, 'STORAGE_NO_SEGMENT') && !isLeftOver) throw error;
     // A node that is not on the list has had its segment: an empty one in its place would be a lie.
     if (!isMissing() && !mutant('amnesia-accepted'))
       throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg], { cause: error });
-    makes = true;
+    makes = isLeftOver ? 'anew' : 'segment';
   }
-  if (makes) await group.createOn(link, volumeEpoch);
+  if (makes === 'segment') await group.createOn(link, volumeEpoch);
+  if (makes === 'anew') await makeAnew(group, link, { state, isWanted: isMissing });
   await state.madeMissing(group.pg, link.node, link.store);
   return fence();
+}
+
+/**
+ * Makes the segment on a node that never had it by the registry's word, whatever a writer left there that died while it made
+ * the group. The node may have forgotten a later writer, so the registry is asked first, and the process stays the same.
+ * @param of.isWanted whether the registry still says so, as far as this writer knows
+ * @throws VOLUME_INTERRUPTED, VOLUME_NODE_DOWN, what NodeLink.call throws
+ */
+export async function makeAnew(
+  group: Group,
+  link: NodeLink,
+  of: { state: VolumeState; isWanted: () => boolean },
+): Promise<void> {
+  const { state, isWanted } = of;
+  const { connections } = link;
+  await state.confirm();
+  if (!isWanted()) return;
+  if (link.connections !== connections) throw volumeErrors.VOLUME_NODE_DOWN([link.node]);
+  await group.createOn(link, state.record.volumeEpoch, { anew: true });
 }
 
 /**

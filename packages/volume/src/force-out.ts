@@ -1,5 +1,5 @@
 /**
- * The way out where a zone and one more are gone and the volume is being recovered: what the healer does with a serving
+ * The way out where a zone and one more are gone, or a newcomer and two more, and the volume is being recovered: what the healer does with a serving
  * volume, without its patience, because nobody is served meanwhile.
  */
 import type { Lsn, NodeId } from '@rokka/kernel';
@@ -42,7 +42,8 @@ export async function forceOut(group: Group, options: ForceOutOptions): Promise<
     },
     HEALING_TIMES,
   );
-  if (step?.kind !== 'force') return false;
-  await changes.forceInRecovery(group, { ...step, lastLsn, fenced: known });
+  if (step?.kind === 'force') await changes.forceInRecovery(group, { ...step, lastLsn, fenced: known });
+  else if (step?.kind === 'give-up') await changes.giveUpInRecovery(group, step.newcomer, known);
+  else return false;
   return true;
 }

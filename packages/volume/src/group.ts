@@ -170,10 +170,11 @@ export class Group {
     return floor as Lsn;
   }
 
-  /** Makes the segment on a node where it is missing. Durable when it resolves. */
-  async createOn(link: NodeLink, volumeEpoch: Epoch): Promise<void> {
+  /** Makes the segment on a node where it is missing; `anew` also where one was left over. Durable when it resolves. */
+  async createOn(link: NodeLink, volumeEpoch: Epoch, options: { anew?: boolean } = {}): Promise<void> {
     const facts = this.#factsFor(link.node, volumeEpoch);
-    const message = encodeCreateSegment({ ...facts, hydrate: this.#roster.isNewcomer(link.node) });
+    const { anew = false } = options;
+    const message = encodeCreateSegment({ ...facts, hydrate: this.#roster.isNewcomer(link.node), anew });
     await link.call(MESSAGE.CREATE_SEGMENT, [message]);
   }
 

@@ -4,13 +4,17 @@
  *
  * A segment counts for as long as the connection lasts on which it was made. A node that went away may have lost it with
  * its disk, and a group that begins with fewer than four is one loss away from nothing.
+ *
+ * What a writer left that died here before its group was in the registry is taken over where it is sound and was made for the
+ * same members; else the node makes it anew. A damaged one would stay so for ever where its peers have nothing to fill it from.
  */
 import { isCoded, must, type Clock, type NodeId } from '@rokka/kernel';
 import { volumeErrors } from './errors.ts';
-import { demandStore } from './fencing.ts';
+import { demandStore, makeAnew } from './fencing.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
 import type { NodeLinks } from './node-links.ts';
+import { saysLeftOver, saysTakenOver } from './refusals.ts';
 import type { VolumeState } from './volume-state.ts';
 
 /** All six if they are there; a write quorum is enough where some have stayed away for so long. */
@@ -31,7 +35,8 @@ export interface GrowthOptions {
 
 /**
  * @returns the nodes that have their segment of the group
- * @throws VOLUME_NO_QUORUM, STORAGE_STALE_EPOCH where another writer has the volume, what `demandAlive` throws
+ * @throws VOLUME_NO_QUORUM, STORAGE_STALE_EPOCH or VOLUME_INTERRUPTED where another writer has the volume, what `demandAlive`
+ * throws
  */
 export async function makeSegments(group: Group, options: GrowthOptions): Promise<ReadonlySet<NodeId>> {
   const { clock, state, links, demandAlive } = options;
@@ -47,7 +52,7 @@ export async function makeSegments(group: Group, options: GrowthOptions): Promis
       made.set(link.node, connections);
     } catch (error) {
       if (!isCoded(error)) throw error;
-      if (isCoded(error, 'STORAGE_STALE_EPOCH')) stale = error;
+      if (saysTakenOver(error)) stale = error;
     } finally {
       busy.delete(link.node);
     }
@@ -76,7 +81,15 @@ export async function makeSegments(group: Group, options: GrowthOptions): Promis
 /** Makes the segment on a node and fences it. */
 async function make(group: Group, link: NodeLink, state: VolumeState): Promise<void> {
   const { volumeEpoch, truncationRanges } = state.record;
+  const isSound = async () => !(await group.fenceOn(link, volumeEpoch, truncationRanges)).damaged;
   demandStore(group, link, state);
-  await group.createOn(link, volumeEpoch);
-  await group.fenceOn(link, volumeEpoch, truncationRanges);
+  try {
+    await group.createOn(link, volumeEpoch);
+    if (await isSound()) return;
+  } catch (error) {
+    if (!saysLeftOver(error)) throw error;
+  }
+  // It may have taken so long that the group is made without this member, who counts by the registry's word from then on.
+  await makeAnew(group, link, { state, isWanted: () => state.record.groups[group.pg] === undefined });
+  if (!(await isSound())) throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
 }

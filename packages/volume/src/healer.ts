@@ -98,7 +98,8 @@ export class Healer {
     );
     const health = { membership: group.roster.membership, members, spares, blockedForMs };
     const step = nextHealingStep(health, this.#times);
-    if (step && (group.isInstalled || step.kind === 'force')) void this.#take(group, step);
+    const needsNobody = step?.kind === 'force' || step?.kind === 'give-up';
+    if (step && (group.isInstalled || needsNobody)) void this.#take(group, step);
   }
 
   /** Who comes again later begins anew. */
@@ -148,6 +149,7 @@ export class Healer {
     try {
       if (step.kind === 'begin') await changes.begin(group, step);
       else if (step.kind === 'force') await changes.force(group, step);
+      else if (step.kind === 'give-up') await changes.giveUp(group, step.newcomer);
       else if (step.kind === 'finish') await changes.finish(group, step.newcomer);
       else await changes.revert(group, step.newcomer);
       this.#refusals.delete(group);
@@ -173,6 +175,8 @@ function describeStep({ pg }: Group, step: HealingStep): string {
       return `${of}: ${step.newcomer} holds everything and stays`;
     case 'revert':
       return `${of}: ${step.newcomer} is not needed and leaves`;
+    case 'give-up':
+      return `${of}: no write quorum is left; ${step.newcomer}, which is gone, is given up`;
     default:
       return unreachable(step);
   }

@@ -12,6 +12,7 @@ import {
   beginReplacement,
   finishReplacement,
   forceReplacement,
+  giveUpReplacement,
   revertReplacement,
   type Membership,
   type PlacedMember,
@@ -86,12 +87,31 @@ export class MembershipChanges {
     });
   }
 
-  /** The same while the volume recovers: `fenced` have answered its fence. Nobody is told here; its next fences tell. */
+  /**
+   * The old member stays without a write quorum, because the newcomer is gone.
+   * @throws QUORUM_NOT_FENCED and others of `giveUpReplacement`, and as `begin`
+   */
+  giveUp(group: Group, joins: NodeId): Promise<void> {
+    return this.#step(group, { whenInstalled: false }, () => {
+      const fenced = new Set(this.#standing(group).scls.keys());
+      return giveUpReplacement(group.roster.membership, joins, { fenced });
+    });
+  }
+
+  /** The same while the volume recovers. */
+  async giveUpInRecovery(group: Group, joins: NodeId, fenced: ReadonlySet<string>): Promise<void> {
+    await this.#enterInRecovery(group, giveUpReplacement(group.roster.membership, joins, { fenced }));
+  }
+
+  /** A member is forced out while the volume recovers: `fenced` have answered its fence. Nobody is told here; its next fences tell. */
   async forceInRecovery(
     group: Group,
     of: { leaves: NodeId; joins: PlacedMember; lastLsn: Lsn; fenced: ReadonlySet<string> },
   ): Promise<void> {
-    const next = forceReplacement(group.roster.membership, of);
+    await this.#enterInRecovery(group, forceReplacement(group.roster.membership, of));
+  }
+
+  async #enterInRecovery(group: Group, next: Membership): Promise<void> {
     await this.#options.state.changeMembership(group.pg, next);
     group.enter(next);
   }

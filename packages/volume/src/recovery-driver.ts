@@ -48,8 +48,8 @@ export interface RecoveryOptions {
     options: { ranges: readonly TruncationRange[]; timeoutMs: number },
   ): Promise<SegmentState>;
   /**
-   * A write quorum of the group has been out of reach for long though its `known` members are a read quorum: forces out
-   * one who is gone, if somebody can take his place. Answers whether the group has another membership now.
+   * A write quorum of the group has been out of reach for long though its `known` members are a read quorum: gives up a
+   * newcomer that is gone, or forces out a member that is, if somebody can take his place. Answers whether the group has another membership now.
    */
   forceOut(group: Group, of: { known: ReadonlySet<string>; lastLsn: Lsn }): Promise<boolean>;
   onProgress?(text: string): void;
@@ -142,7 +142,10 @@ class Driver {
       throw volumeErrors.VOLUME_RECOVERY_OUTDATED([volumeId, volumeEpoch]);
   }
 
-  /** The way out where a zone and one more are gone: the read quorum that is left gets a newcomer to write with. */
+  /**
+   * The way out where a zone and one more are gone: the read quorum that is left gets a newcomer to write with. Where a newcomer
+   * is gone that stood in the way, it writes without.
+   */
   async #forceOut(): Promise<void> {
     const { groups, forceOut, clock } = this.#options;
     this.#forceAtMs = clock.nowMs() + FORCE_AGAIN_MS;

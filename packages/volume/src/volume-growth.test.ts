@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { must } from '@rokka/kernel';
+import { must, type Lsn, type PgIndex } from '@rokka/kernel';
 import { PageWriter, pageWrite } from './testing/page-writer.ts';
-import { NODES, SixNodes, VOLUME_ID } from './testing/six-nodes.ts';
+import { nodeId, NODES, SixNodes, VOLUME_ID, zoneOf, type Writer } from './testing/six-nodes.ts';
 import type { VolumeRecord } from './volume-record.ts';
 
 const spanning = (text: string) => [5, 70, 6, 130, 200, 71].map((page) => pageWrite(page, text));
@@ -110,6 +110,73 @@ test('a writer that dies while it grows leaves segments that the next one takes 
   for (const i of NODES) await six.up(i);
   const { volume } = await six.writer();
   assert.equal(await six.run(new PageWriter(volume).text(volume.mappedPages - 1, 9)), 'last page');
+});
+
+/** A writer dies while it makes the second group: of its members the last three have their segments, and nobody else. */
+async function diesGrowing(six: SixNodes): Promise<void> {
+  const writer = await six.writer();
+  for (const i of [0, 1, 2]) six.crash(i);
+  await six.pass(100);
+  writer.volume.grow(65).catch(() => {});
+  await six.pass(500);
+  six.kill(writer);
+  for (const i of [0, 1, 2]) await six.up(i);
+}
+
+/** What the node had acknowledged in the second group it no longer knows, as after a log that rotted. */
+function forget(six: SixNodes, i: number): void {
+  const segment = six.store(i).segments.get({ volume: VOLUME_ID, pg: 1 as PgIndex });
+  segment.requiredScl = Number.MAX_SAFE_INTEGER as Lsn;
+}
+
+/** All members of the second group but the `absent` ones take part and have everything. */
+async function assertWhole({ volume }: Writer, six: SixNodes, absent: readonly number[] = []): Promise<void> {
+  await six.run(new PageWriter(volume).commit(64, 'in the second group'));
+  await six.pass(3_000);
+  const whole = must(volume.status().groups[1]).members.filter(
+    ({ fenced, hydrating, lagLsn }) => fenced && !hydrating && lagLsn === 0,
+  );
+  assert.equal(whole.length, NODES.length - absent.length);
+  assert.deepEqual(await missingOf(six), [[], absent.map(nodeId)]);
+}
+
+test('what a dead writer left of a group and its nodes no longer know is made anew, before the group counts on it', async () => {
+  await using six = await SixNodes.start();
+  await diesGrowing(six);
+  // All full members of the group that are there: nobody could fill them.
+  for (const i of [3, 5]) forget(six, i);
+  const writer = await six.writer();
+  six.crash(1);
+  await six.run(writer.volume.grow(65), 10_000);
+  await assertWhole(writer, six, [1]);
+});
+
+test('what a dead writer left of a group is made anew for other members', async () => {
+  await using six = await SixNodes.start({ spares: 3 });
+  await diesGrowing(six);
+  const writer = await six.writer();
+  await six.pass(500);
+  const steps = writer.volume.replacement(0 as PgIndex);
+  const joins = { node: nodeId(6), kind: 'full' as const, zone: zoneOf(6) };
+  await six.run(steps.begin({ leaves: nodeId(0), joins }));
+  await six.pass(5_000);
+  const [group] = must(await six.registry.get<VolumeRecord>(`volumes/${VOLUME_ID}`)).value.groups;
+  assert.equal(must(group).membership.slots[0]?.member.node, nodeId(6), 'the healer has finished it');
+  await six.run(writer.volume.grow(65), 10_000);
+  await assertWhole(writer, six);
+});
+
+test('a member on the list of missing ones that has what a dead writer left gets its segment anew', async () => {
+  await using six = await SixNodes.start();
+  await diesGrowing(six);
+  const writer = await six.writer();
+  six.crash(3);
+  await six.run(writer.volume.grow(65), 10_000);
+  assert.deepEqual(await missingOf(six), [[], ['n3']]);
+  await six.up(3);
+  forget(six, 3);
+  await assertWhole(writer, six);
+  assert.doesNotMatch(six.said.join('\n'), /group 1: n3 no longer knows/);
 });
 
 test('a volume ends where it was made to end', async () => {

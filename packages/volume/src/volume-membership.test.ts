@@ -336,6 +336,43 @@ describe('the healer', () => {
   });
 });
 
+describe('a newcomer and two more are gone', () => {
+  const joining = async (six: SixNodes, options: Partial<VolumeOptions>) => {
+    const writer = await written(six, options);
+    const begin = writer.volume.replacement(P0).begin({ leaves: nodeId(5), joins: spare(8, 'tail') });
+    await six.run(begin);
+    return writer;
+  };
+  const gone = [8, 0, 3];
+
+  test('while serving: the newcomer is given up, and writes go on', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    const writer = await joining(six, IMPATIENT);
+    for (const i of gone) six.crash(i);
+    const waiting = writer.pages.commit(50, 'one more');
+    assert.ok(await six.isStuck(waiting, 1_500), 'three of the six that count it are no write quorum');
+    await six.run(waiting);
+    await until(six, 'told', () => /n8, which is gone, is given up/.test(six.said.join()));
+    assert.ok(!(await groupOf(six)).members.includes(nodeId(8)));
+    six.kill(writer);
+    await assertReadable(six, 40, BY_HAND);
+  });
+
+  test('while opening: recovery gives it up by itself, and needs no spare for that', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    const writer = await joining(six, BY_HAND);
+    six.kill(writer);
+    for (const i of [...gone, 6, 7]) six.crash(i);
+    const next = await assertReadable(six, 40, { ...IMPATIENT, recoverTimeoutMs: 60_000 });
+    assert.deepEqual((await groupOf(six)).members, names(0, 1, 2, 3, 4, 5));
+    await six.run(next.pages.commit(1, 'text 1'));
+    await six.up(8);
+    await six.up(0);
+    await six.up(3);
+    await until(six, 'let go', () => six.store(8).segments.count === 0);
+  });
+});
+
 describe('a zone and one more are gone (AZ+1)', () => {
   test('while serving: writes stop, the one is forced out, writes go on; the half that was away reopens nothing', async () => {
     await using six = await SixNodes.start({ spares: 3 });

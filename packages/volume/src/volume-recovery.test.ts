@@ -154,6 +154,7 @@ test('a writer that dies between making a missing segment and saying so leaves n
       pageCount: record.pagesPerGroup,
       members,
       hydrate: false,
+      anew: false,
     },
     () => {},
   );

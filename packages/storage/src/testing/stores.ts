@@ -121,6 +121,7 @@ export function createMessage(options: Partial<m.CreateSegment> = {}): m.CreateS
       { node: 'n' as NodeId, address: 'memory', zone: 'a' as Zone, kind: options.kind ?? 'full' },
     ],
     hydrate: options.hydrate ?? false,
+    anew: options.anew ?? false,
   };
 }
 

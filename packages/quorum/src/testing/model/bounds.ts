@@ -13,6 +13,8 @@ export interface Bounds {
   readonly newcomers: number;
   /** Whether a recovery may force a member out. */
   readonly force: boolean;
+  /** Whether a recovery may give a newcomer up. */
+  readonly giveUp: boolean;
   /** Whether records may overtake each other on the way to a node. */
   readonly overtaking: boolean;
   /** Whether ships and gossip tell nodes the VDL. */
@@ -32,6 +34,7 @@ export const DEFAULT_BOUNDS: Bounds = {
   changes: 1,
   newcomers: 1,
   force: false,
+  giveUp: false,
   overtaking: false,
   hints: false,
   lostAnswers: false,

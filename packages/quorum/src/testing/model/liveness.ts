@@ -37,7 +37,14 @@ export function deadEnd(
   lost: readonly number[],
 ): Situation | undefined {
   const opener = sceneOf(cores, from).shared.openers.length;
-  const wider: Bounds = { ...bounds, openings: opener + 1, changes: 0, force: false, gossip: 'all' };
+  const wider: Bounds = {
+    ...bounds,
+    openings: opener + 1,
+    changes: 0,
+    force: false,
+    giveUp: false,
+    gossip: 'all',
+  };
   const first = { state: from, lost: lastTwins(from, from, lost) };
   let at = must(
     best(cores, wider, first, ({ kind }) => (kind === 'open' ? 0 : -1)),

@@ -12,8 +12,8 @@ export function membershipSteps(scene: Scene, bounds: Bounds): void {
     if (opener.phase === 'serving') {
       adopt(scene, place, opener);
       change(scene, bounds, place);
-    } else if (opener.phase === 'fencing' && bounds.force) {
-      force(scene, bounds, place);
+    } else if (opener.phase === 'fencing' && (bounds.force || bounds.giveUp)) {
+      wayOut(scene, bounds, place);
     }
   }
 }
@@ -48,9 +48,9 @@ function change(scene: Scene, bounds: Bounds, place: number): void {
 }
 
 /** From within a recovery, which has no SCLs of a writer, but members that obey it. */
-function force(scene: Scene, bounds: Bounds, place: number): void {
+function wayOut(scene: Scene, bounds: Bounds, place: number): void {
   if (!mayChange(scene, place)) return;
-  const { cores, layout, shared } = scene;
+  const { cores } = scene;
   const fenced = scene
     .first(place)
     .reduce((bits, answer, index) => (answer === 0 ? bits : bits | (1 << index)), 0);
@@ -59,26 +59,41 @@ function force(scene: Scene, bounds: Bounds, place: number): void {
     .first(place)
     .reduce((lsn, answer) => Math.max(lsn, cores.segments.answer(answer, place + 1).scl), 0);
   for (let slot = 0; slot < SLOTS; slot++) {
-    if (scene.isTwin(slot) || !mayBegin(scene, bounds, slot)) continue;
-    if (candidateOf(scene.statusAt(slot, place)) !== 0) continue;
+    if (scene.isTwin(slot)) continue;
     const of = { ...noChange(scene, slot), lastLsn, fenced };
-    const after = cores.memberships.force(scene.statuses(place), of);
-    if (!after) continue;
-    const membership = { epoch: shared.membership.epoch + 1, author: place + 1 };
-    const openers = () => scene.withOpener(place, { membership });
-    scene.moveAll(nodeStep('force', place, slot, 0), `force ${place}`, {
-      shared: () => ({ ...shared, membership, openers: openers(), begun: shared.begun + 1 }),
-      column: (at) => {
-        const column = [...scene.columns[at]];
-        column[Layout.registry] = after[at];
-        column[layout.view(place)] = after[at];
-        if (at === slot) column[Layout.used] += 1;
-        // Members must obey the new membership before they count again.
-        for (let node = 0; node < scene.nodesPerSlot; node++) column[layout.first(node, place)] = 0;
-        return column;
-      },
-    });
+    const runs = candidateOf(scene.statusAt(slot, place)) !== 0;
+    if (runs && bounds.giveUp) {
+      const after = cores.memberships.giveUp(scene.statuses(place), of);
+      if (after) enter(scene, 'give up', { place, slot, after });
+    } else if (!runs && bounds.force && mayBegin(scene, bounds, slot)) {
+      const after = cores.memberships.force(scene.statuses(place), of);
+      if (after) enter(scene, 'force', { place, slot, after });
+    }
   }
+}
+
+/** The registry has it, and the recovery goes on by it: members must obey it before they count again. */
+function enter(
+  scene: Scene,
+  kind: 'force' | 'give up',
+  of: { place: number; slot: number; after: readonly number[] },
+): void {
+  const { place, slot, after } = of;
+  const { layout, shared } = scene;
+  const joins = kind === 'force' ? 1 : 0;
+  const membership = { epoch: shared.membership.epoch + 1, author: place + 1 };
+  const openers = () => scene.withOpener(place, { membership });
+  scene.moveAll(nodeStep(kind, place, slot, 0), `${kind} ${place}`, {
+    shared: () => ({ ...shared, membership, openers: openers(), begun: shared.begun + joins }),
+    column: (at) => {
+      const column = [...scene.columns[at]];
+      column[Layout.registry] = after[at];
+      column[layout.view(place)] = after[at];
+      if (at === slot) column[Layout.used] += joins;
+      for (let node = 0; node < scene.nodesPerSlot; node++) column[layout.first(node, place)] = 0;
+      return column;
+    },
+  });
 }
 
 /** The registry has it; the writer goes on as before until it takes note. */

@@ -143,6 +143,13 @@ export class Memberships {
     });
   }
 
+  giveUp(statuses: readonly number[], change: Change): readonly number[] | undefined {
+    return this.#transition('give up', statuses, change, (before, asked) => {
+      const fenced = new Set(this.#namesIn(asked.fenced));
+      return this.#rules.giveUp(before, must(before.slots[asked.slot]?.candidate).node, { fenced });
+    });
+  }
+
   finish(statuses: readonly number[], change: Change): readonly number[] | undefined {
     return this.#transition('finish', statuses, change, (before, asked) =>
       this.#rules.finish(before, must(before.slots[asked.slot]?.candidate).node, this.#standing(asked)),

@@ -21,6 +21,7 @@ export interface Rules {
   readonly finish: typeof membership.finishReplacement;
   readonly revert: typeof membership.revertReplacement;
   readonly force: typeof membership.forceReplacement;
+  readonly giveUp: typeof membership.giveUpReplacement;
   /** What a recovery makes of a member's answers before it decides. */
   trusted(answers: ReadonlyMap<string, SegmentAnswer>): ReadonlyMap<string, SegmentAnswer>;
   /** Whether the registry refuses a writer whose volume was taken over. */
@@ -48,6 +49,7 @@ export const protocol: Rules = {
   finish: membership.finishReplacement,
   revert: membership.revertReplacement,
   force: membership.forceReplacement,
+  giveUp: membership.giveUpReplacement,
   trusted: (answers) => answers,
   compareAndSet: true,
   fenceBinds: true,

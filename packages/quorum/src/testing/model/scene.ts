@@ -33,7 +33,8 @@ export type StepKind =
   | 'adopt'
   | 'finish'
   | 'revert'
-  | 'force';
+  | 'force'
+  | 'give up';
 
 export interface Step {
   readonly kind: StepKind;

@@ -73,6 +73,7 @@ const SENTENCES: Readonly<Record<StepKind, (words: Words) => string>> = {
   finish: ({ who, name }) => `${who}: the newcomer for ${name} stays, in the registry`,
   revert: ({ who, name }) => `${who}: ${name} stays, in the registry`,
   force: ({ who, name }) => `${who}: ${name} is forced out, in the registry`,
+  'give up': ({ who, name }) => `${who}: the newcomer for ${name} is given up, in the registry`,
 };
 
 function sentence(cores: Cores, step: Step, names: readonly string[]): string {
