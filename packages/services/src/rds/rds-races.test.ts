@@ -21,18 +21,27 @@ const instance = (DBInstanceIdentifier: string) => ({
 });
 const remove = (bench: RdsBench) => bench.call('DeleteDBCluster', { ...SHOP, SkipFinalSnapshot: true });
 
+interface Moment {
+  readonly on: 'write' | 'list';
+  /** What the key ends with. */
+  readonly key: string;
+  /** Counted from 1. */
+  readonly time?: number;
+}
+
 class Meanwhile extends RdsBench {
   constructor() {
     super(new MemoryRegistry());
   }
 
   /** A process that is held up when it first does this to such a key; `others` run then. */
-  held(at: { on: 'write' | 'list'; key: string; time?: number }, others: () => Promise<unknown>): RdsProcess {
+  held(at: Moment, others: () => Promise<unknown>, ...more: [Moment, () => Promise<unknown>][]): RdsProcess {
     const registry = (this.registry as MemoryRegistry).another();
     const { put, remove: take, list } = registry;
-    let times = 0;
-    const hold = async (on: typeof at.on, key: string) => {
-      if (on === at.on && key.endsWith(at.key) && ++times === (at.time ?? 1)) await others();
+    const holds = [[at, others] as const, ...more].map(([moment, run]) => ({ ...moment, run, times: 0 }));
+    const hold = async (on: Moment['on'], key: string) => {
+      for (const each of holds)
+        if (on === each.on && key.endsWith(each.key) && ++each.times === (each.time ?? 1)) await each.run();
     };
     const own: Partial<Registry> = {
       put: async (key, value, revision) => {
@@ -171,25 +180,55 @@ test('who has read that there is another instance does not remove the one that c
   assert.deepEqual(await bench.instances(), ['shop-2 available']);
 });
 
-test('a deletion that was taken back is not carried out by who had decided on it', async () => {
+test('who misses an instance leaves the one that came after it', async () => {
   using bench = new Meanwhile();
   await bench.cluster('shop');
-  await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
-  await bench.turns();
-  const last = { DBClusterSnapshotIdentifier: 'last' };
-  await bench.call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'last' });
-  await bench.controller.step();
-  assert.equal(await bench.snapshotStatus('last'), 'available');
-  const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
-    await bench.call('DeleteDBClusterSnapshot', last);
-    bench.controller.snapshotsFail = 'the archive is full';
+  let now: unknown;
+  const slow = bench.held(
+    { on: 'list', key: '/instances/' },
+    async () => {
+      await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+      await bench.turns();
+    },
+    [
+      // It has read that there is none by now.
+      { on: 'list', key: '/cluster-snapshots/' },
+      async () => {
+        await bench.call('CreateDBInstance', instance('shop-2'));
+        await bench.turns();
+        now = await bench.clusterEntry();
+      },
+    ],
+  );
+  await slow.keeper.settleCluster({ account: ACCOUNT, region: REGION }, 'shop');
+  assert.ok(now, 'it was held up twice');
+  assert.deepEqual(await bench.clusterEntry(), now);
+});
+
+test('a deletion that was taken back is not carried out by who had decided on it', async () => {
+  for (const asksAgain of [false, true]) {
+    using bench = new Meanwhile();
+    await bench.cluster('shop');
+    await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
     await bench.turns();
-    assert.equal(await bench.status('shop'), 'available');
-  });
-  await slow.keeper.step();
-  await bench.turns();
-  assert.equal(await bench.status('shop'), 'available');
-  assert.equal((await bench.context.databases.list())[0].desired, 'stopped');
+    const last = { DBClusterSnapshotIdentifier: 'last' };
+    await bench.call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'last' });
+    await bench.controller.step();
+    assert.equal(await bench.snapshotStatus('last'), 'available');
+    const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
+      await bench.call('DeleteDBClusterSnapshot', last);
+      bench.controller.snapshotsFail = 'the archive is full';
+      await bench.turns();
+      assert.equal(await bench.status('shop'), 'available');
+      if (!asksAgain) return;
+      bench.controller.snapshotsWait = true;
+      await bench.call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'other' });
+    });
+    await slow.keeper.step();
+    await bench.turns();
+    assert.equal(await bench.status('shop'), asksAgain ? 'deleting' : 'available');
+    assert.equal((await bench.context.databases.list())[0].desired, 'stopped');
+  }
 });
 
 test('an instance of a cluster that is made while a keeper looks is no stray', async () => {
