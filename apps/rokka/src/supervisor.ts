@@ -22,6 +22,7 @@ import { openClusterRegistry } from './cluster-registry.ts';
 import { type Cluster, listeningAddress, loadCluster, readCluster } from './cluster.ts';
 import type { DatabaseRequest } from './commands/database.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
+import { readArchiveEnd } from './databases/archive-end.ts';
 import type { ArchiveKeeper } from './databases/archive-keeper.ts';
 import {
   archiveStore,
@@ -197,6 +198,7 @@ export class Supervisor implements AsyncDisposable {
       store: archiveStore(directory),
       passwordOf: (name) => secrets.read(name),
       head: (name) => this.#controller?.head(name),
+      endOf: (volume) => readArchiveEnd(this.#registry, volume),
     });
   }
 

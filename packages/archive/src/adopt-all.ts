@@ -3,7 +3,7 @@
  * needed no more. A crash costs a look at the pages that were brought already.
  */
 import { type Clock, must, type PageNumber } from '@rokka/kernel';
-import { adoptPage, type Volume } from '@rokka/volume';
+import { adoptPage, type AsyncRecordSink, type Volume } from '@rokka/volume';
 
 /** Read and written at a time. */
 const BATCH_PAGES = 32;
@@ -11,11 +11,7 @@ const BATCH_PAGES = 32;
 const REST_SHARE = 1;
 
 export interface AdoptAllOptions {
-  volume: Pick<
-    Volume,
-    'readMany' | 'inherits' | 'whenRoom' | 'append' | 'whenDurable' | 'applied' | 'ownsAll'
-  > &
-    Parameters<typeof adoptPage>[0];
+  volume: Pick<Volume, 'base' | 'ownsAll'> & AsyncRecordSink;
   /** Those that the base has something of. */
   pages: AsyncIterable<PageNumber>;
   clock: Clock;
@@ -27,13 +23,16 @@ export interface AdoptAllOptions {
 /** @throws the signal's reason, VOLUME_FENCED, ARCHIVE_DAMAGED and others of reading the base */
 export async function adoptAll(options: AdoptAllOptions): Promise<void> {
   const { volume, pages, clock, signal, onProgress } = options;
+  // The archive may have come to know of more since the volume was made; that is nothing to it.
+  const end = volume.base?.pages ?? 0;
   let seen = 0;
   for await (const batch of batches(pages)) {
     signal.throwIfAborted();
     const startedMs = clock.nowMs();
-    const contents = await Promise.all(volume.readMany(batch));
+    const own = batch.filter((page) => page < end);
+    const contents = await Promise.all(volume.readMany(own));
     for (const [at, content] of contents.entries())
-      if (content) await adoptPage(volume, must(batch[at]), content);
+      if (content) await adoptPage(volume, must(own[at]), content);
     await volume.whenDurable(volume.applied);
     onProgress?.((seen += batch.length));
     await clock.sleep((clock.nowMs() - startedMs) * REST_SHARE, signal);

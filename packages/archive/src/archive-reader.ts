@@ -4,7 +4,7 @@
  *
  * What the volume's own history never wrote comes from what it was a clone of, and so on down.
  */
-import { must, PAGE_SIZE, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
+import { isCoded, must, PAGE_SIZE, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
 import { applyRecord, recordIsSound } from '@rokka/quorum';
 import { readDescriptor, type ArchiveDescriptor, type ArchivePoint } from './descriptor.ts';
 import { archiveErrors } from './errors.ts';
@@ -35,7 +35,7 @@ export class ArchiveReader {
   readonly descriptor: ArchiveDescriptor;
   readonly lsn: Lsn;
   readonly #store: ObjectStore;
-  readonly #covers: ReadonlyMap<PgIndex, readonly StoredLayer[]>;
+  #covers: Covers;
   /** Used longest ago first. */
   readonly #indexes = new Map<string, Promise<LayerIndex>>();
   #indexBytes = 0;
@@ -46,7 +46,7 @@ export class ArchiveReader {
     of: {
       descriptor: ArchiveDescriptor;
       lsn: Lsn;
-      covers: ReadonlyMap<PgIndex, readonly StoredLayer[]>;
+      covers: Covers;
       base: ArchiveReader | undefined;
     },
   ) {
@@ -58,19 +58,16 @@ export class ArchiveReader {
   }
 
   /** @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET, ARCHIVE_GAP, ARCHIVE_DAMAGED, ARCHIVE_VERSION, ARCHIVE_STORE_FAILED */
-  static async open(store: ObjectStore, { volume, lsn }: ArchivePoint): Promise<ArchiveReader> {
+  static async open(
+    store: ObjectStore,
+    { volume, lsn }: ArchivePoint,
+    options: { only?: PgIndex } = {},
+  ): Promise<ArchiveReader> {
     const descriptor = await readDescriptor(store, volume);
     if (!descriptor) throw archiveErrors.ARCHIVE_EMPTY([volume]);
     const reached = (await spanOf(store, volume))?.last.lsn ?? 0;
     if (lsn > reached) throw archiveErrors.ARCHIVE_NOT_YET([volume, lsn, reached]);
-    const layers = layersOf(await store.list(archivePrefix(volume)), descriptor.pagesPerGroup);
-    const groups = Map.groupBy(layers, ({ pg }) => pg);
-    const covers = new Map<PgIndex, readonly StoredLayer[]>();
-    for (const [pg, ofGroup] of groups) {
-      const cover = coverOf(ofGroup, lsn);
-      if (!cover) throw archiveErrors.ARCHIVE_GAP([volume, pg, lsn]);
-      covers.set(pg, cover);
-    }
+    const covers = await coversOf(store, { descriptor, lsn, ...options });
     const base = descriptor.base && (await ArchiveReader.open(store, descriptor.base));
     return new ArchiveReader(store, { descriptor, lsn, covers, base });
   }
@@ -80,6 +77,17 @@ export class ArchiveReader {
    * @throws ARCHIVE_DAMAGED, ARCHIVE_NO_OBJECT, ARCHIVE_STORE_FAILED
    */
   async page(page: PageNumber): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#page(page);
+    } catch (error) {
+      if (!isCoded(error, 'ARCHIVE_NO_OBJECT')) throw error;
+      // Layers that give the same have taken the place of some that we know.
+      this.#covers = await coversOf(this.#store, { descriptor: this.descriptor, lsn: this.lsn });
+      return this.#page(page);
+    }
+  }
+
+  async #page(page: PageNumber): Promise<Uint8Array | undefined> {
     const { pagesPerGroup } = this.descriptor;
     const found: Found[] = [];
     const inGroup = page % pagesPerGroup;
@@ -211,6 +219,26 @@ function* runsOf(found: readonly Found[]): Iterable<readonly Found[]> {
     yield found.slice(first, end);
     first = end;
   }
+}
+
+type Covers = ReadonlyMap<PgIndex, readonly StoredLayer[]>;
+
+/** By group, the layers that give the point. @throws ARCHIVE_GAP, ARCHIVE_STORE_FAILED */
+async function coversOf(
+  store: ObjectStore,
+  of: { descriptor: ArchiveDescriptor; lsn: Lsn; only?: PgIndex },
+): Promise<Covers> {
+  const { descriptor, lsn, only } = of;
+  const { volume, pagesPerGroup } = descriptor;
+  const layers = layersOf(await store.list(archivePrefix(volume)), pagesPerGroup);
+  const covers = new Map<PgIndex, readonly StoredLayer[]>();
+  for (const [pg, ofGroup] of Map.groupBy(layers, (layer) => layer.pg)) {
+    if (only !== undefined && pg !== only) continue;
+    const cover = coverOf(ofGroup, lsn);
+    if (!cover) throw archiveErrors.ARCHIVE_GAP([volume, pg, lsn]);
+    covers.set(pg, cover);
+  }
+  return covers;
 }
 
 /** Some of the pages of a run: a bit each. */

@@ -21,7 +21,7 @@ import { Archiver } from './archiver.ts';
 import { readDescriptor } from './descriptor.ts';
 import { History } from './testing/history.ts';
 import { MemoryStore } from './testing/memory-store.ts';
-import { pointAt, spanOf } from './timeline.ts';
+import { pointAt, spanOf, TimelineWriter } from './timeline.ts';
 import { makePages, removeArchive, removeUseless } from './upkeep.ts';
 
 /** Lets the archiver work until it has everything that is durable now. */
@@ -254,6 +254,22 @@ test('points in time: the last one at or before, across hours and writers', asyn
   assert.equal(await pointAt(store, history.volumeId, must(seen[0]).atMs - 60_000), undefined);
   const span = must(await spanOf(store, history.volumeId));
   assert.deepEqual([span.first.lsn, span.last.lsn], [must(seen[0]).lsn, must(seen.at(-1)).lsn]);
+});
+
+test('a clock that is set back takes no point away, and the last one is the last that was written', async () => {
+  const store = new MemoryStore();
+  const of = { volume: 'one' as never, epoch: asEpoch(3) };
+  const writer = new TimelineWriter(store, of);
+  const hour = 3_600_000;
+  const at = (hours: number, lsn: number) => ({ atMs: hours * hour, lsn: asLsn(lsn) });
+  await writer.add([at(10.9, 10)]);
+  await writer.add([at(11.1, 20)]);
+  await writer.add([at(10.95, 30)]);
+  assert.equal((await pointAt(store, of.volume, 10.9 * hour))?.lsn, 10);
+  assert.equal((await pointAt(store, of.volume, 11.1 * hour))?.lsn, 30);
+  // The next writer is on a machine whose clock is an hour behind.
+  await new TimelineWriter(store, { ...of, epoch: asEpoch(4) }).add([at(10.1, 40)]);
+  assert.equal((await spanOf(store, of.volume))?.last.lsn, 40);
 });
 
 test('what is not in the archive yet is refused, and what has none', async () => {

@@ -30,7 +30,7 @@ import { type LayerItem, writePart } from './layer-object.ts';
 import { archivePrefix, layersOf, reachOf } from './layer.ts';
 import type { ObjectStore } from './object-store.ts';
 import { PageParts } from './page-parts.ts';
-import { type TimePoint, TimelineWriter } from './timeline.ts';
+import { spanOf, type TimePoint, TimelineWriter } from './timeline.ts';
 import { makePages, wantsPages } from './upkeep.ts';
 
 /** What the archiver needs of a volume's writer: the `tap` of a Volume. */
@@ -87,6 +87,8 @@ const FETCH_BYTES = 1024 * 1024;
 const LAYER_BYTES_MAX = 16 * 1024 * 1024;
 const RETRY_MS = 1_000;
 const KEEP_MS = 60_000;
+const GUARD_MS = 1_000;
+const LAST_WORDS_MS = 10_000;
 /** A day of seconds in which the store was away. */
 const POINTS_MAX = 86_400;
 const HELD_BYTES_MAX = 1024 * 1024 * 1024;
@@ -99,6 +101,8 @@ export class Archiver implements AsyncDisposable {
   /** How far each group's layers reach; undefined until the store has said. */
   #reached: Lsn[] | undefined;
   #archived = 0 as Lsn;
+  /** Up to here points have been told, by this archiver or one before. */
+  #told = 0 as Lsn;
   /** What the volume had appended when everything was archived last. */
   #bytesThen = 0;
   /** Pages were copied while the volume went on: no point below is whole. */
@@ -110,7 +114,7 @@ export class Archiver implements AsyncDisposable {
   #waiting: { lsn: number; done: Deferred<void> }[] = [];
   #failure: string | undefined;
   #running: Promise<void> | undefined;
-  #keeping: Promise<void> | undefined;
+  #keeping: Promise<unknown> | undefined;
 
   constructor(options: ArchiverOptions) {
     this.#options = options;
@@ -130,7 +134,7 @@ export class Archiver implements AsyncDisposable {
 
   start(): void {
     this.#running ??= this.#run();
-    this.#keeping ??= this.#keep();
+    this.#keeping ??= Promise.all([this.#keep(), this.#guard()]);
   }
 
   /**
@@ -161,8 +165,9 @@ export class Archiver implements AsyncDisposable {
     const closed = archiveErrors.ARCHIVE_STORE_FAILED(['go on', 'its volume is closed']);
     this.#closing.abort(closed);
     this.#asked.resolve();
-    await this.#running;
-    await this.#keeping;
+    // A store that does not answer holds nobody up who ends.
+    const { clock } = this.#options;
+    await Promise.race([Promise.all([this.#running, this.#keeping]), clock.sleep(LAST_WORDS_MS)]);
     for (const { done } of this.#waiting) done.reject(closed);
   }
 
@@ -182,7 +187,6 @@ export class Archiver implements AsyncDisposable {
       } catch (error) {
         if (signal.aborted) return;
         this.#failed(error);
-        this.#bound();
         await clock.sleep(RETRY_MS, signal).catch(() => {});
       }
     }
@@ -223,8 +227,9 @@ export class Archiver implements AsyncDisposable {
     const whole = reached.filter((point) => point.lsn >= this.#readableFrom);
     if (whole.length > 0) await this.#timeline.add(whole);
     this.#archived = lsn;
+    this.#told = lsn;
     this.#bytesThen = volume.appendedBytes;
-    this.#letGo = false;
+    if (this.#letGo) this.#holdAgain();
     for (const { lsn: asked, done } of this.#waiting) if (asked <= lsn) done.resolve();
   }
 
@@ -239,6 +244,7 @@ export class Archiver implements AsyncDisposable {
         createdAtMs: clock.wallMs(),
         ...(base && { base }),
       });
+    this.#told = (await spanOf(store, volumeId))?.last.lsn ?? this.#told;
     const layers = layersOf(await store.list(archivePrefix(volumeId)), pagesPerGroup);
     const groups = Map.groupBy(layers, ({ pg }) => pg);
     const count = Math.max(volume.groupCount, ...[...groups.keys()].map((pg) => pg + 1));
@@ -268,7 +274,14 @@ export class Archiver implements AsyncDisposable {
     const { volume, store } = this.#options;
     const { volumeId, pagesPerGroup } = volume;
     const { records, last } = await this.#gather(pg, after, through);
-    const span = { after, through: last, readableFrom: last, firstPage: 0, endPage: pagesPerGroup };
+    const span = {
+      after,
+      through: last,
+      readableFrom: last,
+      toldBefore: last,
+      firstPage: 0,
+      endPage: pagesPerGroup,
+    };
     await writePart(store, volumeId, {
       part: { kind: 'log', pg, ...span },
       groupPage: (pg * pagesPerGroup) as PageNumber,
@@ -293,7 +306,8 @@ export class Archiver implements AsyncDisposable {
       const { coalesced, shows, next, pages } = await volume.copyPages(pg, { from, least: through });
       if (!parts) {
         through = coalesced;
-        parts = new PageParts(store, { volume: volumeId, pg, through, pagesPerGroup });
+        const toldBefore = this.#told;
+        parts = new PageParts(store, { volume: volumeId, pg, through, toldBefore, pagesPerGroup });
       }
       await parts.add(pages, { next, readableFrom: shows });
       if (shows > this.#readableFrom) this.#readableFrom = shows;
@@ -346,7 +360,23 @@ export class Archiver implements AsyncDisposable {
     }
   }
 
-  /** What the nodes keep for us has a limit. */
+  #holdAgain(): void {
+    const { volume } = this.#options;
+    this.#letGo = false;
+    for (const [pg, after] of (this.#reached ?? []).entries())
+      if (pg < volume.groupCount) volume.holdLog(pg as PgIndex, after);
+  }
+
+  /** What the nodes keep for us has a limit, also while the store does not answer. */
+  async #guard(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await clock.sleep(GUARD_MS, signal).catch(() => {});
+      if (!signal.aborted) this.#bound();
+    }
+  }
+
   #bound(): void {
     const { volume, heldBytesMax = HELD_BYTES_MAX, log } = this.#options;
     if (this.#letGo || volume.appendedBytes - this.#bytesThen <= heldBytesMax) return;

@@ -6,12 +6,19 @@ import * as fc from 'fast-check';
 import { coverOf, type Layer, layerKey, layersOf, reachOf } from './layer.ts';
 import { uselessLayers } from './upkeep.ts';
 
-const layer = (kind: Layer['kind'], after: number, through: number, readableFrom = through): Layer => ({
+const layer = (
+  kind: Layer['kind'],
+  after: number,
+  through: number,
+  readableFrom = through,
+  toldBefore = through,
+): Layer => ({
   kind,
   pg: asPgIndex(0),
   after: asLsn(after),
   through: asLsn(through),
   readableFrom: asLsn(readableFrom),
+  toldBefore: asLsn(toldBefore),
 });
 const names = (layers: readonly Layer[] | undefined) =>
   layers?.map(({ kind, after, through }) => `${kind} ${after}-${through}`);
@@ -51,13 +58,39 @@ test('log down to the newest pages that may serve the point, then what those bui
 });
 
 test('pages that were copied while the volume went on serve no point below what they show', () => {
-  const layers = [layer('pages', 0, 10, 14), layer('log', 10, 20), layer('log', 20, 30)];
+  const layers = [layer('pages', 0, 10, 14, 0), layer('log', 10, 20), layer('log', 20, 30)];
   assert.deepEqual(names(coverOf(layers, asLsn(14))), ['log 10-20', 'pages 0-10']);
   assert.equal(coverOf(layers, asLsn(13)), undefined);
   assert.equal(coverOf([layer('log', 0, 10), layer('log', 11, 20)], asLsn(15)), undefined);
   // A group that began later, or was not written lately, lacks nothing.
   assert.deepEqual(coverOf([layer('log', 20, 30)], asLsn(15)), []);
   assert.deepEqual(names(coverOf([layer('log', 0, 10)], asLsn(15))), ['log 0-10']);
+});
+
+test('what was whole before pages were copied stays whole, and is kept', () => {
+  // Nothing was written to the group between 60 and 100; then its log was dropped, and its pages copied.
+  const layers = [layer('log', 0, 60), layer('pages', 0, 500, 510, 100), layer('log', 500, 600)];
+  assert.deepEqual(names(coverOf(layers, asLsn(100))), ['log 0-60']);
+  assert.equal(coverOf(layers, asLsn(101)), undefined);
+  const useless = (pins: number[]) =>
+    names(uselessLayers(layers, { from: asLsn(600), pins: pins.map((pin) => asLsn(pin)) }));
+  assert.deepEqual(useless([100]), []);
+  assert.deepEqual(useless([]), ['log 0-60']);
+  assert.deepEqual(useless([300]), [], 'a point that cannot be given is no reason to let anything go');
+});
+
+test('what an attempt to copy left does not hide a whole one', () => {
+  const part = (firstPage: number, endPage: number) => ({
+    key: layerKey('vol-1', { ...layer('pages', 0, 500), firstPage, endPage }),
+    sizeBytes: 1,
+  });
+  const cut = [part(0, 100), part(100, 250)];
+  assert.deepEqual(layersOf(cut, 1_000), []);
+  const [whole] = layersOf([...cut, part(100, 240), part(240, 1_000)], 1_000);
+  assert.deepEqual(
+    whole?.parts.map(({ endPage }) => endPage),
+    [100, 240, 1_000],
+  );
 });
 
 test('whatever layers two archivers made of one log, the cover of a point has each LSN up to it', () => {

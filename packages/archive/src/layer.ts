@@ -7,7 +7,7 @@
  * archived, so two writers of one archive write the same history, and a layer that is there twice does no harm.
  *
  *   volumes/<volume>/log/<group>/<after>-<through>
- *   volumes/<volume>/pages/<group>/<after>-<through>/<first page>-<end page>-<readable from>
+ *   volumes/<volume>/pages/<group>/<after>-<through>/<first page>-<end page>-<readable from>-<told before>
  *
  * LSNs are sixteen digits, pages (counted from the group's first) ten, the group five. A page layer may have been copied while the
  * volume went on, page by page: then a page may show what came up to `readableFrom`, and the layer serves points from there on,
@@ -26,6 +26,11 @@ export interface Layer {
   readonly through: Lsn;
   /** Points below this it does not serve; `through` where it was made at one point. */
   readonly readableFrom: Lsn;
+  /**
+   * Up to here the archive had been told to be whole when this was begun: whatever the group has below is in layers of its own.
+   * Between it and `readableFrom` history may be missing.
+   */
+  readonly toldBefore: Lsn;
 }
 
 /** An object of a layer, with pages [firstPage, endPage), counted from the first of the group. */
@@ -49,11 +54,11 @@ export function archivePrefix(volume: string): string {
 }
 
 export function layerKey(volume: string, part: PartName): string {
-  const { kind, pg, after, through, firstPage, endPage, readableFrom } = part;
+  const { kind, pg, after, through, firstPage, endPage, readableFrom, toldBefore } = part;
   const layer = `${archivePrefix(volume)}${kind}/${digits(pg, 5)}/${digits(after, 16)}-${digits(through, 16)}`;
   return kind === 'log'
     ? layer
-    : `${layer}/${digits(firstPage, 10)}-${digits(endPage, 10)}-${digits(readableFrom, 16)}`;
+    : `${layer}/${digits(firstPage, 10)}-${digits(endPage, 10)}-${digits(readableFrom, 16)}-${digits(toldBefore, 16)}`;
 }
 
 /** The whole layers among the objects: one that lacks a part is none yet. */
@@ -65,7 +70,8 @@ export function layersOf(objects: readonly StoredObject[], pagesPerGroup: number
     if (!chosen) return [];
     const [{ kind, pg, after, through }] = some;
     const readableFrom = asLsn(Math.max(...chosen.map((part) => part.readableFrom)));
-    return [{ kind, pg, after, through, readableFrom, parts: chosen }];
+    const toldBefore = asLsn(Math.min(...chosen.map((part) => part.toldBefore)));
+    return [{ kind, pg, after, through, readableFrom, toldBefore, parts: chosen }];
   });
 }
 
@@ -85,7 +91,10 @@ export function coverOf<T extends Layer>(layers: readonly T[], at: Lsn): T[] | u
   const logs = layers.filter(({ kind }) => kind === 'log');
   const cover = [...chain(logs, pages?.through ?? asLsn(0), at), ...(pages ? [pages] : []), ...below];
   const reach = reachOf(cover);
-  const isMissing = layers.some(({ after, through }) => after < at && through > reach);
+  const isMissing = layers.some(
+    ({ kind, after, through, toldBefore }) =>
+      after < at && through > reach && (kind === 'log' || at > toldBefore),
+  );
   return isMissing && reach < at ? undefined : cover;
 }
 
@@ -95,20 +104,25 @@ export function reachOf(layers: readonly Layer[]): Lsn {
   return sorted.reduce((at, { after, through }) => (after <= at && through > at ? through : at), asLsn(0));
 }
 
-/** Each log layer the longest that goes on without a gap; answered newest first. */
+/** Of the log layers that go on without a gap each the longest; answered newest first. */
 function chain<T extends Layer>(logs: readonly T[], after: Lsn, through: Lsn): T[] {
+  const sorted = [...logs].sort((a, b) => a.after - b.after || a.through - b.through);
   const links: T[] = [];
-  for (let at = after; at < through;) {
-    const next = logs
-      .filter((layer) => layer.after <= at && layer.through > at)
-      .reduce<T | undefined>(
-        (best, layer) => (best && best.through >= layer.through ? best : layer),
-        undefined,
-      );
-    if (!next) break;
-    links.push(next);
-    at = next.through;
+  let best: T | undefined;
+  let at = after;
+  for (const layer of sorted) {
+    if (at >= through) break;
+    if (layer.after > at) {
+      // Nothing that begins later goes on where the best of those before ends.
+      if (!best || best.through <= at) break;
+      links.push(best);
+      at = best.through;
+      best = undefined;
+      if (layer.after > at || at >= through) break;
+    }
+    if (layer.through > at && layer.through > (best?.through ?? at)) best = layer;
   }
+  if (best && at < through && best.after <= at) links.push(best);
   return links.reverse();
 }
 
@@ -119,21 +133,28 @@ function topPages<T extends Layer>(layers: readonly T[], at: Lsn): T | undefined
 }
 
 const LOG_KEY = /^volumes\/[^/]+\/log\/(\d{5})\/(\d{16})-(\d{16})$/;
-const PAGES_KEY = /^volumes\/[^/]+\/pages\/(\d{5})\/(\d{16})-(\d{16})\/(\d{10})-(\d{10})-(\d{16})$/;
+const PAGES_KEY = /^volumes\/[^/]+\/pages\/(\d{5})\/(\d{16})-(\d{16})\/(\d{10})-(\d{10})-(\d{16})-(\d{16})$/;
 
 /** Undefined for what is no part of a layer. */
 function partOf({ key, sizeBytes }: StoredObject, pagesPerGroup: number): (LayerPart & Layer) | undefined {
   const match = LOG_KEY.exec(key) ?? PAGES_KEY.exec(key);
   if (!match) return undefined;
-  const [pg, after, through, firstPage = 0, endPage = pagesPerGroup, readableFrom = through] = match
-    .slice(1)
-    .map(Number);
+  const [
+    pg,
+    after,
+    through,
+    firstPage = 0,
+    endPage = pagesPerGroup,
+    readableFrom = through,
+    toldBefore = through,
+  ] = match.slice(1).map(Number);
   return {
     kind: match.length === 4 ? 'log' : 'pages',
     pg: asPgIndex(must(pg)),
     after: asLsn(must(after)),
     through: asLsn(must(through)),
     readableFrom: asLsn(must(readableFrom)),
+    toldBefore: asLsn(must(toldBefore)),
     firstPage,
     endPage,
     key,
@@ -141,15 +162,27 @@ function partOf({ key, sizeBytes }: StoredObject, pagesPerGroup: number): (Layer
   };
 }
 
-/** Parts that follow each other from the first page to the last. Where two begin alike the one that is readable sooner. */
+/**
+ * Parts that follow each other from the first page to the last; attempts that were cut off have left others beside them. Where there is
+ * a choice, what is readable sooner.
+ */
 function contiguous<T extends PartName>(parts: readonly T[], pagesPerGroup: number): T[] | undefined {
+  const byFirst = Map.groupBy(parts, ({ firstPage }) => firstPage);
+  /** By the page that it begins with: a way to the end, looked for from the end on. */
+  const ways = new Map<number, { part: T; next: number }>();
+  for (const first of [...byFirst.keys()].sort((a, b) => b - a)) {
+    const able = (byFirst.get(first) ?? []).filter(
+      ({ endPage }) => endPage >= pagesPerGroup || ways.has(endPage),
+    );
+    able.sort((a, b) => a.readableFrom - b.readableFrom || b.endPage - a.endPage);
+    if (able[0]) ways.set(first, { part: able[0], next: able[0].endPage });
+  }
   const chosen: T[] = [];
   for (let page = 0; page < pagesPerGroup;) {
-    const next = parts.filter(({ firstPage }) => firstPage === page);
-    next.sort((a, b) => a.readableFrom - b.readableFrom || b.endPage - a.endPage);
-    if (!next[0]) return undefined;
-    chosen.push(next[0]);
-    page = next[0].endPage;
+    const way = ways.get(page);
+    if (!way) return undefined;
+    chosen.push(way.part);
+    page = way.next;
   }
   return chosen;
 }

@@ -5,16 +5,25 @@ import type { ObjectStore } from './object-store.ts';
 
 const PART_BYTES = 32 * 1024 * 1024;
 
+export interface PagePartsOf {
+  volume: string;
+  pg: PgIndex;
+  /** The pages contain everything up to here. */
+  through: Lsn;
+  /** Up to here history is whole without them. */
+  toldBefore: Lsn;
+  pagesPerGroup: number;
+}
+
 export class PageParts {
   readonly #store: ObjectStore;
-  readonly #of: { volume: string; pg: PgIndex; through: Lsn; pagesPerGroup: number };
+  readonly #of: PagePartsOf;
   #items: LayerItem[] = [];
   #bytes = 0;
   #firstPage = 0;
   #readableFrom: Lsn;
 
-  /** @param of.through the pages contain everything up to here */
-  constructor(store: ObjectStore, of: { volume: string; pg: PgIndex; through: Lsn; pagesPerGroup: number }) {
+  constructor(store: ObjectStore, of: PagePartsOf) {
     this.#store = store;
     this.#of = of;
     this.#readableFrom = of.through;
@@ -39,13 +48,14 @@ export class PageParts {
   }
 
   async #write(endPage: number): Promise<void> {
-    const { volume, pg, through, pagesPerGroup } = this.#of;
+    const { volume, pg, through, toldBefore, pagesPerGroup } = this.#of;
     const part = {
       kind: 'pages',
       pg,
       after: 0 as Lsn,
       through,
       readableFrom: this.#readableFrom,
+      toldBefore,
       firstPage: this.#firstPage,
       endPage,
     } as const;

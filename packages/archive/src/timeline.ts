@@ -26,6 +26,7 @@ export class TimelineWriter {
   readonly #volume: VolumeId;
   readonly #epoch: Epoch;
   #hour = -1;
+  #lastMs = 0;
   #points: TimePoint[] = [];
 
   constructor(store: ObjectStore, of: { volume: VolumeId; epoch: Epoch }) {
@@ -34,8 +35,16 @@ export class TimelineWriter {
     this.#epoch = of.epoch;
   }
 
-  /** Durable when it resolves. Points come in the order of their time. @throws ARCHIVE_STORE_FAILED */
-  async add(points: readonly TimePoint[]): Promise<void> {
+  /**
+   * Durable when it resolves. A clock that is set back stands still here until it has caught up: the order of a writer's points is
+   * that of its LSNs.
+   * @throws ARCHIVE_STORE_FAILED
+   */
+  async add(later: readonly TimePoint[]): Promise<void> {
+    const points = later.map(({ atMs, lsn }) => ({
+      atMs: (this.#lastMs = Math.max(this.#lastMs, atMs)),
+      lsn,
+    }));
     const hours = new Set(points.map(({ atMs }) => hourOf(atMs)));
     for (const hour of hours) {
       const known = hour === this.#hour ? this.#points : [];
@@ -71,15 +80,12 @@ export async function spanOf(
   volume: VolumeId,
 ): Promise<{ first: TimePoint; last: TimePoint } | undefined> {
   const objects = await store.list(timesPrefix(volume));
-  const ofHour = async (hour: number) =>
-    read(
-      store,
-      objects.filter(({ key }) => hourIn(key) === hour),
-    );
-  const hours = objects.map(({ key }) => hourIn(key));
-  if (hours.length === 0) return undefined;
-  const [first] = await ofHour(Math.min(...hours));
-  const last = (await ofHour(Math.max(...hours))).at(-1);
+  // Later writers wrote later, whatever their clocks said.
+  objects.sort((a, b) => epochIn(a.key) - epochIn(b.key) || hourIn(a.key) - hourIn(b.key));
+  const [oldest, newest] = [objects[0], objects.at(-1)];
+  if (!oldest || !newest) return undefined;
+  const [first] = await read(store, [oldest]);
+  const last = (await read(store, [newest])).at(-1);
   return first && last && { first, last };
 }
 
@@ -108,6 +114,7 @@ function decode(bytes: Uint8Array, key: string): TimePoint[] {
 
 const hourOf = (atMs: number): number => Math.floor(atMs / HOUR_MS);
 const timesPrefix = (volume: string): string => `${archivePrefix(volume)}times/`;
+const epochIn = (key: string): number => Number(key.split('/').at(-1)?.split('-')[1]);
 const hourIn = (key: string): number => Number(key.split('/').at(-1)?.split('-')[0]);
 
 function timesKey(volume: string, hour: number, epoch: Epoch): string {

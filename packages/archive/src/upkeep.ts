@@ -11,6 +11,8 @@ import { PageParts } from './page-parts.ts';
 
 /** Below this a group's log is not worth a page layer. */
 const LOG_BYTES_MIN = 64 * 1024 * 1024;
+/** Each is an object to be opened for a point above the pages. */
+const LOG_LAYERS_MAX = 1_000;
 const BATCH_PAGES = 64;
 
 export interface Retention {
@@ -29,7 +31,7 @@ export function wantsPages(layers: readonly StoredLayer[]): boolean {
   const pages = layers.filter(({ kind }) => kind === 'pages').sort((a, b) => b.through - a.through)[0];
   const log = layers.filter(({ kind, through }) => kind === 'log' && through > (pages?.through ?? 0));
   const logBytes = log.reduce((sum, layer) => sum + size(layer), 0);
-  return logBytes > Math.max(LOG_BYTES_MIN, pages ? size(pages) : 0);
+  return log.length > LOG_LAYERS_MAX || logBytes > Math.max(LOG_BYTES_MIN, pages ? size(pages) : 0);
 }
 
 /**
@@ -42,8 +44,8 @@ export async function makePages(
 ): Promise<void> {
   const { descriptor, pg, at, clock, signal } = of;
   const { volume, pagesPerGroup } = descriptor;
-  const reader = await ArchiveReader.open(store, { volume, lsn: at });
-  const parts = new PageParts(store, { volume, pg, through: at, pagesPerGroup });
+  const reader = await ArchiveReader.open(store, { volume, lsn: at }, { only: pg });
+  const parts = new PageParts(store, { volume, pg, through: at, toldBefore: at, pagesPerGroup });
   const first = pg * pagesPerGroup;
   let batch: { page: number; content: Uint8Array }[] = [];
   let startedMs = clock.nowMs();
@@ -62,7 +64,10 @@ export async function makePages(
 
 /** Layers of one group that no point asks for. */
 export function uselessLayers<T extends Layer>(layers: readonly T[], { from, pins }: Retention): T[] {
-  const needed = new Set([...pins, from].flatMap((lsn) => coverOf(layers, lsn) ?? []));
+  const covers = [...pins, from].map((lsn) => coverOf(layers, lsn));
+  // What is asked for and cannot be given now may be given when we know better.
+  if (covers.some((cover) => cover === undefined)) return [];
+  const needed = new Set(covers.flatMap((cover) => cover ?? []));
   // Points of the window stand on the page layer below its beginning, and on all that came after.
   const ground = coverOf(layers, from)?.find(({ kind }) => kind === 'pages')?.through ?? 0;
   return layers.filter((layer) => !needed.has(layer) && layer.through <= ground);

@@ -113,13 +113,23 @@ test('what only one member shows is kept, and copied before anything is served (
   const { vdl, ranges, range: own, nextLsn } = must(one.decision());
   assert.deepEqual([vdl, own, nextLsn], [2, range(EPOCH, 2, 1002), 1003]);
   assert.equal(one.lastKept(P0), 2);
-  assert.equal(one.isOutdated(), false, 'nobody has answered a second time');
+  assert.equal(
+    one.isOutdated(() => true),
+    false,
+    'nobody has answered a second time',
+  );
 
   tell(one, 'ABD', { scl: 1, ranges });
   assert.deepEqual(one.repairs(), [], 'three clipped members, and none of them has it');
-  assert.equal(one.isOutdated(), true);
+  assert.equal(
+    one.isOutdated(() => true),
+    true,
+  );
   tell(one, 'C', { scl: 2, ranges });
-  assert.equal(one.isOutdated(), false);
+  assert.equal(
+    one.isOutdated(() => true),
+    false,
+  );
   assert.equal(one.canServe(), false);
   assert.throws(() => one.start());
   const missing = { pg: P0, after: asLsn(1), through: asLsn(2), sources: ['C'] };
@@ -153,7 +163,10 @@ test('whoever has what is kept counts as a holder, also one that answers after t
   // C is gone for good.
   tell(one, 'AB', { scl: 1, ranges });
   tell(one, 'D', { scl: 2, ranges });
-  assert.equal(one.isOutdated(), false);
+  assert.equal(
+    one.isOutdated(() => true),
+    false,
+  );
   const missing = { pg: P0, after: asLsn(1), through: asLsn(2), sources: ['D'] };
   assert.deepEqual(
     one.repairs(),
@@ -161,6 +174,35 @@ test('whoever has what is kept counts as a holder, also one that answers after t
   );
   tell(one, 'ABE', { scl: 2, ranges });
   assert.equal(one.canServe(), true);
+});
+
+test('who has what is kept, and is gone before it was copied, is waited for no longer than others can decide anew', () => {
+  const one = recovery();
+  tell(one, 'AB', { scl: 1, tail: [[1, 0]] });
+  tell(one, 'C', {
+    scl: 2,
+    tail: [
+      [1, 0],
+      [2, 1],
+    ],
+  });
+  const { ranges } = must(one.decision());
+  tell(one, 'ABD', { scl: 1, ranges });
+  tell(one, 'C', { scl: 2, ranges });
+  assert.equal(
+    one.isOutdated(() => true),
+    false,
+  );
+  assert.equal(
+    one.isOutdated((member) => member !== 'C'),
+    true,
+  );
+  // When four have it, it does not matter who of them is there.
+  tell(one, 'ABD', { scl: 2, ranges });
+  assert.equal(
+    one.isOutdated(() => false),
+    false,
+  );
 });
 
 test('where no answer showed the last kept record and its holders are gone, a read quorum with the range shows it', () => {

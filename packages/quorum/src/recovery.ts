@@ -174,11 +174,15 @@ export class Recovery {
     return Math.max(...scls) as Lsn;
   }
 
-  /** Whether a read quorum of some group has answered with the range applied, and nobody of it has what was to be kept. */
-  isOutdated(): boolean {
+  /**
+   * Whether a read quorum of some group has answered with the range applied, and nobody has what was to be kept.
+   * @param isThere who can still give it: a member may have answered and be gone since
+   */
+  isOutdated(isThere: (member: Member) => boolean): boolean {
     return [...this.#groups].some(([pg, { formulas, members }]) => {
       const reads = satisfied(formulas.read, (member) => this.#clipped(pg, member) !== undefined);
-      return reads && !members.some((member) => this.#complete(pg, member));
+      const isWhole = this.#servable(pg);
+      return reads && !isWhole && !members.some((member) => isThere(member) && this.#complete(pg, member));
     });
   }
 

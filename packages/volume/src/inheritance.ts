@@ -2,7 +2,8 @@
  * A volume that began as a clone: pages that it never wrote are those of its base, which never changes. Nothing of the base is
  * on the storage nodes, so the first record of such a page must begin from zeroes and carry all of it (copy on write).
  *
- * Invariant: `has` says yes of exactly those pages that were read, were the base's, and were begun by no record since.
+ * Invariant: `has` says yes of exactly those pages that were read, were the base's, and were begun by no record of this life, durable
+ * or on its way. Reads may overlap each other and the records, and be of a point below them: what was begun stays begun.
  */
 import { type Lsn, PAGE_SIZE, type PageNumber, type VolumeId } from '@rokka/kernel';
 import { encodeRecord, FLAG_INIT, readRecordHeader, RECORD_BYTES_MAX, recordLengthAt } from '@rokka/quorum';
@@ -24,15 +25,16 @@ export interface BasePages {
 export class Inheritance {
   readonly #base: BasePages;
   readonly pages: number;
-  /** A bit for each page of the base that was read and is not on the nodes. */
+  /** A bit for each page of the base that was given and is not on the nodes. */
   readonly #inherited: Uint8Array;
-  /** Reads on their way, by page the latest: a record that begins the page meanwhile makes what they bring old. */
-  readonly #reads = new Map<PageNumber, symbol>();
+  /** A bit for each page that a record of this life began, durable or not yet: what a read says of it is older. */
+  readonly #begun: Uint8Array;
 
   constructor(base: BasePages, pages: number) {
     this.#base = base;
     this.pages = pages;
     this.#inherited = new Uint8Array(Math.ceil(pages / 8));
+    this.#begun = new Uint8Array(Math.ceil(pages / 8));
   }
 
   has(page: PageNumber): boolean {
@@ -41,18 +43,12 @@ export class Inheritance {
 
   /** The page's content where the nodes say `own` of it. */
   async fill(page: PageNumber, own: Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> {
-    if (page >= this.pages) return own;
-    const read = Symbol('read');
-    this.#reads.set(page, read);
-    try {
-      const written = await own;
-      if (written) return written;
-      const content = await this.#base.page(page);
-      if (content && this.#reads.get(page) === read) this.#inherited[page >>> 3] |= 1 << (page & 7);
-      return content;
-    } finally {
-      if (this.#reads.get(page) === read) this.#reads.delete(page);
-    }
+    const written = await own;
+    if (written || page >= this.pages) return written;
+    const content = await this.#base.page(page);
+    const bit = 1 << (page & 7);
+    if (content && (this.#begun[page >>> 3] & bit) === 0) this.#inherited[page >>> 3] |= bit;
+    return content;
   }
 
   /** The nodes get these records: pages that they begin are inherited no more. */
@@ -62,7 +58,7 @@ export class Inheritance {
       const { page, flags } = readRecordHeader(view, at);
       if (flags & FLAG_INIT && page < this.pages) {
         this.#inherited[page >>> 3] &= ~(1 << (page & 7));
-        this.#reads.delete(page);
+        this.#begun[page >>> 3] |= 1 << (page & 7);
       }
       at += recordLengthAt(view, at) ?? mtr.length;
     }

@@ -136,7 +136,8 @@ class Driver {
   /** @throws VOLUME_RECOVERY_OUTDATED */
   #demandCurrent(): void {
     const { clock, volumeId, volumeEpoch } = this.#options;
-    if (!this.#recovery.isOutdated()) return void (this.#outdatedSinceMs = undefined);
+    const isThere = (member: string) => this.#options.links.get(member as NodeId)?.up === true;
+    if (!this.#recovery.isOutdated(isThere)) return void (this.#outdatedSinceMs = undefined);
     this.#outdatedSinceMs ??= clock.nowMs();
     if (clock.nowMs() - this.#outdatedSinceMs > OUTDATED_AFTER_MS)
       throw volumeErrors.VOLUME_RECOVERY_OUTDATED([volumeId, volumeEpoch]);
@@ -153,11 +154,17 @@ class Driver {
       if (lacks !== 'write quorum') continue;
       const group = must(groups[pg]);
       const lastLsn = this.#recovery.lastKept(pg) ?? (0 as Lsn);
-      if (!(await forceOut(group, { known: this.#recovery.knownIn(pg), lastLsn }))) continue;
+      if (!(await forceOut(group, { known: this.#knownIn(pg), lastLsn }))) continue;
       this.#recovery.reform(pg, group.roster.formulas);
       // Everybody hears of the new membership with the next fence.
       for (const { node } of group.members) this.#clipped.delete(`${pg}/${node}`);
     }
+  }
+
+  /** Who answered, and is there still. */
+  #knownIn(pg: Group['pg']): Set<string> {
+    const known = [...this.#recovery.knownIn(pg)];
+    return new Set(known.filter((node) => this.#options.links.get(node as NodeId)?.up === true));
   }
 
   #start(group: Group, node: NodeId, work: () => Promise<void>): void {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { asLsn, asPageNumber, must, PAGE_SIZE, SeededRandom, type VolumeId, type Zone } from '@rokka/kernel';
-import type { BasePages } from './inheritance.ts';
+import { adoptPage, type BasePages } from './inheritance.ts';
 import { pageWrite, PageWriter } from './testing/page-writer.ts';
 import { NODES, nodeId, SixNodes } from './testing/six-nodes.ts';
 import { Volume } from './volume.ts';
@@ -103,6 +103,54 @@ test('against a twin, over random writes, evictions and crashes', async () => {
       await six.run(writer.volume.whenDurable(writer.volume.applied));
       six.kill(writer);
     }
+  }
+});
+
+test('adoption beside reads and writes takes nothing back, and leaves nothing behind', async () => {
+  for (const seed of [1, 2, 3, 4, 5, 6]) {
+    await using six = await SixNodes.start({ seed, delayMs: () => 1 + (seed % 3) });
+    await cloned(six);
+    const random = new SeededRandom(seed);
+    const base = new Base();
+    const twin = await Promise.all(
+      Array.from({ length: PAGES }, async (_, page) => (await base.page(page)) ?? new Uint8Array(PAGE_SIZE)),
+    );
+    const { writer, pages } = await opened(six, base, 8);
+    const { volume } = writer;
+    const adopt = async () => {
+      for (let first = 0; first < PAGES; first += 16) {
+        const some = Array.from({ length: Math.min(16, PAGES - first) }, (_, i) => asPageNumber(first + i));
+        const contents = await Promise.all(volume.readMany(some));
+        for (const [i, content] of contents.entries())
+          if (content) await adoptPage(volume, must(some[i]), content);
+      }
+      await volume.whenDurable(volume.applied);
+      await volume.ownsAll();
+    };
+    const work = async () => {
+      for (let i = 0; i < 150; i++) {
+        const page = random.below(PAGES);
+        const offset = random.below(PAGE_SIZE - 8);
+        if (random.chance(0.5)) {
+          assert.deepEqual(await pages.content(page), new Uint8Array(must(twin[page])), `page ${page}`);
+          continue;
+        }
+        await pages.apply([pageWrite(page, `w${i}`, offset)]);
+        must(twin[page]).set(Buffer.from(`w${i}`), offset);
+      }
+      await volume.whenDurable(volume.applied);
+    };
+    await six.run(Promise.all([adopt(), work()]));
+    assert.equal(volume.base, undefined);
+    six.kill(writer);
+    const next = await six.writer({ volumeId: CLONE });
+    const reader = new PageWriter(next.volume);
+    for (const [page, content] of twin.entries())
+      assert.deepEqual(
+        await six.run(reader.content(page)),
+        new Uint8Array(content),
+        `seed ${seed}, page ${page}`,
+      );
   }
 });
 

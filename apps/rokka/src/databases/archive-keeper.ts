@@ -72,7 +72,8 @@ export class ArchiveKeeper implements AsyncDisposable {
     const { signal } = this.#stopping;
     // The archives first: one that is begun later is not looked at.
     const archived = await archivedVolumes(store);
-    const [records, kept, made] = [await databases(), await snapshots(), await volumes()];
+    // A point that goes from a snapshot to a database is then seen in one of them at least.
+    const [kept, records, made] = [await snapshots(), await databases(), await volumes()];
     const descriptors = [];
     for (const volume of archived) descriptors.push(await readDescriptor(store, volume));
     const bases = [...descriptors, ...made].flatMap((one) => one?.base ?? []);

@@ -1,6 +1,6 @@
 /** What `rokka database` asks of the past: snapshots, and databases that begin at a point of another one's history. */
 import { type ObjectStore, pointAt, spanOf } from '@rokka/archive';
-import { isCoded, type Lsn, unreachable } from '@rokka/kernel';
+import { type Lsn, unreachable, type VolumeId } from '@rokka/kernel';
 import type { DatabaseEngine, DatabaseRecord, Databases, NewDatabase, Snapshots } from '@rokka/databases';
 import type { SnapshotRecord } from '@rokka/databases';
 import { rokkaErrors } from '../errors.ts';
@@ -36,6 +36,8 @@ export interface PastOptions {
   /** The superuser's password that shall be. */
   passwordOf(database: string): string | undefined;
   head(database: string): Head | undefined;
+  /** All of a volume that nobody has opened since its head ended in good order. */
+  endOf(volume: VolumeId): Promise<Lsn | undefined>;
 }
 
 const ARCHIVE_MS = 30_000;
@@ -102,11 +104,10 @@ async function pointOf(record: DatabaseRecord, atMs: number | undefined, of: Pas
   const before = await spanOf(of.store, volumeId);
   // What is not in the archive yet, is in a moment, if somebody runs who brings it there.
   if (atMs === undefined || !before || atMs > before.last.atMs) {
-    try {
-      await of.head(name)?.ask('archive', ARCHIVE_MS);
-    } catch (error) {
-      if (!isCoded(error) || !before) throw error;
-    }
+    const head = of.head(name);
+    if (head) await head.ask('archive', ARCHIVE_MS);
+    else if ((await of.endOf(volumeId)) === undefined)
+      throw rokkaErrors.ROKKA_CHILD_AWAY([`database ${name}`]);
   }
   const span = await spanOf(of.store, volumeId);
   const point = atMs === undefined ? span?.last : await pointAt(of.store, volumeId, atMs);

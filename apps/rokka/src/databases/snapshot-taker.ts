@@ -30,7 +30,8 @@ export class SnapshotTaker {
     for (const snapshot of waiting) {
       if (this.#busy.has(snapshot.name)) continue;
       const record = records.find(({ volumeId }) => volumeId === snapshot.volumeId);
-      const head = this.#options.head(snapshot.database);
+      // Another database may have its name by now.
+      const head = record?.name === snapshot.database ? this.#options.head(record.name) : undefined;
       if (head?.ready) this.#take(snapshot);
       // What is still ending says where it ends.
       else if (!head && record?.desired !== 'running') await this.#settleAtEnd(snapshot);

@@ -9,6 +9,7 @@ import { dataPaths } from '../data-directory.ts';
 
 /** What was durable when the database was told to stop has so long to get there; the rest is archived at the next start. */
 const LAST_FLUSH_MS = 5_000;
+const ADOPT_AGAIN_MS = 30_000;
 
 export interface ArchivingOptions {
   /** The data directory of the whole cluster. */
@@ -87,25 +88,22 @@ export class Archiving implements AsyncDisposable {
     if (last !== undefined) await this.#options.onEnd(last);
   }
 
+  /** Until it is done; what cannot be read now is tried again. */
   async #adopt(volume: Volume, base: ArchiveReader): Promise<void> {
     const { clock, log } = this.#options;
     const { signal } = this.#ending;
-    try {
-      await adoptAll({
-        volume,
-        pages: base.pages(),
-        clock,
-        signal,
-        onProgress: (pages) => (this.#adoptedPages = pages),
-      });
-      log('info', `all ${this.#adoptedPages} pages of what it was restored from are on the storage nodes`);
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!isCoded(error)) throw error;
-      log(
-        'warn',
-        `bringing in what it was restored from has stopped until the next start: ${describeError(error)}`,
-      );
+    const onProgress = (pages: number) => (this.#adoptedPages = pages);
+    while (!signal.aborted) {
+      try {
+        await adoptAll({ volume, pages: base.pages(), clock, signal, onProgress });
+        log('info', `all ${this.#adoptedPages} pages of what it was restored from are on the storage nodes`);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isCoded(error)) throw error;
+        log('warn', `bringing in what it was restored from has stopped for now: ${describeError(error)}`);
+        await clock.sleep(ADOPT_AGAIN_MS, signal).catch(() => {});
+      }
     }
   }
 }
