@@ -186,7 +186,16 @@ describe('a newcomer and two more are gone: G for F, A and B', () => {
     assert.ok(satisfied(write, (member) => 'CDEF'.includes(member)));
     adopted({ write, read }, [membership.formulasOf(begun).write]);
   });
-  test('only a fenced read quorum of all sets may do it, and not after it was forced', () => {
+  test('they may be a read quorum only without the newcomer, and without another one that is gone', () => {
+    const two = begin(begin(six, 'E', 'H', 5), 'F', 'G', 5);
+    const { read } = membership.formulasOf(two);
+    assert.ok(!satisfied(read, (member) => 'BDEF'.includes(member)), 'E is the only full one left');
+    const without = (of: Membership, joins: string) =>
+      membership.giveUpReplacement(of, joins as NodeId, { fenced: new Set('BDEF') });
+    assert.equal(names(without(without(two, 'G'), 'H')), 'ABCDEF');
+    assert.equal(names(without(without(two, 'H'), 'G')), 'ABCDEF');
+  });
+  test('only a fenced read quorum may do it, and not after it was forced', () => {
     refuses('QUORUM_NOT_FENCED', () => giveUp('CDG'));
     refuses('QUORUM_NO_CHANGE', () =>
       membership.giveUpReplacement(six, 'G' as NodeId, { fenced: new Set('CDEF') }),

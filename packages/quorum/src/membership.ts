@@ -149,9 +149,10 @@ export function revertReplacement(membership: Membership, joins: NodeId, standin
 }
 
 /**
- * The old member stays where the newcomer is gone and a write quorum with it: without it there may be one. Nobody is asked for
- * what is durable, for every write of the sets in force is a write of those that remain; and since the members in `fenced`, a
- * read quorum, obey a new volume epoch, no earlier writer completes another one.
+ * The old member stays where the newcomer is gone and a quorum with it: without it there may be one. Nobody is asked for what is
+ * durable: every write since the newcomer came is one of the set without newcomers as well, and every write before was. So a
+ * read quorum of that set sees all of them, whatever the sets with newcomers could tell; and where it obeys a new volume epoch,
+ * which the members in `fenced` do, no earlier writer completes another one.
  * @throws QUORUM_NO_CHANGE, QUORUM_FORCED, QUORUM_NOT_FENCED
  */
 export function giveUpReplacement(
@@ -161,7 +162,8 @@ export function giveUpReplacement(
 ): Membership {
   const { member, candidate } = slotOfCandidate(membership, joins);
   if (candidate?.forced) throw quorumErrors.QUORUM_FORCED([joins]);
-  demandFenced(membership, joins, options.fenced);
+  const slots = membership.slots.map((slot) => (slot.candidate?.forced ? slot : { member: slot.member }));
+  demandFenced({ ...membership, slots }, joins, options.fenced);
   return transition(membership, member.node, () => ({ member }), { checkWrites: true });
 }
 

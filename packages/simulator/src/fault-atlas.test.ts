@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import type { NodeId } from '@rokka/kernel';
+import type { Epoch, NodeId, PgIndex, Zone } from '@rokka/kernel';
 import { joint, satisfied, standardFormulas, type MemberKind } from '@rokka/quorum';
-import { FaultAtlas, type AtlasGroup } from './fault-atlas.ts';
+import { asGoodAsNew, FaultAtlas, type AtlasGroup } from './fault-atlas.ts';
 
 const MEMBERS = Array.from('ABCDEF') as NodeId[];
 
@@ -11,7 +11,7 @@ function group(full: string): AtlasGroup {
   const kind = (member: string): MemberKind => (full.includes(member) ? 'full' : 'tail');
   return {
     members: MEMBERS,
-    formulas: standardFormulas(MEMBERS.map((member) => ({ member, kind: kind(member) }))),
+    formulas: () => standardFormulas(MEMBERS.map((member) => ({ member, kind: kind(member) }))),
   };
 }
 
@@ -34,11 +34,33 @@ test('a member that was rebuilt gives its budget back', () => {
   assert.ok(atlas.lose(node('C')));
 });
 
+test('who was replaced and let go is as good as new, also on a new disk; not while it is needed by its old name', () => {
+  const place = { kind: 'full', zone: 'a' } as const;
+  const slots = Array.from('GBCDEF', (name) => ({
+    member: { node: node(name), ...place, zone: 'a' as Zone },
+  }));
+  const group = { pg: 0 as PgIndex, membership: { epoch: 2 as Epoch, slots }, missing: [], retired: [] };
+  const nodes = slots.map(({ member }) => ({ node: member.node, zone: member.zone }));
+  const isThere = () => true;
+  const lost = [node('A'), node('B')];
+  for (const isAnother of [() => false, () => true])
+    assert.deepEqual(asGoodAsNew(lost, { groups: [group], nodes }, { isThere, isAnother }), ['A']);
+  const old = { groups: [group], nodes: [{ node: node('A'), zone: 'a' as Zone }, ...nodes.slice(1)] };
+  assert.deepEqual(asGoodAsNew(lost, old, { isThere, isAnother: () => true }), []);
+  assert.deepEqual(asGoodAsNew(lost, old, { isThere, isAnother: () => false }), ['A']);
+  const holding = { groups: [{ ...group, retired: [node('A')] }], nodes };
+  assert.deepEqual(asGoodAsNew(lost, holding, { isThere, isAnother: () => false }), []);
+  assert.deepEqual(
+    asGoodAsNew(lost, { groups: [group], nodes }, { isThere: () => false, isAnother: () => false }),
+    [],
+  );
+});
+
 test('while members change every set has its say, and nobody reads from a newcomer that lacks something', () => {
   const set = (names: string) =>
     standardFormulas(Array.from(names, (member) => ({ member, kind: 'full' as const })));
   const members = [...MEMBERS, node('G')];
-  const changing = { members, formulas: joint([set('ABCDEF'), set('ABCDEG')]) };
+  const changing = { members, formulas: () => joint([set('ABCDEF'), set('ABCDEG')]) };
   const atlas = (incomplete: NodeId[]) => new FaultAtlas({ groups: () => [{ ...changing, incomplete }] });
   const lost = (one: FaultAtlas, names: string) => Array.from(names, (name) => one.lose(node(name)));
   // With F and G gone both sets have exactly one less.
@@ -47,6 +69,26 @@ test('while members change every set has its say, and nobody reads from a newcom
   assert.deepEqual(lost(atlas([]), 'ABFG'), [true, true, false, false]);
   // Of ABCDEG without A and B only C, D and E can be read from while G hydrates: three, and no one less.
   assert.deepEqual(lost(atlas([node('G')]), 'ABE'), [true, true, false]);
+});
+
+test('a newcomer that lacks something may be lost beside two members: it is given up', () => {
+  const set = (names: string) =>
+    standardFormulas(Array.from(names, (member) => ({ member, kind: 'full' as const })));
+  const G = node('G');
+  const changing: AtlasGroup = {
+    members: [...MEMBERS, G],
+    incomplete: [G],
+    formulas: (isLost) => (isLost(G) ? set('ABCDEF') : joint([set('ABCDEF'), set('ABCDEG')])),
+  };
+  const atlas = new FaultAtlas({ groups: () => [changing] });
+  assert.deepEqual(
+    Array.from('ABGF', (name) => atlas.lose(node(name))),
+    [true, true, true, false],
+  );
+  assert.equal(
+    atlas.availability(() => true),
+    'writes',
+  );
 });
 
 test('nobody loses its data while a group is made on it', () => {
@@ -88,7 +130,7 @@ test('what is left after any losses that the atlas allows meets every write that
         const groups = [group(full)];
         const atlas = new FaultAtlas({ groups: () => groups });
         for (const name of lost) atlas.lose(name);
-        const { write, read } = groups[0].formulas;
+        const { write, read } = groups[0].formulas(() => false);
         const isWhole = (name: string) => !atlas.isLost(node(name));
         assert.ok(satisfied(read, isWhole) && satisfied(write, isWhole));
         const wrote = (name: string) => writers.includes(node(name));

@@ -6,13 +6,18 @@
  * the volume go on without a new member. Availability: any number may be away for a while; then nothing is expected to
  * go on, and nothing may be lost either.
  *
+ * A newcomer that does not hold everything yet is no loss to anybody: where it is gone it is given up, and the others go on as
+ * if it had never come. One that was forced in is needed, and one that holds everything may stay at any moment.
+ *
  * A member that is rebuilt as a new one has nothing to do with what stood in its place: `rebuilt` gives its budget back.
  */
 import type { NodeId } from '@rokka/kernel';
-import { satisfied, type QuorumFormulas } from '@rokka/quorum';
+import { allMembers, satisfied, type QuorumFormulas } from '@rokka/quorum';
+import type { VolumeRecord } from '@rokka/volume';
 
 export interface AtlasGroup {
-  readonly formulas: QuorumFormulas;
+  /** As they are where those for whom `isLost` answers true are gone, and newcomers among them were given up. */
+  formulas(isLost: (node: NodeId) => boolean): QuorumFormulas;
   readonly members: readonly NodeId[];
   /** Newcomers that do not hold everything yet, and who never got a segment: nothing can be read from them. */
   readonly incomplete?: readonly NodeId[];
@@ -52,12 +57,13 @@ export class FaultAtlas {
     const groups = this.#options.groups();
     // Before the first group nothing can be judged: what is lost then would count against groups that come later.
     if (groups.length === 0) return false;
-    const isWhole = (member: string) => member !== node && !this.#lost.has(member as NodeId);
-    return groups.every(
-      ({ formulas, incomplete = [] }) =>
-        satisfied(formulas.read, (member) => isWhole(member) && !incomplete.includes(member as NodeId)) &&
-        satisfied(formulas.write, isWhole),
-    );
+    const isLost = (member: string) => member === node || this.#lost.has(member as NodeId);
+    return groups.every((group) => {
+      const { read, write } = group.formulas(isLost);
+      const canBeRead = (member: string) =>
+        !isLost(member) && group.incomplete?.includes(member as NodeId) !== true;
+      return satisfied(read, canBeRead) && satisfied(write, (member) => !isLost(member));
+    });
   }
 
   /** Takes the loss from the budget; answers false, and takes nothing, where it would be too much. */
@@ -74,9 +80,31 @@ export class FaultAtlas {
 
   /** What can go on while only the members for which `isThere` answers true are there, and those that lost data count for nothing. */
   availability(isThere: (node: NodeId) => boolean): Availability {
-    const counts = (member: string) => isThere(member as NodeId) && !this.#lost.has(member as NodeId);
-    const groups = this.#options.groups();
-    if (groups.every(({ formulas }) => satisfied(formulas.write, counts))) return 'writes';
-    return groups.every(({ formulas }) => satisfied(formulas.read, counts)) ? 'recovery' : 'nothing';
+    const isLost = (member: string) => this.#lost.has(member as NodeId);
+    const counts = (member: string) => isThere(member as NodeId) && !isLost(member);
+    const all = this.#options.groups().map(({ formulas }) => formulas(isLost));
+    if (all.every(({ write }) => satisfied(write, counts))) return 'writes';
+    return all.every(({ read }) => satisfied(read, counts)) ? 'recovery' : 'nothing';
   }
+}
+
+/**
+ * Those of the `lost` who are members no more and hold nothing of what they lost: they are as good as any other machine. That is
+ * so of one on a new disk as well. It may come as a newcomer, and then it is what it holds from there on that counts; but while
+ * new groups are to stand on it by its old name it can be no member of them.
+ */
+export function asGoodAsNew(
+  lost: Iterable<NodeId>,
+  { groups, nodes }: Pick<VolumeRecord, 'groups' | 'nodes'>,
+  /** Whether it has a sound disk with a store on it, and whether the registry knows it by another store. */
+  is: { isThere(node: NodeId): boolean; isAnother(node: NodeId): boolean },
+): NodeId[] {
+  const involved = new Set(
+    groups.flatMap(({ membership, retired }) => [
+      ...allMembers(membership).map(({ node }) => node),
+      ...retired,
+    ]),
+  );
+  const isBarred = (node: NodeId) => is.isAnother(node) && nodes.some((one) => one.node === node);
+  return [...lost].filter((node) => is.isThere(node) && !involved.has(node) && !isBarred(node));
 }

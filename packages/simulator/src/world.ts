@@ -12,7 +12,7 @@ import { MemoryNetwork } from '@rokka/transport';
 import { Volume, type FleetNode, type GroupRecord, type VolumeRecord } from '@rokka/volume';
 import { BrokenInvariant } from './broken-invariant.ts';
 import { EventLog } from './event-log.ts';
-import { FaultAtlas } from './fault-atlas.ts';
+import { asGoodAsNew, FaultAtlas } from './fault-atlas.ts';
 import type { Knobs } from './knobs.ts';
 import { NetworkWeather } from './network-weather.ts';
 import { makeOracles, type Oracles } from './oracles/index.ts';
@@ -239,31 +239,27 @@ export class World {
   #groups() {
     const { history, membership } = this.oracles;
     // Before the first group there is nothing to lose.
-    return (history.volume?.groups ?? []).map((group) => ({
-      formulas: history.formulasOf(group),
-      members: allMembers(group.membership).map(({ node }) => node),
-      incomplete: [
-        ...group.missing,
-        ...changesOf(group.membership)
-          .map(({ joins }) => joins.node)
-          .filter((node) => !membership.isComplete(group.pg, node)),
-      ],
-    }));
+    return (history.volume?.groups ?? []).map((group) => {
+      const lacking = changesOf(group.membership)
+        .map(({ joins }) => joins.node)
+        .filter((node) => !membership.isComplete(group.pg, node));
+      return {
+        formulas: (isLost: (node: NodeId) => boolean) =>
+          history.formulasOf(without(group, (node) => lacking.includes(node) && isLost(node))),
+        members: allMembers(group.membership).map(({ node }) => node),
+        incomplete: [...group.missing, ...lacking],
+      };
+    });
   }
 
-  /** Whoever is a member no more, and holds nothing of what it lost, is as good as any other machine. */
   #rebuilt(): void {
-    const groups = this.oracles.history.volume?.groups ?? [];
-    const involved = new Set(
-      groups.flatMap(({ membership, retired }) => [
-        ...allMembers(membership).map(({ node }) => node),
-        ...retired,
-      ]),
-    );
-    for (const node of this.atlas.lost) {
-      const isThere = this.nodes.some(({ id, disk }) => id === node && !disk.isEmpty && !disk.doubtful);
-      if (isThere && !this.isAnother(node) && !involved.has(node)) this.atlas.rebuilt(node);
-    }
+    const { volume } = this.oracles.history;
+    const isThere = (node: NodeId) =>
+      this.nodes.some(({ id, disk }) => id === node && !disk.isEmpty && !disk.doubtful && !disk.trap);
+    const isAnother = (node: NodeId) => this.isAnother(node);
+    if (volume)
+      for (const node of asGoodAsNew(this.atlas.lost, volume, { isThere, isAnother }))
+        this.atlas.rebuilt(node);
   }
 
   #makeNode(place: number, zone: Zone): SimNode {
@@ -284,6 +280,15 @@ export class World {
     await this.registry.put(key, record, entry.revision);
     this.events.append({ kind: 'registry', record });
   }
+}
+
+/** The group where newcomers that are gone were given up; those that were forced in can't be. */
+function without(group: GroupRecord, isGone: (node: NodeId) => boolean): GroupRecord {
+  const { epoch, slots } = group.membership;
+  const left = slots.map((slot) =>
+    slot.candidate && !slot.candidate.forced && isGone(slot.candidate.node) ? { member: slot.member } : slot,
+  );
+  return { ...group, membership: { epoch, slots: left } };
 }
 
 export function nodeId(place: number): NodeId {

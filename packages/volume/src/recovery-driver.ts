@@ -48,10 +48,14 @@ export interface RecoveryOptions {
     options: { ranges: readonly TruncationRange[]; timeoutMs: number },
   ): Promise<SegmentState>;
   /**
-   * A write quorum of the group has been out of reach for long though its `known` members are a read quorum: gives up a
-   * newcomer that is gone, or forces out a member that is, if somebody can take his place. Answers whether the group has another membership now.
+   * A quorum of the group has been out of reach for long: gives up a newcomer that is gone, or, where its `known` members are a
+   * read quorum, forces out a member that is, if somebody can take his place. Answers whether the group has another
+   * membership now.
    */
-  forceOut(group: Group, of: { known: ReadonlySet<string>; lastLsn: Lsn }): Promise<boolean>;
+  forceOut(
+    group: Group,
+    of: { known: ReadonlySet<string>; lastLsn: Lsn; isTrusted: boolean },
+  ): Promise<boolean>;
   onProgress?(text: string): void;
 }
 
@@ -101,7 +105,7 @@ class Driver {
       }
       if (clock.nowMs() - startedMs > timeoutMs) throw this.#noQuorum();
       this.#demandCurrent();
-      if (rangeDecided && clock.nowMs() >= this.#forceAtMs) await this.#forceOut();
+      if (clock.nowMs() >= this.#forceAtMs) await this.#forceOut();
       this.#askEverybody(rangeDecided);
       await Promise.race([...this.#busy.values(), clock.sleep(LOOK_AGAIN_MS)]);
     }
@@ -151,10 +155,11 @@ class Driver {
     const { groups, forceOut, clock } = this.#options;
     this.#forceAtMs = clock.nowMs() + FORCE_AGAIN_MS;
     for (const { pg, lacks } of this.#recovery.waitingFor()) {
-      if (lacks !== 'write quorum') continue;
+      if (lacks === 'last kept record') continue;
       const group = must(groups[pg]);
       const lastLsn = this.#recovery.lastKept(pg) ?? (0 as Lsn);
-      if (!(await forceOut(group, { known: this.#knownIn(pg), lastLsn }))) continue;
+      const isTrusted = lacks !== 'read quorum';
+      if (!(await forceOut(group, { known: this.#knownIn(pg), lastLsn, isTrusted }))) continue;
       this.#recovery.reform(pg, group.roster.formulas);
       // Everybody hears of the new membership with the next fence.
       for (const { node } of group.members) this.#clipped.delete(`${pg}/${node}`);

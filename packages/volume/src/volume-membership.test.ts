@@ -373,6 +373,39 @@ describe('a newcomer and two more are gone', () => {
   });
 });
 
+describe('a newcomer and all other full members are gone', () => {
+  test('while opening: without the newcomer the member that it was to replace can be read with, and the volume opens', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    const writer = await written(six, BY_HAND);
+    const begin = writer.volume.replacement(P0).begin({ leaves: nodeId(4), joins: spare(8, 'full') });
+    await six.run(begin);
+    six.kill(writer);
+    for (const i of [8, 0, 2, 5]) six.crash(i);
+    const next = six.begin({ ...BY_HAND, recoverTimeoutMs: 60_000 });
+    assert.ok(await six.isStuck(next.opened, 20_000), 'one full and two tail members can only be read with');
+    assert.deepEqual((await groupOf(six)).members, names(0, 1, 2, 3, 4, 5));
+    await six.up(5);
+    const opened = await six.run(next.opened);
+    await six.run(new PageWriter(opened.volume).commit(1, 'text 1'));
+    six.kill(next);
+    await assertReadable(six, 40, BY_HAND);
+  });
+
+  test('while opening: where too few are left even so, it waits', async () => {
+    await using six = await SixNodes.start({ spares: 3 });
+    const writer = await written(six, BY_HAND);
+    const begin = writer.volume.replacement(P0).begin({ leaves: nodeId(4), joins: spare(8, 'full') });
+    await six.run(begin);
+    six.kill(writer);
+    for (const i of [8, 0, 1, 2, 5]) six.crash(i);
+    const next = six.begin({ ...BY_HAND, recoverTimeoutMs: 60_000 });
+    assert.ok(await six.isStuck(next.opened, 20_000), 'two of six are nothing');
+    assert.ok((await groupOf(six)).members.includes(nodeId(8)));
+    for (const i of [1, 5]) await six.up(i);
+    await six.run(next.opened);
+  });
+});
+
 describe('a zone and one more are gone (AZ+1)', () => {
   test('while serving: writes stop, the one is forced out, writes go on; the half that was away reopens nothing', async () => {
     await using six = await SixNodes.start({ spares: 3 });
