@@ -66,11 +66,20 @@ export class Departures {
   #dismiss(group: Group): void {
     const { isKept, state } = this.#options;
     const { retired } = must(state.record.groups[group.pg]);
-    if (!this.#isWhole(group)) return;
+    if (retired.length === 0) return;
+    if (!this.#isWhole(group)) return this.#askBehind(group);
     for (const node of retired)
       if (isKept(node)) this.#once(group, node, (link) => this.#drop(group, link));
       // The cluster has given it up: it comes back no more.
       else this.#once(group, node, () => state.dropped(group.pg, node), { isAway: true });
+  }
+
+  /** A member may hold more than it has said: its last ack was lost, and while nothing is written there is no other. */
+  #askBehind(group: Group): void {
+    const { scls } = this.#options.standingOf(group);
+    const needed = this.#since.get(group)?.pgcl ?? (0 as Lsn);
+    for (const { node } of group.members)
+      if ((scls.get(node) ?? 0) < needed) this.#once(group, node, (link) => this.#ask(group, link));
   }
 
   #isWhole(group: Group): boolean {
