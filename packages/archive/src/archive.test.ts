@@ -272,6 +272,25 @@ test('a clock that is set back takes no point away, and the last one is the last
   assert.equal((await spanOf(store, of.volume))?.last.lsn, 40);
 });
 
+test('a point that could not be written keeps its second', async () => {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const history = new History({ volumeId: 'one', random: new SeededRandom(5) });
+  await using archiver = new Archiver({ volume: history, store, clock });
+  archiver.start();
+  history.write();
+  await archived(archiver, clock, history);
+  history.write();
+  const { durable: lsn } = history;
+  const failed = new Set<string>();
+  store.fails = (key) => key.includes('/times/') && failed.size < failed.add(key).size;
+  const askedMs = clock.wallMs();
+  await archived(archiver, clock, history);
+  assert.equal(failed.size, 1);
+  assert.ok(clock.wallMs() >= askedMs + 1_000, 'the second attempt came later');
+  assert.equal((await pointAt(store, history.volumeId, askedMs + 100))?.lsn, lsn);
+});
+
 test('what is not in the archive yet is refused, and what has none', async () => {
   const clock = new VirtualClock();
   const store = new MemoryStore();

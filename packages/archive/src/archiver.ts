@@ -220,12 +220,12 @@ export class Archiver implements AsyncDisposable {
     // Read in the same turn: what each group has at or below that point.
     const ends = Array.from({ length: volume.groupCount }, (_, pg) => volume.lastDurableOf(pg as PgIndex));
     for (const [pg, through] of ends.entries()) await this.#archiveGroup(pg as PgIndex, through);
-    const reached = this.#points.filter((point) => point.lsn <= lsn);
-    this.#points = this.#points.slice(reached.length);
     // What pages show that were copied in this round is archived in the next.
     if (lsn < this.#readableFrom) return this.#asked.resolve();
-    const whole = reached.filter((point) => point.lsn >= this.#readableFrom);
+    const whole = this.#points.filter((point) => point.lsn <= lsn && point.lsn >= this.#readableFrom);
     if (whole.length > 0) await this.#timeline.add(whole);
+    // Not before they are in the store: a put that fails would take these seconds along.
+    this.#points = this.#points.filter((point) => point.lsn > lsn);
     this.#archived = lsn;
     this.#told = lsn;
     this.#bytesThen = volume.appendedBytes;
@@ -328,8 +328,10 @@ export class Archiver implements AsyncDisposable {
     for (let bytes = 0; last < through && bytes < LAYER_BYTES_MAX;) {
       this.#closing.signal.throwIfAborted();
       const more = await volume.fetchLog(pg, { after: last, through, limitBytes: FETCH_BYTES });
-      last = lastLsnIn(more) ?? last;
-      if (more.length === 0) throw archiveErrors.ARCHIVE_GAP([volume.volumeId, pg, last]);
+      const lsn = lastLsnIn(more);
+      if (lsn === undefined)
+        throw archiveErrors.ARCHIVE_BAD_LOG([`the storage nodes gave none of group ${pg} after LSN ${last}`]);
+      last = lsn;
       records.push(more);
       bytes += more.length;
     }
@@ -398,7 +400,7 @@ function* recordsIn(chunk: Uint8Array): Iterable<{ at: number; length: number; v
   for (let at = 0; at < chunk.length;) {
     const length = recordLengthAt(view, at);
     if (length === undefined)
-      throw archiveErrors.ARCHIVE_STORE_FAILED(['take log', 'a node sent a record that is none']);
+      throw archiveErrors.ARCHIVE_BAD_LOG(['a storage node sent a record that is none']);
     yield { at, length, view };
     at += length;
   }

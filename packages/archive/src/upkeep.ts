@@ -69,7 +69,7 @@ export function uselessLayers<T extends Layer>(layers: readonly T[], { from, pin
   if (covers.some((cover) => cover === undefined)) return [];
   const needed = new Set(covers.flatMap((cover) => cover ?? []));
   // Points of the window stand on the page layer below its beginning, and on all that came after.
-  const ground = coverOf(layers, from)?.find(({ kind }) => kind === 'pages')?.through ?? 0;
+  const ground = covers.at(-1)?.find(({ kind }) => kind === 'pages')?.through ?? 0;
   return layers.filter((layer) => !needed.has(layer) && layer.through <= ground);
 }
 

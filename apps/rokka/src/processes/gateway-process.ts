@@ -90,7 +90,6 @@ async function runGateway(channel: ParentChannel): Promise<RunningChild> {
         ...administrator,
         region: REGION,
         endpointUrl: gateway.url,
-        random,
       });
     const detail: GatewayDetail = { url: gateway.url };
     return {

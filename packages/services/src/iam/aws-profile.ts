@@ -5,7 +5,7 @@
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import type { Random } from '@rokka/kernel';
+import { writeDurably } from '@rokka/kernel';
 import { servicesErrors } from '../errors.ts';
 
 export interface AwsProfile {
@@ -18,7 +18,6 @@ export interface AwsProfile {
   region: string;
   /** `https://host:port`. */
   endpointUrl: string;
-  random: Random;
 }
 
 export interface AwsProfileFiles {
@@ -33,12 +32,12 @@ export function writeAwsProfile(profile: AwsProfile): AwsProfileFiles {
   const { directory, name = 'rokka' } = profile;
   const files = { credentials: path.join(directory, 'credentials'), config: path.join(directory, 'config') };
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  putSection(files.credentials, profile.random, [
+  putSection(files.credentials, [
     `[${name}]`,
     `aws_access_key_id = ${profile.accessKeyId}`,
     `aws_secret_access_key = ${profile.secretAccessKey}`,
   ]);
-  putSection(files.config, profile.random, [
+  putSection(files.config, [
     `[profile ${name}]`,
     `region = ${profile.region}`,
     `endpoint_url = ${profile.endpointUrl}`,
@@ -46,11 +45,11 @@ export function writeAwsProfile(profile: AwsProfile): AwsProfileFiles {
   return files;
 }
 
-function putSection(file: string, random: Random, section: readonly string[]): void {
+function putSection(file: string, section: readonly string[]): void {
   const kept = withoutSection(readLines(file), section[0]);
   const text = [...kept, ...(kept.length > 0 && kept.at(-1) !== '' ? [''] : []), ...section, ''].join('\n');
   try {
-    replaceFile(file, text, random);
+    writeDurably(file, text);
   } catch (error) {
     throw badProfile(file, error);
   }
@@ -72,33 +71,6 @@ function withoutSection(lines: readonly string[], header: string): string[] {
     if (line.trimStart().startsWith('[')) inside = line.trim() === header;
     return !inside;
   });
-}
-
-function replaceFile(file: string, text: string, random: Random): void {
-  const beside = `${file}.${random.hex(8)}`;
-  try {
-    const descriptor = fs.openSync(beside, 'wx', 0o600);
-    try {
-      fs.writeFileSync(descriptor, text);
-      fs.fsyncSync(descriptor);
-    } finally {
-      fs.closeSync(descriptor);
-    }
-    fs.renameSync(beside, file);
-  } catch (error) {
-    fs.rmSync(beside, { force: true });
-    throw error;
-  }
-  syncDirectory(path.dirname(file));
-}
-
-function syncDirectory(directory: string): void {
-  const descriptor = fs.openSync(directory, 'r');
-  try {
-    fs.fsyncSync(descriptor);
-  } finally {
-    fs.closeSync(descriptor);
-  }
 }
 
 const badProfile = (file: string, error: unknown) =>
