@@ -92,6 +92,27 @@ test('a database is made once, with a port and a password of its own', async () 
   assert.deepEqual((await databases.get('two')).settings, { work_mem: '8MB' });
 });
 
+test('two processes that make databases at once never give one port twice', async () => {
+  using bench = new Bench();
+  const names = Array.from({ length: 12 }, (_, at) => `db${at}`);
+  const made = await Promise.all(names.map((name) => bench.databases().create({ name, engine: 'native' })));
+  assert.equal(new Set(made.map(({ port }) => port)).size, names.length);
+  // The same port by name: one has it.
+  const asked = await Promise.allSettled(
+    ['one', 'two', 'three'].map((name) => bench.databases().create({ name, engine: 'native', port: 6000 })),
+  );
+  const refused = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []));
+  assert.deepEqual(refused, ['DATABASE_PORT_TAKEN', 'DATABASE_PORT_TAKEN']);
+  const moved = await Promise.allSettled(
+    ['db1', 'db2'].map((name) => bench.databases().change(name, { port: 7000 })),
+  );
+  assert.equal(moved.filter(({ status }) => status === 'fulfilled').length, 1);
+  // What is gone holds no port.
+  const holder = (await bench.databases().list()).find(({ port }) => port === 6000);
+  await bench.databases().remove(holder?.name ?? '');
+  await bench.databases().create({ name: 'four', engine: 'native', port: 6000 });
+});
+
 test('names that would do harm are refused, and leave nothing', async () => {
   using bench = new Bench();
   const databases = bench.databases();

@@ -76,12 +76,21 @@ export const PORTS_FROM = 5433;
 const PORTS_LOOKED_AT = 1_000;
 const PORT_MAX = 65_535;
 const ATTEMPTS_MAX = 50;
+const PORTS = 'database-ports';
+/** Between the choice of a port and the record that has it. */
+const CLAIM_MS = 10_000;
+
+/** Ports that were given away just now: their records may not be there yet, and another process chooses too. */
+interface PortClaims {
+  readonly claims: readonly { port: number; name: string; atMs: number }[];
+}
+
 /** As of the API that people know. */
 const RETENTION_DAYS = 1;
 
 export class Databases {
   readonly #options: DatabasesOptions;
-  /** Names and ports are given away one after the other: all that make databases in a cluster share this object. */
+  /** One after the other: a name that is taken is refused before its password is touched. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: DatabasesOptions) {
@@ -155,17 +164,13 @@ export class Databases {
   ): Promise<DatabaseRecord> {
     const { port } = change;
     if (name === MAIN && port !== undefined) throw databaseErrors.DATABASE_MAIN_STAYS(['moved']);
-    const mine = this.#turn.then(async () => {
-      if (port !== undefined) await this.#demandPort(port, name);
-      return this.#change(name, (record) => {
-        const changed = { ...record, ...change };
-        const restarts =
-          options.restart === true && record.desired === 'running' && !isDeepStrictEqual(changed, record);
-        return restarts ? { ...changed, generation: record.generation + 1 } : changed;
-      });
+    if (port !== undefined) await this.#claimPort(name, { port });
+    return this.#change(name, (record) => {
+      const changed = { ...record, ...change };
+      const restarts =
+        options.restart === true && record.desired === 'running' && !isDeepStrictEqual(changed, record);
+      return restarts ? { ...changed, generation: record.generation + 1 } : changed;
     });
-    this.#turn = mine.catch(() => {});
-    return mine;
   }
 
   /** The superuser shall have this password. @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_NAME_INVALID */
@@ -215,6 +220,12 @@ export class Databases {
         const entry = await registry.get(key);
         if (entry) await registry.remove(key, entry.revision);
       });
+    await this.#trying(name, async () => {
+      const known = await registry.get<PortClaims>(PORTS);
+      const claims = known?.value.claims.filter((claim) => claim.name !== name);
+      if (!known || claims?.length === known.value.claims.length) return;
+      await registry.put(PORTS, { claims }, known.revision);
+    });
   }
 
   async #create(wish: NewDatabase): Promise<DatabaseRecord> {
@@ -224,8 +235,7 @@ export class Databases {
     if (!many) throw databaseErrors.DATABASE_ONLY_MAIN([]);
     demandNames({ name, engine, databaseName, userName });
     if (name === MAIN || (await registry.get(recordKey(name)))) throw databaseErrors.DATABASE_EXISTS([name]);
-    if (wish.port !== undefined) await this.#demandPort(wish.port, name);
-    const port = wish.port ?? (await this.#freePort(wish.portsFrom ?? PORTS_FROM));
+    const port = await this.#claimPort(name, wish);
     const record: DatabaseRecord = {
       name,
       engine,
@@ -254,14 +264,28 @@ export class Databases {
     return record;
   }
 
-  async #demandPort(port: number, name: string): Promise<void> {
-    const holder = (await this.list()).find((record) => record.port === port && record.name !== name);
-    if (holder) throw databaseErrors.DATABASE_PORT_TAKEN([port, holder.name]);
+  /** The one that is wished, or a free one: nobody else is given it, in this process or another. */
+  #claimPort(name: string, wish: Pick<NewDatabase, 'port' | 'portsFrom'>): Promise<number> {
+    const { registry, clock } = this.#options;
+    return this.#trying(name, async () => {
+      // Before the records are read: who claims after this makes the write below fail.
+      const known = await registry.get<PortClaims>(PORTS);
+      const atMs = clock.wallMs();
+      const others = (known?.value.claims ?? []).filter(
+        (claim) => claim.name !== name && Math.abs(atMs - claim.atMs) < CLAIM_MS,
+      );
+      const records = (await this.list()).filter((record) => record.name !== name);
+      const holders = new Map([...others, ...records].map((holder) => [holder.port, holder.name]));
+      const holder = wish.port !== undefined && holders.get(wish.port);
+      if (holder) throw databaseErrors.DATABASE_PORT_TAKEN([wish.port, holder]);
+      const port = wish.port ?? (await this.#freePort(wish.portsFrom ?? PORTS_FROM, holders));
+      await registry.put(PORTS, { claims: [...others, { port, name, atMs }] }, known?.revision ?? 0);
+      return port;
+    });
   }
 
-  async #freePort(from: number): Promise<number> {
+  async #freePort(from: number, taken: ReadonlyMap<number, string>): Promise<number> {
     const { isPortFree } = this.#options;
-    const taken = new Set((await this.list()).map(({ port }) => port));
     const to = Math.min(PORT_MAX, from + PORTS_LOOKED_AT - 1);
     for (let port = from; port <= to; port++)
       if (!taken.has(port) && (!isPortFree || (await isPortFree(port)))) return port;
