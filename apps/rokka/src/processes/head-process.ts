@@ -3,7 +3,7 @@
  * part of it fails, all of it ends, and the supervisor starts it anew: what was not durable must not go on.
  */
 import { CodedError, Deferred, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
-import type { DatabaseSource } from '@rokka/databases';
+import type { DatabaseEngine, DatabaseSource } from '@rokka/databases';
 import { unixNetwork } from '@rokka/transport';
 import { Volume } from '@rokka/volume';
 import { openClusterRegistry } from '../cluster-registry.ts';
@@ -24,7 +24,7 @@ export interface HeadProcessOptions {
   /** Of the database. */
   name: string;
   volumeId: VolumeId;
-  engine: 'native' | 'pglite';
+  engine: DatabaseEngine;
   port: number;
   cacheBytes: number;
   postgres?: string;

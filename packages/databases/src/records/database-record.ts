@@ -8,7 +8,8 @@ import { databaseErrors } from '../errors.ts';
 /** The one that every cluster has. */
 export const MAIN = 'main';
 
-export type DatabaseEngine = 'native' | 'pglite';
+/** `files` has no server: what is on the volume is a directory of the machine, or of nobody while it is not mounted. */
+export type DatabaseEngine = 'native' | 'pglite' | 'files';
 export type DesiredState = 'running' | 'stopped' | 'deleted';
 
 export interface DatabaseRecord {
@@ -38,6 +39,15 @@ export interface DatabaseRecord {
   readonly retentionDays: number;
   /** What it is restored from; absent for one that begins empty. */
   readonly source?: DatabaseSource;
+  /** With the engine `files`, and no other. */
+  readonly files?: FilesRecord;
+}
+
+export interface FilesRecord {
+  /** What the files may take; more than that meets ENOSPC. It is raised while they are in use, too. */
+  readonly sizeBytes: number;
+  /** The name of the directory, among those of all volumes, where they are seen; nowhere while it is absent. */
+  readonly mount?: string;
 }
 
 /** A backup that a new database begins with. */
@@ -70,6 +80,10 @@ export interface DatabaseState {
   readonly atMs: number;
   /** While it is available. */
   readonly endpoint?: { readonly host: string; readonly port: number };
+  /** What files may take in the volume as it runs; absent with a server. */
+  readonly sizeBytes?: number;
+  /** Where its files are seen on the machine, while they are. */
+  readonly mountPoint?: string;
 }
 
 /** What 0.1.0 wrote of its only database. */
@@ -97,14 +111,21 @@ const USER = /^[a-z_][a-z0-9_]{0,62}$/i;
 /** Its secret would have the name of main's (database-secrets.ts). */
 const RESERVED = 'postgres';
 
+const MOUNT = /^[a-z0-9][a-z0-9-]{0,62}$/;
+/** Less than that has no room for the filesystem's own pages. */
+const SIZE_BYTES_MIN = 16 * 1024 * 1024;
+
 /** @throws DATABASE_NAME_INVALID */
-export function demandNames(of: Pick<DatabaseRecord, 'name' | 'engine' | 'databaseName' | 'userName'>): void {
-  const { name, engine, databaseName, userName } = of;
+export function demandNames(
+  of: Pick<DatabaseRecord, 'name' | 'engine' | 'databaseName' | 'userName' | 'files'>,
+): void {
+  const { name, engine, databaseName, userName, files } = of;
   const invalid = (what: string, value: string, why: string) =>
     databaseErrors.DATABASE_NAME_INVALID([what, value, why]);
   if (!NAME.test(name))
     throw invalid('the name', name, 'it is a small letter, then up to 62 small letters, digits and hyphens');
   if (name === RESERVED) throw invalid('the name', name, 'it is reserved; choose another one');
+  if (engine === 'files') return demandFiles(files);
   if (!USER.test(userName) || /^pg_/i.test(userName))
     throw invalid('the user', userName, 'it is a letter, then letters, digits and _, and not pg_…');
   const bytes = Buffer.byteLength(databaseName);
@@ -113,4 +134,15 @@ export function demandNames(of: Pick<DatabaseRecord, 'name' | 'engine' | 'databa
     throw invalid('the database name', databaseName, 'it has 1 to 63 bytes and no control characters');
   if (engine === 'pglite' && (userName !== 'postgres' || databaseName !== 'postgres'))
     throw invalid('the user or database name', `${userName}, ${databaseName}`, 'PGlite has only postgres');
+}
+
+/** @throws DATABASE_NAME_INVALID */
+export function demandFiles(files: FilesRecord | undefined): void {
+  const { sizeBytes = 0, mount } = files ?? {};
+  const invalid = (what: string, value: string, why: string) =>
+    databaseErrors.DATABASE_NAME_INVALID([what, value, why]);
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < SIZE_BYTES_MIN)
+    throw invalid('the size', `${sizeBytes} bytes`, `it has ${SIZE_BYTES_MIN} bytes at least`);
+  if (mount !== undefined && !MOUNT.test(mount))
+    throw invalid('the mount', mount, 'it is up to 63 small letters, digits and hyphens');
 }

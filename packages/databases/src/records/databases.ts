@@ -15,8 +15,10 @@ import {
   type DatabaseRecord,
   type DatabaseSource,
   type DatabaseState,
+  demandFiles,
   demandNames,
   type DesiredState,
+  type FilesRecord,
   type FirstDatabaseRecord,
   MAIN,
   upgradeDatabase,
@@ -55,11 +57,13 @@ export interface NewDatabase {
   readonly retentionDays?: number;
   /** `running` unless given. */
   readonly desired?: DesiredState;
+  /** With the engine `files`: it has neither port, user nor password, and its volume has its name. */
+  readonly files?: FilesRecord;
 }
 
 /** What may be changed of a database. It counts from its next start on: see `restart`. */
 export type DatabaseChange = Partial<
-  Pick<DatabaseRecord, 'settings' | 'port' | 'cacheMiB' | 'retentionDays'>
+  Pick<DatabaseRecord, 'settings' | 'port' | 'cacheMiB' | 'retentionDays' | 'files'>
 >;
 
 export interface DatabaseEntry {
@@ -155,14 +159,15 @@ export class Databases {
 
   /**
    * @param options.restart in the same write, where it shall run and the change is one: it counts at once
-   * @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_PORT_TAKEN, DATABASE_MAIN_STAYS
+   * @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_PORT_TAKEN, DATABASE_MAIN_STAYS, DATABASE_NAME_INVALID
    */
   async change(
     name: string,
     change: DatabaseChange,
     options: { restart?: boolean } = {},
   ): Promise<DatabaseRecord> {
-    const { port } = change;
+    const { port, files } = change;
+    if (files) demandFiles(files);
     if (name === MAIN && port !== undefined) throw databaseErrors.DATABASE_MAIN_STAYS(['moved']);
     if (port !== undefined) await this.#claimPort(name, { port });
     return this.#change(name, (record) => {
@@ -230,16 +235,17 @@ export class Databases {
 
   async #create(wish: NewDatabase): Promise<DatabaseRecord> {
     const { registry, secrets, clock, random, many, onChanged } = this.#options;
-    const { name, engine, settings = {}, databaseName = 'postgres', userName = 'postgres' } = wish;
-    const { cacheMiB, source, password } = wish;
+    const { name, engine, settings = {}, cacheMiB, source, password, files } = wish;
+    const hasServer = engine !== 'files';
+    const { databaseName = hasServer ? 'postgres' : '', userName = hasServer ? 'postgres' : '' } = wish;
     if (!many) throw databaseErrors.DATABASE_ONLY_MAIN([]);
-    demandNames({ name, engine, databaseName, userName });
+    demandNames({ name, engine, databaseName, userName, ...(files && { files }) });
     if (name === MAIN || (await registry.get(recordKey(name)))) throw databaseErrors.DATABASE_EXISTS([name]);
-    const port = await this.#claimPort(name, wish);
+    const port = hasServer ? await this.#claimPort(name, wish) : 0;
     const record: DatabaseRecord = {
       name,
       engine,
-      volumeId: `vol-${random.hex(8)}` as VolumeId,
+      volumeId: (hasServer ? `vol-${random.hex(8)}` : name) as VolumeId,
       createdAtMs: clock.wallMs(),
       port,
       desired: wish.desired ?? 'running',
@@ -251,9 +257,10 @@ export class Databases {
       retentionDays: wish.retentionDays ?? RETENTION_DAYS,
       ...(cacheMiB === undefined ? {} : { cacheMiB }),
       ...(source && { source }),
+      ...(files && { files }),
     };
     // Before the record: the server is made with it as soon as that is there.
-    secrets.begin(name, password ?? generatePassword(random));
+    if (hasServer) secrets.begin(name, password ?? generatePassword(random));
     try {
       await registry.put(recordKey(name), record, 0);
     } catch (error) {

@@ -6,6 +6,7 @@ export {
   type DatabaseSource,
   type DatabaseState,
   type DesiredState,
+  type FilesRecord,
   type FirstDatabaseRecord,
   MAIN,
   upgradeDatabase,
@@ -24,6 +25,7 @@ export {
   type SnapshotPhase,
   type SnapshotRecord,
   Snapshots,
+  type SnapshotSet,
   type SnapshotsOptions,
   type SnapshotWish,
 } from './snapshots.ts';

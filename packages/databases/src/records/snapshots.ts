@@ -30,6 +30,14 @@ export interface SnapshotRecord {
   readonly unconfirmed?: boolean;
   /** Who wants it, where that is somebody who removes those that he has lost sight of. */
   readonly owner?: string;
+  readonly set?: SnapshotSet;
+}
+
+/** Snapshots of several databases that show one moment of all: they are made together, or fail together. */
+export interface SnapshotSet {
+  readonly id: string;
+  /** So many have this id; before the last one of them is written down, none is made. */
+  readonly size: number;
 }
 
 /** How a snapshot is to be called, where whoever wants it must know before it is there. */
@@ -37,6 +45,7 @@ export interface SnapshotWish {
   /** Of `newSnapshotName`; drawn unless given. */
   readonly name?: string;
   readonly owner?: string;
+  readonly set?: SnapshotSet;
 }
 
 export interface SnapshotsOptions {
