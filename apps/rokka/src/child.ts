@@ -31,7 +31,7 @@ export type ParentMessage =
   | { kind: 'stop' }
   | { kind: 'status'; id: number }
   /** To do something, by the name that it gave it. */
-  | { kind: 'ask'; id: number; what: string };
+  | { kind: 'ask'; id: number; what: string; argument?: unknown };
 
 export interface ChildOptions {
   name: string;
@@ -146,7 +146,7 @@ export class SupervisedChild implements AsyncDisposable {
    * Asks the child to do something that it has said it can do.
    * @throws ROKKA_CHILD_AWAY where it is not there, or ends meanwhile; ROKKA_CHILD_SILENT; the child's own error
    */
-  async ask(what: string, timeoutMs: number): Promise<unknown> {
+  async ask(what: string, timeoutMs: number, argument?: unknown): Promise<unknown> {
     const { name, clock } = this.#options;
     if (!this.#child?.connected || !this.ready) throw rokkaErrors.ROKKA_CHILD_AWAY([name]);
     const id = this.#nextQuestion++;
@@ -154,7 +154,7 @@ export class SupervisedChild implements AsyncDisposable {
     this.#questions.set(id, answer);
     const late = () => answer.reject(rokkaErrors.ROKKA_CHILD_SILENT([name, timeoutMs]));
     const cancel = clock.after(timeoutMs, late);
-    this.#child.send({ kind: 'ask', id, what } satisfies ParentMessage, () => {});
+    this.#child.send({ kind: 'ask', id, what, argument } satisfies ParentMessage, () => {});
     const value = await answer.promise.finally(() => (cancel(), this.#questions.delete(id)));
     // Its end settles whatever was asked of it.
     if (value === undefined) throw rokkaErrors.ROKKA_CHILD_AWAY([name]);

@@ -81,6 +81,13 @@ export const rokkaErrors = defineErrors({
   ROKKA_CHILD_AWAY: (name: string) => `${name} is not there, or ended meanwhile; it is started again`,
   ROKKA_CHILD_SILENT: (name: string, ms: number) => `${name} has not answered within ${ms} ms`,
   ROKKA_CHILD_CANNOT: (what: string) => `this process has no duty ${what}`,
+  ROKKA_HOLD_OVER: (ms: number) =>
+    `the volume had been held for ${ms} ms and went on by itself: the snapshots do not show one moment`,
+  ROKKA_CUT_LOST: (why: string) => `the moment that all snapshots were to show is lost: ${why}`,
+  ROKKA_SET_UNFINISHED: (snapshot: string, why: string) =>
+    `snapshot ${snapshot} of a set cannot be made: ${why}`,
+  ROKKA_UNMOUNTED: (mountPoint: string) =>
+    `${mountPoint} was unmounted by hand: it is mounted again; detach the volume to take it away`,
   ROKKA_CHILD_LATE: (name: string, ms: number) => `${name} was not ready within ${ms} ms`,
   ROKKA_STOPPED: (name: string) => `${name} was told to stop before it was ready`,
   ROKKA_STOP_LATE: (pid: number, ms: number) =>

@@ -38,6 +38,7 @@ import type { Head } from './databases/database-unit.ts';
 import { operateDatabase } from './databases/database-operations.ts';
 import type { DatabaseStatus } from './databases/database-status.ts';
 import { headChild } from './databases/head-child.ts';
+import { sweepMounts } from './databases/volume-mounts.ts';
 import { rokkaErrors } from './errors.ts';
 import { gatewayChild } from './gateway-child.ts';
 import { HeadPlace, type HeldPlace, placeHolder } from './head-place.ts';
@@ -234,6 +235,7 @@ export class Supervisor implements AsyncDisposable {
 
   async #start(): Promise<void> {
     if (this.#controller) {
+      await sweepMounts(this.cluster.id);
       await this.databases.beginAnew();
       await this.databases.moveMain(this.#options.args.port);
     }
@@ -305,7 +307,7 @@ export class Supervisor implements AsyncDisposable {
       spare: true,
       onProgress,
       onLog,
-      onReady: (connection) => (this.#connection = connection),
+      onReady: (detail) => (this.#connection = detail as Connection),
       onFinal,
     });
   }

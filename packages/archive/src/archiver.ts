@@ -13,6 +13,7 @@
  * Fault model: the store may fail or be slow at any moment; two archivers of two writers may be at work, and write the same.
  */
 import {
+  assert,
   type Clock,
   Deferred,
   describeError,
@@ -138,13 +139,14 @@ export class Archiver implements AsyncDisposable {
   }
 
   /**
-   * Resolves when everything that is durable now is in the archive, with the point that gives it: the one of this moment, or where
-   * pages had to be copied a later one.
+   * Resolves when everything up to `lsn`, which is durable, is in the archive (what is durable now unless given), with the point that
+   * gives it: that one, or where pages had to be copied a later one.
    * @throws the signal's reason, ARCHIVE_STORE_FAILED when it closes
    */
-  async flush(signal?: AbortSignal): Promise<Lsn> {
-    const lsn = this.#options.volume.durable;
-    if (lsn <= this.#archived) return this.#archived;
+  async flush(signal?: AbortSignal, lsn: Lsn = this.#options.volume.durable): Promise<Lsn> {
+    const { durable } = this.#options.volume;
+    assert(lsn <= durable, () => `LSN ${lsn} is to be archived, the VDL is ${durable}`);
+    if (lsn <= this.#archived) return this.#pointFrom(lsn);
     const done = new Deferred<void>();
     const waiter = { lsn, done };
     const onAbort = () => done.reject(signal?.reason);
@@ -153,11 +155,15 @@ export class Archiver implements AsyncDisposable {
     this.#asked.resolve();
     try {
       await done.promise;
-      return lsn >= this.#readableFrom ? lsn : this.#archived;
+      return this.#pointFrom(lsn);
     } finally {
       signal?.removeEventListener('abort', onAbort);
       this.#waiting = this.#waiting.filter((other) => other !== waiter);
     }
+  }
+
+  #pointFrom(lsn: Lsn): Lsn {
+    return lsn >= this.#readableFrom ? lsn : this.#archived;
   }
 
   /** Brings nothing more into the archive: what is missing there the next writer brings. */

@@ -13,6 +13,6 @@ export type {
   StatFs,
   Time,
 } from './handler.ts';
-export { MOUNT_TYPE, unmount } from './mount.ts';
+export { MOUNT_TYPE, removeDeadMounts, unmount } from './mount.ts';
 export { readMountTable, type MountEntry } from './mount-table.ts';
 export { fuseErrors } from './errors.ts';

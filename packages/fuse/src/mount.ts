@@ -79,6 +79,22 @@ export async function unmount(
     throw fuseErrors.FUSE_UNMOUNT_FAILED([mountPoint, words || `umount ended with status ${status}`]);
 }
 
+/**
+ * Takes away what servers that were killed left mounted below `directory`. A mount that answers, or hangs, stays.
+ * @returns the paths that are free now
+ * @throws FUSE_UNMOUNT_FAILED, FUSE_NO_MOUNT_PROGRAM, KERNEL_DEADLINE
+ */
+export async function removeDeadMounts(directory: string, limits: Limits): Promise<string[]> {
+  const removed: string[] = [];
+  for (const { mountPoint, type } of readMountTable()) {
+    if (type !== MOUNT_TYPE || path.dirname(mountPoint) !== directory) continue;
+    if (await answers(mountPoint, limits)) continue;
+    await unmount(mountPoint, { ...limits, how: 'lazy' });
+    removed.push(mountPoint);
+  }
+  return removed;
+}
+
 function mountArguments(mountPoint: string, source: string): string[] {
   const { getuid, getgid } = process;
   const settings = [

@@ -45,6 +45,8 @@ export class FuseServer implements AsyncDisposable {
   readonly #session: FuseSession;
   readonly #ended = new Deferred<FuseEnd>();
   readonly #deviceClosed = new Deferred<void>();
+  /** Why no requests are read, where none are. */
+  readonly #pauses = new Set<'full' | 'held'>();
   /** While the kernel may still send requests. */
   #served = true;
   #failed = false;
@@ -97,8 +99,8 @@ export class FuseServer implements AsyncDisposable {
       cache: options.cache ?? 'direct',
       send: (reply, length) => this.#channel.reply(reply, length),
       onFailure: (error) => this.#onFailure(error),
-      onFull: () => this.#channel.pause(),
-      onRoom: () => this.#channel.resume(),
+      onFull: () => this.#pause('full'),
+      onRoom: () => this.#resume('full'),
     });
     this.#channel = new Channel(mounted.fd, {
       reader: options.reader ?? 'auto',
@@ -129,6 +131,29 @@ export class FuseServer implements AsyncDisposable {
   }
 
   /**
+   * From when this returns until `release`, nothing that anybody asks of the mount is begun: the filesystem stands still, but for
+   * requests that came before. Callers wait.
+   */
+  hold(): void {
+    this.#pause('held');
+    this.#session.hold();
+  }
+
+  release(): void {
+    this.#session.release();
+    this.#resume('held');
+  }
+
+  #pause(why: 'full' | 'held'): void {
+    if (this.#pauses.size === 0) this.#channel.pause();
+    this.#pauses.add(why);
+  }
+
+  #resume(why: 'full' | 'held'): void {
+    if (this.#pauses.delete(why) && this.#pauses.size === 0) this.#channel.resume();
+  }
+
+  /**
    * Unmounts: cleanly where nothing is open, else by force, so that whoever still uses a file gets errors. After a clean
    * end all that was written is durable, as with any filesystem. Never rejects; what goes wrong is logged.
    */
@@ -138,6 +163,8 @@ export class FuseServer implements AsyncDisposable {
   }
 
   async #dispose(): Promise<void> {
+    // Unmounting asks the filesystem, too.
+    this.release();
     if (this.#served && !this.#aborting) {
       try {
         await unmount(this.#mountPoint, { ...this.#limits, how: 'clean' });

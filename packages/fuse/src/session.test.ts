@@ -105,6 +105,38 @@ suite('a session', () => {
     assert.equal(bench.handler.files.get('a')?.bytes.toString(), TEN_BYTES.toString());
   });
 
+  test('held, begins nothing that comes, answers what came before, and goes on in order', async () => {
+    const bench = new SessionBench();
+    const nodeId = bench.create('a');
+    const ready = waitOnce(bench, 'write');
+    const early = bench.request(OPCODE.WRITE, { nodeId, body: writeBody(0, TEN_BYTES) });
+    bench.session.hold();
+    const before = bench.sent.length;
+    const late = [
+      bench.request(OPCODE.WRITE, { nodeId, body: writeBody(10, TEN_BYTES) }),
+      bench.request(OPCODE.GETATTR, { nodeId }),
+    ];
+    ready.resolve();
+    await turn();
+    const uniques = () => bench.sent.slice(before).map(({ unique }) => unique);
+    assert.deepEqual(uniques(), [early]);
+    assert.equal(bench.handler.files.get('a')?.bytes.length, 10);
+    bench.session.release();
+    assert.deepEqual(uniques(), [early, ...late]);
+    assert.equal(bench.handler.files.get('a')?.bytes.length, 20);
+    assert.equal(bench.ask(OPCODE.GETATTR, { nodeId }).errno, 0);
+  });
+
+  test('one that fails while it is held answers what it held back', () => {
+    const bench = new SessionBench();
+    const nodeId = bench.create('a');
+    bench.session.hold();
+    const held = bench.request(OPCODE.WRITE, { nodeId, body: writeBody(0, TEN_BYTES) });
+    bench.session.fail(new Error('fenced'));
+    assert.deepEqual([bench.sent.at(-1)?.unique, bench.sent.at(-1)?.errno], [held, ERRNO.EIO]);
+    assert.equal(bench.handler.files.get('a')?.bytes.length, 0);
+  });
+
   test('ignores INTERRUPT: the wait goes on', async () => {
     const bench = new SessionBench();
     const durable = new Deferred<void>();

@@ -61,6 +61,8 @@ export class FuseSession {
   readonly #counts = new Map<number, number>();
   readonly #begun = new Deferred<Agreement>();
   #failed = false;
+  /** Copies of requests that came while none was taken; undefined while they are. */
+  #heldBack: FuseRequest[] | undefined;
 
   constructor(options: FuseSessionOptions) {
     this.#options = options;
@@ -89,19 +91,45 @@ export class FuseSession {
   onRequest(bytes: Buffer, length: number): void {
     try {
       const request = this.#request.reset(bytes, length);
-      const { opcode } = request;
-      this.#counts.set(opcode, (this.#counts.get(opcode) ?? 0) + 1);
-      if (this.#failed) this.#refuse(request, ERRNO.EIO);
-      else if (opcode === OPCODE.INIT) this.#begin(request);
-      else if (opcode === OPCODE.FORGET) this.#forget(request.nodeId, request.bodyU64(0));
-      else if (opcode === OPCODE.BATCH_FORGET) this.#forgetAll(request);
-      else {
-        const operation = OPERATIONS.get(opcode);
-        if (operation) this.#run(operation, request, 1);
-        else this.#refuse(request, ERRNO.ENOSYS);
-      }
+      if (this.#heldBack) this.#heldBack.push(request.copy());
+      else this.#take(request);
     } catch (error) {
       this.fail(error);
+    }
+  }
+
+  /**
+   * Takes no more requests until `release`, and answers none that comes meanwhile: few, whoever holds also pauses the reading.
+   * What waited before still gets its answer: its caller asked for it before the hold.
+   */
+  hold(): void {
+    this.#heldBack ??= [];
+  }
+
+  /** Never throws. */
+  release(): void {
+    const heldBack = this.#heldBack ?? [];
+    this.#heldBack = undefined;
+    for (const request of heldBack) {
+      try {
+        this.#take(request);
+      } catch (error) {
+        this.fail(error);
+      }
+    }
+  }
+
+  #take(request: FuseRequest): void {
+    const { opcode } = request;
+    this.#counts.set(opcode, (this.#counts.get(opcode) ?? 0) + 1);
+    if (this.#failed) this.#refuse(request, ERRNO.EIO);
+    else if (opcode === OPCODE.INIT) this.#begin(request);
+    else if (opcode === OPCODE.FORGET) this.#forget(request.nodeId, request.bodyU64(0));
+    else if (opcode === OPCODE.BATCH_FORGET) this.#forgetAll(request);
+    else {
+      const operation = OPERATIONS.get(opcode);
+      if (operation) this.#run(operation, request, 1);
+      else this.#refuse(request, ERRNO.ENOSYS);
     }
   }
 
@@ -111,6 +139,7 @@ export class FuseSession {
     this.#failed = true;
     this.#begun.reject(error);
     this.#waiting.empty(ERRNO.EIO, this.#options.send);
+    this.release();
     this.#options.onFailure(error);
   }
 

@@ -70,6 +70,11 @@ export class LogTap {
     return this.#options.groups.length;
   }
 
+  /** Everything that was appended so far; durable or not. */
+  get applied(): Lsn {
+    return this.#options.tracker().lastLsn;
+  }
+
   /** The VDL. */
   get durable(): Lsn {
     return this.#options.tracker().vdl;

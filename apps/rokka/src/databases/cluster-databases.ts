@@ -30,10 +30,13 @@ import { readArchiveEnd, removeArchiveEnd } from './archive-end.ts';
 import { ArchiveKeeper } from './archive-keeper.ts';
 import { DatabaseController } from './controller.ts';
 import { headChild } from './head-child.ts';
+import { mountPointOf } from './volume-mounts.ts';
 
 const MIB = 2 ** 20;
 /** Of a database that is not main. */
 const CACHE_MIB = 128;
+/** Of a volume without a server: the kernel caches its files, too. */
+const FILES_CACHE_MIB = 64;
 /** PostgreSQL takes a quarter of it for its own cache. Main sizes itself by the machine's. */
 const MEMORY_BYTES = 512 * MIB;
 /** For nodes that are away while a volume is deleted. The tombstone waits for those that come later. */
@@ -129,14 +132,14 @@ export function headOptions(
   record: DatabaseRecord,
   { data, args, headAccess }: Pick<ClusterDatabasesOptions, 'data' | 'args' | 'headAccess'>,
 ): HeadProcessOptions {
-  const { name, volumeId, engine, databaseName, userName, source, settings } = record;
+  const { name, volumeId, engine, databaseName, userName, source, settings, files } = record;
   const remote = headAccess();
   const own =
     name === MAIN
       ? { port: args.port, cacheBytes: args.cacheMiB * MIB, settings: { ...settings, ...args.settings } }
       : {
           port: record.port,
-          cacheBytes: (record.cacheMiB ?? CACHE_MIB) * MIB,
+          cacheBytes: (record.cacheMiB ?? (files ? FILES_CACHE_MIB : CACHE_MIB)) * MIB,
           settings,
           memoryBytes: MEMORY_BYTES,
         };
@@ -151,6 +154,12 @@ export function headOptions(
     ...own,
     archives: record.retentionDays > 0,
     ...(source && { source }),
+    ...(files && {
+      files: {
+        sizeBytes: files.sizeBytes,
+        ...(files.mount !== undefined && { mountPoint: mountPointOf(data.cluster, files.mount) }),
+      },
+    }),
     ...(args.postgres === undefined ? {} : { postgres: args.postgres }),
     ...(remote && { remote }),
     ...(data.identity.joined && { machine: data.identity.joined.id }),

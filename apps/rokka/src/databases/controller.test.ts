@@ -48,17 +48,20 @@ class StandIn implements Head {
     return this.#served.promise;
   }
 
-  async ask(what: string): Promise<unknown> {
+  async ask(what: string, _timeoutMs: number, argument?: unknown): Promise<unknown> {
     this.asked.push(what);
     if (this.refuses) throw new CodedError('ARCHIVE_STORE_FAILED', 'it is so');
+    const { files } = this.record;
+    if (what === 'resize') return { ...(argument as object), mountPoint: `/run/${files?.mount}` };
     return { lsn: this.asked.length };
   }
 
   serve(): void {
     this.ready = true;
     this.#served.resolve();
-    const { port, userName: user, databaseName: database } = this.record;
-    this.#of.onReady({ host: '127.0.0.1', port, user, database, socketDirectory: '/' });
+    const { port, userName: user, databaseName: database, files } = this.record;
+    if (files) this.#of.onReady({ sizeBytes: files.sizeBytes, mountPoint: `/run/${files.mount}` });
+    else this.#of.onReady({ host: '127.0.0.1', port, user, database, socketDirectory: '/' });
   }
 
   fail(code: string): void {
@@ -350,4 +353,67 @@ test('a snapshot is settled by the head, again where it cannot now, and fails wh
   await assert.rejects(bench.snapshots.request({ ...record, retentionDays: 0 }), {
     code: 'DATABASE_NO_ARCHIVE',
   });
+});
+
+test('files without a server are there when they are mounted, and grow while they are used', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  const files = { sizeBytes: 2 ** 25, mount: 'sdf' };
+  await bench.databases.create({ name: 'vol-1', engine: 'files', files });
+  await bench.pass(300);
+  must(bench.head('vol-1')).serve();
+  await bench.pass(300);
+  const stated = async () => {
+    const { atMs: _, ...state } = must(await bench.databases.state('vol-1'));
+    return state;
+  };
+  const there = { phase: 'available', generation: 0, passwordVersion: 0, mountPoint: '/run/sdf' };
+  assert.deepEqual(await stated(), { ...there, sizeBytes: 2 ** 25 });
+  assert.deepEqual(fs.readdirSync(bench.directory), ['postgres-password']);
+  must(bench.head('vol-1')).refuses = true;
+  await bench.databases.change('vol-1', { files: { ...files, sizeBytes: 2 ** 26 } });
+  await bench.pass(300);
+  const refused = { ...there, sizeBytes: 2 ** 25, reason: 'ARCHIVE_STORE_FAILED: it is so' };
+  assert.deepEqual(await stated(), refused);
+  must(bench.head('vol-1')).refuses = false;
+  await bench.pass(3_000);
+  assert.deepEqual(await stated(), { ...there, sizeBytes: 2 ** 26 });
+});
+
+test('the snapshots of a set are cut together when all are written down, and fail together', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  const { databases, snapshots } = bench;
+  for (const name of ['one', 'two']) {
+    await bench.create(name);
+    must(bench.head(name)).serve();
+  }
+  await bench.pass(300);
+  const request = async (id: string, name: string) =>
+    (await snapshots.request(await databases.get(name), { set: { id, size: 2 } })).name;
+  const phases = async (names: string[]) =>
+    (await Promise.all(names.map((name) => snapshots.get(name)))).map(({ phase }) => phase);
+  const first = await request('set-1', 'one');
+  await bench.pass(2_000);
+  assert.deepEqual(await phases([first]), ['creating']);
+  assert.deepEqual(bench.head('one')?.asked, []);
+  const second = await request('set-1', 'two');
+  await bench.pass(1_000);
+  assert.deepEqual(await phases([first, second]), ['available', 'available']);
+  assert.deepEqual(bench.head('one')?.asked, ['hold', 'cut', 'release', 'archive-cut']);
+  assert.equal((await snapshots.get(first)).lsn, 2);
+
+  must(bench.head('two')).refuses = true;
+  const lost = [await request('set-2', 'one'), await request('set-2', 'two')];
+  await bench.pass(2_000);
+  assert.deepEqual(await phases(lost), ['creating', 'creating']);
+  await bench.pass(8_000);
+  assert.deepEqual(await phases(lost), ['failed', 'failed']);
+
+  // Some of it was removed before the rest was written down: nothing waits for ever.
+  const alone = await request('set-3', 'one');
+  await bench.pass(50_000);
+  assert.deepEqual(await phases([alone]), ['creating']);
+  await bench.pass(12_000);
+  assert.deepEqual(await phases([alone]), ['failed']);
 });

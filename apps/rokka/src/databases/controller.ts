@@ -187,6 +187,8 @@ export class DatabaseController implements AsyncDisposable {
         return unit.end('at-once');
       case 'set-password':
         return unit.carryOut(() => this.#trying(unit, revision, () => this.#setPassword(unit, entry)));
+      case 'resize':
+        return unit.carryOut(() => this.#trying(unit, revision, () => this.#resize(unit, record)));
       case 'delete':
         return unit.carryOut(() => this.#trying(unit, revision, () => this.#delete(record)));
     }
@@ -206,7 +208,7 @@ export class DatabaseController implements AsyncDisposable {
 
   async #start(unit: DatabaseUnit, { record, revision }: DatabaseEntry): Promise<void> {
     const { secrets, random, makeVolume } = this.#options;
-    secrets.ensure(record.name, random);
+    if (record.engine !== 'files') secrets.ensure(record.name, random);
     if (record.name !== MAIN) await makeVolume(record);
     if (this.#stopping.signal.aborted) return;
     const serves = unit.start(record, revision);
@@ -232,6 +234,12 @@ export class DatabaseController implements AsyncDisposable {
     secrets.wasSet(name, wanted);
     const { reason: _, ...rest } = state;
     await databases.observe(name, { ...rest, passwordVersion, atMs: clock.wallMs() });
+    unit.succeeded();
+  }
+
+  async #resize(unit: DatabaseUnit, { files }: DatabaseRecord): Promise<void> {
+    if (!files) return;
+    await unit.resize(files.sizeBytes);
     unit.succeeded();
   }
 

@@ -6,9 +6,10 @@ import type { Clock, CodedError } from '@rokka/kernel';
 import { describeError, isCoded } from '@rokka/kernel';
 import type { DatabaseRecord } from '@rokka/databases';
 import type { SupervisedChild } from '../child.ts';
-import type { Connection } from '../processes/engine.ts';
+import type { Connection, FilesDetail } from '../processes/engine.ts';
 import type { ChildFacts, Failure } from './decision.ts';
 
+const RESIZE_MS = 10_000;
 const RETRY_MS = 2_000;
 const RETRY_MS_MAX = 60_000;
 /** One that has served for so long was well: what fails next fails for the first time. */
@@ -34,7 +35,7 @@ export interface UnitOptions {
     record: DatabaseRecord;
     /** Whether the server shall take over the password without being asked for the one it has. */
     resetPassword(): boolean;
-    onReady(connection: Connection): void;
+    onReady(detail: Connection | FilesDetail): void;
     onLost(): void;
     onFinal(error: CodedError): void;
     onProgress(text: string): void;
@@ -52,7 +53,7 @@ export class DatabaseUnit {
   /** How it was when it was looked at last, and since when. */
   #seen: { kind: ChildFacts['kind']; sinceMs: number } | undefined;
   #hasServed = false;
-  #connection: Connection | undefined;
+  #detail: Connection | FilesDetail | undefined;
   #failure: Failure | undefined;
   #passwordIsUnknown = false;
   /** This head was told to set the password. */
@@ -70,8 +71,14 @@ export class DatabaseUnit {
     return this.#child;
   }
 
+  /** Of its server. */
   get connection(): Connection | undefined {
-    return this.#connection;
+    return this.#detail && 'host' in this.#detail ? this.#detail : undefined;
+  }
+
+  /** Of its files, where it has no server. */
+  get files(): FilesDetail | undefined {
+    return this.#detail && 'sizeBytes' in this.#detail ? this.#detail : undefined;
   }
 
   get failure(): Failure | undefined {
@@ -98,10 +105,19 @@ export class DatabaseUnit {
     if (this.#seen?.kind !== kind) this.#seen = { kind, sinceMs: nowMs };
     if (kind === 'serving' && nowMs - this.#seen.sinceMs > WELL_AFTER_MS) this.#failures = 0;
     const why = child.lastError && describeError(child.lastError);
-    const { host, port } = this.#connection ?? {};
-    const endpoint = host === undefined || port === undefined ? undefined : { host, port };
+    const { connection, files } = this;
+    const endpoint = connection && { host: connection.host, port: connection.port };
     const mustRestart = this.#passwordIsUnknown && kind === 'serving';
-    return { kind, generation, passwordVersion, mustRestart, sinceMs: this.#seen.sinceMs, why, endpoint };
+    return {
+      kind,
+      generation,
+      passwordVersion,
+      mustRestart,
+      sinceMs: this.#seen.sinceMs,
+      why,
+      endpoint,
+      files,
+    };
   }
 
   /** Starts a head. Resolves when it serves for the first time. @throws its error; ROKKA_CHILD_LATE, after which it goes on */
@@ -115,8 +131,8 @@ export class DatabaseUnit {
       record,
       resetPassword: () => this.#passwordIsUnknown,
       onProgress: (text) => (this.progress = text),
-      onReady: (connection) => {
-        this.#connection = connection;
+      onReady: (detail) => {
+        this.#detail = detail;
         this.#hasServed = true;
         this.progress = '';
         this.#passwordIsUnknown = false;
@@ -151,8 +167,13 @@ export class DatabaseUnit {
       this.#ending = false;
       this.#child = undefined;
       this.#started = undefined;
-      this.#connection = undefined;
+      this.#detail = undefined;
     });
+  }
+
+  /** Its files may take so much from now on. @throws what `SupervisedChild.ask` throws */
+  async resize(sizeBytes: number): Promise<void> {
+    this.#detail = (await this.#child?.ask('resize', RESIZE_MS, { sizeBytes })) as FilesDetail | undefined;
   }
 
   /** Takes note that what the record of this revision asks for cannot be done now. */

@@ -7,6 +7,7 @@
  */
 import { unreachable } from '@rokka/kernel';
 import type { DatabasePhase, DatabaseRecord, DatabaseState } from '@rokka/databases';
+import type { FilesDetail } from '../processes/engine.ts';
 
 /** The head process, where one is kept for the database. */
 export interface ChildFacts {
@@ -23,6 +24,8 @@ export interface ChildFacts {
   readonly why?: string | undefined;
   /** Where it serves. */
   readonly endpoint?: DatabaseState['endpoint'] | undefined;
+  /** What it serves, where it has no server. */
+  readonly files?: FilesDetail | undefined;
 }
 
 export interface Failure {
@@ -46,7 +49,7 @@ export interface Facts {
   readonly nowMs: number;
 }
 
-export type Step = 'none' | 'start' | 'end' | 'give-up' | 'set-password' | 'delete';
+export type Step = 'none' | 'start' | 'end' | 'give-up' | 'set-password' | 'resize' | 'delete';
 
 export interface Decision {
   readonly step: Step;
@@ -87,6 +90,7 @@ export function stateAfter(
     ...(passwordVersion === undefined ? {} : { passwordVersion }),
     ...(reason === undefined ? {} : { reason }),
     ...(serves && child.endpoint ? { endpoint: child.endpoint } : {}),
+    ...(serves && child.files),
   };
   const { atMs: _, ...written } = state ?? { atMs: 0 };
   return sameJson(next, written) ? undefined : next;
@@ -106,8 +110,9 @@ function keepRunning(facts: Facts, child: ChildFacts): Decision {
   if (child.kind === 'ending') return { step: 'none', phase: 'stopping' };
   if (child.kind === 'serving') {
     if (isOutdated) return { step: 'end', phase: 'stopping' };
-    if (!needsPassword(facts)) return { step: 'none', phase: 'available' };
-    return { step: waits ? 'none' : 'set-password', phase: 'available', reason: failed?.reason };
+    const wanted = needsPassword(facts) ? 'set-password' : needsSize(facts) ? 'resize' : undefined;
+    if (!wanted) return { step: 'none', phase: 'available' };
+    return { step: waits ? 'none' : wanted, phase: 'available', reason: failed?.reason };
   }
   const phase = startPhase(facts, failed);
   const reason = child.why ?? failed?.reason;
@@ -142,6 +147,10 @@ function isOldPassword({ record }: Facts, child: ChildFacts): boolean {
 function needsPassword({ record, state, child, passwordIsNew }: Facts): boolean {
   const known = state?.passwordVersion ?? child?.passwordVersion;
   return passwordIsNew || (record.engine === 'native' && known !== record.passwordVersion);
+}
+
+function needsSize({ record, child }: Facts): boolean {
+  return record.files !== undefined && child?.files?.sizeBytes !== record.files.sizeBytes;
 }
 
 /** A server that is just made has the password of the record that it was made for, unless `passwordIsNew`. */

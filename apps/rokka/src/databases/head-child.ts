@@ -4,7 +4,7 @@ import { type CodedError, systemClock } from '@rokka/kernel';
 import { namespaceCommand } from '@rokka/databases';
 import { SupervisedChild } from '../child.ts';
 import { compileCacheEnvironment } from '../compile-cache.ts';
-import type { Connection } from '../processes/engine.ts';
+import type { Connection, FilesDetail } from '../processes/engine.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
 
 const HEAD_READY_MS = 600_000;
@@ -17,7 +17,7 @@ export interface HeadChildOptions {
   name: string;
   /** Whether another process waits, its code loaded, to take over: 35 MB for a second or less of clients' time. */
   spare: boolean;
-  onReady(connection: Connection): void;
+  onReady(detail: Connection | FilesDetail): void;
   /** It ended by itself, and is started again. */
   onLost?(): void;
   /** It ended and must not be started again. */
@@ -44,7 +44,7 @@ export function headChild(of: HeadChildOptions): SupervisedChild {
     stopTimeoutMs: HEAD_STOP_MS,
     onProgress,
     onLog,
-    onReady: (detail) => of.onReady(detail as Connection),
+    onReady: (detail) => of.onReady(detail as Connection | FilesDetail),
     onFinal,
     ...(of.onLost && { onLost: of.onLost }),
   });

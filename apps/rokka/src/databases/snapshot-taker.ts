@@ -1,11 +1,19 @@
-/** Settles the snapshots that were asked for: has the head of the database bring its archive up to now. */
+/**
+ * Settles the snapshots that were asked for: has the head of the database bring its archive up to now. Those that belong to a set
+ * are made together (snapshot-set.ts).
+ */
 import { type Clock, describeError, isCoded, type Lsn, type VolumeId } from '@rokka/kernel';
 import type { DatabaseRecord, SnapshotRecord, Snapshots } from '@rokka/databases';
 import type { Head } from './database-unit.ts';
+import { cutSet, type SetMember } from './snapshot-set.ts';
 
 /** All of the log since the last round, or the pages of the database where its archive begins anew. */
 const ARCHIVE_MS = 600_000;
 const RETRY_MS = 1_000;
+/** The moment of a set may be lost: an archive that begins anew, a head that ends. */
+const CUTS_MAX = 5;
+/** Whoever writes a set down is done by then; or some of it was removed. */
+const SET_WHOLE_MS = 60_000;
 
 export interface SnapshotTakerOptions {
   snapshots: Snapshots;
@@ -19,6 +27,8 @@ export class SnapshotTaker {
   readonly #options: SnapshotTakerOptions;
   /** Those that are under way, and those that rest after an attempt that failed. */
   readonly #busy = new Set<string>();
+  /** Cuts of a set that were lost. */
+  readonly #lost = new Map<string, number>();
 
   constructor(options: SnapshotTakerOptions) {
     this.#options = options;
@@ -26,8 +36,11 @@ export class SnapshotTaker {
 
   /** Begins whatever can be done now. @throws what the registry throws */
   async look(records: readonly DatabaseRecord[]): Promise<void> {
+    await this.#options.snapshots.finishSets();
     const waiting = (await this.#options.snapshots.list()).filter(({ phase }) => phase === 'creating');
-    for (const snapshot of waiting) {
+    const sets = Map.groupBy(waiting, ({ set }) => set?.id);
+    for (const [id, snapshots] of sets) if (id !== undefined) await this.#lookAtSet(id, snapshots, records);
+    for (const snapshot of sets.get(undefined) ?? []) {
       if (this.#busy.has(snapshot.name)) continue;
       const record = records.find(({ volumeId }) => volumeId === snapshot.volumeId);
       // Another database may have its name by now.
@@ -36,6 +49,55 @@ export class SnapshotTaker {
       // What is still ending says where it ends.
       else if (!head && record?.desired !== 'running') await this.#settleAtEnd(snapshot);
     }
+  }
+
+  async #lookAtSet(
+    id: string,
+    members: readonly SnapshotRecord[],
+    records: readonly DatabaseRecord[],
+  ): Promise<void> {
+    const { clock, endOf, snapshots } = this.#options;
+    if (this.#busy.has(id)) return;
+    const [{ set, requestedAtMs }] = members;
+    if (members.length !== set?.size) {
+      if (clock.wallMs() - requestedAtMs < SET_WHOLE_MS) return;
+      return snapshots.settleSet(id, {
+        phase: 'failed',
+        reason: `it has ${members.length} of ${set?.size} snapshots`,
+      });
+    }
+    const found: SetMember[] = [];
+    for (const { name, volumeId, database } of members) {
+      const record = records.find((one) => one.volumeId === volumeId);
+      const head = record?.name === database ? this.#options.head(database) : undefined;
+      if (head?.ready) found.push({ name, head });
+      // It starts, or ends: then it is known what to ask.
+      else if (head || record?.desired === 'running') return;
+      else found.push({ name, endOf: () => endOf(volumeId) });
+    }
+    this.#takeSet(id, found);
+  }
+
+  #takeSet(id: string, members: readonly SetMember[]): void {
+    const { clock, snapshots } = this.#options;
+    this.#busy.add(id);
+    const rest = () => void clock.after(RETRY_MS, () => void this.#busy.delete(id), { keepAlive: false });
+    cutSet(members, { archiveMs: ARCHIVE_MS })
+      .then((points) => ({ phase: 'available' as const, points, takenAtMs: clock.wallMs() }))
+      .catch((error: unknown) => {
+        if (!isCoded(error)) throw error;
+        const lost = (this.#lost.get(id) ?? 0) + 1;
+        this.#lost.set(id, lost);
+        if (lost < CUTS_MAX && error.code !== 'ROKKA_CHILD_CANNOT' && error.code !== 'ROKKA_SET_UNFINISHED')
+          return undefined;
+        return { phase: 'failed' as const, reason: describeError(error) };
+      })
+      .then((outcome) => outcome && snapshots.settleSet(id, outcome).then(() => this.#lost.delete(id)))
+      .then(rest, (error: unknown) => {
+        // The registry is away: decided anew when it is back.
+        if (!isCoded(error)) throw error;
+        rest();
+      });
   }
 
   /** Its database does not run, and will not for this. */

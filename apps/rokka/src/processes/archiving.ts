@@ -71,9 +71,13 @@ export class Archiving implements AsyncDisposable {
     };
   }
 
-  /** Resolves when everything that is durable now is in the archive. @throws the signal's reason, ARCHIVE_STORE_FAILED */
-  async flush(signal: AbortSignal): Promise<number> {
-    return (await this.#archiver?.flush(signal)) ?? 0;
+  /**
+   * Resolves when everything up to `lsn`, or what is durable now, is in the archive, with the point that gives it: that one, or the
+   * first one from there on that can be given.
+   * @throws the signal's reason, ARCHIVE_STORE_FAILED
+   */
+  async flush(signal: AbortSignal, lsn?: Lsn): Promise<Lsn> {
+    return (await this.#archiver?.flush(signal, lsn)) ?? (0 as Lsn);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

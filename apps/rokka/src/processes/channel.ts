@@ -6,6 +6,7 @@ import { Deferred, describeError, isCoded } from '@rokka/kernel';
 import type { ChildMessage, Finality, ParentMessage } from '../child.ts';
 import { keepCompiledCode } from '../compile-cache.ts';
 import { rokkaErrors } from '../errors.ts';
+import type { Duties } from './engine.ts';
 
 export interface ParentChannel {
   send(message: ChildMessage): void;
@@ -19,8 +20,7 @@ export interface ParentChannel {
 export interface RunningChild extends AsyncDisposable {
   status(): unknown;
   readonly detail?: unknown;
-  /** What it does when it is asked to, by name; each answers with something. */
-  readonly duties?: Readonly<Record<string, () => Promise<object>>>;
+  readonly duties?: Duties;
 }
 
 /** Runs a child's work: `work` resolves when it is ready. */
@@ -78,12 +78,12 @@ export async function runChild(options: {
 async function answer(
   channel: ParentChannel,
   running: RunningChild | undefined,
-  { id, what }: { id: number; what: string },
+  { id, what, argument }: { id: number; what: string; argument?: unknown },
 ): Promise<void> {
   try {
     const duty = running?.duties?.[what];
     if (!duty) throw rokkaErrors.ROKKA_CHILD_CANNOT([what]);
-    channel.send({ kind: 'answer', id, value: await duty() });
+    channel.send({ kind: 'answer', id, value: await duty(argument) });
   } catch (error) {
     if (!isCoded(error)) throw error;
     channel.send({ kind: 'refusal', id, code: error.code, message: error.message });

@@ -1,5 +1,6 @@
 /** What the head needs of an engine, and what it gives to one. */
 import type { Clock, Random } from '@rokka/kernel';
+import type { DatabaseEngine } from '@rokka/databases';
 import type { Volume } from '@rokka/volume';
 import type { StartSteps } from './start-steps.ts';
 
@@ -13,6 +14,8 @@ export interface EngineStart {
   readonly resetPassword?: boolean;
   /** From which PostgreSQL's own cache is sized; the machine's unless given. */
   readonly memoryBytes?: number;
+  /** With the engine `files`. */
+  readonly files?: FilesDetail;
   readonly volume: Volume;
   readonly port: number;
   readonly cacheBytes: number;
@@ -37,8 +40,16 @@ export interface Connection {
   readonly socketDirectory: string;
 }
 
+/** What a volume without a server is to those who use it. */
+export interface FilesDetail {
+  /** More than that meets ENOSPC. */
+  readonly sizeBytes: number;
+  /** Where its files are seen; absent while nobody wants to see them. */
+  readonly mountPoint?: string;
+}
+
 export interface EngineStatus {
-  readonly kind: 'native' | 'pglite';
+  readonly kind: DatabaseEngine;
   readonly version?: string;
   readonly postgresPid?: number;
   /** How often the engine was started again by its head. */
@@ -47,7 +58,21 @@ export interface EngineStatus {
   readonly details: unknown;
 }
 
+/** Holds everything that changes the volume. */
+export interface Gate {
+  /** From when this returns until `release`, nothing that comes is begun. */
+  hold(): void;
+  release(): void;
+}
+
+/** What a child does when it is asked to, by name; each answers with something. */
+export type Duties = Readonly<Record<string, (argument: unknown) => Promise<object>>>;
+
 export interface Engine extends AsyncDisposable {
-  readonly connection: Connection;
+  /** For whoever uses it. */
+  readonly detail: Connection | FilesDetail;
   status(): EngineStatus;
+  readonly duties?: Duties;
+  /** Absent where writes do not come through a mount. */
+  readonly gate?: Gate;
 }

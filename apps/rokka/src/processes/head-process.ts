@@ -2,7 +2,7 @@
  * The head: the process that holds a database. It writes the volume, keeps the filesystem on it and runs the engine. If any
  * part of it fails, all of it ends, and the supervisor starts it anew: what was not durable must not go on.
  */
-import { CodedError, Deferred, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
+import { CodedError, Deferred, systemClock, systemRandom, unreachable, type VolumeId } from '@rokka/kernel';
 import type { DatabaseEngine, DatabaseSource } from '@rokka/databases';
 import { unixNetwork } from '@rokka/transport';
 import { Volume } from '@rokka/volume';
@@ -14,7 +14,8 @@ import { demandPlace, type HeldPlace } from '../head-place.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
 import { Archiving } from './archiving.ts';
 import { runChild, type ParentChannel } from './channel.ts';
-import type { Engine, EngineStart } from './engine.ts';
+import { ConsistentCut } from './consistent-cut.ts';
+import type { Duties, Engine, EngineStart, FilesDetail } from './engine.ts';
 import type { RemoteAccess } from './node-process.ts';
 import { StartSteps } from './start-steps.ts';
 
@@ -37,6 +38,8 @@ export interface HeadProcessOptions {
   resetPassword?: boolean;
   /** From which PostgreSQL's own cache is sized; the machine's unless given. */
   memoryBytes?: number;
+  /** With the engine `files`. */
+  files?: FilesDetail;
   /** The backup that it began with. */
   source?: DatabaseSource;
   /** This machine, as the records of its nodes name it; absent on the one that made the cluster. */
@@ -52,7 +55,7 @@ const FINAL =
   /^(VOLUME_FENCED|VOLUME_DELETED|ROKKA_PLACE_LOST|DATABASE_SETTING_.*|DATABASE_BINARIES_.*|DATABASE_VERSION_MISMATCH|DATABASE_SOCKET_PATH_LONG|FILESYSTEM_VERSION|FILESYSTEM_CORRUPT|REGISTRY_VERSION|REGISTRY_CORRUPT|QUORUM_.*)$/;
 /** A database that was up tries again instead: its own port may still be held by the server that is just dying. */
 const FINAL_AT_FIRST =
-  /^DATABASE_(PORT_USED|ADDRESS_.*|STAGE_FAILED|FUSE_.*|NAMESPACE_DENIED|MOUNT_DENIED|CONFINEMENT_DENIED|TOOL_MISSING|NO_ACCOUNT|DIRECTORY_.*|OUT_OF_SPACE|OUT_OF_MEMORY|INITDB_FAILED)$/;
+  /^FUSE_(NO_DEVICE|NOT_PERMITTED|NO_MOUNT_POINT|ALREADY_MOUNTED|NO_MOUNT_PROGRAM|MOUNT_FAILED|KERNEL_TOO_OLD)$|^DATABASE_(PORT_USED|ADDRESS_.*|STAGE_FAILED|FUSE_.*|NAMESPACE_DENIED|MOUNT_DENIED|CONFINEMENT_DENIED|TOOL_MISSING|NO_ACCOUNT|DIRECTORY_.*|OUT_OF_SPACE|OUT_OF_MEMORY|INITDB_FAILED)$/;
 
 const options = JSON.parse(process.argv[2] ?? '{}') as HeadProcessOptions;
 
@@ -144,10 +147,12 @@ async function runHead(channel: ParentChannel) {
     const engine = resources.use(await startEngine(start));
     channel.send({ kind: 'log', level: 'info', text: `head ready after ${steps.describe()}` });
     return {
-      detail: engine.connection,
-      duties: options.archives
-        ? { archive: async () => ({ lsn: await archiving.flush(opening.signal) }) }
-        : {},
+      detail: engine.detail,
+      duties: {
+        ...engine.duties,
+        ...(options.archives &&
+          dutiesOfArchive({ archiving, engine, volume, signal: opening.signal, resources })),
+      },
       status: () => ({
         ...volume.status(),
         engine: engine.status(),
@@ -162,8 +167,41 @@ async function runHead(channel: ParentChannel) {
   }
 }
 
+/** Snapshots: of this volume alone, or of several at one moment. */
+function dutiesOfArchive(of: {
+  archiving: Archiving;
+  engine: Engine;
+  volume: Volume;
+  signal: AbortSignal;
+  resources: AsyncDisposableStack;
+}): Duties {
+  const { archiving, engine, volume, signal, resources } = of;
+  const archive = async () => ({ lsn: await archiving.flush(signal) });
+  if (!engine.gate) return { archive };
+  const cut = resources.use(
+    new ConsistentCut({
+      clock: systemClock,
+      gate: engine.gate,
+      point: () => volume.tap.applied,
+      archive: async (lsn) => {
+        await volume.whenDurable(volume.applied);
+        return archiving.flush(signal, lsn);
+      },
+    }),
+  );
+  return { archive, ...cut.duties };
+}
+
 /** Only the engine that is used is loaded: PGlite brings a WebAssembly module along. */
 async function loadEngine(): Promise<(start: EngineStart) => Promise<Engine>> {
-  if (options.engine === 'native') return (await import('./native-engine.ts')).startNativeEngine;
-  return (await import('./pglite-engine.ts')).startPgliteEngine;
+  switch (options.engine) {
+    case 'native':
+      return (await import('./native-engine.ts')).startNativeEngine;
+    case 'pglite':
+      return (await import('./pglite-engine.ts')).startPgliteEngine;
+    case 'files':
+      return (await import('./files-engine.ts')).startFilesEngine;
+    default:
+      return unreachable(options.engine);
+  }
 }

@@ -3,10 +3,10 @@
  * dies it is started again; if the mount fails, the head fails.
  */
 import * as path from 'node:path';
-import { Deferred, describeError, isCoded, PAGE_SIZE } from '@rokka/kernel';
-import { FileSystem } from '@rokka/filesystem';
+import { Deferred, describeError, PAGE_SIZE } from '@rokka/kernel';
+import type { FileSystem } from '@rokka/filesystem';
 import { FileSystemHandler, FuseServer } from '@rokka/fuse';
-import { PageCache, whenReady } from '@rokka/volume';
+import { PageCache } from '@rokka/volume';
 import {
   findAccount,
   findPostgres,
@@ -19,6 +19,7 @@ import {
 } from '@rokka/databases';
 import { dataPaths } from '../data-directory.ts';
 import type { Engine, EngineStart } from './engine.ts';
+import { openFilesystem } from './open-filesystem.ts';
 import { passwordOf } from './password.ts';
 
 const RESTART_PAUSE_MS = 200;
@@ -69,7 +70,7 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
       if (end.kind === 'failed') start.fail(end.error);
     });
     return {
-      connection: {
+      detail: {
         host: '127.0.0.1',
         port: start.port,
         user,
@@ -83,6 +84,10 @@ export async function startNativeEngine(start: EngineStart): Promise<Engine> {
         restarts: postgres.restarts,
         details: { fuse: server.statistics(), cache: cache.usage },
       }),
+      gate: {
+        hold: () => server.hold(),
+        release: () => server.release(),
+      },
       [Symbol.asyncDispose]: () => resources.disposeAsync(),
     };
   } catch (error) {
@@ -100,17 +105,6 @@ async function makeStage(start: EngineStart): Promise<{ place: PostgresStage; ve
     needed: [start.directory],
   });
   return { place, version: binaries.version };
-}
-
-async function openFilesystem(cache: PageCache, start: EngineStart): Promise<FileSystem> {
-  const { clock, random, signal } = start;
-  try {
-    return await FileSystem.mountAsync(cache, { clock, signal });
-  } catch (error) {
-    if (!isCoded(error, 'FILESYSTEM_NONE')) throw error;
-  }
-  await whenReady(cache, () => FileSystem.format(cache, { clock, random }), signal);
-  return FileSystem.mountAsync(cache, { clock, signal });
 }
 
 /** Begins to fetch what recovery will read. Nothing depends on it: clients only wait for longer without it. */

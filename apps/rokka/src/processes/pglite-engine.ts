@@ -29,7 +29,7 @@ export async function startPgliteEngine(start: EngineStart): Promise<Engine> {
   }
   start.steps.done('PGlite');
   return {
-    connection: {
+    detail: {
       host: '127.0.0.1',
       port,
       user: database.engine.user,

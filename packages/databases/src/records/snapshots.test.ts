@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { test } from 'node:test';
-import { asLsn, SeededRandom, VirtualClock } from '@rokka/kernel';
+import { asLsn, CodedError, SeededRandom, VirtualClock } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { DatabaseSecrets } from './database-secrets.ts';
 import { Databases } from './databases.ts';
@@ -111,4 +111,56 @@ test('a copy that one of two has seen to count stays, though the other one comes
   const copied = await new Snapshots({ ...bench.of, registry: sleepy }).copy(name, wish);
   assert.deepEqual([copied.name, copied.lsn, copied.unconfirmed], [wish.name, 9, undefined]);
   assert.deepEqual(await snapshots.list(), [copied]);
+});
+
+test('a set is decided by one write: whoever comes after a crash has the rest of it say the same', async () => {
+  using bench = new Bench();
+  const { databases, snapshots, registry } = bench;
+  const set = { id: 'set-1', size: 2 };
+  const names = [];
+  for (const name of ['one', 'two']) {
+    const database = await databases.create({ name, engine: 'native' });
+    names.push((await snapshots.request(database, { set })).name);
+  }
+  const points = { [names[0]]: asLsn(4), [names[1]]: asLsn(9) };
+  const broken = registry.another();
+  const put = broken.put.bind(broken);
+  let writes = 0;
+  broken.put = async (...of) => {
+    if (++writes > 2) throw new CodedError('REGISTRY_UNREACHABLE', 'it is so');
+    return put(...of);
+  };
+  const dying = new Snapshots({ ...bench.of, registry: broken });
+  await assert.rejects(dying.settleSet(set.id, { phase: 'available', points, takenAtMs: 5 }), {
+    code: 'REGISTRY_UNREACHABLE',
+  });
+  const stated = async () =>
+    Object.fromEntries((await snapshots.list()).map(({ database, phase, lsn }) => [database, [phase, lsn]]));
+  const phases = Object.values(await stated()).map(([phase]) => phase);
+  assert.ok(phases.includes('available') && phases.includes('creating'), phases.join(' '));
+  // What the next one finds by itself counts no more.
+  await snapshots.settleSet(set.id, { phase: 'failed', reason: 'another moment' });
+  assert.deepEqual(await stated(), { one: ['available', 4], two: ['available', 9] });
+  assert.deepEqual(await registry.list('snapshot-sets/'), []);
+  const copy = await snapshots.copy(names[0]);
+  assert.equal(copy.set, undefined);
+});
+
+test('files have neither port nor password, and a size that has room for them', async () => {
+  using bench = new Bench();
+  const { databases } = bench;
+  const create = (files: { sizeBytes: number; mount?: string }) =>
+    databases.create({ name: 'vol-1', engine: 'files', files });
+  for (const files of [
+    { sizeBytes: 1 },
+    { sizeBytes: 2 ** 24 + 0.5 },
+    { sizeBytes: 2 ** 24, mount: '../etc' },
+  ])
+    await assert.rejects(create(files), { code: 'DATABASE_NAME_INVALID' });
+  const { port, userName, volumeId } = await create({ sizeBytes: 2 ** 24 });
+  assert.deepEqual([port, userName, volumeId], [0, '', 'vol-1']);
+  assert.deepEqual(fs.readdirSync(bench.directory), []);
+  await assert.rejects(databases.change('vol-1', { files: { sizeBytes: 0 } }), {
+    code: 'DATABASE_NAME_INVALID',
+  });
 });

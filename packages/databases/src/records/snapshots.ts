@@ -2,7 +2,7 @@
  * Snapshots of databases, as the registry has them (`snapshots/<name>`): points of their archives that are kept. Whoever wants
  * one writes it down; the controller has the archive reach it, and says so here. It outlives its database.
  */
-import { type Clock, isCoded, type Lsn, type Random, type VolumeId } from '@rokka/kernel';
+import { type Clock, isCoded, type Lsn, must, type Random, type VolumeId } from '@rokka/kernel';
 import type { Registry, RegistryEntry } from '@rokka/registry';
 import { databaseErrors } from '../errors.ts';
 import { type DatabaseEngine, type DatabaseRecord } from './database-record.ts';
@@ -40,6 +40,15 @@ export interface SnapshotSet {
   readonly size: number;
 }
 
+/** What becomes of a set, decided by one write (`snapshot-sets/<id>`) before any of its snapshots says so. */
+type SetOutcome =
+  | {
+      readonly phase: 'available';
+      readonly points: Readonly<Record<string, Lsn>>;
+      readonly takenAtMs: number;
+    }
+  | { readonly phase: 'failed'; readonly reason: string };
+
 /** How a snapshot is to be called, where whoever wants it must know before it is there. */
 export interface SnapshotWish {
   /** Of `newSnapshotName`; drawn unless given. */
@@ -58,6 +67,7 @@ export interface SnapshotsOptions {
 }
 
 const RECORDS = 'snapshots/';
+const SETS = 'snapshot-sets/';
 const NAME = /^snap-[0-9a-f]{16}$/;
 
 export class Snapshots {
@@ -107,7 +117,7 @@ export class Snapshots {
       const settled = known ? await this.#confirm(from, known) : undefined;
       if (settled) return settled;
       if (known) continue;
-      const { owner: _, ...source } = await this.get(from);
+      const { owner: _, set: __, ...source } = await this.get(from);
       if (source.phase !== 'available' || source.unconfirmed)
         throw databaseErrors.DATABASE_NO_SNAPSHOT([from]);
       await this.#keep({ ...source, ...wish, name, unconfirmed: true }, this.password(from));
@@ -141,6 +151,44 @@ export class Snapshots {
     } catch (error) {
       // Somebody has removed it, or settled it.
       if (!isCoded(error, 'REGISTRY_CONFLICT') && !isCoded(error, 'DATABASE_NO_SNAPSHOT')) throw error;
+    }
+  }
+
+  /**
+   * For the controller alone: all of a set are there, or none will ever be.
+   * @param outcome.points of every one of the set, by its name
+   */
+  async settleSet(id: string, outcome: SetOutcome): Promise<void> {
+    const { registry } = this.#options;
+    try {
+      await registry.put(`${SETS}${id}`, outcome, 0);
+    } catch (error) {
+      // It was decided before.
+      if (!isCoded(error, 'REGISTRY_CONFLICT')) throw error;
+    }
+    await this.finishSets();
+  }
+
+  /** For the controller alone: has the snapshots of every set that was decided say so. */
+  async finishSets(): Promise<void> {
+    const { registry } = this.#options;
+    const decided = await registry.list<SetOutcome>(SETS);
+    if (decided.length === 0) return;
+    const records = await this.list();
+    for (const { key, value, revision } of decided) {
+      for (const { name, set } of records) {
+        if (set === undefined || key !== `${SETS}${set.id}`) continue;
+        if (value.phase === 'failed') await this.settle(name, value);
+        else {
+          const { takenAtMs, points } = value;
+          await this.settle(name, { phase: 'available', lsn: must(points[name]), takenAtMs });
+        }
+      }
+      try {
+        await registry.remove(key, revision);
+      } catch (error) {
+        if (!isCoded(error, 'REGISTRY_CONFLICT')) throw error;
+      }
     }
   }
 

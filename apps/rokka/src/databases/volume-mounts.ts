@@ -1,0 +1,27 @@
+/**
+ * Where volumes without a server are mounted: below /run, which every account may pass through and a reboot empties; a data
+ * directory is its owner's alone. Each cluster has a directory of its own, each mount a name in it.
+ */
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
+import { systemClock } from '@rokka/kernel';
+import { removeDeadMounts } from '@rokka/fuse';
+
+const BASE = '/run/rokka';
+const SWEEP_MS = 5_000;
+/** Of the cluster's id: enough to tell clusters of one machine apart. */
+const ID_CHARACTERS = 8;
+
+const mountsOf = (cluster: string) => path.join(BASE, cluster.slice(0, ID_CHARACTERS));
+
+export const mountPointOf = (cluster: string, mount: string) => path.join(mountsOf(cluster), mount);
+
+/**
+ * Of a cluster of which nothing runs: what it left when it was killed.
+ * @throws FUSE_UNMOUNT_FAILED, FUSE_NO_MOUNT_PROGRAM, KERNEL_DEADLINE
+ */
+export async function sweepMounts(cluster: string): Promise<void> {
+  const removed = await removeDeadMounts(mountsOf(cluster), { clock: systemClock, timeoutMs: SWEEP_MS });
+  // A directory that somebody put files into stays.
+  for (const mountPoint of removed) await fs.rmdir(mountPoint).catch(() => {});
+}

@@ -1,0 +1,95 @@
+/**
+ * A volume without a server: its files, mounted where the machine's programs see them, or only open while nobody wants them.
+ *
+ * The mount is in the machine's own mount namespace. When this process dies with it, programs that have files open get errors
+ * (ENOTCONN), as of a disk that was pulled; the next process takes the dead mount away and mounts anew at the same place.
+ */
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
+import { assert } from '@rokka/kernel';
+import { FileSystemHandler, FuseServer } from '@rokka/fuse';
+import { PageCache } from '@rokka/volume';
+import { rokkaErrors } from '../errors.ts';
+import type { Engine, EngineStart, FilesDetail } from './engine.ts';
+import { openFilesystem } from './open-filesystem.ts';
+
+export async function startFilesEngine(start: EngineStart): Promise<Engine> {
+  const { volume, progress, steps, files } = start;
+  assert(files, 'files without a size');
+  const resources = new AsyncDisposableStack();
+  try {
+    const cache = new PageCache(volume, { sizeBytes: start.cacheBytes });
+    progress('reading the filesystem');
+    const filesystem = await openFilesystem(cache, start);
+    // After the mount has gone nothing else changes the volume: all of it must be durable before the writer closes.
+    resources.defer(() => cache.whenDurable(filesystem.syncAll()));
+    let { sizeBytes } = files;
+    filesystem.limitBytes = sizeBytes;
+    steps.done('filesystem');
+    const handler = new FileSystemHandler({ filesystem, store: cache });
+    const { mountPoint } = files;
+    const server =
+      mountPoint === undefined ? undefined : await mountAt(mountPoint, { start, handler, resources });
+    steps.done('mount');
+    const detail = (): FilesDetail => ({ sizeBytes, ...(server && { mountPoint: server.mountPoint }) });
+    return {
+      detail: detail(),
+      duties: {
+        resize: async (wanted) => {
+          ({ sizeBytes } = wanted as { sizeBytes: number });
+          filesystem.limitBytes = sizeBytes;
+          return detail();
+        },
+      },
+      gate: {
+        hold: () => server?.hold(),
+        release: () => server?.release(),
+      },
+      status: () => ({
+        kind: 'files',
+        restarts: 0,
+        details: { ...detail(), cache: cache.usage, ...(server && { fuse: server.statistics() }) },
+      }),
+      [Symbol.asyncDispose]: () => resources.disposeAsync(),
+    };
+  } catch (error) {
+    await resources.disposeAsync();
+    throw error;
+  }
+}
+
+async function mountAt(
+  mountPoint: string,
+  of: { start: EngineStart; handler: FileSystemHandler; resources: AsyncDisposableStack },
+): Promise<FuseServer> {
+  const { start, handler, resources } = of;
+  await makeDirectory(mountPoint);
+  // What was made for the mount goes with it; a directory that somebody put files into stays.
+  resources.defer(() => fs.rmdir(mountPoint).catch(() => {}));
+  const server = resources.use(
+    await FuseServer.mount({
+      handler,
+      mountPoint,
+      clock: start.clock,
+      log: (line) => start.log('warn', line),
+      source: start.name,
+      cache: 'kernel',
+    }),
+  );
+  void server.ended.then((end) => {
+    if (end.kind === 'failed') start.fail(end.error);
+    // By hand: whoever wants the volume elsewhere detaches it.
+    else if (!start.signal.aborted) start.fail(rokkaErrors.ROKKA_UNMOUNTED([mountPoint]));
+  });
+  return server;
+}
+
+/** Never looks at the directory itself: a dead mount may lie there. */
+async function makeDirectory(mountPoint: string): Promise<void> {
+  await fs.mkdir(path.dirname(mountPoint), { recursive: true, mode: 0o755 });
+  try {
+    await fs.mkdir(mountPoint, { mode: 0o755 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}

@@ -1,0 +1,20 @@
+/** The filesystem on a volume, made where there is none yet. */
+import { isCoded } from '@rokka/kernel';
+import { FileSystem } from '@rokka/filesystem';
+import { type PageCache, whenReady } from '@rokka/volume';
+import type { EngineStart } from './engine.ts';
+
+/** @throws what FileSystem.mountAsync throws, the signal's reason */
+export async function openFilesystem(
+  cache: PageCache,
+  start: Pick<EngineStart, 'clock' | 'random' | 'signal'>,
+): Promise<FileSystem> {
+  const { clock, random, signal } = start;
+  try {
+    return await FileSystem.mountAsync(cache, { clock, signal });
+  } catch (error) {
+    if (!isCoded(error, 'FILESYSTEM_NONE')) throw error;
+  }
+  await whenReady(cache, () => FileSystem.format(cache, { clock, random }), signal);
+  return FileSystem.mountAsync(cache, { clock, signal });
+}
