@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, test } from 'node:test';
-import { CodedError, crc32, systemClock } from '@rokka/kernel';
+import { CodedError, crc32, Deferred, systemClock } from '@rokka/kernel';
 import { S3Store, type S3StoreOptions } from './s3-store.ts';
 import { BUCKET, refuse, S3Server } from './testing/s3-server.ts';
 
@@ -125,6 +125,17 @@ describe('a server that has bad moments', { timeout }, () => {
       },
       { timeoutMs: 300 },
     ));
+
+  test('one that is closed waits for no answer', () =>
+    withObject(async ({ server, store }) => {
+      const asked = new Deferred<void>();
+      server.mischief = first(Infinity, () => asked.resolve());
+      const failed = failure(store.read('one', 0, 3));
+      await asked.promise;
+      store[Symbol.dispose]();
+      await failed;
+      assert.equal(server.seen.length, 1);
+    }));
 
   test('nobody there, then somebody', () =>
     withObject(async ({ server, store }) => {

@@ -39,7 +39,7 @@ interface Session {
   readonly http: { readonly abortSignal: AbortSignal; readonly requestTimeout: number };
 }
 
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 15_000;
 const CONNECT_MS_MAX = 5_000;
 const ATTEMPTS_MAX = 3;
 /** A line that is slower than 2 Mbit/s does for no archive. */
@@ -49,12 +49,19 @@ const OBJECT_BYTES_MAX = 5 * 2 ** 30;
 /** The SDK asks for keys anew five minutes before they expire. */
 const KEYS_GOOD_MS = 10 * 60_000;
 
-export class S3Store implements ObjectStore {
+export class S3Store implements ObjectStore, Disposable {
   readonly #options: S3StoreOptions;
+  readonly #closing = new AbortController();
   #opened: Promise<Omit<Session, 'http'>> | undefined;
 
   constructor(options: S3StoreOptions) {
     this.#options = options;
+  }
+
+  /** Whoever waits for an answer waits no longer: it ends here, or at the deadline that it has. */
+  [Symbol.dispose](): void {
+    this.#closing.abort();
+    void this.#opened?.then(({ client }) => client.destroy());
   }
 
   put(key: string, parts: readonly Uint8Array[]): Promise<void> {
@@ -156,10 +163,11 @@ export class S3Store implements ObjectStore {
     const { clock } = this.#options;
     const requestTimeout = this.#timeoutMs + Math.ceil((of.bytes ?? 0) / BYTES_PER_MS_MIN);
     const late = new AbortController();
+    const abortSignal = AbortSignal.any([late.signal, this.#closing.signal]);
     const cancel = clock.after(requestTimeout * ATTEMPTS_MAX, () => late.abort());
     try {
       const { sdk, client } = await (this.#opened ??= this.#open());
-      return await work({ sdk, client, http: { abortSignal: late.signal, requestTimeout } });
+      return await work({ sdk, client, http: { abortSignal, requestTimeout } });
     } catch (cause) {
       if (isCoded(cause)) throw cause;
       const { why, away } = describeFailure(cause, { ...this.#options, timeoutMs: requestTimeout });
