@@ -39,6 +39,8 @@ function keysSeen(server: S3Server): Set<string> {
   return ids;
 }
 
+const environmentOf = (pid: number | undefined) => fs.readFileSync(`/proc/${must(pid)}/environ`, 'utf8');
+
 describe('an archive in a bucket', { skip }, () => {
   test(
     'snapshots, restores and clones, while heads are killed and the bucket is away',
@@ -55,7 +57,9 @@ describe('an archive in a bucket', { skip }, () => {
       const [first] = await databases.query('one', SUM);
       const early = await past.snapshot('one');
       await databases.query('one', `update rows set text = 'second' where n % 3 = 0`);
-      const { pid } = await databases.available('one');
+      const { pid, postgresPid } = await databases.available('one');
+      assert.match(environmentOf(pid), /hush/);
+      assert.doesNotMatch(environmentOf(postgresPid), /hush/);
       rokka.kill([must(pid)]);
       await databases.until(
         'one',
