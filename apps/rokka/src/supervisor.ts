@@ -24,8 +24,8 @@ import type { DatabaseRequest } from './commands/database.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
 import { readArchiveEnd } from './databases/archive-end.ts';
 import type { ArchiveKeeper } from './databases/archive-keeper.ts';
+import { archiveStore, closeArchiveStore } from './databases/archive-store.ts';
 import {
-  archiveStore,
   headOptions,
   openController,
   openDatabases,
@@ -213,7 +213,9 @@ export class Supervisor implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     if (this.#head?.pid !== undefined) this.#options.onProgress('stopping the database');
-    await Promise.all([this.#keeper?.[Symbol.asyncDispose](), this.#gateway?.[Symbol.asyncDispose]()]);
+    const kept = this.#keeper?.[Symbol.asyncDispose]();
+    closeArchiveStore(this.#options.data.path);
+    await Promise.all([kept, this.#gateway?.[Symbol.asyncDispose]()]);
     await this.#controller?.[Symbol.asyncDispose]();
     await this.#place?.[Symbol.asyncDispose]();
     await this.#nodes[Symbol.asyncDispose]();

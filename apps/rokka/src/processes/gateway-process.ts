@@ -20,8 +20,9 @@ import {
 } from '@rokka/services';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
-import { archiveStore, openDatabases, openSnapshots } from '../databases/cluster-databases.ts';
 import { archivePoints } from '../databases/archive-points.ts';
+import { archiveStore } from '../databases/archive-store.ts';
+import { openDatabases, openSnapshots } from '../databases/cluster-databases.ts';
 import { Keeping } from './keeping.ts';
 import { runChild, type ParentChannel, type RunningChild } from './channel.ts';
 
