@@ -77,18 +77,17 @@ function checkTime(claim: Claim, nowMs: number): number {
       'wrongSignature',
       `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${scope.day}' != '${timestamp.slice(0, 8)}', from '${timestamp}'.`,
     );
-  const now = basicTime(nowMs);
   if (timestampMs - nowMs > SKEW_MS_MAX)
     throw new Failure(
       'expiredSignature',
-      `Signature not yet current: ${timestamp} is still later than ${basicTime(nowMs + SKEW_MS_MAX)} (${now} + 15 min.)`,
+      `Signature not yet current: ${timestamp} is still later than ${basicTime(nowMs + SKEW_MS_MAX)} (${basicTime(nowMs)} + 15 min.)`,
     );
   const goodUntilMs = timestampMs + (claim.expiresMs ?? SKEW_MS_MAX);
   if (nowMs <= goodUntilMs) return goodUntilMs;
   if (claim.expiresMs !== undefined) throw new Failure('expiredUrl', 'Request has expired.');
   throw new Failure(
     'expiredSignature',
-    `Signature expired: ${timestamp} is now earlier than ${basicTime(nowMs - SKEW_MS_MAX)} (${now} - 15 min.)`,
+    `Signature expired: ${timestamp} is now earlier than ${basicTime(nowMs - SKEW_MS_MAX)} (${basicTime(nowMs)} - 15 min.)`,
   );
 }
 
