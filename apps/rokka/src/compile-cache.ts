@@ -10,7 +10,7 @@ import * as path from 'node:path';
 
 const COMPILING_MS_MAX = 10_000;
 
-/** A node's garbage is short-lived: a small nursery holds it as well, and spares each of the six 25 MiB. */
+/** Garbage of nodes and of the gateway is short-lived: a small nursery holds it as well, and spares each of them some 25 MiB. */
 export const NODE_FLAGS = ['--max-semi-space-size=4'];
 
 /** Variables for a child process. A directory that a person has chosen for all Node programs is used. */
