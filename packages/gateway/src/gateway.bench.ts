@@ -31,9 +31,9 @@ const [SECONDS, PER_SECOND] = [Number(process.argv[2] ?? 20), Number(process.arg
 class Server implements Disposable {
   readonly #child: ChildProcess;
 
-  constructor(compileCache: string) {
+  constructor(compileCache: string, what: 'gateway' | 'floor' = 'gateway') {
     const env = { ...process.env, NODE_COMPILE_CACHE: compileCache };
-    this.#child = fork(SERVER, { execArgv: [...NODE_FLAGS, '--expose-gc'], env });
+    this.#child = fork(SERVER, [what], { execArgv: [...NODE_FLAGS, '--expose-gc'], env });
   }
 
   async started(): Promise<Started> {
@@ -73,18 +73,25 @@ async function begin(what: string, compileCache: string): Promise<{ server: Serv
 async function measure(compileCache: string): Promise<void> {
   (await begin('compiling', compileCache)).server[Symbol.dispose]();
   const { server, client } = await begin('compiled', compileCache);
-  using _ = server;
-  const loaded = await server.usage();
-  const latencies = await client.load();
+  await load('gateway', { server, client });
+  // What the machine has left at this time for the simplest of servers: without it the figures above say little.
+  const floor = new Server(compileCache, 'floor');
+  await load('floor', { server: floor, client: new LoadClient((await floor.started()).port) });
+}
+
+async function load(what: string, of: { server: Server; client: LoadClient }): Promise<void> {
+  using server = of.server;
+  const before = await server.usage();
+  const latencies = await of.client.load();
   const after = await server.usage();
   const warm = WARM_S * PER_SECOND;
-  console.log(`${latencies.length} calls in ${SECONDS} s, ${client.failed} failed`);
-  console.log(
-    `the first ${WARM_S} s: ${spread(latencies.slice(0, warm))}; after it: ${spread(latencies.slice(warm))}`,
-  );
-  console.log(`all: ${spread(latencies)}; sent late by ${spread(client.lateMs)}`);
-  const cpuMs = (after.cpuMs - loaded.cpuMs) / latencies.length;
-  console.log(`${cpuMs.toFixed(2)} ms of the gateway's CPU a call, ${mb(after.rssBytes)} MB after it`);
+  const cpuMs = (after.cpuMs - before.cpuMs) / latencies.length;
+  console.log(`${what}: ${latencies.length} calls in ${SECONDS} s, ${of.client.failed} failed`);
+  console.log(`  in the first ${WARM_S} s ${spread(latencies.slice(0, warm))}`);
+  console.log(`  after it         ${spread(latencies.slice(warm))}`);
+  console.log(`  of all           ${spread(latencies)}`);
+  console.log(`  were sent late by ${spread(of.client.lateMs)}`);
+  console.log(`  ${cpuMs.toFixed(2)} ms of its CPU a call, ${mb(after.rssBytes)} MB after it`);
 }
 
 function spread(latencies: readonly number[]): string {
