@@ -156,7 +156,8 @@ class LoadClient {
         resolve();
       };
       this.#waiting.push({ bytes, done });
-      const line = this.#idle.pop();
+      // In turns: one on which nothing is said for a while is closed by the gateway.
+      const line = this.#idle.shift();
       if (line) this.#next(line);
     });
   }
@@ -183,15 +184,23 @@ class Line {
       const length = Number(/content-length: (\d+)/i.exec(head)?.[1]);
       if (this.#heard.length < end + 4 + length) return;
       this.#heard = Buffer.alloc(0);
-      this.#asked?.done(head.startsWith('HTTP/1.1 200'));
+      this.#tell(head.startsWith('HTTP/1.1 200'));
       onFree(this);
     });
+    this.#socket.on('close', () => this.#tell(false));
     this.#socket.unref();
   }
 
   ask(asked: Asked): void {
     this.#asked = asked;
-    this.#socket.write(asked.bytes);
+    if (this.#socket.destroyed) this.#tell(false);
+    else this.#socket.write(asked.bytes);
+  }
+
+  #tell(isGood: boolean): void {
+    const asked = this.#asked;
+    this.#asked = undefined;
+    asked?.done(isGood);
   }
 }
 
