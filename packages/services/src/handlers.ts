@@ -15,3 +15,13 @@ export const loadCloudTrailHandlers = async (services: { trail: Trail }) =>
 /** For `defineService`: unlike the others' these are the gateway's own `Operation`s. */
 export const loadRdsHandlers = async (context: RdsContext) =>
   (await import('./rds/rds-handlers.ts')).rdsOperations(context);
+
+/** All of them, and the SDK's modules that they use: for a process that compiles them for others. */
+export async function importHandlers(): Promise<void> {
+  await Promise.all([
+    import('./iam/iam-handlers.ts'),
+    import('./sts/sts-handlers.ts'),
+    import('./cloudtrail/cloudtrail-handlers.ts'),
+    import('./rds/rds-handlers.ts'),
+  ]);
+}

@@ -23,5 +23,11 @@ export { type ArchivePoints, type RdsContext } from './rds/rds-context.ts';
 export { rdsArn, type ResourceKind } from './rds/rds-arns.ts';
 export { RdsKeeper } from './rds/rds-keeper.ts';
 export { rdsService } from './rds/rds-service.ts';
-export { loadCloudTrailHandlers, loadIamHandlers, loadRdsHandlers, loadStsHandlers } from './handlers.ts';
+export {
+  importHandlers,
+  loadCloudTrailHandlers,
+  loadIamHandlers,
+  loadRdsHandlers,
+  loadStsHandlers,
+} from './handlers.ts';
 export { identityServices, type ServedIdentity } from './identity-services.ts';

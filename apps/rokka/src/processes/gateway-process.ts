@@ -1,12 +1,14 @@
 /**
  * The gateway: the process that answers the AWS API. It carries nothing out: what a call wants it writes into the registry, where
- * the supervisor's controller finds it. It may end at any moment, and begins again where the registry says.
+ * the supervisor's controller finds it. It may end at any moment, and begins again where the registry says. Its only argument is
+ * GatewayProcessOptions as JSON; without it, it only compiles itself.
  */
 import * as path from 'node:path';
 import { openGateway } from '@rokka/gateway';
 import { systemClock, systemRandom } from '@rokka/kernel';
 import {
   ensureAdministrator,
+  importHandlers,
   IdentityAuthorizer,
   IdentityCredentials,
   identityServices,
@@ -18,6 +20,7 @@ import {
   rdsService,
   writeAwsProfile,
 } from '@rokka/services';
+import { keepCompiledCode } from '../compile-cache.ts';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
 import { archivePoints } from '../databases/archive-points.ts';
@@ -42,15 +45,25 @@ const FINAL_AT_FIRST = /^GATEWAY_ADDRESS_USED$/;
 /** What requests that name none are signed for. */
 const REGION = 'us-east-1';
 
-const options = JSON.parse(process.argv[2] ?? '{}') as GatewayProcessOptions;
+if (process.argv[2] === undefined) await compileAll();
+else await run(JSON.parse(process.argv[2]) as GatewayProcessOptions);
 
-await runChild({
-  finality: (code) => (FINAL.test(code) ? 'always' : FINAL_AT_FIRST.test(code) ? 'at-first' : 'never'),
-  work: runGateway,
-});
+async function compileAll(): Promise<void> {
+  await importHandlers();
+  keepCompiledCode();
+}
 
-async function runGateway(channel: ParentChannel): Promise<RunningChild> {
-  const { directory, port } = options;
+function run(options: GatewayProcessOptions): Promise<void> {
+  return runChild({
+    finality: (code) => (FINAL.test(code) ? 'always' : FINAL_AT_FIRST.test(code) ? 'at-first' : 'never'),
+    work: (channel) => runGateway(options, channel),
+  });
+}
+
+async function runGateway(
+  { directory, port }: GatewayProcessOptions,
+  channel: ParentChannel,
+): Promise<RunningChild> {
   const resources = new AsyncDisposableStack();
   try {
     const log = (text: string) => channel.send({ kind: 'log', level: 'info', text });
