@@ -20,6 +20,7 @@ import * as path from 'node:path';
 import { parseArgs } from 'node:util';
 import { append } from './append.ts';
 import { besidePostgres } from './beside-postgres.ts';
+import { clone } from './clone.ts';
 import { copy } from './copy.ts';
 import { embedded } from './embedded.ts';
 import { files } from './files.ts';
@@ -43,6 +44,7 @@ const TOPICS: Record<string, Topic> = {
   start,
   soak,
   growth,
+  clone,
 };
 
 const { values } = parseArgs({

@@ -22,8 +22,12 @@ import { spanOf } from './timeline.ts';
 
 /** What lies between two items of a page is read with them where it is no more than this. */
 const SPAN_BYTES_MAX = 64 * 1024;
+/** Items that lie side by side are read together up to this. */
+const READ_BYTES_MAX = 1024 * 1024;
 /** Of the indexes that are kept: some ten million pages of page layers. */
 const INDEX_BYTES_MAX = 64 * 1024 * 1024;
+/** Indexes that are on their way at once for one page: each may be a request to a store far away. */
+const INDEXES_AHEAD = 8;
 
 /** An item of a page, with the object that it lies in. */
 interface Found extends ItemPlace {
@@ -91,12 +95,14 @@ export class ArchiveReader {
     const { pagesPerGroup } = this.descriptor;
     const found: Found[] = [];
     const inGroup = page % pagesPerGroup;
-    for (const layer of this.#covers.get(Math.floor(page / pagesPerGroup) as PgIndex) ?? []) {
+    const layers = this.#covers.get(Math.floor(page / pagesPerGroup) as PgIndex) ?? [];
+    for (const [at, layer] of layers.entries()) {
       const { kind } = layer;
-      const part = must(
-        layer.parts.find(({ endPage }) => inGroup < endPage),
-        'a layer has a part for each page',
-      );
+      const part = partWith(layer, inGroup);
+      if (!this.#indexes.has(part.key))
+        // Whoever comes to one of the next hears of its error.
+        for (const next of layers.slice(at + 1, at + INDEXES_AHEAD))
+          if (next.kind === 'log') void this.#index(next, partWith(next, inGroup)).catch(() => {});
       const index = await this.#index(layer, part);
       found.push(...index.itemsOf(page, this.lsn).map((item) => ({ ...item, kind, part })));
       if (found.at(-1)?.whole) break;
@@ -205,17 +211,23 @@ export class ArchiveReader {
   }
 }
 
+/** The object of a layer that has a page, counted from the group's first. */
+function partWith(layer: StoredLayer, inGroup: number): LayerPart {
+  const part = layer.parts.find(({ endPage }) => inGroup < endPage);
+  return must(part, 'a layer has a part for each page');
+}
+
 function* runsOf(found: readonly Found[]): Iterable<readonly Found[]> {
   for (let first = 0; first < found.length;) {
     const { part, offset } = found[first];
     let end = first + 1;
     // In a log layer a page's records lie in the order of their LSNs.
-    while (
-      end < found.length &&
-      found[end].part === part &&
-      found[end].offset + found[end].length - offset <= SPAN_BYTES_MAX
-    )
-      end++;
+    for (; end < found.length && found[end].part === part; end++) {
+      const before = found[end - 1];
+      const follows = found[end].offset === before.offset + before.length;
+      const spanBytes = found[end].offset + found[end].length - offset;
+      if (spanBytes > (follows ? READ_BYTES_MAX : SPAN_BYTES_MAX)) break;
+    }
     yield found.slice(first, end);
     first = end;
   }

@@ -3,7 +3,8 @@
  *
  *   header    u32 magic RKAL or RKAP, u16 version, u16 zero, u32 group, u32 zero, u64 after, u64 through,
  *             u64 the group's first page
- *   items     log: sealed records (quorum/record.ts); pages: u32 CRC-32 of the content, u64 LSN of the page, the content
+ *   items     log: sealed records (quorum/record.ts); pages: u32 CRC-32 of the content, u64 LSN of the page, the content.
+ *             By page, then by LSN, so that what a page has in a layer is one read; older layers have log in the order of its LSNs
  *   index     u32 page from the first, u32 length | 2^31 where the item needs nothing older, u64 offset, u64 LSN;
  *             by page, then by LSN
  *   trailer   u32 magic RKAT, u32 entries, u64 length of the items, u32 CRC-32 of header and index, u32 CRC-32 of this before it
@@ -19,6 +20,8 @@ export const LAYER_VERSION = 1;
 const HEADER_BYTES = 40;
 const ENTRY_BYTES = 24;
 const TRAILER_BYTES = 24;
+/** Read from an object's end at once: trailer and most of an index, or all of it. */
+const TAIL_BYTES = 128 * 1024;
 export const PAGE_ITEM_HEAD_BYTES = 12;
 const MAGIC = { log: 0x4c41_4b52, pages: 0x5041_4b52, trailer: 0x5441_4b52 } as const;
 /** The item stands for itself: a page, or a record that begins with a page of zeroes. */
@@ -57,25 +60,24 @@ export async function writePart(
   const { part, groupPage, items } = of;
   const header = new ByteWriter(HEADER_BYTES).u32(MAGIC[part.kind]).u16(LAYER_VERSION).u16(0);
   header.u32(part.pg).u32(0).u64(part.after).u64(part.through).u64(groupPage);
+  const sorted = items.toSorted((a, b) => a.page - b.page || a.lsn - b.lsn);
   let itemsBytes = 0;
-  const placed = items.map((item) => {
-    const length = item.parts.reduce((sum, part) => sum + part.length, 0);
-    itemsBytes += length;
-    return { ...item, length, offset: itemsBytes - length };
-  });
-  placed.sort((a, b) => a.page - b.page || a.lsn - b.lsn);
-  const index = new ByteWriter(Math.max(ENTRY_BYTES, placed.length * ENTRY_BYTES));
-  for (const { page, length, whole, offset, lsn } of placed)
+  const index = new ByteWriter(Math.max(ENTRY_BYTES, sorted.length * ENTRY_BYTES));
+  for (const { page, parts, whole, lsn } of sorted) {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
     index
       .u32(page - groupPage)
       .u32(length + (whole ? WHOLE : 0))
-      .u64(offset)
+      .u64(itemsBytes)
       .u64(lsn);
-  const trailer = new ByteWriter(TRAILER_BYTES).u32(MAGIC.trailer).u32(placed.length).u64(itemsBytes);
+    itemsBytes += length;
+  }
+  const trailer = new ByteWriter(TRAILER_BYTES).u32(MAGIC.trailer).u32(sorted.length).u64(itemsBytes);
   trailer.u32(crc32(Buffer.concat([header.view(), index.view()])));
   trailer.u32(crc32(trailer.view()));
-  const bytes = [header.finish(), ...items.flatMap((item) => item.parts), index.finish(), trailer.finish()];
-  await store.put(layerKey(volume, part), bytes);
+  const parts = sorted.flatMap((item) => item.parts);
+  const body = part.kind === 'log' ? [Buffer.concat(parts, itemsBytes)] : parts;
+  await store.put(layerKey(volume, part), [header.finish(), ...body, index.finish(), trailer.finish()]);
 }
 
 /** The index of one object in memory: 24 bytes an item. */
@@ -95,7 +97,12 @@ export class LayerIndex {
     const { key, sizeBytes } = part;
     const damaged = (why: string) => archiveErrors.ARCHIVE_DAMAGED([key, why]);
     if (sizeBytes < HEADER_BYTES + TRAILER_BYTES) throw damaged(`${sizeBytes} bytes are no layer`);
-    const end = await store.read(key, sizeBytes - TRAILER_BYTES, TRAILER_BYTES);
+    const tailAt = Math.max(0, sizeBytes - TAIL_BYTES);
+    const [head, tail] = await Promise.all([
+      store.read(key, 0, HEADER_BYTES),
+      store.read(key, tailAt, sizeBytes - tailAt),
+    ]);
+    const end = tail.subarray(-TRAILER_BYTES);
     const trailer = new ByteReader(end);
     const [magic, count, itemsBytes, sum] = [trailer.u32(), trailer.u32(), trailer.u64(), trailer.u32()];
     if (magic !== MAGIC.trailer || trailer.u32() !== crc32(end.subarray(0, TRAILER_BYTES - 4)))
@@ -103,10 +110,11 @@ export class LayerIndex {
     const indexAt = HEADER_BYTES + itemsBytes;
     if (indexAt + count * ENTRY_BYTES + TRAILER_BYTES !== sizeBytes)
       throw damaged('its lengths do not add up');
-    const [head, entries] = await Promise.all([
-      store.read(key, 0, HEADER_BYTES),
-      store.read(key, indexAt, count * ENTRY_BYTES),
-    ]);
+    // A copy where it is small: the tail would be kept with it.
+    const entries =
+      indexAt >= tailAt
+        ? new Uint8Array(tail.subarray(indexAt - tailAt, -TRAILER_BYTES))
+        : await store.read(key, indexAt, count * ENTRY_BYTES);
     const header = new ByteReader(head);
     const kind = header.u32();
     const version = header.u16();
