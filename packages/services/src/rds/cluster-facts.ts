@@ -4,7 +4,8 @@
  */
 import { isCoded } from '@rokka/kernel';
 import type { DatabaseRecord, DatabaseState, SnapshotRecord } from '@rokka/databases';
-import type { RdsContext, Scope } from './rds-context.ts';
+import type { RdsContext } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 import {
   type ClusterRecord,
   type ClusterSnapshotRecord,
@@ -12,7 +13,7 @@ import {
   recordKeys,
   recordPrefixes,
 } from './rds-records.ts';
-import type { RdsStore } from './rds-store.ts';
+import type { RecordStore } from '../record-store.ts';
 
 export interface SnapshotFacts {
   readonly record: ClusterSnapshotRecord;
@@ -40,7 +41,7 @@ export interface ScopeFacts {
   readonly strays: readonly InstanceRecord[];
 }
 
-type Read = Pick<RdsContext, 'databases' | 'snapshots' | 'clock'> & { readonly store: RdsStore };
+type Read = Pick<RdsContext, 'databases' | 'snapshots' | 'clock'> & { readonly store: RecordStore };
 
 export async function readScope(of: Read, scope: Scope): Promise<ScopeFacts> {
   const { store, databases, clock } = of;

@@ -11,18 +11,19 @@ import { type ClusterFacts, readCluster, readScope, type SnapshotFacts } from '.
 import { carryOutSnapshot } from './cluster-snapshots.ts';
 import { carryOutCluster, isHopeless, removeInstance } from './cluster-steps.ts';
 import { decideCluster } from './keeping.ts';
-import type { RdsContext, Scope } from './rds-context.ts';
+import type { RdsContext } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 import { isRdsDatabase, OWNER } from './rds-records.ts';
-import { RdsStore } from './rds-store.ts';
+import { RecordStore } from '../record-store.ts';
 
 /** More than any way is long. */
 const STEPS_MAX = 32;
 
 export class RdsKeeper {
-  readonly #of: RdsContext & { readonly store: RdsStore };
+  readonly #of: RdsContext & { readonly store: RecordStore };
 
   constructor(context: RdsContext) {
-    this.#of = { ...context, store: new RdsStore(context) };
+    this.#of = { ...context, store: new RecordStore({ ...context, service: 'rds' }) };
   }
 
   /**
