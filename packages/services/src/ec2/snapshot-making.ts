@@ -1,6 +1,5 @@
 /** A snapshot is made: by one write, which says all of it, and then by whoever carries that out. */
 import { newSnapshotName } from '@rokka/databases';
-import { must } from '@rokka/kernel';
 import type { Scope } from '../scope.ts';
 import type { Ec2Services } from './ec2-context.ts';
 import { asEc2Failure, ec2Failures } from './ec2-failures.ts';
@@ -29,7 +28,9 @@ export async function madeSnapshot(
   await services.store.enter(scope);
   await services.store.create(recordKeys.snapshot(scope, record.id), record);
   const [facts] = await settledSnapshots(services, scope, [record]);
-  return must(facts);
+  // Somebody has deleted it already.
+  if (!facts) throw ec2Failures.notFound('snapshot', [record.id]);
+  return facts;
 }
 
 /** All of them by one write: so that a crash leaves all or none. */
@@ -48,12 +49,11 @@ async function settledSnapshots(
   scope: Scope,
   records: readonly SnapshotRecord[],
 ): Promise<SnapshotFacts[]> {
-  const ids = records.map(({ id }) => id);
   try {
-    const facts = await keeper.settleSnapshots(scope, ids);
-    // Somebody has deleted it already.
-    if (facts.length < ids.length) throw ec2Failures.notFound('snapshot', ids);
-    return facts;
+    return await keeper.settleSnapshots(
+      scope,
+      records.map(({ id }) => id),
+    );
   } catch (error) {
     throw asEc2Failure(error);
   }
