@@ -6,6 +6,9 @@ import * as path from 'node:path';
 import { openGateway } from '@rokka/gateway';
 import { systemClock, systemRandom } from '@rokka/kernel';
 import {
+  type Ec2Context,
+  Ec2Keeper,
+  ec2Service,
   ensureAdministrator,
   IdentityAuthorizer,
   IdentityCredentials,
@@ -18,10 +21,12 @@ import {
   rdsService,
   writeAwsProfile,
 } from '@rokka/services';
+import { listNodes } from '../cluster.ts';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
 import { archiveStore, openDatabases, openSnapshots } from '../databases/cluster-databases.ts';
 import { archivePoints } from '../databases/archive-points.ts';
+import { machinesOf, ownMachine } from '../machines/machine-list.ts';
 import { Keeping } from './keeping.ts';
 import { runChild, type ParentChannel, type RunningChild } from './channel.ts';
 
@@ -62,18 +67,24 @@ async function runGateway(channel: ParentChannel): Promise<RunningChild> {
     const trail = resources.use(
       openTrail({ path: path.join(directory, 'audit.sqlite'), clock, random, account }),
     );
-    const rds: RdsContext = {
+    const records = {
       registry,
       databases: openDatabases({ directory, registry, many: true }),
       snapshots: openSnapshots({ directory, registry }),
-      points: archivePoints(archiveStore(directory)),
       clock,
       random,
     };
-    resources.use(new Keeping({ keeper: new RdsKeeper(rds), clock, log }));
+    const rds: RdsContext = { ...records, points: archivePoints(archiveStore(directory)) };
+    const own = ownMachine(directory, clock);
+    const ec2: Ec2Context = {
+      ...records,
+      machines: async () => machinesOf(await listNodes(registry), own),
+    };
+    resources.use(new Keeping({ service: 'RDS', keeper: new RdsKeeper(rds), clock, log }));
+    resources.use(new Keeping({ service: 'EC2', keeper: new Ec2Keeper(ec2), clock, log }));
     const gateway = resources.use(
       await openGateway({
-        services: [...identityServices({ ...identity, trail }), rdsService(rds)],
+        services: [...identityServices({ ...identity, trail }), rdsService(rds), ec2Service(ec2)],
         credentials: new IdentityCredentials(identity),
         authorizer: new IdentityAuthorizer(identity),
         audit: trail,

@@ -10,16 +10,17 @@ import type { RecordStore } from '../record-store.ts';
 import type { ZoneLetter } from '../scope.ts';
 import type { Ec2Keeper } from './ec2-keeper.ts';
 
+/** What is known of a machine; of another one than that of the cluster's first start it is little. */
 export interface Machine {
   /** Never that of another machine. */
   readonly key: string;
   readonly host: string;
-  readonly privateIp: string;
+  readonly privateIp?: string | undefined;
   /** That of its first storage node. */
   readonly zone: ZoneLetter;
-  readonly launchedAtMs: number;
+  readonly launchedAtMs?: number | undefined;
   /** Of the disk that has its data directory. */
-  readonly bootBytes: number;
+  readonly bootBytes?: number | undefined;
   /** Whether volumes are mounted on it: the cluster's first machine alone. */
   readonly attaches: boolean;
 }

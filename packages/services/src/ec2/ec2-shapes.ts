@@ -11,7 +11,7 @@ import type { Tag } from '../tags.ts';
 import { ec2Arn } from './ec2-arns.ts';
 import { BASELINE, BOOT_DEVICE } from './ec2-inputs.ts';
 import type { VolumeKind, VolumeRecord } from './ec2-records.ts';
-import type { InstanceFacts } from './instances.ts';
+import type { BootVolume, InstanceFacts } from './instances.ts';
 import type { SnapshotFacts } from './snapshot-facts.ts';
 import { attachmentState, snapshotState, volumeState } from './status.ts';
 import type { VolumeFacts } from './volume-facts.ts';
@@ -47,9 +47,9 @@ export function volumeShape(scope: Scope, facts: VolumeFacts): Volume {
 }
 
 /** The disk of a machine. Its kind is not known. */
-export function bootVolumeShape(scope: Scope, instance: InstanceFacts): Volume {
-  const { id, boot, machine, zone } = instance;
-  const sinceWhen = new Date(machine.launchedAtMs);
+export function bootVolumeShape(scope: Scope, instance: InstanceFacts, boot: BootVolume): Volume {
+  const { id, zone } = instance;
+  const sinceWhen = boot.sinceMs === undefined ? undefined : new Date(boot.sinceMs);
   return {
     VolumeId: boot.id,
     VolumeArn: ec2Arn(scope, 'volume', boot.id),

@@ -28,25 +28,24 @@ function instanceShape(instance: InstanceFacts, volumes: readonly VolumeFacts[])
     InstanceId: instance.id,
     InstanceType: INSTANCE_TYPE,
     State: RUNNING,
-    LaunchTime: new Date(machine.launchedAtMs),
+    ...(machine.launchedAtMs !== undefined && { LaunchTime: new Date(machine.launchedAtMs) }),
     Placement: { AvailabilityZone: instance.zone, Tenancy: 'default' },
-    PrivateIpAddress: machine.privateIp,
+    ...(machine.privateIp !== undefined && { PrivateIpAddress: machine.privateIp }),
     PrivateDnsName: machine.host,
     RootDeviceName: BOOT_DEVICE,
     RootDeviceType: 'ebs',
-    BlockDeviceMappings: [bootMapping(instance), ...mappingsOf(instance, volumes)],
+    BlockDeviceMappings: [...bootMapping(instance), ...mappingsOf(instance, volumes)],
     Monitoring: { State: 'disabled' },
     AmiLaunchIndex: 0,
     Tags: [],
   };
 }
 
-function bootMapping({ boot, machine }: InstanceFacts): InstanceBlockDeviceMapping {
-  const AttachTime = new Date(machine.launchedAtMs);
-  return {
-    DeviceName: BOOT_DEVICE,
-    Ebs: { VolumeId: boot.id, Status: 'attached', AttachTime, DeleteOnTermination: true },
-  };
+function bootMapping({ boot }: InstanceFacts): InstanceBlockDeviceMapping[] {
+  if (!boot) return [];
+  const AttachTime = boot.sinceMs === undefined ? undefined : new Date(boot.sinceMs);
+  const Ebs = { VolumeId: boot.id, Status: 'attached', AttachTime, DeleteOnTermination: true } as const;
+  return [{ DeviceName: BOOT_DEVICE, Ebs }];
 }
 
 function mappingsOf({ id }: InstanceFacts, volumes: readonly VolumeFacts[]): InstanceBlockDeviceMapping[] {

@@ -12,13 +12,16 @@ export interface InstanceFacts {
   /** `eu-north-1a`. */
   readonly zone: string;
   readonly reservation: string;
-  readonly boot: BootVolume;
+  /** Undefined where nothing is known of its disk. */
+  readonly boot: BootVolume | undefined;
 }
 
 /** The disk that has the data directory: what the cluster itself stands on. */
 export interface BootVolume {
   readonly id: string;
   readonly sizeGiB: number;
+  /** As far as it is known. */
+  readonly sinceMs: number | undefined;
 }
 
 /** In the order of their ids. */
@@ -42,16 +45,23 @@ export async function findInstance(
 
 /** The instance whose boot volume has this id, where one has. */
 export async function ownerOfBoot(of: Pick<Ec2Context, 'machines'>, scope: Scope, id: string) {
-  return (await listInstances(of, scope)).find(({ boot }) => boot.id === id);
+  return (await listInstances(of, scope)).find(({ boot }) => boot?.id === id);
 }
 
 function instanceOf(machine: Machine, scope: Scope): InstanceFacts {
-  const { key, zone, bootBytes } = machine;
+  const { key, zone, bootBytes, launchedAtMs: sinceMs } = machine;
   return {
     id: derivedId(scope, 'i', key),
     machine,
     zone: `${scope.region}${zone}`,
     reservation: derivedId(scope, 'r', key),
-    boot: { id: derivedId(scope, 'vol', key), sizeGiB: Math.max(1, Math.ceil(bootBytes / GIB)) },
+    boot:
+      bootBytes === undefined
+        ? undefined
+        : {
+            id: derivedId(scope, 'vol', key),
+            sizeGiB: Math.max(1, Math.ceil(bootBytes / GIB)),
+            sinceMs,
+          },
   };
 }

@@ -38,6 +38,7 @@ import {
 import { systemClock } from '@rokka/kernel';
 import { openSqliteRegistry } from '@rokka/registry';
 import { CLUSTER, RdsBench } from '../testing/rds-bench.ts';
+import { until } from '../testing/until.ts';
 import { serve } from '../testing/served-service.ts';
 import { rdsService } from './rds-service.ts';
 
@@ -202,11 +203,3 @@ test('what is decided on is the one spelling of a name', { timeout }, async () =
     [arn('cluster:*')],
   );
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const endsAtMs = systemClock.nowMs() + 30_000;
-  while (!(await holds())) {
-    assert.ok(systemClock.nowMs() < endsAtMs, 'in time');
-    await systemClock.sleep(50);
-  }
-}

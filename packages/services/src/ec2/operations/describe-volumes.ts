@@ -39,7 +39,9 @@ async function volumeShapes(services: Ec2Services, scope: Scope): Promise<Volume
   const instances = await listInstances(services, scope);
   return [
     ...volumes.filter(isSeen).map((facts) => volumeShape(scope, facts)),
-    ...instances.map((instance) => bootVolumeShape(scope, instance)),
+    ...instances.flatMap((instance) =>
+      instance.boot ? [bootVolumeShape(scope, instance, instance.boot)] : [],
+    ),
   ].sort((a, b) => (idOfVolume(a) < idOfVolume(b) ? -1 : 1));
 }
 
