@@ -6,7 +6,7 @@ import { MemoryRegistry } from '@rokka/registry';
 import { Ec2Bench, type Ec2Process, processOver } from '../testing/ec2-bench.ts';
 import { heldRegistry, type Moment } from '../testing/held-registry.ts';
 import { ACCOUNT, REGION } from '../testing/service-bench.ts';
-import { deviceKey } from './claims.ts';
+import { type Claim, deviceKey } from './claims.ts';
 import { type VolumeRecord, recordKeys } from './ec2-records.ts';
 
 const scope = { account: ACCOUNT, region: REGION };
@@ -87,6 +87,12 @@ test('attached or deleted, never both', async () => {
   await assert.rejects(bench.attach(first, '/dev/sdf', attaching), { code: 'IncorrectState' });
   const deleting = bench.held({ on: 'write', key: volumes + second }, () => bench.attach(second, '/dev/sdf'));
   await assert.rejects(deleting.call('DeleteVolume', { VolumeId: second }), { code: 'VolumeInUse' });
+  const third = await bench.volume();
+  const growing = bench.held({ on: 'write', key: volumes + third }, () =>
+    bench.call('DeleteVolume', { VolumeId: third }),
+  );
+  const grow = growing.call('ModifyVolume', { VolumeId: third, Size: 2 });
+  await assert.rejects(grow, { code: 'IncorrectState' });
   await bench.turns(8);
   await assert.rejects(bench.state(first), { code: 'InvalidVolume.NotFound' });
   assert.equal(await bench.state(second), 'in-use attached');
@@ -106,6 +112,21 @@ test('who is late with a claim does not have it any more, and nobody waits for t
   await bench.attach(second, '/dev/sdf');
   await bench.turns();
   assert.deepEqual([await bench.state(first), await bench.state(second)], ['available', 'in-use attached']);
+});
+
+test('nor is anybody refused for one that comes late while he asks', async () => {
+  using bench = new Meanwhile();
+  const [first, second] = [await bench.volume(), await bench.volume()];
+  const late = bench.held({ on: 'write', key: deviceKey('sdf') }, async () => {
+    await bench.turns();
+    await bench.detach(first);
+  });
+  const slow = bench.held({ on: 'write', key: volumes + second }, () =>
+    assert.rejects(bench.attach(first, '/dev/sdf', late)),
+  );
+  await bench.attach(second, '/dev/sdf', slow);
+  await bench.turns();
+  assert.equal(await bench.state(second), 'in-use attached');
 });
 
 test('a claim that is left over goes by itself', async () => {
@@ -133,26 +154,50 @@ test('a keeper that slept does not take away the claim of who came after it', as
     await bench.turns();
   });
   await slow.keeper.step();
+  const claim = await bench.registry.get<Claim>(deviceKey('sdf'));
+  assert.equal(claim?.value.volume, second, 'not even for a moment');
   await bench.turns();
   assert.equal(await bench.state(second), 'in-use attached');
-  assert.ok(await bench.registry.get(deviceKey('sdf')));
 });
 
-test('nor one that has read the claims before the volume was there', async () => {
+test('who ends an attachment, or a modification, late leaves the one that came after it', async () => {
   using bench = new Meanwhile();
-  await bench.volume();
-  const where = { region: 'eu-west-9' };
-  let id = '';
-  // In a region that it does not know of yet.
-  const slow = bench.held({ on: 'list', key: 'ec2/claims/' }, async () => {
-    id = await bench.volume({}, where);
-    const InstanceId = await bench.instance('one.example', where);
-    await bench.call('AttachVolume', { VolumeId: id, InstanceId, Device: '/dev/sdf' }, where);
+  const id = await bench.attached('/dev/sdf');
+  await bench.call('ModifyVolume', { VolumeId: id, Size: 2 });
+  await bench.controller.step();
+  const modifying = bench.held({ on: 'write', key: volumes + id }, async () => {
+    await bench.turns();
+    await bench.call('ModifyVolume', { VolumeId: id, Size: 3 });
   });
-  await slow.keeper.step();
+  await modifying.keeper.step();
+  assert.equal((await bench.record(id)).modification?.endedAtMs, undefined);
   await bench.turns();
-  assert.equal(await bench.state(id, where), 'in-use attached');
-  assert.ok(await bench.registry.get(deviceKey('sdf')));
+  await bench.call('DetachVolume', { VolumeId: id });
+  await bench.controller.step();
+  await bench.controller.step();
+  const detaching = bench.held({ on: 'write', key: volumes + id }, async () => {
+    await bench.turns();
+    await bench.attach(id, '/dev/sdg');
+  });
+  await detaching.keeper.step();
+  assert.equal((await bench.record(id)).attachment?.device, '/dev/sdg');
+});
+
+test('what is made while a keeper looks is not left over, in a region that is new to it', async () => {
+  for (const key of ['databases/', 'ec2/claims/']) {
+    using bench = new Meanwhile();
+    await bench.volume();
+    const where = { region: 'eu-west-9' };
+    let id = '';
+    const slow = bench.held({ on: 'list', key }, async () => {
+      id = await bench.volume({}, where);
+      const InstanceId = await bench.instance('one.example', where);
+      await bench.call('AttachVolume', { VolumeId: id, InstanceId, Device: '/dev/sdf' }, where);
+    });
+    await slow.keeper.step();
+    assert.equal((await bench.context.databases.get(id)).desired, 'running');
+    assert.ok(await bench.registry.get(deviceKey('sdf')));
+  }
 });
 
 test('who stops a volume late stops it for a moment', async () => {
@@ -269,6 +314,8 @@ test('of two with one token one volume is made, whoever writes first', async () 
     using bench = new Meanwhile();
     let other: string | undefined;
     const slow = bench.held({ on: 'write', key }, async () => {
+      const { Volumes: seen = [] } = await bench.call('DescribeVolumes', {});
+      assert.ok(!seen.some(({ VolumeType }) => VolumeType), 'nobody sees one that may be withdrawn');
       other = (await bench.call('CreateVolume', input)).VolumeId;
     });
     assert.equal((await slow.call('CreateVolume', input)).VolumeId, must(other));
@@ -280,4 +327,21 @@ test('of two with one token one volume is made, whoever writes first', async () 
     const { Volumes = [] } = await bench.call('DescribeVolumes', {});
     assert.equal(Volumes.filter(({ VolumeType }) => VolumeType).length, 1);
   }
+});
+
+test('a token that somebody claims late, for what has been withdrawn, is free for who comes then', async () => {
+  using bench = new Meanwhile();
+  const input = { AvailabilityZone, Size: 1, ClientToken: 'mine' };
+  const late = bench.held({ on: 'write', key: 'ec2/claims/tokens/' }, async () => {
+    const { VolumeId } = await bench.call('CreateVolume', input);
+    await bench.turns();
+    await bench.call('DeleteVolume', { VolumeId });
+    await bench.turns(8);
+  });
+  const slow = bench.held({ on: 'write', key: volumes }, () =>
+    assert.rejects(late.call('CreateVolume', input), { code: 'InvalidVolume.NotFound' }),
+  );
+  const { VolumeId } = await slow.call('CreateVolume', input);
+  await bench.turns();
+  assert.equal(await bench.state(must(VolumeId)), 'available');
 });

@@ -99,7 +99,9 @@ test('a device has one volume, whichever region asks', async () => {
   await bench.attached('/dev/sdf');
   const second = await bench.volume();
   const taken = { code: 'InvalidParameterValue', message: /Attachment point \/dev\/sdf is already in use/ };
+  const before = await bench.registry.list('');
   await assert.rejects(bench.attach(second, '/dev/sdf'), taken);
+  assert.deepEqual(await bench.registry.list(''), before, 'not even for a moment');
   assert.equal(await bench.state(second), 'available');
   const where = { region: 'eu-west-9' };
   const elsewhere = await bench.volume({}, where);

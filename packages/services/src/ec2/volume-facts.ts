@@ -15,7 +15,7 @@ export interface VolumeFacts {
   readonly volume: VolumeRecord;
   readonly database: DatabaseRecord | undefined;
   readonly state: DatabaseState | undefined;
-  /** Those that were made of it. */
+  /** Those that show it. */
   readonly snapshots: readonly SnapshotFacts[];
   /** Who has the directory that it is, or shall be, mounted on. */
   readonly deviceHolder: string | undefined;
@@ -66,8 +66,7 @@ async function readHolders({ store }: Read, scope: Scope, { attachment, unconfir
   return { deviceHolder: device?.holder, tokenHolder: named?.holder };
 }
 
-const isOf = ({ volume, copyOf }: SnapshotFacts['record'], { id }: VolumeRecord) =>
-  volume.id === id && !copyOf;
+const isOf = ({ volume }: SnapshotFacts['record'], { id }: VolumeRecord) => volume.id === id;
 
 async function orNone<T>(found: Promise<T>): Promise<T | undefined> {
   try {

@@ -65,7 +65,6 @@ export async function carryOutVolume(of: StepContext, facts: VolumeFacts, step: 
 async function makeDatabase(of: StepContext, volume: VolumeRecord): Promise<void> {
   const { source } = must(volume.wish);
   await unlessHopeless(of, volume, async () => {
-    await demandSource(of, volume);
     await of.databases.create({
       name: volume.id,
       engine: 'files',
