@@ -6,7 +6,7 @@ import { isCoded } from '@rokka/kernel';
 import type { DatabaseRecord, DatabaseState } from '@rokka/databases';
 import type { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
-import { type Claim, deviceKey, tokenKey } from './claims.ts';
+import { type Claim, CLAIMS, deviceKey, tokenKey } from './claims.ts';
 import type { Ec2Context } from './ec2-context.ts';
 import { recordKeys, recordPrefixes, type VolumeRecord } from './ec2-records.ts';
 import { readSnapshots, type SnapshotFacts } from './snapshot-facts.ts';
@@ -34,14 +34,14 @@ export type Read = Pick<Ec2Context, 'databases' | 'snapshots'> & { readonly stor
 
 export async function readScope(of: Read, scope: Scope): Promise<ScopeFacts> {
   const volumes = await of.store.list<VolumeRecord>(recordPrefixes.volumes(scope));
-  const claims = await Promise.all(volumes.map((volume) => readHolders(of, scope, volume)));
+  const holders = await readHolders(of);
   const snapshots = await readSnapshots(of, scope);
   const entries = new Map((await of.databases.entries()).map((entry) => [entry.record.name, entry]));
-  const facts = volumes.map((volume, index) => {
+  const facts = volumes.map((volume) => {
     const entry = entries.get(volume.id);
     return {
       volume,
-      ...claims[index],
+      ...holdersFor(volume, scope, holders),
       snapshots: snapshots.filter(({ record }) => isOf(record, volume)),
       database: entry?.record,
       state: entry?.state,
@@ -54,16 +54,23 @@ export async function readScope(of: Read, scope: Scope): Promise<ScopeFacts> {
 export async function readVolume(of: Read, scope: Scope, id: string): Promise<VolumeFacts | undefined> {
   const volume = await of.store.get<VolumeRecord>(recordKeys.volume(scope, id));
   if (!volume) return undefined;
-  const holders = await readHolders(of, scope, volume);
+  const holders = await readHolders(of);
   const snapshots = (await readSnapshots(of, scope)).filter(({ record }) => isOf(record, volume));
   const database = await orNone(of.databases.get(id));
-  return { volume, ...holders, snapshots, database, state: await of.databases.state(id) };
+  const state = await of.databases.state(id);
+  return { volume, ...holdersFor(volume, scope, holders), snapshots, database, state };
 }
 
-async function readHolders({ store }: Read, scope: Scope, { attachment, unconfirmed, token }: VolumeRecord) {
-  const device = attachment && (await store.get<Claim>(deviceKey(attachment.mount)));
-  const named = unconfirmed && token && (await store.get<Claim>(tokenKey(scope, token.token)));
-  return { deviceHolder: device?.holder, tokenHolder: named?.holder };
+/** By the key of what they claim. */
+async function readHolders({ store }: Read): Promise<Map<string, string>> {
+  return new Map((await store.list<Claim>(CLAIMS)).map(({ key, holder }) => [key, holder]));
+}
+
+function holdersFor({ attachment, token }: VolumeRecord, scope: Scope, holders: ReadonlyMap<string, string>) {
+  return {
+    deviceHolder: attachment && holders.get(deviceKey(attachment.mount)),
+    tokenHolder: token && holders.get(tokenKey(scope, token.token)),
+  };
 }
 
 const isOf = ({ volume }: SnapshotFacts['record'], { id }: VolumeRecord) => volume.id === id;
