@@ -2,8 +2,8 @@
  * All that is known of volumes, read at one time and in this order: volumes, claims, snapshots, databases. A volume's database has
  * been there before the wish for it was forgotten, so one that is missing then is gone.
  */
-import { isCoded } from '@rokka/kernel';
 import type { DatabaseRecord, DatabaseState } from '@rokka/databases';
+import { findDatabase } from '../find-database.ts';
 import type { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
 import { type Claim, CLAIMS, deviceKey, tokenKey } from './claims.ts';
@@ -56,7 +56,7 @@ export async function readVolume(of: Read, scope: Scope, id: string): Promise<Vo
   if (!volume) return undefined;
   const holders = await readHolders(of);
   const snapshots = (await readSnapshots(of, scope)).filter(({ record }) => isOf(record, volume));
-  const database = await orNone(of.databases.get(id));
+  const database = await findDatabase(of.databases, id);
   const state = await of.databases.state(id);
   return { volume, ...holdersFor(volume, scope, holders), snapshots, database, state };
 }
@@ -74,12 +74,3 @@ function holdersFor({ attachment, token }: VolumeRecord, scope: Scope, holders: 
 }
 
 const isOf = ({ volume }: SnapshotFacts['record'], { id }: VolumeRecord) => volume.id === id;
-
-async function orNone<T>(found: Promise<T>): Promise<T | undefined> {
-  try {
-    return await found;
-  } catch (error) {
-    if (isCoded(error, 'DATABASE_NONE')) return undefined;
-    throw error;
-  }
-}
