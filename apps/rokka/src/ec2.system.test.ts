@@ -107,6 +107,7 @@ test(
     const second = await own.volume({ Size: 1 });
     const [here, there] = [await own.attach(first, 'sdf'), await own.attach(second, 'xvdg')];
     mounts.defer(() => fs.rmdirSync(path.dirname(here)));
+    assert.match(fs.readFileSync('/proc/self/mounts', 'utf8'), new RegExp(`^${first} ${here} fuse`, 'm'));
     fs.writeFileSync(file(here), 'one');
     fs.writeFileSync(file(there), 'one');
     assert.ok(Math.abs(freeBytes(here) - 2 ** 30) < 2 ** 26, `${freeBytes(here)} bytes`);

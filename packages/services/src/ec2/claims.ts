@@ -4,6 +4,7 @@
  * for certain, whoever may still sleep over it, and is taken away from its holder.
  */
 import { createHash } from 'node:crypto';
+import { must } from '@rokka/kernel';
 import type { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
 import { recordKeys, type VolumeRecord } from './ec2-records.ts';
@@ -22,6 +23,16 @@ export const CLAIMS = 'ec2/claims/';
 export const deviceKey = (mount: string) => `${CLAIMS}devices/${mount}`;
 export const tokenKey = ({ account, region }: Scope, token: string) =>
   `${CLAIMS}tokens/${account}/${region}/${createHash('sha256').update(token).digest('hex')}`;
+
+/** To the directory of its attachment. */
+export function deviceClaimOf(scope: Scope, { id, attachment }: VolumeRecord): Claim {
+  const { id: holder, mount } = must(attachment);
+  return { holder, volume: id, scope, key: deviceKey(mount) };
+}
+
+export function tokenClaimOf(scope: Scope, { id, token }: VolumeRecord): Claim {
+  return { holder: id, volume: id, scope, key: tokenKey(scope, must(token).token) };
+}
 
 /** What a volume holds, or may hold. */
 export function holdersOf(volume: VolumeRecord): string[] {

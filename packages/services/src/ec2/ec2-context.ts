@@ -7,7 +7,7 @@ import type { Pages } from '@rokka/gateway';
 import type { Clock, Random } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
 import type { RecordStore } from '../record-store.ts';
-import type { ZoneLetter } from '../scope.ts';
+import type { Scope, ZoneLetter } from '../scope.ts';
 import type { Ec2Keeper } from './ec2-keeper.ts';
 
 /** What is known of a machine; of another one than that of the cluster's first start it is little. */
@@ -42,3 +42,6 @@ export interface Ec2Services extends Ec2Context {
   readonly keeper: Ec2Keeper;
   readonly pages: Pages;
 }
+
+/** What steps are carried out with. */
+export type StepContext = Ec2Context & { readonly store: RecordStore; readonly scope: Scope };

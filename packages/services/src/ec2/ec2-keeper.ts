@@ -17,7 +17,8 @@ import { decideSnapshot, decideVolume } from './keeping.ts';
 import { readSnapshots, type SnapshotFacts } from './snapshot-facts.ts';
 import { carryOutSnapshot } from './snapshot-steps.ts';
 import { readScope, readVolume, type VolumeFacts } from './volume-facts.ts';
-import { carryOutVolume, isHopeless } from './volume-steps.ts';
+import { isHopeless } from './volume-making.ts';
+import { carryOutVolume } from './volume-steps.ts';
 
 /** More than any way is long. */
 const STEPS_MAX = 32;

@@ -39,7 +39,7 @@ export interface VolumeRecord {
   readonly deleting?: { readonly sinceMs: number };
 }
 
-export interface VolumeWish {
+interface VolumeWish {
   readonly source?: DatabaseSource;
   /** What keeps the source until the database does. */
   readonly kept?: string;
@@ -57,7 +57,7 @@ export interface Attachment {
   readonly detaching?: { readonly sinceMs: number };
 }
 
-export interface Modification {
+interface Modification {
   readonly original: Pick<VolumeRecord, 'sizeGiB' | 'type'>;
   readonly target: Pick<VolumeRecord, 'sizeGiB' | 'type'>;
   readonly startedAtMs: number;

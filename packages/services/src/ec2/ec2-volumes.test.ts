@@ -1,8 +1,9 @@
 /** Volumes from call to call, over records that a fake controller carries out. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { must } from '@rokka/kernel';
-import { Ec2Bench } from '../testing/ec2-bench.ts';
+import { Databases } from '@rokka/databases';
+import { must, SeededRandom } from '@rokka/kernel';
+import { Ec2Bench, processOver } from '../testing/ec2-bench.ts';
 import { REGION } from '../testing/service-bench.ts';
 import { GIB } from './ec2-records.ts';
 
@@ -254,6 +255,8 @@ test('what cannot be had is refused, and leaves nothing', async () => {
       { Size: 16_385, VolumeType: 'gp2' },
       { Iops: 4000 },
       { Throughput: 250 },
+      { ClientToken: 't'.repeat(65) },
+      { ClientToken: 'ä' },
       { TagSpecifications: [{ ResourceType: 'snapshot', Tags: [] }] },
       { TagSpecifications: [{ ResourceType: 'volume', Tags: [{ Key: 'aws:x' }] }] },
       { TagSpecifications: [{ ResourceType: 'volume', Tags: [{ Key: 'k'.repeat(128) }] }] },
@@ -277,6 +280,22 @@ test('what cannot be had is refused, and leaves nothing', async () => {
   });
   assert.deepEqual(await bench.registry.list(''), []);
   await make({ Encrypted: false, Iops: 3000, Throughput: 125, VolumeType: 'gp3', Size: 65_536 });
+});
+
+test('where the database moves between machines there are no volumes', async () => {
+  using bench = new Ec2Bench();
+  const { registry, secrets, clock } = bench;
+  const random = new SeededRandom(3);
+  const databases = new Databases({ registry, secrets, clock, random, many: false });
+  const { call, keeper } = processOver({ ...bench.contextOver(registry, 3), databases });
+  const make = call('CreateVolume', { AvailabilityZone, Size: 1, ClientToken: 'mine' });
+  await assert.rejects(make, { code: 'UnsupportedOperation' });
+  await keeper.step();
+  const left = await registry.list('');
+  assert.deepEqual(
+    left.map(({ key }) => key),
+    ['ec2/scopes/123456789012/eu-north-1'],
+  );
 });
 
 test('the disk of a machine is told, and left alone', async () => {

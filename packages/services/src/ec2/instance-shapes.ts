@@ -2,7 +2,7 @@
 import type { Instance, InstanceBlockDeviceMapping, InstanceStatus, Reservation } from '@aws-sdk/client-ec2';
 import type { Scope } from '../scope.ts';
 import { BOOT_DEVICE } from './ec2-inputs.ts';
-import { attachmentShape } from './ec2-shapes.ts';
+import { attachmentShape } from './volume-shapes.ts';
 import type { InstanceFacts } from './instances.ts';
 import type { VolumeFacts } from './volume-facts.ts';
 

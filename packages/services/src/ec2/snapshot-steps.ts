@@ -1,9 +1,9 @@
 /** The steps of keeping.ts for snapshots, carried out. */
 import { isCoded, unreachable } from '@rokka/kernel';
+import type { StepContext } from './ec2-context.ts';
 import { OWNER, recordKeys, type SnapshotRecord, type SnapshotSetRecord } from './ec2-records.ts';
 import type { SnapshotStep } from './keeping.ts';
 import { changeSnapshot, type SnapshotFacts } from './snapshot-facts.ts';
-import type { StepContext } from './volume-steps.ts';
 
 export async function carryOutSnapshot(
   of: StepContext,

@@ -7,8 +7,8 @@ import type { SnapshotFacts } from './snapshot-facts.ts';
 import { GIB } from './ec2-records.ts';
 
 export type VolumeState = 'creating' | 'available' | 'in-use' | 'deleting' | 'error';
-export type AttachmentState = 'attaching' | 'attached' | 'detaching' | 'busy';
-export type SnapshotState = 'pending' | 'completed' | 'error';
+type AttachmentState = 'attaching' | 'attached' | 'detaching' | 'busy';
+type SnapshotState = 'pending' | 'completed' | 'error';
 
 export function volumeState({ volume, database, state }: VolumeFacts): VolumeState {
   // Without a wish there was a database: somebody else has deleted it.
@@ -32,7 +32,7 @@ export function isOpen({ database, state }: VolumeFacts): boolean {
 }
 
 /** Whether its files are to be seen in the directory of its attachment. */
-export function isMounted(facts: VolumeFacts): boolean {
+function isMounted(facts: VolumeFacts): boolean {
   const { volume, database, state } = facts;
   const isTold = database?.files?.mount !== undefined && database.files.mount === volume.attachment?.mount;
   return isTold && isOpen(facts) && state?.mountPoint !== undefined;

@@ -2,25 +2,13 @@
  * The steps of keeping.ts for volumes, carried out. Each is a compare-and-set on the record that it is about, or is repeated
  * without harm: several may take the same one.
  */
-import { isCoded, must, unreachable } from '@rokka/kernel';
-import type { RecordStore } from '../record-store.ts';
-import type { Scope } from '../scope.ts';
-import { type Claim, deviceKey, liveClaim, makeClaim, releaseClaim, tokenKey } from './claims.ts';
-import type { Ec2Context } from './ec2-context.ts';
-import { GIB, recordKeys, type VolumeRecord } from './ec2-records.ts';
+import { unreachable } from '@rokka/kernel';
+import { deviceClaimOf, liveClaim, makeClaim, releaseClaim, tokenClaimOf } from './claims.ts';
+import type { StepContext } from './ec2-context.ts';
+import type { VolumeRecord } from './ec2-records.ts';
 import type { VolumeStep } from './keeping.ts';
 import type { VolumeFacts } from './volume-facts.ts';
-
-export type StepContext = Ec2Context & { readonly store: RecordStore; readonly scope: Scope };
-
-/** A past of a day: what is older lives in snapshots alone. */
-const RETENTION_DAYS = 1;
-
-/** What makes a volume impossible, now and later. */
-const FINAL = ['DATABASE_NAME_INVALID', 'DATABASE_ONLY_MAIN', 'DATABASE_NO_SNAPSHOT'];
-
-/** Whether a volume cannot be made as it was asked for, so that there is none. */
-export const isHopeless = (error: unknown) => isCoded(error) && FINAL.includes(error.code);
+import { changeRecord, finishMaking, makeDatabase, removeVolume, withdraw } from './volume-making.ts';
 
 /** @throws what `Databases` throws */
 export async function carryOutVolume(of: StepContext, facts: VolumeFacts, step: VolumeStep): Promise<void> {
@@ -30,9 +18,9 @@ export async function carryOutVolume(of: StepContext, facts: VolumeFacts, step: 
     case 'none':
       return;
     case 'claim-token':
-      return makeClaim(of.store, tokenClaim(of, volume));
+      return makeClaim(of.store, tokenClaimOf(of.scope, volume));
     case 'confirm':
-      return change(of, volume, withoutDoubt);
+      return changeRecord(of, volume, withoutDoubt);
     case 'withdraw':
       return withdraw(of, volume);
     case 'make-database':
@@ -40,9 +28,9 @@ export async function carryOutVolume(of: StepContext, facts: VolumeFacts, step: 
     case 'forget-wish':
       return finishMaking(of, volume);
     case 'tell-ready':
-      return change(of, volume, (found) => (found.ready ? found : { ...found, ready: true }));
+      return changeRecord(of, volume, (found) => (found.ready ? found : { ...found, ready: true }));
     case 'claim-device':
-      return makeClaim(of.store, deviceClaim(of, volume));
+      return makeClaim(of.store, deviceClaimOf(of.scope, volume));
     case 'refuse-attachment':
       return refuseAttachment(of, volume);
     case 'change-database':
@@ -54,7 +42,7 @@ export async function carryOutVolume(of: StepContext, facts: VolumeFacts, step: 
     case 'end-attachment':
       return endAttachment(of, volume);
     case 'end-modification':
-      return change(of, volume, (found) => endingModification(found, volume, clock.wallMs()));
+      return changeRecord(of, volume, (found) => endingModification(found, volume, clock.wallMs()));
     case 'remove-volume':
       return removeVolume(of, volume);
     default:
@@ -62,104 +50,17 @@ export async function carryOutVolume(of: StepContext, facts: VolumeFacts, step: 
   }
 }
 
-async function makeDatabase(of: StepContext, volume: VolumeRecord): Promise<void> {
-  const { source } = must(volume.wish);
-  await unlessHopeless(of, volume, async () => {
-    await of.databases.create({
-      name: volume.id,
-      engine: 'files',
-      files: { sizeBytes: volume.sizeGiB * GIB },
-      retentionDays: RETENTION_DAYS,
-      // It makes, or opens, the filesystem once.
-      desired: 'running',
-      ...(source && { source }),
-    });
-  });
-}
-
-/** From here on the database keeps what it begins with: if it was there all the time, which is seen now. */
-async function finishMaking(of: StepContext, volume: VolumeRecord): Promise<void> {
-  await unlessHopeless(of, volume, async () => {
-    await demandSource(of, volume);
-    await change(of, volume, withoutWish);
-  });
-}
-
-/** @throws DATABASE_NO_SNAPSHOT */
-async function demandSource({ snapshots }: StepContext, { wish }: VolumeRecord): Promise<void> {
-  if (wish?.kept !== undefined) await snapshots.get(wish.kept);
-}
-
-async function unlessHopeless(
-  of: StepContext,
-  volume: VolumeRecord,
-  work: () => Promise<void>,
-): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    // Somebody else has made it meanwhile.
-    if (isCoded(error, 'DATABASE_EXISTS')) return;
-    if (!isHopeless(error)) throw error;
-    if (await giveUp(of, volume)) throw error;
-  }
-}
-
-/**
- * The volume goes again; a database that was made of it is left over, and goes as well. False where somebody else could finish
- * it after all.
- */
-async function giveUp(of: StepContext, volume: VolumeRecord): Promise<boolean> {
-  const key = recordKeys.volume(of.scope, volume.id);
-  const { changed } = await of.store.change<VolumeRecord>(key, (found) => (found?.wish ? undefined : found));
-  if (changed) await releaseAll(of, volume);
-  return changed;
-}
-
-async function withdraw(of: StepContext, volume: VolumeRecord): Promise<void> {
-  const holder = await liveClaim(of.store, tokenClaim(of, volume).key);
-  // The one that had it has gone: it may be this one's after all.
-  if (!holder || holder.holder === volume.id) return;
-  const key = recordKeys.volume(of.scope, volume.id);
-  await of.store.change<VolumeRecord>(key, (found) => (found?.unconfirmed ? undefined : found));
-}
-
 async function refuseAttachment(of: StepContext, volume: VolumeRecord): Promise<void> {
-  const claim = deviceClaim(of, volume);
+  const claim = deviceClaimOf(of.scope, volume);
   const holder = await liveClaim(of.store, claim.key);
   if (!holder || holder.holder === claim.holder) return;
-  await change(of, volume, (found) => withoutAttachment(found, claim.holder));
+  await changeRecord(of, volume, (found) => withoutAttachment(found, claim.holder));
 }
 
 async function endAttachment(of: StepContext, volume: VolumeRecord): Promise<void> {
-  const claim = deviceClaim(of, volume);
-  await change(of, volume, (found) => withoutAttachment(found, claim.holder));
+  const claim = deviceClaimOf(of.scope, volume);
+  await changeRecord(of, volume, (found) => withoutAttachment(found, claim.holder));
   await releaseClaim(of.store, claim);
-}
-
-async function removeVolume(of: StepContext, volume: VolumeRecord): Promise<void> {
-  await of.store.change<VolumeRecord>(recordKeys.volume(of.scope, volume.id), () => undefined);
-  await releaseAll(of, volume);
-}
-
-/** Were this cut short, the keeper would do it. */
-async function releaseAll(of: StepContext, volume: VolumeRecord): Promise<void> {
-  if (volume.attachment) await releaseClaim(of.store, deviceClaim(of, volume));
-  if (volume.token) await releaseClaim(of.store, tokenClaim(of, volume));
-}
-
-/** `change` may run several times; the same object again leaves it as it is. */
-async function change(
-  { store, scope }: StepContext,
-  { id }: VolumeRecord,
-  changing: (found: VolumeRecord) => VolumeRecord,
-): Promise<void> {
-  await store.change<VolumeRecord>(recordKeys.volume(scope, id), (found) => found && changing(found));
-}
-
-function withoutWish(found: VolumeRecord): VolumeRecord {
-  const { wish, ...rest } = found;
-  return wish ? rest : found;
 }
 
 function withoutDoubt(found: VolumeRecord): VolumeRecord {
@@ -182,13 +83,4 @@ function endingModification(found: VolumeRecord, { modification: known }: Volume
   )
     return found;
   return { ...found, modification: { ...modification, endedAtMs } };
-}
-
-function deviceClaim({ scope }: StepContext, { id, attachment }: VolumeRecord): Claim {
-  const { id: holder, mount } = must(attachment);
-  return { holder, volume: id, scope, key: deviceKey(mount) };
-}
-
-function tokenClaim({ scope }: StepContext, { id, token }: VolumeRecord): Claim {
-  return { holder: id, volume: id, scope, key: tokenKey(scope, must(token).token) };
 }

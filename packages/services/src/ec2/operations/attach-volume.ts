@@ -8,7 +8,7 @@ import { checkedDevice, demandBuilt, scopeOf } from '../ec2-inputs.ts';
 import { findVolume } from '../ec2-lookup.ts';
 import { askFor } from '../ec2-permissions.ts';
 import type { Attachment } from '../ec2-records.ts';
-import { attachmentShape } from '../ec2-shapes.ts';
+import { attachmentShape } from '../volume-shapes.ts';
 import { findInstance } from '../instances.ts';
 import { changeVolume, demandState, settled } from '../volume-changes.ts';
 

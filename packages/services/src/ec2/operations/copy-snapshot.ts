@@ -6,7 +6,7 @@ import { ec2Failures } from '../ec2-failures.ts';
 import { checkedDescription, demandBuilt, given, scopeOf, tagsAtCreation } from '../ec2-inputs.ts';
 import { findSnapshot } from '../ec2-lookup.ts';
 import { askFor, askForNew } from '../ec2-permissions.ts';
-import { tagShapes } from '../ec2-shapes.ts';
+import { tagShapes } from '../volume-shapes.ts';
 import { madeSnapshot, newSnapshot } from '../snapshot-making.ts';
 import { snapshotState } from '../status.ts';
 

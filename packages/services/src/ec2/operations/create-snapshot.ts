@@ -4,7 +4,7 @@ import type { Ec2Services } from '../ec2-context.ts';
 import { checkedDescription, demandBuilt, scopeOf, tagsAtCreation } from '../ec2-inputs.ts';
 import { findVolume } from '../ec2-lookup.ts';
 import { askFor, askForNew } from '../ec2-permissions.ts';
-import { snapshotShape } from '../ec2-shapes.ts';
+import { snapshotShape } from '../snapshot-shapes.ts';
 import { madeSnapshot, newSnapshot } from '../snapshot-making.ts';
 import { demandState } from '../volume-changes.ts';
 

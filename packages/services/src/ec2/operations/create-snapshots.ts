@@ -15,7 +15,7 @@ import {
   tagsAtCreation,
 } from '../ec2-inputs.ts';
 import { askFor, askForNew } from '../ec2-permissions.ts';
-import { snapshotInfo } from '../ec2-shapes.ts';
+import { snapshotInfo } from '../snapshot-shapes.ts';
 import { findInstance } from '../instances.ts';
 import { madeSet, newSnapshot } from '../snapshot-making.ts';
 import { demandState } from '../volume-changes.ts';

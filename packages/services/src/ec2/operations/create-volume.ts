@@ -23,12 +23,14 @@ import {
 import { findSnapshot } from '../ec2-lookup.ts';
 import { askFor, askForNew } from '../ec2-permissions.ts';
 import { recordKeys, type VolumeRecord } from '../ec2-records.ts';
-import { volumeShape } from '../ec2-shapes.ts';
+import { volumeShape } from '../volume-shapes.ts';
 import { snapshotState } from '../status.ts';
 import { settled } from '../volume-changes.ts';
 import { readVolume, type VolumeFacts } from '../volume-facts.ts';
 
 type Input = InputOf<typeof CreateVolumeCommand>;
+
+const TOKEN = /^[!-~]{1,64}$/;
 
 /**
  * An empty one with a filesystem on it, or one with what a snapshot has.
@@ -51,11 +53,19 @@ export const createVolume = (services: Ec2Services): Operation<typeof CreateVolu
       'Throughput',
       'VolumeType',
     ]);
-    const token = idempotencyMark(input);
+    const token = tokenOf(input);
     const known = token && (await repeated(services, scope, token));
     return known ?? made(services, scope, await recordOf(services, scope, { input, token }));
   },
 });
+
+/** @throws InvalidParameterValue */
+function tokenOf(input: Input): IdempotencyMark | undefined {
+  const mark = idempotencyMark(input);
+  if (mark && !TOKEN.test(mark.token))
+    throw ec2Failures.parameter('The ClientToken has 1 to 64 printable ASCII characters.');
+  return mark;
+}
 
 /** @throws IdempotentParameterMismatch */
 async function repeated(

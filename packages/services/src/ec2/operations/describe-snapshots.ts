@@ -4,7 +4,7 @@ import type { Ec2Services } from '../ec2-context.ts';
 import { demandBuilt, scopeOf } from '../ec2-inputs.ts';
 import { filtered, type FilterTable, ofNothing, pageOf, tagsShown } from '../ec2-lists.ts';
 import { named, seenSnapshots } from '../ec2-lookup.ts';
-import { snapshotShape } from '../ec2-shapes.ts';
+import { snapshotShape } from '../snapshot-shapes.ts';
 
 /** All are of the caller's account. @throws InvalidSnapshot.NotFound, and what lists may not be asked */
 export const describeSnapshots =

@@ -4,7 +4,7 @@ import type { Ec2Services } from '../ec2-context.ts';
 import { demandBuilt, scopeOf } from '../ec2-inputs.ts';
 import { filtered, type FilterTable, pageOf } from '../ec2-lists.ts';
 import { isSeen, named } from '../ec2-lookup.ts';
-import { modificationShape } from '../ec2-shapes.ts';
+import { modificationShape } from '../volume-shapes.ts';
 import { readScope } from '../volume-facts.ts';
 
 const PAGE_MAX = 500;

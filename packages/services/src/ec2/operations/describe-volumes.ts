@@ -5,7 +5,7 @@ import type { Ec2Services } from '../ec2-context.ts';
 import { demandBuilt, scopeOf } from '../ec2-inputs.ts';
 import { filtered, type FilterTable, ofNothing, pageOf, tagsShown } from '../ec2-lists.ts';
 import { isSeen, named } from '../ec2-lookup.ts';
-import { bootVolumeShape, volumeShape } from '../ec2-shapes.ts';
+import { bootVolumeShape, volumeShape } from '../volume-shapes.ts';
 import { listInstances } from '../instances.ts';
 import { readScope } from '../volume-facts.ts';
 
@@ -31,7 +31,7 @@ export const describeVolumes =
     return { Volumes: items, ...(NextToken !== undefined && { NextToken }) };
   };
 
-export const idOfVolume = ({ VolumeId = '' }: Volume) => VolumeId;
+const idOfVolume = ({ VolumeId = '' }: Volume) => VolumeId;
 
 /** In the order of their ids. */
 async function volumeShapes(services: Ec2Services, scope: Scope): Promise<Volume[]> {

@@ -6,7 +6,7 @@ import { checkedId, demandBuilt, scopeOf } from '../ec2-inputs.ts';
 import { findVolume } from '../ec2-lookup.ts';
 import { askFor } from '../ec2-permissions.ts';
 import type { Attachment, VolumeRecord } from '../ec2-records.ts';
-import { attachmentShape } from '../ec2-shapes.ts';
+import { attachmentShape } from '../volume-shapes.ts';
 import { changeVolume, settled } from '../volume-changes.ts';
 
 type Input = InputOf<typeof DetachVolumeCommand>;

@@ -6,7 +6,7 @@ import { checkedKind, checkedSize, demandBuilt, scopeOf } from '../ec2-inputs.ts
 import { findVolume } from '../ec2-lookup.ts';
 import { askFor } from '../ec2-permissions.ts';
 import type { VolumeRecord } from '../ec2-records.ts';
-import { modificationShape } from '../ec2-shapes.ts';
+import { modificationShape } from '../volume-shapes.ts';
 import { changeVolume, demandState, settled } from '../volume-changes.ts';
 
 type Input = InputOf<typeof ModifyVolumeCommand>;

@@ -1,23 +1,13 @@
-/** What answers show of volumes and snapshots. A member that is not here is not so here (docs/ec2.md). */
-import type {
-  Snapshot,
-  SnapshotInfo,
-  Volume,
-  VolumeAttachment,
-  VolumeModification,
-} from '@aws-sdk/client-ec2';
+/** What answers show of volumes. A member that is not here is not so here (docs/ec2.md). */
+import type { Volume, VolumeAttachment, VolumeModification } from '@aws-sdk/client-ec2';
 import type { Scope } from '../scope.ts';
 import type { Tag } from '../tags.ts';
 import { ec2Arn } from './ec2-arns.ts';
 import { BASELINE, BOOT_DEVICE } from './ec2-inputs.ts';
 import type { VolumeKind, VolumeRecord } from './ec2-records.ts';
 import type { BootVolume, InstanceFacts } from './instances.ts';
-import type { SnapshotFacts } from './snapshot-facts.ts';
-import { attachmentState, snapshotState, volumeState } from './status.ts';
+import { attachmentState, volumeState } from './status.ts';
 import type { VolumeFacts } from './volume-facts.ts';
-
-/** As AWS calls the volume of a snapshot that is a copy. */
-const NO_VOLUME = 'vol-ffffffff';
 
 /** gp2 has by its size what gp3 has by its price. */
 const IOPS_PER_GIB = 3;
@@ -113,37 +103,6 @@ export function modificationShape({ volume }: VolumeFacts): VolumeModification |
   };
 }
 
-export function snapshotShape(scope: Scope, facts: SnapshotFacts): Snapshot {
-  const { record, kept, set } = facts;
-  const state = snapshotState(facts);
-  const failure = record.failure ?? set?.failure ?? kept?.reason ?? 'what it kept was removed';
-  return {
-    ...snapshotInfo(scope, facts),
-    StorageTier: 'standard',
-    ...(state === 'error' && { StateMessage: failure }),
-    ...(state === 'completed' &&
-      kept?.takenAtMs !== undefined && { CompletionTime: new Date(kept.takenAtMs) }),
-  };
-}
-
-/** As CreateSnapshots shows it. */
-export function snapshotInfo(scope: Scope, facts: SnapshotFacts): SnapshotInfo {
-  const { record } = facts;
-  const state = snapshotState(facts);
-  return {
-    SnapshotId: record.id,
-    OwnerId: scope.account,
-    VolumeId: record.copyOf ? NO_VOLUME : record.volume.id,
-    VolumeSize: record.volume.sizeGiB,
-    State: state,
-    Progress: state === 'completed' ? '100%' : '0%',
-    StartTime: new Date(record.createdAtMs),
-    Description: record.description,
-    Encrypted: false,
-    Tags: tagShapes(record.tags),
-  };
-}
-
 /** The files may take more from the end of a modification on. */
 function sizeNow({ sizeGiB, modification }: VolumeRecord): number {
   return modification && modification.endedAtMs === undefined ? modification.original.sizeGiB : sizeGiB;
@@ -155,4 +114,5 @@ function performance(kind: VolumeKind, sizeGiB: number): { Iops: number; Through
   return { Iops: Math.min(IOPS_MAX, Math.max(IOPS_MIN, IOPS_PER_GIB * sizeGiB)) };
 }
 
+/** As answers have them. */
 export const tagShapes = (tags: readonly Tag[]) => tags.map(({ Key, Value }) => ({ Key, Value }));
