@@ -5,10 +5,10 @@ import { must } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { cutShort as cutShortOf, type Scenario } from '../testing/cut-short.ts';
 import { Ec2Bench, type Ec2Process, processOver } from '../testing/ec2-bench.ts';
+import { checkNothingLeft, checkTruth } from '../testing/ec2-truth.ts';
 import { atEveryCrash, Crash, FailingRegistry } from '../testing/failing-registry.ts';
 import { REGION } from '../testing/service-bench.ts';
-import type { Claim } from './claims.ts';
-import { GIB, type SnapshotRecord, type SnapshotSetRecord, type VolumeRecord } from './ec2-records.ts';
+import { GIB } from './ec2-records.ts';
 
 /** @returns at how many points it was cut short */
 const cutShort = (scenario: Scenario<Ec2Bench, Ec2Process>) =>
@@ -21,54 +21,6 @@ const cutShort = (scenario: Scenario<Ec2Bench, Ec2Process>) =>
     },
     scenario,
   );
-
-/** What is told to be attached is mounted there, of one volume alone; what is told to be completed can be had. */
-async function checkTruth(bench: Ec2Bench): Promise<void> {
-  const states = await bench.context.databases.states();
-  const { Volumes = [] } = await bench.call('DescribeVolumes', {});
-  const devices: (string | undefined)[] = [];
-  for (const { VolumeId, Attachments = [], VolumeType } of Volumes) {
-    const [attachment] = Attachments;
-    // The disks of machines are of no type.
-    if (attachment?.State !== 'attached' || VolumeType === undefined) continue;
-    const name = must(attachment.Device).slice('/dev/'.length);
-    assert.equal(states.get(must(VolumeId))?.mountPoint, `/files/${name}`);
-    devices.push(attachment.Device);
-  }
-  assert.equal(new Set(devices).size, devices.length);
-  const kept = await bench.context.snapshots.list();
-  const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
-  const completed = Snapshots.filter(({ State }) => State === 'completed');
-  assert.ok(completed.length <= kept.filter(({ phase }) => phase === 'available').length);
-}
-
-/** Each database is a volume's, each kept point a snapshot's, each claim a volume's; and no wish or doubt is left. */
-async function checkNothingLeft(bench: Ec2Bench): Promise<void> {
-  const records = await bench.registry.list<VolumeRecord & SnapshotRecord & SnapshotSetRecord>('accounts/');
-  const of = (kind: string) =>
-    records.filter(({ key }) => key.includes(`/ec2/${kind}/`)).map(({ value }) => value);
-  const volumes = of('volumes');
-  assert.deepEqual(
-    (await bench.context.databases.list()).map(({ name }) => name),
-    volumes.map(({ id }) => id),
-  );
-  const snapshots = [...of('snapshots'), ...of('snapshot-sets').flatMap(({ members }) => members)];
-  assert.deepEqual(
-    (await bench.context.snapshots.list()).map(({ name }) => name),
-    snapshots.map(({ kept }) => kept).sort(),
-  );
-  const claims = await bench.registry.list<Claim>('ec2/claims/');
-  const holders = volumes.flatMap(({ id, token, attachment }) => [
-    ...(token ? [id] : []),
-    ...(attachment ? [attachment.id] : []),
-  ]);
-  assert.deepEqual(claims.map(({ value }) => value.holder).sort(), holders.sort());
-  for (const { wish, unconfirmed } of volumes) assert.deepEqual([wish, unconfirmed], [undefined, undefined]);
-  for (const { attachment, id } of volumes) {
-    const { files, desired } = await bench.context.databases.get(id);
-    assert.deepEqual([files?.mount, desired], [attachment?.mount, attachment ? 'running' : 'stopped']);
-  }
-}
 
 const AvailabilityZone = `${REGION}a`;
 /** Of the first volume that the bench has made. */
