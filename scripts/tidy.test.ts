@@ -55,7 +55,9 @@ test('imports go down only, and through the front door of a package', () => {
       const match = /^@rokka\/([^/]+)(\/.*)?$/.exec(name);
       if (!match) continue;
       const to = match[1];
-      if (match[2]) wrong.push(`${file}: ${name} reaches behind the package's index`);
+      // What tests of several packages stand on has a door of its own, for tests.
+      if (match[2] && !(match[2] === '/testing' && isTest(file)))
+        wrong.push(`${file}: ${name} reaches behind the package's index`);
       if (LAYERS.indexOf(to) <= LAYERS.indexOf(from))
         wrong.push(`${file}: ${name} is an import that goes up`);
       const manifest = JSON.parse(text(`${file.split('/').slice(0, 2).join('/')}/package.json`)) as {

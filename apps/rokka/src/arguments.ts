@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { machineMemoryBytes } from '@rokka/kernel';
 import { parseRegistryLocation } from '@rokka/registry';
 import type { RegistryChoice } from './data-directory.ts';
+import { type ArchiveWish, parseArchive } from './databases/archive-choice.ts';
 import { rokkaErrors } from './errors.ts';
 import { type ListenAddress, parseListen } from './machines/listen-address.ts';
 
@@ -40,6 +41,8 @@ export interface Arguments {
   hours: number;
   /** Where cluster state is kept, chosen when the data directory is made; undefined: in the directory. */
   registry: RegistryChoice | undefined;
+  /** Where history is kept, likewise. */
+  archive: ArchiveWish | undefined;
   /** The machine waits to run the database when the one that does is gone. */
   standby: boolean;
   /** The token with which a standby joins. */
@@ -106,6 +109,9 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --listen HOST:PORT  of up and join: where other machines reach this one   (default port 7600)
   --registry WHERE  cluster state in etcd: etcd:http://HOST:PORT,HOST:PORT,HOST:PORT; chosen at the first start
                     (for https also --registry-ca, --registry-cert and --registry-key FILE)
+  --archive s3://BUCKET[/PREFIX]  the databases' history in a bucket; chosen at the first start; keys from AWS_ACCESS_KEY_ID,
+                    AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or from DIR/secrets/archive.ini, in AWS's format
+                    [--archive-region R]   [--archive-endpoint URL] of another service than AWS
   --aws-port N      where the AWS API is answered, on this machine alone; 0 for nowhere   (default 4566)
   --standby         of up: wait, and run the database when the machine that does is gone; the first time with
                     --join TOKEN (from rokka token --standby), --listen and --registry
@@ -182,6 +188,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     },
     listen: values.listen === undefined ? undefined : parseListen(values.listen),
     registry: registryOf(values),
+    archive: archiveOf(values),
     standby: values.standby ?? false,
     join: values.join,
     restore: {
@@ -222,6 +229,9 @@ function parse(argv: readonly string[]) {
         'registry-ca': { type: 'string' },
         'registry-cert': { type: 'string' },
         'registry-key': { type: 'string' },
+        archive: { type: 'string' },
+        'archive-endpoint': { type: 'string' },
+        'archive-region': { type: 'string' },
         standby: { type: 'boolean' },
         join: { type: 'string' },
         set: { type: 'string', multiple: true },
@@ -269,6 +279,16 @@ function registryOf(values: ReturnType<typeof parse>['values']): RegistryChoice 
     ...(cert !== undefined && { cert: path.resolve(cert) }),
     ...(key !== undefined && { key: path.resolve(key) }),
   };
+}
+
+/** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE */
+function archiveOf(values: ReturnType<typeof parse>['values']): ArchiveWish | undefined {
+  const archive = parseArchive(values);
+  if (archive && (values.registry ?? values.standby))
+    throw rokkaErrors.ROKKA_BAD_FLAG([
+      '--archive goes with neither --registry nor --standby: a database that moves between machines has no archive',
+    ]);
+  return archive;
 }
 
 /** @throws ROKKA_BAD_VALUE */

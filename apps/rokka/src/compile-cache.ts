@@ -10,7 +10,7 @@ import * as path from 'node:path';
 
 const COMPILING_MS_MAX = 10_000;
 
-/** A node's garbage is short-lived: a small nursery holds it as well, and spares each of the six 25 MiB. */
+/** Garbage of nodes and of the gateway is short-lived: a small nursery holds it as well, and spares each of them some 25 MiB. */
 export const NODE_FLAGS = ['--max-semi-space-size=4'];
 
 /** Variables for a child process. A directory that a person has chosen for all Node programs is used. */
@@ -19,15 +19,24 @@ export function compileCacheEnvironment(dataDirectory: string): { NODE_COMPILE_C
 }
 
 /**
- * On a new directory one process compiles for the six, and ends: a node that has compiled keeps 30 MiB of the compiler's.
- * Where it fails, each of them compiles for itself.
+ * The first time on a data directory a process compiles for those that follow, and ends: who has compiled keeps 30 MiB of the
+ * compiler's. Where it fails, each of them compiles for itself. When the signal is given it is ended, and another time begins again.
  */
-export async function compileNodeCode(dataDirectory: string): Promise<void> {
-  const environment = compileCacheEnvironment(dataDirectory);
-  if (fs.existsSync(environment.NODE_COMPILE_CACHE)) return;
-  const file = `${import.meta.dirname}/processes/node-process.ts`;
-  const options = { env: { ...process.env, ...environment }, timeout: COMPILING_MS_MAX };
+export async function compileAhead(of: {
+  program: 'node' | 'gateway';
+  dataDirectory: string;
+  signal?: AbortSignal;
+}): Promise<void> {
+  const { program, signal } = of;
+  const environment = compileCacheEnvironment(of.dataDirectory);
+  const mark = path.join(environment.NODE_COMPILE_CACHE, `${program}-process`);
+  if (fs.existsSync(mark)) return;
+  const file = `${import.meta.dirname}/processes/${program}-process.ts`;
+  const options = { env: { ...process.env, ...environment }, timeout: COMPILING_MS_MAX, signal };
   await new Promise<void>((done) => execFile(process.execPath, [...NODE_FLAGS, file], options, () => done()));
+  if (signal?.aborted) return;
+  fs.mkdirSync(environment.NODE_COMPILE_CACHE, { recursive: true });
+  fs.writeFileSync(mark, '');
 }
 
 /** For the command itself, before it loads the rest. Makes nothing: a directory without a cluster stays as it is. */

@@ -4,9 +4,9 @@
  *   rokka.json            format, cluster id, and what this machine is in it
  *   registry.sqlite       cluster state, unless etcd has it
  *   nodes/<ordinal>/      one storage node each
- *   archive/              history of databases that are backed up (docs/archive.md)
+ *   archive/              history of databases that are backed up, unless a bucket has it (docs/archive.md)
  *   audit.sqlite          calls of the AWS API
- *   secrets/              passwords and keys, owner-only
+ *   secrets/              passwords and keys, owner-only; archive.ini those of a bucket, if it is there
  *   run/                  sockets; its contents matter only while something runs
  *   compile-cache/        compiled code of the processes; may be removed at any time
  *   lock.sqlite           held exclusively by the running supervisor; the kernel lets it go with the process
@@ -21,7 +21,7 @@ export { writeDurably } from '@rokka/kernel';
 
 /** 1: a cluster on one machine. 2: it says more, which a program that knows format 1 alone would overlook. */
 export const DATA_FORMATS = [1, 2] as const;
-/** What a start that was killed early may leave: the identity is made under the lock, before anything else. */
+/** What a start that was killed early may leave, or who gives keys before the first: the identity is made under the lock, before anything else. */
 const EARLY_FILES = /^(lock\.sqlite|rokka\.json\.new|join\.json)/;
 
 /** What a data directory is: decided when it is made, and never changed. */
@@ -31,6 +31,8 @@ export interface DataIdentity {
   readonly joined?: JoinedIdentity;
   /** Where the cluster's state is; absent where it is in the directory itself. */
   readonly registry?: RegistryChoice;
+  /** Where the history of databases is; absent where it is in the directory itself. */
+  readonly archive?: ArchiveChoice;
 }
 
 /** What a machine became that joined a cluster with a token. */
@@ -50,6 +52,14 @@ export interface RegistryChoice {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
+}
+
+export interface ArchiveChoice {
+  /** `s3://BUCKET[/PREFIX]`, without a slash at its end. */
+  readonly location: string;
+  readonly region: string;
+  /** Of a service other than AWS: `http://HOST:PORT`. */
+  readonly endpoint?: string;
 }
 
 export class DataDirectory implements Disposable {
@@ -113,6 +123,7 @@ export const dataPaths = {
   /** The administrator's profile for AWS's clients. */
   aws: (directory: string) => path.join(directory, 'secrets', 'aws'),
   archive: (directory: string) => path.join(directory, 'archive'),
+  archiveKeys: (directory: string) => path.join(directory, 'secrets', 'archive.ini'),
   log: (directory: string) => path.join(directory, 'rokka.log'),
   authority: (directory: string) => path.join(directory, 'secrets', 'authority.json'),
   /** Key and certificate of one process. */
@@ -144,22 +155,35 @@ export function readIdentity(directory: string): DataIdentity | undefined {
     ]);
   }
   if (typeof parsed.cluster !== 'string') throw rokkaErrors.ROKKA_DATA_CORRUPT([file, 'no cluster id']);
-  const { cluster, joined, registry } = parsed;
-  return { cluster, ...(joined && { joined }), ...(registry && { registry }) };
+  const { cluster, joined, registry, archive } = parsed;
+  return {
+    cluster,
+    ...(joined && { joined }),
+    ...(registry && { registry }),
+    ...(archive && { archive }),
+  };
 }
 
 function writeIdentity(directory: string, identity: DataIdentity): DataIdentity {
   const file = path.join(directory, 'rokka.json');
-  const format = identity.joined || identity.registry ? 2 : 1;
+  const format = identity.joined || identity.registry || identity.archive ? 2 : 1;
   writeDurably(file, `${JSON.stringify({ format, ...identity })}\n`);
   return identity;
 }
 
 /** Nothing in it but what an early end may leave. @throws ROKKA_DATA_FOREIGN */
 export function requireEmpty(directory: string): void {
-  if (fs.readdirSync(directory).every((name) => EARLY_FILES.test(name))) return;
+  if (fs.readdirSync(directory).every((name) => EARLY_FILES.test(name) || isOnlyKeys(directory, name)))
+    return;
   // Another start may have been faster: then the identity is there by now.
   if (readIdentity(directory) === undefined) throw rokkaErrors.ROKKA_DATA_FOREIGN([directory]);
+}
+
+/** Whether it is the directory of secrets, and there is nothing in it but the keys of a bucket. */
+function isOnlyKeys(directory: string, name: string): boolean {
+  const secrets = dataPaths.secrets(directory);
+  const keys = path.basename(dataPaths.archiveKeys(directory));
+  return name === path.basename(secrets) && fs.readdirSync(secrets).every((file) => file === keys);
 }
 
 function takeLock(directory: string): DatabaseSync {

@@ -41,6 +41,12 @@ export const rokkaErrors = defineErrors({
     `database ${name} is still ${phase} after ${ms} ms; it goes on, rokka database list shows how`,
   ROKKA_REGISTRY_FIXED: (path: string, own: string, given: string) =>
     `${path} was made with its cluster state in ${own}; --registry ${given} cannot change it. Leave the flag out`,
+  ROKKA_ARCHIVE_FIXED: (path: string, own: string, given: string) =>
+    `${path} was made with its archive in ${own}; --archive ${given} cannot change it. Leave the flags out`,
+  ROKKA_ARCHIVE_KEYS: (file: string, why: string) =>
+    `no keys for the archive: ${why}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where rokka up is started, or write them to ${file} as in AWS's credentials file`,
+  ROKKA_ARCHIVE_UNUSABLE: (archive: string, why: string) =>
+    `the archive ${archive} cannot be used: ${why}. Then start again`,
   ROKKA_STANDBY_NEEDS: (what: string) => `a standby needs ${what}`,
   ROKKA_PLACE_LOST: (holder: string) =>
     `${holder === '' ? 'nobody' : holder} holds the database: this machine stands by`,

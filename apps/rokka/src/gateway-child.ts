@@ -2,7 +2,7 @@
 import * as path from 'node:path';
 import { systemClock } from '@rokka/kernel';
 import { SupervisedChild } from './child.ts';
-import { compileCacheEnvironment } from './compile-cache.ts';
+import { compileCacheEnvironment, NODE_FLAGS } from './compile-cache.ts';
 import type { GatewayDetail, GatewayProcessOptions } from './processes/gateway-process.ts';
 
 const READY_MS = 60_000;
@@ -19,7 +19,11 @@ export function gatewayChild(of: {
     name: 'gateway',
     command: () => ({
       command: process.execPath,
-      args: [path.join(import.meta.dirname, 'processes', 'gateway-process.ts'), JSON.stringify(options)],
+      args: [
+        ...NODE_FLAGS,
+        path.join(import.meta.dirname, 'processes', 'gateway-process.ts'),
+        JSON.stringify(options),
+      ],
       env: compileCacheEnvironment(options.directory),
     }),
     clock: systemClock,

@@ -7,7 +7,7 @@ import type { ClusterAuthority } from '@rokka/trust';
 import type { SupervisedChild } from './child.ts';
 import { openClusterRegistry } from './cluster-registry.ts';
 import { addNode, changeNode, type Cluster, listNodes, type NodeRecord } from './cluster.ts';
-import { compileNodeCode } from './compile-cache.ts';
+import { compileAhead } from './compile-cache.ts';
 import { type DataDirectory, dataPaths } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 import { recordedAddress } from './machines/cluster-network.ts';
@@ -111,7 +111,7 @@ export class NodeSet implements AsyncDisposable {
     let ready = 0;
     const enough = new Deferred<void>();
     const outcomes: unknown[] = [];
-    await compileNodeCode(this.#options.data.path);
+    await compileAhead({ program: 'node', dataDirectory: this.#options.data.path });
     const all = [...this.#nodes].map(async (node) => {
       try {
         await this.#startNode(node);

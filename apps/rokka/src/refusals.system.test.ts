@@ -36,6 +36,9 @@ describe('arguments', () => {
     'an unknown engine': [['up', '--engine', 'oracle'], 'ROKKA_BAD_VALUE'],
     'a setting without a name': [['up', '--set', '=1'], 'ROKKA_BAD_VALUE'],
     'an empty path': [['up', '--data', ''], 'ROKKA_BAD_VALUE'],
+    'an archive that is no bucket': [['up', '--archive', '/backups'], 'ROKKA_BAD_VALUE'],
+    'an endpoint of no archive': [['up', '--archive-endpoint', 'http://minio:9000'], 'ROKKA_BAD_FLAG'],
+    'an archive where there is none': [['up', '--archive', 's3://snow', '--standby'], 'ROKKA_BAD_FLAG'],
   };
   for (const [name, [args, code]] of Object.entries(wrong)) {
     test(`${name}: status 2`, { timeout }, async () => void (await refused(args, { status: 2, code })));
@@ -62,6 +65,14 @@ describe('data directories', () => {
   /** Name, what to put into the directory, the code. */
   const spoilt: [string, (directory: string) => void, string][] = [
     ['files of somebody else', (at) => fs.writeFileSync(`${at}/letter.txt`, 'dear'), 'ROKKA_DATA_FOREIGN'],
+    [
+      'secrets of somebody else',
+      (at) => {
+        fs.mkdirSync(`${at}/secrets`);
+        fs.writeFileSync(`${at}/secrets/diary.txt`, 'dear');
+      },
+      'ROKKA_DATA_FOREIGN',
+    ],
     [
       'an identity that is no JSON',
       (at) => fs.writeFileSync(`${at}/rokka.json`, '{"fo'),

@@ -24,8 +24,8 @@ import type { DatabaseRequest } from './commands/database.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
 import { readArchiveEnd } from './databases/archive-end.ts';
 import type { ArchiveKeeper } from './databases/archive-keeper.ts';
+import { archiveStore, closeArchiveStore } from './databases/archive-store.ts';
 import {
-  archiveStore,
   headOptions,
   openController,
   openDatabases,
@@ -40,6 +40,7 @@ import type { DatabaseStatus } from './databases/database-status.ts';
 import { headChild } from './databases/head-child.ts';
 import { sweepMounts } from './databases/volume-mounts.ts';
 import { rokkaErrors } from './errors.ts';
+import { compileAhead } from './compile-cache.ts';
 import { gatewayChild } from './gateway-child.ts';
 import { HeadPlace, type HeldPlace, placeHolder } from './head-place.ts';
 import { operateNode } from './node-operations.ts';
@@ -69,6 +70,8 @@ export class Supervisor implements AsyncDisposable {
   readonly #keeper: ArchiveKeeper | undefined;
   /** The AWS API, where it is wanted. */
   readonly #gateway: SupervisedChild | undefined;
+  #gatewayStarted: Promise<void> | undefined;
+  readonly #ending = new AbortController();
   readonly #place: HeadPlace | undefined;
   readonly #registry: Registry;
   readonly #failed = new Deferred<CodedError>();
@@ -212,8 +215,11 @@ export class Supervisor implements AsyncDisposable {
   /** The head first: it needs the nodes to make its last writes durable. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
+    this.#ending.abort();
     if (this.#head?.pid !== undefined) this.#options.onProgress('stopping the database');
-    await Promise.all([this.#keeper?.[Symbol.asyncDispose](), this.#gateway?.[Symbol.asyncDispose]()]);
+    const kept = this.#keeper?.[Symbol.asyncDispose]();
+    closeArchiveStore(this.#options.data.path);
+    await Promise.all([kept, this.#gateway?.[Symbol.asyncDispose]()]);
     await this.#controller?.[Symbol.asyncDispose]();
     await this.#place?.[Symbol.asyncDispose]();
     await this.#nodes[Symbol.asyncDispose]();
@@ -222,11 +228,13 @@ export class Supervisor implements AsyncDisposable {
     await this.#registry[Symbol.asyncDispose]();
     // Nothing of a start that was cut short may go on behind the caller's back.
     await this.#started?.catch(() => {});
+    await this.#gatewayStarted;
   }
 
   /** Ends every process without asking: what a power cut does. Dispose it as well. */
   kill(): void {
     this.#stopping = true;
+    this.#ending.abort();
     this.#gateway?.kill();
     this.#controller?.kill();
     this.#place?.kill();
@@ -246,7 +254,14 @@ export class Supervisor implements AsyncDisposable {
     await (this.#place ?? this.#controller)?.start();
     this.#keeper?.start();
     // Databases need it for nothing; why it does not run stands in the log.
-    this.#gateway?.start().catch(() => {});
+    this.#gatewayStarted = this.#startGateway().catch(() => {});
+  }
+
+  async #startGateway(): Promise<void> {
+    if (!this.#gateway) return;
+    const { signal } = this.#ending;
+    await compileAhead({ program: 'gateway', dataDirectory: this.#options.data.path, signal });
+    if (!this.#stopping) await this.#gateway.start();
   }
 
   /** None where the registry does not say. */

@@ -18,9 +18,10 @@ import {
 import * as fc from 'fast-check';
 import { ArchiveReader } from './archive-reader.ts';
 import { Archiver } from './archiver.ts';
-import { readDescriptor } from './descriptor.ts';
+import { archivedVolumes, readDescriptor } from './descriptor.ts';
 import { History } from './testing/history.ts';
 import { MemoryStore } from './testing/memory-store.ts';
+import { storeKinds } from './testing/store-kinds.ts';
 import { pointAt, spanOf, TimelineWriter } from './timeline.ts';
 import { makePages, removeArchive, removeUseless } from './upkeep.ts';
 
@@ -86,6 +87,37 @@ test('every page at every point, over random histories, archivers that die and a
     { numRuns: 25 },
   );
 });
+
+for (const [kind, open] of Object.entries(storeKinds))
+  test(`a store of the kind ${kind} gives back what was archived in it, until it is let go`, async () => {
+    await using resources = new AsyncDisposableStack();
+    const store = await open(resources);
+    const clock = systemClock;
+    const history = new History({ volumeId: 'one', random: new SeededRandom(13) });
+    const { volumeId: volume, pagesPerGroup } = history;
+    const { signal } = new AbortController();
+    const points: Lsn[] = [];
+    for (let life = 0; life < 2; life++) {
+      history.volumeEpoch = asEpoch(life + 1);
+      await using archiver = new Archiver({ volume: history, store, clock });
+      archiver.start();
+      for (let round = 0; round < 3; round++) {
+        for (let i = 0; i < 5; i++) history.write();
+        points.push(await archiver.flush(AbortSignal.timeout(20_000)));
+      }
+    }
+    const descriptor = must(await readDescriptor(store, volume));
+    for (let pg = asPgIndex(0); pg < history.groupCount; pg = asPgIndex(pg + 1))
+      await makePages(store, { descriptor, pg, at: history.lastDurableOf(pg), clock, signal });
+    for (const lsn of points) await demandSame(await ArchiveReader.open(store, { volume, lsn }), history);
+    const retention = { from: must(points.at(-1)), pins: [] };
+    const { removedBytes } = await removeUseless(store, { volume, pagesPerGroup, retention, signal });
+    assert.ok(removedBytes > 0);
+    await demandSame(await ArchiveReader.open(store, { volume, lsn: retention.from }), history);
+    assert.deepEqual(await archivedVolumes(store), [volume]);
+    await removeArchive(store, volume, signal);
+    assert.deepEqual(await store.list(''), []);
+  });
 
 test('where log is gone pages are copied, and history goes on from there', async () => {
   await fc.assert(

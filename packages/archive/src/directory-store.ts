@@ -7,7 +7,7 @@ import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import { describeError, isCoded } from '@rokka/kernel';
 import { archiveErrors } from './errors.ts';
-import type { ObjectStore, StoredObject } from './object-store.ts';
+import { inOrder, type ObjectStore, type StoredObject } from './object-store.ts';
 
 /** What a start that was cut short leaves; never part of a key. */
 const UNFINISHED = '.new';
@@ -67,7 +67,7 @@ export class DirectoryStore implements ObjectStore {
       const directory = prefix.includes('/') ? prefix.slice(0, prefix.lastIndexOf('/') + 1) : '';
       const found: StoredObject[] = [];
       await this.#gather(directory, (object) => object.key.startsWith(prefix) && found.push(object));
-      return found.sort((a, b) => (a.key < b.key ? -1 : 1));
+      return inOrder(found);
     });
   }
 
@@ -104,7 +104,8 @@ export class DirectoryStore implements ObjectStore {
       return await work();
     } catch (cause) {
       if (isCoded(cause)) throw cause;
-      throw archiveErrors.ARCHIVE_STORE_FAILED([what, describeError(cause)], { cause });
+      const why = `${describeError(cause)}; check its disk and permissions`;
+      throw archiveErrors.ARCHIVE_STORE_FAILED([what, why], { cause });
     }
   }
 }
@@ -127,7 +128,8 @@ async function syncDirectory(directory: string): Promise<void> {
 
 function absent<T>(value: T): (error: NodeJS.ErrnoException) => T {
   return (error) => {
-    if (error.code === 'ENOENT') return value;
+    // ENOTDIR: a part of the path is an object.
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return value;
     throw error;
   };
 }

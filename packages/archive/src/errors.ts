@@ -2,7 +2,7 @@ import { defineErrors } from '@rokka/kernel';
 
 export const archiveErrors = defineErrors({
   ARCHIVE_STORE_FAILED: (what: string, why: string) =>
-    `the object store cannot ${what}: ${why}; check its disk and permissions, the archive goes on when it can`,
+    `the object store cannot ${what}: ${why}; the archive goes on when it can`,
   ARCHIVE_NO_OBJECT: (key: string) => `the object store has no ${key}`,
   ARCHIVE_DAMAGED: (key: string, why: string) =>
     `${key} in the object store is damaged: ${why}; what needs it cannot be restored`,

@@ -2,6 +2,8 @@
 export { archiveErrors } from './errors.ts';
 export type { ObjectStore, StoredObject } from './object-store.ts';
 export { DirectoryStore } from './directory-store.ts';
+export { S3Store, type S3Credentials } from './s3-store.ts';
+export type { S3Location } from './s3-failure.ts';
 export { archivedVolumes, readDescriptor } from './descriptor.ts';
 export type { ArchiveDescriptor, ArchivePoint } from './descriptor.ts';
 export { adoptAll } from './adopt-all.ts';

@@ -20,3 +20,8 @@ export interface ObjectStore {
   /** OK where it is not there. @throws ARCHIVE_STORE_FAILED */
   remove(key: string): Promise<void>;
 }
+
+/** Sorts in place. Keys are ASCII, so this is the order of their bytes, too. */
+export function inOrder(objects: StoredObject[]): StoredObject[] {
+  return objects.sort((a, b) => (a.key < b.key ? -1 : 1));
+}

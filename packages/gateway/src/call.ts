@@ -21,6 +21,7 @@ import type { ServiceTable } from './service-table.ts';
 import type { Service } from './service.ts';
 import { ReplayMemory } from './signature/replay-memory.ts';
 import { peekScope } from './signature/scope.ts';
+import { SigningKeys } from './signature/signing-keys.ts';
 import { verifySignature, type Verified } from './signature/verify.ts';
 import { toldError, type ToldError } from './told-error.ts';
 import { userAgentOf, type Arrival, type Trace } from './trace.ts';
@@ -39,6 +40,7 @@ export interface CallsOptions {
 export class Calls {
   readonly #options: CallsOptions;
   readonly #replays: ReplayMemory;
+  readonly #keys = new SigningKeys();
   readonly #trail: AuditTrail;
 
   constructor(options: CallsOptions) {
@@ -98,6 +100,7 @@ export class Calls {
     const { request } = trace.arrival;
     trace.verified = await verifySignature(request, {
       credentials: this.#options.credentials,
+      keys: this.#keys,
       nowMs: trace.arrival.atMs,
     });
     const service = (trace.service = await this.#load(trace.verified.scope.service));

@@ -75,8 +75,12 @@ export async function readBody(
   });
   incoming.on('data', onData);
   incoming.once('end', () => ended.resolve());
-  incoming.once('close', () => ended.reject(new Gone()));
-  incoming.once('error', () => ended.reject(new Gone()));
+  // An error keeps where it was made: too dear for the end of each request, which closes too.
+  const onGone = () => {
+    if (!incoming.readableEnded) ended.reject(new Gone());
+  };
+  incoming.once('close', onGone);
+  incoming.once('error', onGone);
   try {
     await ended.promise;
     if (refusal) throw refusal;

@@ -5,6 +5,7 @@
  * A package of the SDK costs tens of megabytes and hundreds of milliseconds to load, so a service is known by its signing
  * name alone until somebody calls it: `lazyService`.
  */
+import { flushCompileCache } from 'node:module';
 import { isCoded } from '@rokka/kernel';
 import type { StaticErrorSchema, StaticOperationSchema } from '@smithy/types';
 import { gatewayErrors } from './errors.ts';
@@ -127,6 +128,9 @@ export function lazyService(of: {
     const service = await of.load();
     if (service.signingName !== of.signingName)
       throw gatewayErrors.GATEWAY_SERVICE_MISNAMED([of.signingName, service.signingName]);
+    // Where compiled code is kept at all, Node would write it at an orderly exit only. With it the next process loads this in
+    // half the time, and in 30 MiB less: it needs no compiler.
+    flushCompileCache();
     return service;
   }
   return {

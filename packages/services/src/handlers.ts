@@ -19,3 +19,16 @@ export const loadRdsHandlers = async (context: RdsContext) =>
 
 export const loadEc2Handlers = async (context: Ec2Context) =>
   (await import('./ec2/ec2-handlers.ts')).ec2Operations(context);
+
+/** All of them, and the SDK's modules that they use: for a process that compiles them for others. */
+export async function importHandlers(): Promise<void> {
+  await Promise.all([
+    import('./iam/iam-handlers.ts'),
+    import('./sts/sts-handlers.ts'),
+    import('./cloudtrail/cloudtrail-handlers.ts'),
+    import('./rds/rds-handlers.ts'),
+    import('./ec2/ec2-handlers.ts'),
+    // Its handlers use types of it alone.
+    import('@aws-sdk/client-ec2'),
+  ]);
+}

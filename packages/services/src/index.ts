@@ -27,6 +27,7 @@ export { rdsArn, type ResourceKind } from './rds/rds-arns.ts';
 export { RdsKeeper } from './rds/rds-keeper.ts';
 export { rdsService } from './rds/rds-service.ts';
 export {
+  importHandlers,
   loadCloudTrailHandlers,
   loadEc2Handlers,
   loadIamHandlers,

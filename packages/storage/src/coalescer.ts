@@ -189,11 +189,13 @@ export class Coalescer {
     const hurried = work.segment.uncoalescedBytes > 2 * segmentLogBytes;
     const untilMs = clock.nowMs() + (hurried ? HURRIED_SLICE_MS : SLICE_MS);
     for (let count = 0; count < SLICE_PAGES; count++) {
-      if (work.staged?.full) work.staged.write();
+      const staged = this.#staged(work);
+      if (staged.full) staged.write();
       const { value: page, done } = rest.next() as IteratorResult<number, undefined>;
       if (done) return true;
-      const { lsn, content } = buildPage(work.segment, reader, { page, readPoint: work.lsn });
-      this.#staged(work).add({ page, lsn, content });
+      const into = staged.nextContent();
+      const { lsn, content } = buildPage(work.segment, reader, { page, readPoint: work.lsn, into });
+      staged.add({ page, lsn, content });
       if (clock.nowMs() >= untilMs) return false;
     }
     return false;

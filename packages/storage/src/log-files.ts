@@ -1,17 +1,21 @@
 /**
  * The files of the log: `<sequence>.log`, all of one size, the newest being written. A file is written full of zeroes and
  * synced before its first batch, because overwriting needs no journal commit of the file system and growing does
- * (7,000 syncs a second against 300). One spare is kept ready; files that are dropped become spares again.
+ * (7,000 syncs a second against 300). One spare is made ready; files that are dropped become spares again, a few at a time: under a
+ * stream of large writes they are dropped in heaps, and each that is made anew is written twice.
  */
-import { assert, isCoded, type CodedError, type Disk, type DiskFile } from '@rokka/kernel';
+import { assert, isCoded, must, type CodedError, type Disk, type DiskFile } from '@rokka/kernel';
 import { storageErrors } from './errors.ts';
 
 const SUFFIX = '.log';
-const SPARE = 'spare';
+const SPARE = /^spare(-\d+)?$/;
 const UNREADY = 'spare.new';
+/** Beside what the log itself takes. */
+const SPARES_MAX = 4;
 const SEQUENCE_DIGITS = 12;
 /** Zeroes written and synced in one go while the node serves: about what a full batch costs. */
 const SLICE_BYTES = 512 * 1024;
+const ZEROES = new Uint8Array(SLICE_BYTES);
 
 export interface LogFilesOptions {
   disk: Disk;
@@ -24,6 +28,8 @@ export class LogFiles implements Disposable {
   readonly #directory: string;
   readonly #fileBytes: number;
   readonly #open = new Map<number, DiskFile>();
+  /** Names of files that are ready to become the next one. */
+  readonly #spares: string[] = [];
   #preparing: { file: DiskFile; written: number } | undefined;
 
   constructor(options: LogFilesOptions) {
@@ -34,10 +40,11 @@ export class LogFiles implements Disposable {
     for (const name of this.#disk.list(this.#directory)) {
       const sequence = sequenceOf(name);
       if (sequence !== undefined) this.#open.set(sequence, this.#disk.open(this.#path(name)));
+      else if (SPARE.test(name)) this.#spares.push(name);
     }
     // A spare that was not finished, or is of another size, is worth nothing.
     this.#remove(UNREADY);
-    if (this.#spareBytes() !== this.#fileBytes) this.#remove(SPARE);
+    this.#dropSpares((name) => this.#sizeOf(name) !== this.#fileBytes);
   }
 
   /** Oldest first. */
@@ -50,7 +57,7 @@ export class LogFiles implements Disposable {
   }
 
   get hasSpare(): boolean {
-    return this.#disk.exists(this.#path(SPARE));
+    return this.#spares.length > 0;
   }
 
   file(sequence: number): DiskFile {
@@ -66,10 +73,11 @@ export class LogFiles implements Disposable {
   create(sequence: number, leastBytes: number): DiskFile {
     assert(!this.#open.has(sequence), () => `log file ${sequence} exists`);
     return this.#guard(() => {
-      if (leastBytes > this.#fileBytes) this.#remove(SPARE);
+      if (leastBytes > this.#fileBytes) this.#dropSpares(() => true);
       while (!this.hasSpare) this.#prepare(Math.max(leastBytes, this.#fileBytes));
       const path = this.#path(nameOf(sequence));
-      this.#disk.rename(this.#path(SPARE), path);
+      this.#disk.rename(this.#path(must(this.#spares.at(-1))), path);
+      this.#spares.pop();
       this.#disk.syncDirectory(this.#directory);
       const file = this.#disk.open(path);
       this.#open.set(sequence, file);
@@ -87,10 +95,10 @@ export class LogFiles implements Disposable {
   /** Gives a file up: nothing in it is needed by any replay. */
   drop(sequence: number): void {
     const file = this.file(sequence);
-    const reusable = file.sizeBytes() === this.#fileBytes && !this.hasSpare && !this.#preparing;
+    const reusable = file.sizeBytes() === this.#fileBytes && this.#spares.length < SPARES_MAX;
     this.#open.delete(sequence);
     file[Symbol.dispose]();
-    if (reusable) this.#disk.rename(this.#path(nameOf(sequence)), this.#path(SPARE));
+    if (reusable) this.#keepSpare(nameOf(sequence));
     else this.#disk.remove(this.#path(nameOf(sequence)));
   }
 
@@ -105,14 +113,29 @@ export class LogFiles implements Disposable {
     const { file, written } = this.#preparing;
     const count = Math.min(SLICE_BYTES, sizeBytes - written);
     if (count > 0) {
-      file.write([new Uint8Array(count)], written);
+      file.write([ZEROES.subarray(0, count)], written);
       file.sync();
       this.#preparing.written += count;
     }
     if (this.#preparing.written < sizeBytes) return;
     file[Symbol.dispose]();
     this.#preparing = undefined;
-    this.#disk.rename(this.#path(UNREADY), this.#path(SPARE));
+    this.#keepSpare(UNREADY);
+  }
+
+  /** The file of that name is one from now on. */
+  #keepSpare(name: string): void {
+    let spare = 'spare';
+    for (let count = 2; this.#spares.includes(spare); count++) spare = `spare-${count}`;
+    this.#disk.rename(this.#path(name), this.#path(spare));
+    this.#spares.push(spare);
+  }
+
+  #dropSpares(which: (name: string) => boolean): void {
+    for (const name of [...this.#spares].filter(which)) {
+      this.#disk.remove(this.#path(name));
+      this.#spares.splice(this.#spares.indexOf(name), 1);
+    }
   }
 
   /** Runs `work`; where the disk refuses it, the half-made file is removed, so that its space is free again. */
@@ -128,9 +151,8 @@ export class LogFiles implements Disposable {
     }
   }
 
-  #spareBytes(): number {
-    if (!this.hasSpare) return 0;
-    using file = this.#disk.open(this.#path(SPARE));
+  #sizeOf(name: string): number {
+    using file = this.#disk.open(this.#path(name));
     return file.sizeBytes();
   }
 

@@ -42,6 +42,9 @@ const FOR_HEADS: readonly number[] = [
 const NOTHING = new Uint8Array(0);
 /** Answers that wait beside a full send buffer: about what a peer that catches up has in flight. */
 const UNSENT_BYTES_MAX = 16 * 1024 * 1024;
+/** A ship has about 1 MiB at most. */
+const SHIP_MEMORY_BYTES_MAX = 2 * 1024 * 1024;
+const SHIP_MEMORY_STEP_BYTES = 64 * 1024;
 
 export class NodeSession implements ConnectionHandler {
   readonly connection: Connection;
@@ -51,6 +54,8 @@ export class NodeSession implements ConnectionHandler {
   /** Segments whose writer is at the other end. */
   readonly #written = new Set<Segment>();
   #greeted = false;
+  /** For ships that arrive in pieces, one after the other: memory of their own would be the collector's, megabytes of it a second. */
+  #shipMemory = NOTHING;
   #unsent: Unsent[] = [];
   #unsentBytes = 0;
 
@@ -68,6 +73,13 @@ export class NodeSession implements ConnectionHandler {
     } catch (error) {
       this.#refuse(requestId, error);
     }
+  }
+
+  memoryFor({ type, length }: { type: number; length: number }): Uint8Array | undefined {
+    if (type !== MESSAGE.SHIP || !this.#greeted || length > SHIP_MEMORY_BYTES_MAX) return undefined;
+    if (length > this.#shipMemory.length)
+      this.#shipMemory = new Uint8Array(Math.ceil(length / SHIP_MEMORY_STEP_BYTES) * SHIP_MEMORY_STEP_BYTES);
+    return this.#shipMemory.subarray(0, length);
   }
 
   /** The writer hears of every advance: what came by gossip may be the record that its commits wait for. */

@@ -120,7 +120,7 @@ export class PageFile implements Disposable {
    * The page of the last completed generation; undefined for a page never written. The content is `into`, PAGE_SIZE bytes,
    * and the caller's.
    */
-  read(page: number, into = new Uint8Array(PAGE_SIZE)): BasePage | undefined {
+  read(page: number, into: Uint8Array = new Uint8Array(PAGE_SIZE)): BasePage | undefined {
     const slot = this.#map.slot(page);
     if (slot === undefined) return undefined;
     this.#readSlots({ first: slot, entries: this.#entryBytes, contents: into });
@@ -218,6 +218,7 @@ export class PageGeneration {
   readonly #files: GenerationFiles;
   readonly #placed: PlacedPage[] = [];
   #contents: Uint8Array[] = [];
+  #memory: Uint8Array | undefined;
   #unsynced = 0;
   #entriesWritten = 0;
   #synced = false;
@@ -232,6 +233,14 @@ export class PageGeneration {
   /** Whether what was gathered must be written before the next page is added. */
   get full(): boolean {
     return this.#contents.length >= this.#pagesPerWrite;
+  }
+
+  /** Memory for the content of the page that is added next, PAGE_SIZE bytes; it is the next one's again when that is written. */
+  nextContent(): Uint8Array {
+    assert(!this.full, 'pages are written before more are added');
+    this.#memory ??= new Uint8Array(this.#pagesPerWrite * PAGE_SIZE);
+    const at = this.#contents.length * PAGE_SIZE;
+    return this.#memory.subarray(at, at + PAGE_SIZE);
   }
 
   add(page: NewPage): void {
@@ -250,7 +259,7 @@ export class PageGeneration {
 
   /** Writes what was gathered, and syncs now and then. */
   write(): void {
-    for (const { parts, at } of this.#runs()) this.#files.pages.write(parts, at);
+    for (const { parts, at } of this.#runs()) this.#files.pages.write(joinNeighbours(parts), at);
     this.#written();
     if (this.#unsynced >= PAGES_PER_SYNC) this.#syncPages();
   }

@@ -48,24 +48,24 @@ function readVersion(
 }
 
 /**
- * A page of the segment, counted from its first, as of `readPoint`. No content where its base was lost: what comes on top of
+ * A page of the segment, counted from its first, as of `readPoint`, laid into `into` where that is given. No content where its base was lost: what comes on top of
  * that stays lost too, until a record that starts the page anew. Empty content for a page never written.
  * @throws STORAGE_LOG_DAMAGED
  */
 export function buildPage(
   segment: Segment,
   reader: LogReader,
-  request: { page: number; readPoint: Lsn },
+  request: { page: number; readPoint: Lsn; into?: Uint8Array },
 ): { lsn: Lsn; content: Uint8Array | undefined } {
   const { index } = segment.chain;
-  const { page, readPoint } = request;
+  const { page, readPoint, into } = request;
   const { ordinals, fromZero } = segment.recordsOfPage(page, { baseLsn: segment.coalesced, readPoint });
-  const base = fromZero ? undefined : segment.pageFile?.read(page);
+  const base = fromZero ? undefined : segment.pageFile?.read(page, into);
   const last = ordinals.at(-1);
   const lsn = last === undefined ? (base?.lsn ?? (0 as Lsn)) : index.lsnAt(last);
   if (base && !base.content) return { lsn, content: undefined };
   if (last === undefined) return { lsn, content: base?.content ?? NOTHING };
-  const content = base?.content ?? new Uint8Array(PAGE_SIZE);
+  const content = base?.content ?? into?.fill(0) ?? new Uint8Array(PAGE_SIZE);
   const place: IndexedRecord = { lsn: 0 as Lsn, page: 0, file: 0, offset: 0, length: 0, flags: 0 };
   for (const ordinal of ordinals) applyRecord(reader.record(index.read(ordinal, place)), content);
   return { lsn, content };

@@ -12,13 +12,13 @@ import { isMainThread } from 'node:worker_threads';
 import { deadline, Deferred, isCoded, type Clock, type CodedError } from '@rokka/kernel';
 import type { Connection, ConnectionHandler, Listener, Network } from './connection.ts';
 import { transportErrors } from './errors.ts';
+import { connectReading, readAccepted } from './reading-socket.ts';
 import type { ConnectionLimits } from './stream-connection.ts';
 import {
   connectionLimits,
   openConnection,
   StreamListener,
   type StreamNetworkOptions,
-  type StreamOrigin,
 } from './stream-network.ts';
 import {
   inspectSocketFile,
@@ -30,8 +30,6 @@ import {
 
 /** A live listener takes a connection at once, unless its machine stands still. */
 const PROBE_TIMEOUT_MS = 2_000;
-/** About what the kernel keeps for one socket. */
-const READ_BYTES = 128 * 1024;
 const PERMISSION_CODES = ['EACCES', 'EPERM', 'EROFS'];
 
 export type UnixNetworkOptions = StreamNetworkOptions;
@@ -62,7 +60,7 @@ async function listen(
     if (!server) throw transportErrors.TRANSPORT_ADDRESS_USED([address, 'another process was faster']);
     const onDispose = () => socketPath?.[Symbol.dispose]();
     const listener = new StreamListener(server, { address, handler, options, onDispose });
-    server.on('connection', (socket) => listener.accept({ socket, peer: address }));
+    server.on('connection', (socket) => listener.accept({ ...readAccepted(socket), peer: address }));
     return listener;
   } catch (error) {
     socketPath?.[Symbol.dispose]();
@@ -80,7 +78,7 @@ function listenFailure(address: string, error: unknown): unknown {
 
 /** A listening server, or undefined where something lies at `path` already. */
 async function bind(path: string): Promise<net.Server | undefined> {
-  const server = net.createServer();
+  const server = net.createServer({ pauseOnConnect: true });
   const bound = new Deferred<net.Server | undefined>();
   server.once('listening', () => bound.resolve(server));
   server.once('error', (error: NodeJS.ErrnoException) =>
@@ -128,26 +126,14 @@ async function connect(
 ): Promise<Connection> {
   const { clock, limits, timeoutMs } = options;
   using socketPath = reachable(address);
-  const { socket, onChunk } = connectReusing(socketPath.path);
-  const opened = openConnection({ socket, onChunk, peer: address }, { clock, limits, handler });
+  const reading = connectReading(socketPath.path);
+  const opened = openConnection({ ...reading, peer: address }, { clock, limits, handler });
   try {
     return await deadline(opened, { what: `connecting to ${address}`, ms: timeoutMs, clock });
   } catch (error) {
-    socket.destroy();
+    reading.socket.destroy();
     throw isCoded(error) ? unreachable(address, error) : error;
   }
-}
-
-/** A socket that reads into the same memory again and again: a new piece for each read keeps the collector busy. */
-function connectReusing(path: string): Required<Pick<StreamOrigin, 'socket' | 'onChunk'>> {
-  let take: ((chunk: Buffer) => void) | undefined;
-  const callback = (count: number, buffer: Uint8Array) => {
-    take?.(Buffer.from(buffer.buffer, buffer.byteOffset, count));
-    return true;
-  };
-  const onread = { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback };
-  const socket = net.connect({ path, onread });
-  return { socket, onChunk: (listener) => (take = listener) };
 }
 
 function reachable(address: string): SocketPath {

@@ -10,7 +10,7 @@
 import { assert, must, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
 import { applyRecord, recordLengthAt } from '@rokka/quorum';
 import { changedRanges, type ByteRange } from './changed-ranges.ts';
-import { changesByPage, compose, type PageChange } from './page-changes.ts';
+import { changesByPage, compose, type PageChange, recordBytes } from './page-changes.ts';
 import { PageFrames } from './page-frames.ts';
 import { NotReady, type PageStore, type PageWrite, type Ticket } from './page-store.ts';
 import { RecordArena } from './record-arena.ts';
@@ -93,7 +93,7 @@ export class CachedPages implements PageStore {
       this.#refused = undefined;
       throw new NotReady({ room: true });
     }
-    this.#arena.begin();
+    this.#arena.begin(recordBytes(changes));
     const changed = changes.filter((change) => this.#encode(change));
     if (changed.length === 0) return this.#sink.applied;
     const bytes = this.#arena.bytes;

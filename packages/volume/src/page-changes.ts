@@ -1,5 +1,6 @@
 /** The writes of one mini-transaction gathered by page, because a mini-transaction has one record a page. */
 import { assert, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
+import { RECORD_HEADER_BYTES, RECORD_RANGE_BYTES } from '@rokka/quorum';
 import type { PageWrite } from './page-store.ts';
 
 /** What one mini-transaction does to one page. */
@@ -45,6 +46,16 @@ export function compose(
   else if (before) content.set(before.subarray(from, to), from);
   for (const { offset, bytes } of change.writes) content.set(bytes, offset);
   return change.init ? { from: 0, to: PAGE_SIZE } : { from, to };
+}
+
+/** About what the records of changes will take, and rarely more. */
+export function recordBytes(changes: readonly PageChange[]): number {
+  let bytes = 0;
+  for (const { writes } of changes) {
+    bytes += RECORD_HEADER_BYTES + RECORD_RANGE_BYTES;
+    for (const write of writes) bytes += write.bytes.length;
+  }
+  return bytes;
 }
 
 function firstWrite(write: PageWrite): PageChange {

@@ -19,9 +19,13 @@ export class RecordArena {
     return this.#end - this.#start;
   }
 
-  /** Forgets what was added and not taken. */
-  begin(): void {
+  /** Forgets what was added and not taken. A large mini-transaction that says how large it will be is not moved while it grows. */
+  begin(expectedBytes = 0): void {
     this.#end = this.#start;
+    if (this.#start + expectedBytes <= this.#chunk.length) return;
+    this.#chunk = new Uint8Array(Math.max(CHUNK_BYTES, expectedBytes));
+    this.#start = 0;
+    this.#end = 0;
   }
 
   /** Room for `bytes` more of this mini-transaction. The caller fills it. */

@@ -25,6 +25,8 @@ const HEARTBEAT_MS = 250;
 const IDLE_HEARTBEATS = 8;
 /** Every ship is answered after the node's next sync. One that answers nothing for so long counts as gone (trap 26). */
 const SILENCE_MS = 10_000;
+/** Parts of this length on average go out as they are: to copy them costs more than to write them as a vector. */
+const LONG_PART_BYTES = 16 * 1024;
 
 export interface ShipperOptions {
   clock: Clock;
@@ -110,8 +112,7 @@ export class Shipper {
 
   #ship(group: Group): void {
     const runs = group.outbox.takeUnshipped(SHIP_BYTES_MAX);
-    // One buffer, made once and written six times: a burst of small records would be hundreds of parts for each socket.
-    const parts = [Buffer.concat([this.#announce(group), ...runs.map(({ bytes }) => bytes)])];
+    const parts = joined([this.#announce(group), ...runs.map(({ bytes }) => bytes)]);
     const before = (must(runs[0]).firstLsn - 1) as Lsn;
     for (const { node } of group.members) {
       const link = this.#options.links.get(node);
@@ -181,4 +182,10 @@ export class Shipper {
     group.announcedVdl = points.vdl;
     return group.shipHead(this.#options.volumeEpoch, points);
   }
+}
+
+/** One buffer, made once and written six times: a burst of small records would be hundreds of parts for each socket. */
+function joined(parts: readonly Uint8Array[]): readonly Uint8Array[] {
+  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  return bytes >= parts.length * LONG_PART_BYTES ? parts : [Buffer.concat(parts, bytes)];
 }

@@ -3,17 +3,20 @@ import { systemRandom } from '@rokka/kernel';
 import type { Arguments } from '../arguments.ts';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { DataDirectory, type DataIdentity, readIdentity, type RegistryChoice } from '../data-directory.ts';
+import { chooseArchive, requireSameArchive } from '../databases/archive-choice.ts';
+import { probeArchive } from '../databases/archive-store.ts';
 import { rokkaErrors } from '../errors.ts';
 
 /**
  * Opens it, making it where it is missing.
- * @throws ROKKA_DATA_*, ROKKA_REGISTRY_FIXED, ROKKA_STANDBY_NEEDS, ROKKA_WRONG_DIRECTORY, what the registry throws where a
+ * @throws ROKKA_DATA_*, ROKKA_REGISTRY_FIXED, ROKKA_ARCHIVE_*, ROKKA_STANDBY_NEEDS, ROKKA_WRONG_DIRECTORY, what the registry throws where a
  *   new directory cannot reach it, what `joinCluster` throws
  */
 export async function openDataDirectory(args: Arguments): Promise<DataDirectory> {
-  const { dataDirectory: directory, registry } = args;
+  const { dataDirectory: directory, registry, archive } = args;
   const known = readIdentity(directory);
   if (known && registry) requireSameRegistry(directory, known, registry);
+  if (known && archive) requireSameArchive(directory, known.archive, archive);
   if (args.standby) return openStandby(args, known);
   if (known?.joined) {
     const node = known.joined.as === 'node';
@@ -23,9 +26,14 @@ export async function openDataDirectory(args: Arguments): Promise<DataDirectory>
       node ? 'start it with rokka join' : 'start it with rokka up --standby',
     ]);
   }
-  const fresh: DataIdentity = { cluster: systemRandom.hex(16), ...(registry && { registry }) };
-  // Found out before anything is written: a directory keeps its registry for ever.
+  const fresh: DataIdentity = {
+    cluster: systemRandom.hex(16),
+    ...(registry && { registry }),
+    ...(archive && { archive: chooseArchive(archive) }),
+  };
+  // Found out before anything is written: a directory keeps its registry and its archive for ever.
   if (!known && registry) await reach(directory, fresh);
+  await probeArchive(directory, known ?? fresh, { mayBeAway: known !== undefined });
   return DataDirectory.open(directory, () => fresh);
 }
 

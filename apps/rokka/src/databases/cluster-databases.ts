@@ -1,7 +1,7 @@
 /** The databases of a cluster on its machine: their records, the controller, and what both need of the data directory. */
 import * as fs from 'node:fs';
 import { type CodedError, isCoded, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
-import { ArchiveReader, DirectoryStore, type ObjectStore } from '@rokka/archive';
+import { ArchiveReader } from '@rokka/archive';
 import {
   type DatabaseRecord,
   Databases,
@@ -28,6 +28,7 @@ import { clusterNetwork } from '../machines/cluster-network.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
 import { readArchiveEnd, removeArchiveEnd } from './archive-end.ts';
 import { ArchiveKeeper } from './archive-keeper.ts';
+import { archiveStore } from './archive-store.ts';
 import { DatabaseController } from './controller.ts';
 import { headChild } from './head-child.ts';
 import { mountPointOf } from './volume-mounts.ts';
@@ -190,11 +191,6 @@ async function volumeFor(
 async function baseOf({ archive, lsn }: DatabaseSource, data: DataDirectory): Promise<VolumeBase> {
   const reader = await ArchiveReader.open(archiveStore(data.path), { volume: archive, lsn });
   return { volume: archive, lsn, pages: reader.pageCount };
-}
-
-/** Where the history of this cluster's databases is. */
-export function archiveStore(directory: string): ObjectStore {
-  return new DirectoryStore(dataPaths.archive(directory));
 }
 
 async function dropVolume(

@@ -13,6 +13,8 @@ export interface DatabaseStatus extends DatabaseRecord {
   readonly runningGeneration?: number;
   /** The password that the server has. */
   readonly setPasswordVersion?: number;
+  /** Where its files are seen, where it has no server; absent while they are not. */
+  readonly mountPoint?: string;
   /** Of the head. */
   readonly pid?: number;
   readonly restarts: number;
@@ -39,6 +41,7 @@ export async function describeDatabase(
     phase: phaseNow(state, child),
     restarts,
     ...(state && { phaseAtMs: state.atMs }),
+    ...(state?.mountPoint === undefined ? {} : { mountPoint: state.mountPoint }),
     ...(state?.reason === undefined ? {} : { reason: state.reason }),
     ...(generation === undefined ? {} : { runningGeneration: generation }),
     ...(passwordVersion === undefined ? {} : { setPasswordVersion: passwordVersion }),
@@ -55,18 +58,39 @@ function phaseNow(state: DatabaseEntry['state'], child: Head | undefined): Datab
   return phase === 'available' && !child?.ready ? 'starting' : phase;
 }
 
-/** A line each. */
+/** A line each: those that have a server, then the volumes without one. */
 export function describeDatabases(databases: readonly DatabaseStatus[]): string {
-  const rows = databases.map((database) => [
-    database.name,
-    database.engine,
-    database.port,
-    database.phase,
-    database.pid ?? '-',
-    database.postgresPid ?? '-',
-    database.memoryBytes === undefined ? '' : Math.round(database.memoryBytes / MEBIBYTE),
-    database.restarts,
-    database.reason ?? database.progress ?? '',
-  ]);
-  return table(['database', 'engine', 'port', 'phase', 'head', 'postgres', 'MiB', 'restarts', ''], rows);
+  const { yes: volumes = [], no: served = [] } = Object.groupBy(databases, ({ files }) =>
+    files ? 'yes' : 'no',
+  );
+  const tables = [
+    table(
+      ['database', 'engine', 'port', 'phase', 'head', 'postgres', 'MiB', 'restarts', ''],
+      served.map((one) => [one.name, one.engine, one.port, ...running(one, [one.postgresPid ?? '-'])]),
+    ),
+  ];
+  if (volumes.length > 0)
+    tables.push(
+      table(
+        ['volume', 'size', 'mounted at', 'phase', 'head', 'MiB', 'restarts', ''],
+        volumes.map((one) => [one.name, sizeOf(one), one.mountPoint ?? '-', ...running(one)]),
+      ),
+    );
+  return tables.join('\n\n');
+}
+
+function running(one: DatabaseStatus, more: (string | number)[] = []): (string | number)[] {
+  return [
+    one.phase,
+    one.pid ?? '-',
+    ...more,
+    one.memoryBytes === undefined ? '' : Math.round(one.memoryBytes / MEBIBYTE),
+    one.restarts,
+    one.reason ?? one.progress ?? '',
+  ];
+}
+
+function sizeOf({ files }: DatabaseStatus): string {
+  const mebibytes = (files?.sizeBytes ?? 0) / MEBIBYTE;
+  return mebibytes >= 1024 ? `${(mebibytes / 1024).toFixed(1)} GiB` : `${Math.round(mebibytes)} MiB`;
 }

@@ -5,76 +5,15 @@ import { describe, test } from 'node:test';
 import { Client } from 'pg';
 import { probeNativeSupport } from '@rokka/databases';
 import { must, systemClock } from '@rokka/kernel';
-import type { VolumeRecord } from '@rokka/volume';
-import { openClusterRegistry } from '../cluster-registry.ts';
-import { askControl, CONTROL } from '../control.ts';
 import { dataPaths } from '../data-directory.ts';
-import { DatabasesUnderTest } from '../testing/databases-under-test.ts';
+import { FILL, Past, SUM } from '../testing/past-under-test.ts';
 import { RokkaCommand } from '../testing/rokka-command.ts';
 import { RokkaUnderTest } from '../testing/rokka-under-test.ts';
 import { freePort, TestPlace } from '../testing/test-place.ts';
-import type { PastAnswer, PastRequest } from './database-past.ts';
 
 const support = await probeNativeSupport();
 const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;
 const timeout = 300_000;
-
-const FILL = 'create table rows as select n, md5(n::text) as text from generate_series(1, 20000) n';
-const SUM = `select count(*)::int as n, md5(string_agg(text, '' order by n)) as sum from rows`;
-
-class Past {
-  readonly rokka: RokkaUnderTest;
-  readonly databases: DatabasesUnderTest;
-
-  constructor(rokka: RokkaUnderTest) {
-    this.rokka = rokka;
-    this.databases = new DatabasesUnderTest(rokka);
-  }
-
-  get data(): string {
-    return this.rokka.place.data;
-  }
-
-  async command(...words: string[]): Promise<string> {
-    const end = await RokkaCommand.run(['database', ...words, '--data', this.data]);
-    assert.equal(end.status, 0, `${words.join(' ')}: ${end.err}`);
-    return end.out;
-  }
-
-  ask(request: PastRequest): Promise<PastAnswer> {
-    return askControl(this.data, CONTROL.PAST, request);
-  }
-
-  async create(name: string): Promise<void> {
-    await this.command('create', name, '--port', String(await freePort()));
-  }
-
-  async snapshot(name: string): Promise<string> {
-    return must(/snap-[0-9a-f]+/.exec(await this.command('snapshot', name)))[0];
-  }
-
-  async restore(name: string, ...flags: string[]): Promise<void> {
-    await this.command('restore', name, '--port', String(await freePort()), ...flags);
-  }
-
-  /** Waits until the database needs no archive any more. */
-  async ownsAll(name: string): Promise<void> {
-    const { volumeId } = must(await this.databases.find(name));
-    for (const untilMs = systemClock.nowMs() + 60_000; ;) {
-      await using registry = await openClusterRegistry(this.data);
-      const record = await registry.get<VolumeRecord>(`volumes/${volumeId}`);
-      if (record && !record.value.base) return;
-      assert.ok(systemClock.nowMs() < untilMs, `${name} still has pages in the archive alone`);
-      await systemClock.sleep(200);
-    }
-  }
-
-  async killEverything(): Promise<void> {
-    this.rokka.kill([this.rokka.up.pid]);
-    await this.rokka.up.ended();
-    await this.rokka.again();
-  }
-}
 
 describe('the past of databases', { skip }, () => {
   test(
@@ -212,14 +151,7 @@ describe('the past of databases', { skip }, () => {
       await systemClock.sleep(momentMs);
       await past.killEverything();
       await databases.available('one');
-      for (const untilMs = systemClock.nowMs() + 60_000; ;) {
-        const { snapshots } = await past.ask({ action: 'snapshots' });
-        const found = must(snapshots.find((one) => one.name === name));
-        if (found.phase === 'available') break;
-        assert.equal(found.phase, 'creating');
-        assert.ok(systemClock.nowMs() < untilMs, 'the snapshot is never there');
-        await systemClock.sleep(100);
-      }
+      await past.taken(name);
       const restored = `restored-${round}`;
       const database = { name: restored, port: await freePort() };
       await past.ask({ action: 'restore', database, from: { snapshot: name }, materialise: true });

@@ -2,10 +2,10 @@
  * A database and the cluster's archive: its log goes there while it runs, and what it was restored from comes from there until
  * all of it is on the storage nodes.
  */
-import { adoptAll, Archiver, ArchiveReader, DirectoryStore } from '@rokka/archive';
+import { adoptAll, Archiver, ArchiveReader, type ObjectStore } from '@rokka/archive';
 import { type Clock, describeError, isCoded, type Lsn } from '@rokka/kernel';
 import type { Volume, VolumeBase } from '@rokka/volume';
-import { dataPaths } from '../data-directory.ts';
+import { archiveStore } from '../databases/archive-store.ts';
 
 /** What was durable when the database was told to stop has so long to get there; the rest is archived at the next start. */
 const LAST_FLUSH_MS = 5_000;
@@ -26,7 +26,7 @@ export interface ArchivingOptions {
 
 export class Archiving implements AsyncDisposable {
   readonly #options: ArchivingOptions;
-  readonly #store: DirectoryStore;
+  readonly #store: ObjectStore;
   readonly #ending = new AbortController();
   #archiver: Archiver | undefined;
   #base: ArchiveReader | undefined;
@@ -35,7 +35,7 @@ export class Archiving implements AsyncDisposable {
 
   constructor(options: ArchivingOptions) {
     this.#options = options;
-    this.#store = new DirectoryStore(dataPaths.archive(options.directory));
+    this.#store = archiveStore(options.directory);
   }
 
   /** For `Volume.open`. @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET, ARCHIVE_DAMAGED … */

@@ -1,6 +1,7 @@
 /**
  * The gateway: the process that answers the AWS API. It carries nothing out: what a call wants it writes into the registry, where
- * the supervisor's controller finds it. It may end at any moment, and begins again where the registry says.
+ * the supervisor's controller finds it. It may end at any moment, and begins again where the registry says. Its only argument is
+ * GatewayProcessOptions as JSON; without it, it only compiles itself.
  */
 import * as path from 'node:path';
 import { openGateway } from '@rokka/gateway';
@@ -10,6 +11,7 @@ import {
   Ec2Keeper,
   ec2Service,
   ensureAdministrator,
+  importHandlers,
   IdentityAuthorizer,
   IdentityCredentials,
   identityServices,
@@ -22,11 +24,13 @@ import {
   writeAwsProfile,
 } from '@rokka/services';
 import { listNodes } from '../cluster.ts';
+import { keepCompiledCode } from '../compile-cache.ts';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
-import { archiveStore, openDatabases, openSnapshots } from '../databases/cluster-databases.ts';
 import { archivePoints } from '../databases/archive-points.ts';
 import { machinesOf, ownMachine } from '../machines/machine-list.ts';
+import { archiveStore } from '../databases/archive-store.ts';
+import { openDatabases, openSnapshots } from '../databases/cluster-databases.ts';
 import { Keeping } from './keeping.ts';
 import { runChild, type ParentChannel, type RunningChild } from './channel.ts';
 
@@ -46,15 +50,25 @@ const FINAL_AT_FIRST = /^GATEWAY_ADDRESS_USED$/;
 /** What requests that name none are signed for. */
 const REGION = 'us-east-1';
 
-const options = JSON.parse(process.argv[2] ?? '{}') as GatewayProcessOptions;
+if (process.argv[2] === undefined) await compileAll();
+else await run(JSON.parse(process.argv[2]) as GatewayProcessOptions);
 
-await runChild({
-  finality: (code) => (FINAL.test(code) ? 'always' : FINAL_AT_FIRST.test(code) ? 'at-first' : 'never'),
-  work: runGateway,
-});
+async function compileAll(): Promise<void> {
+  await importHandlers();
+  keepCompiledCode();
+}
 
-async function runGateway(channel: ParentChannel): Promise<RunningChild> {
-  const { directory, port } = options;
+function run(options: GatewayProcessOptions): Promise<void> {
+  return runChild({
+    finality: (code) => (FINAL.test(code) ? 'always' : FINAL_AT_FIRST.test(code) ? 'at-first' : 'never'),
+    work: (channel) => runGateway(options, channel),
+  });
+}
+
+async function runGateway(
+  { directory, port }: GatewayProcessOptions,
+  channel: ParentChannel,
+): Promise<RunningChild> {
   const resources = new AsyncDisposableStack();
   try {
     const log = (text: string) => channel.send({ kind: 'log', level: 'info', text });

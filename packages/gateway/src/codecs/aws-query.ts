@@ -11,7 +11,7 @@ import type { Codec, Members } from './codec.ts';
 import { formOf } from './form.ts';
 import { readForm } from './form-reader.ts';
 import { membersOf, normalized, structure } from './schema.ts';
-import { writeXml, XML_HEADERS } from './xml.ts';
+import { writeXml, XML_HEADERS } from './xml-writer.ts';
 
 const METADATA = structure('ResponseMetadata', [['RequestId', 0]]);
 const QUERY_ERROR = structure('ErrorResponse', [

@@ -13,6 +13,9 @@ export interface Traits {
   readonly xmlName?: string;
   readonly ec2QueryName?: string;
   readonly xmlFlattened?: 1;
+  readonly xmlAttribute?: 1;
+  readonly xmlNamespace?: unknown;
+  readonly sparse?: 1;
   readonly jsonName?: string;
   readonly sensitive?: 1;
   readonly httpLabel?: 1;

@@ -2,7 +2,7 @@
  * The canonical request: the one text that the signer and the server make of a request, each by itself.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { normalizedPath, type WireRequest } from '../wire.ts';
 
 export interface CanonicalOptions {
@@ -24,7 +24,7 @@ export function canonicalRequest(request: WireRequest, options: CanonicalOptions
 }
 
 export function sha256(data: string | Buffer): string {
-  return createHash('sha256').update(data).digest('hex');
+  return hash('sha256', data, 'hex');
 }
 
 function trimmed(value: string): string {

@@ -9,12 +9,14 @@ import { Failure } from '../failures.ts';
 import type { WireRequest } from '../wire.ts';
 import { ALICE, credentialsOf, SESSION } from '../testing/identity.ts';
 import { signed, type ToSign } from '../testing/official-signer.ts';
+import { SigningKeys } from './signing-keys.ts';
 import { verifySignature } from './verify.ts';
 
 const COUNT = Number(process.env['ROKKA_SIGNATURES'] ?? 10_000);
 const SEED = Number(process.env['ROKKA_SEED'] ?? 1);
 const NOW = Date.UTC(2026, 0, 31, 12, 0, 0);
 
+const keys = new SigningKeys();
 const credentials = credentialsOf(ALICE, SESSION);
 const PATHS = [
   '/',
@@ -45,12 +47,12 @@ test('what the official signer signs is accepted, and what is changed after it i
   for (let i = 0; i < COUNT; i++) {
     const asked = randomRequest(random);
     const request = await signed(asked);
-    const verified = await verifySignature(request, { credentials, nowMs: NOW });
+    const verified = await verifySignature(request, { credentials, keys, nowMs: NOW });
     assert.equal(verified.credential.accessKeyId, asked.credential.accessKeyId);
     assert.equal(verified.scope.region, asked.region);
     const [what, changed] = tampered(random, request);
     await assert.rejects(
-      verifySignature(changed, { credentials, nowMs: NOW }),
+      verifySignature(changed, { credentials, keys, nowMs: NOW }),
       Failure,
       `${what} of ${JSON.stringify(asked)}`,
     );

@@ -4,10 +4,12 @@ import { Failure, type FailureKind } from '../failures.ts';
 import type { WireRequest } from '../wire.ts';
 import { ALICE, credentialsOf, SESSION } from '../testing/identity.ts';
 import { signed, type ToSign } from '../testing/official-signer.ts';
+import { SigningKeys } from './signing-keys.ts';
 import { SKEW_MS_MAX, verifySignature } from './verify.ts';
 
 const NOW = Date.UTC(2026, 0, 31, 12, 0, 0);
 const MINUTE = 60_000;
+const keys = new SigningKeys();
 const credentials = credentialsOf(ALICE, SESSION, { ...SESSION, accessKeyId: 'ASIAPAST', expiresAtMs: NOW });
 
 const sign = (of: Partial<ToSign> = {}) => signed({ atMs: NOW, credential: ALICE, ...of });
@@ -18,7 +20,7 @@ async function refused(
   message?: RegExp,
   nowMs = NOW,
 ): Promise<void> {
-  await assert.rejects(verifySignature(request, { credentials, nowMs }), (error: unknown) => {
+  await assert.rejects(verifySignature(request, { credentials, keys, nowMs }), (error: unknown) => {
     assert.ok(error instanceof Failure);
     assert.equal(error.kind, kind);
     if (message) assert.match(error.message, message);
@@ -53,7 +55,7 @@ test("the first example of AWS's own test suite", async () => {
     },
     body: Buffer.alloc(0),
   };
-  const options = { credentials: credentialsOf(example), nowMs: Date.UTC(2015, 7, 30, 12, 36) };
+  const options = { credentials: credentialsOf(example), keys, nowMs: Date.UTC(2015, 7, 30, 12, 36) };
   assert.equal((await verifySignature(request, options)).scope.service, 'service');
 });
 
@@ -77,7 +79,7 @@ test('refusals come in the order in which AWS gives them', async () => {
 
 test('a clock may be a quarter of an hour off, and not a second more', async () => {
   for (const atMs of [NOW - SKEW_MS_MAX, NOW + SKEW_MS_MAX]) {
-    const verified = await verifySignature(await sign({ atMs }), { credentials, nowMs: NOW });
+    const verified = await verifySignature(await sign({ atMs }), { credentials, keys, nowMs: NOW });
     assert.equal(verified.goodUntilMs, atMs + SKEW_MS_MAX);
   }
   await refused(await sign({ atMs: NOW - SKEW_MS_MAX - 1000 }), 'expiredSignature', /expired/);
@@ -87,7 +89,7 @@ test('a clock may be a quarter of an hour off, and not a second more', async () 
 test('a presigned URL is good for as long as it says, up to seven days', async () => {
   const week = 604_800;
   const request = await sign({ expiresIn: week });
-  await verifySignature(request, { credentials, nowMs: NOW + week * 1000 });
+  await verifySignature(request, { credentials, keys, nowMs: NOW + week * 1000 });
   await refused(request, 'expiredUrl', undefined, NOW + week * 1000 + 1);
   await refused(request, 'expiredSignature', /not yet current/, NOW - SKEW_MS_MAX - 1);
   for (const expires of ['0', '604801', '-1', '1e3', '', '99999999999']) {
@@ -101,8 +103,12 @@ test('a presigned URL is good for as long as it says, up to seven days', async (
 });
 
 test("a session's token belongs to its key", async () => {
-  await verifySignature(await sign({ credential: SESSION }), { credentials, nowMs: NOW });
-  await verifySignature(await sign({ credential: SESSION, expiresIn: 60 }), { credentials, nowMs: NOW });
+  await verifySignature(await sign({ credential: SESSION }), { credentials, keys, nowMs: NOW });
+  await verifySignature(await sign({ credential: SESSION, expiresIn: 60 }), {
+    credentials,
+    keys,
+    nowMs: NOW,
+  });
   const { sessionToken: _, ...without } = SESSION;
   await refused(await sign({ credential: without }), 'unknownKey');
   await refused(await sign({ credential: { ...SESSION, sessionToken: 'another' } }), 'unknownKey');

@@ -8,12 +8,13 @@
  * What must be signed beside what AWS names: `host` (of HTTP/2 `:authority`), and every `x-amz-…` header that is there. Else whoever stands between
  * could add one.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import { Failure } from '../failures.ts';
 import type { Credential, Credentials } from '../identity.ts';
 import type { WireRequest } from '../wire.ts';
 import { canonicalRequest, sha256 } from './canonical-request.ts';
 import { ALGORITHM, basicTime, readClaim, type Claim, type Scope } from './scope.ts';
+import { hmac, type SigningKeys } from './signing-keys.ts';
 
 /** How far a signer's clock may be off, either way. */
 export const SKEW_MS_MAX = 15 * 60_000;
@@ -31,15 +32,15 @@ export interface Verified {
 /** @throws Failure missingToken, incompleteSignature, expiredSignature, expiredUrl, unknownKey, wrongSignature, expiredToken */
 export async function verifySignature(
   request: WireRequest,
-  options: { credentials: Credentials; nowMs: number },
+  options: { credentials: Credentials; keys: SigningKeys; nowMs: number },
 ): Promise<Verified> {
   const claim = readClaim(request);
   checkSignedHeaders(claim, request);
   const goodUntilMs = checkTime(claim, options.nowMs);
   const credential = await options.credentials.find(claim.scope.accessKeyId);
-  if (!credential || !isSameText(credential.sessionToken ?? '', claim.sessionToken ?? ''))
+  if (!credential || !isSameToken(credential.sessionToken, claim.sessionToken))
     throw new Failure('unknownKey', 'The security token included in the request is invalid.');
-  checkSignature(claim, request, credential.secretAccessKey);
+  checkSignature(claim, request, { secret: credential.secretAccessKey, keys: options.keys });
   if (credential.expiresAtMs !== undefined && credential.expiresAtMs <= options.nowMs)
     throw new Failure('expiredToken', 'The security token included in the request is expired');
   const isUnique = claim.signedHeaders.includes('amz-sdk-invocation-id');
@@ -76,48 +77,43 @@ function checkTime(claim: Claim, nowMs: number): number {
       'wrongSignature',
       `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${scope.day}' != '${timestamp.slice(0, 8)}', from '${timestamp}'.`,
     );
-  const now = basicTime(nowMs);
   if (timestampMs - nowMs > SKEW_MS_MAX)
     throw new Failure(
       'expiredSignature',
-      `Signature not yet current: ${timestamp} is still later than ${basicTime(nowMs + SKEW_MS_MAX)} (${now} + 15 min.)`,
+      `Signature not yet current: ${timestamp} is still later than ${basicTime(nowMs + SKEW_MS_MAX)} (${basicTime(nowMs)} + 15 min.)`,
     );
   const goodUntilMs = timestampMs + (claim.expiresMs ?? SKEW_MS_MAX);
   if (nowMs <= goodUntilMs) return goodUntilMs;
   if (claim.expiresMs !== undefined) throw new Failure('expiredUrl', 'Request has expired.');
   throw new Failure(
     'expiredSignature',
-    `Signature expired: ${timestamp} is now earlier than ${basicTime(nowMs - SKEW_MS_MAX)} (${now} - 15 min.)`,
+    `Signature expired: ${timestamp} is now earlier than ${basicTime(nowMs - SKEW_MS_MAX)} (${basicTime(nowMs)} - 15 min.)`,
   );
 }
 
-function checkSignature(claim: Claim, request: WireRequest, secret: string): void {
+function checkSignature(
+  claim: Claim,
+  request: WireRequest,
+  { secret, keys }: { secret: string; keys: SigningKeys },
+): void {
   const { scope, signedHeaders, timestamp } = claim;
   const payloadHash = sha256(request.body);
   const statedHash = request.headers['x-amz-content-sha256'];
   const canonical = canonicalRequest(request, { signedHeaders, payloadHash });
   const scopeText = `${scope.day}/${scope.region}/${scope.service}/aws4_request`;
-  const expected = hmac(
-    signingKey(scope, secret),
-    `${ALGORITHM}\n${timestamp}\n${scopeText}\n${sha256(canonical)}`,
-  );
+  const key = keys.find(scope, secret);
+  const expected = hmac(key, `${ALGORITHM}\n${timestamp}\n${scopeText}\n${sha256(canonical)}`);
   const isSame = timingSafeEqual(Buffer.from(claim.signature, 'hex'), expected);
   if (!isSame || (statedHash !== undefined && statedHash !== payloadHash))
     throw new Failure(
       'wrongSignature',
       'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.',
     );
+  keys.keep(scope, secret, key);
 }
 
-function signingKey(scope: Scope, secret: string): Buffer {
-  return [scope.region, scope.service, 'aws4_request'].reduce(hmac, hmac(`AWS4${secret}`, scope.day));
-}
-
-function hmac(key: string | Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text, 'utf8').digest();
-}
-
-/** In a time that tells nothing of how much of it was right. */
-function isSameText(a: string, b: string): boolean {
-  return timingSafeEqual(Buffer.from(sha256(a), 'hex'), Buffer.from(sha256(b), 'hex'));
+/** Where there is a token, in a time that tells nothing of how much of it was right. */
+function isSameToken(known = '', claimed = ''): boolean {
+  if (known === '') return claimed === '';
+  return timingSafeEqual(Buffer.from(sha256(known), 'hex'), Buffer.from(sha256(claimed), 'hex'));
 }

@@ -13,8 +13,11 @@ import { openTrailFile } from './trail-file.ts';
 import { type FoundEvents, lookUp, type TrailQuery } from './trail-query.ts';
 
 const DAY_MS = 86_400_000;
-/** Events looked at for pruning with each commit: more than usually come, so that the trail shrinks when it must. */
-const PRUNED_MAX = 1_000;
+/**
+ * Events looked at for pruning with each commit, or twice as many as have come with it: the trail shrinks when it must. Each look
+ * costs, and a commit is often of one call.
+ */
+const PRUNED_MIN = 32;
 
 export interface TrailOptions {
   path: string;
@@ -104,7 +107,7 @@ export class Trail implements Audit, AsyncDisposable {
     try {
       this.#database.exec('BEGIN IMMEDIATE');
       for (const each of waiting) this.#insert(each);
-      this.#prune(Math.max(PRUNED_MAX, 2 * waiting.length));
+      this.#prune(Math.max(PRUNED_MIN, 2 * waiting.length));
       this.#database.exec('COMMIT');
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
