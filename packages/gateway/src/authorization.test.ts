@@ -74,6 +74,29 @@ test('every resource must be allowed; the first that is not is named', async () 
   );
 });
 
+test('a resource may be asked for with an action and keys of its own', async () => {
+  const authorizer = new TestAuthorizer();
+  const more = { arn: 'b', action: 'x:Tag', conditions: { 'x:CreateAction': 'AddTags' } };
+  const own = untyped('AddTags', {
+    handle: () => ({}),
+    resources: () => ['a', more],
+    conditions: () => ({ 'x:Kind': 'k' }),
+  });
+  await authorize(authorizer, { ...ask, operation: own, input: {} });
+  assert.deepEqual(
+    authorizer.asked.map(({ action, resource, context: keys }) => [
+      action,
+      resource,
+      keys['x:CreateAction'],
+      keys['x:Kind'],
+    ]),
+    [
+      ['x:AddTags', 'a', undefined, 'k'],
+      ['x:Tag', 'b', 'AddTags', 'k'],
+    ],
+  );
+});
+
 test('tags are found wherever a service writes them', () => {
   const found = (input: unknown) => [Object.fromEntries(requestTags(input).values), requestTags(input).keys];
   assert.deepEqual(found({ tags: { a: '1' } }), [{ a: '1' }, ['a']]);

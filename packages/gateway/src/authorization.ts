@@ -4,7 +4,7 @@
  */
 import { Failure } from './failures.ts';
 import type { Authorizer, Credential } from './identity.ts';
-import type { AnyOperation, CallContext } from './operation.ts';
+import type { AnyOperation, CallContext, ResourceAsk } from './operation.ts';
 import { requestTags } from './request-tags.ts';
 
 export type ConditionKeys = Record<string, string | readonly string[]>;
@@ -20,12 +20,22 @@ export interface AuthorizationAsk {
 
 /** @throws Failure denied, in AWS's words */
 export async function authorize(authorizer: Authorizer, ask: AuthorizationAsk): Promise<void> {
-  const { action, operation, input, credential, context } = ask;
+  const { operation, input, credential, context } = ask;
   const resources = await operation.resources(input, context);
   if (resources.length === 0) return;
   const keys = { ...globalKeys(ask), ...operation.conditions(input, context) };
-  for (const resource of resources) {
-    const decision = await authorizer.decide({ credential, action, resource, context: keys });
+  for (const each of resources) {
+    const {
+      arn: resource,
+      action = ask.action,
+      conditions,
+    }: ResourceAsk = typeof each === 'string' ? { arn: each } : each;
+    const decision = await authorizer.decide({
+      credential,
+      action,
+      resource,
+      context: { ...keys, ...conditions },
+    });
     if (decision === 'allowed') continue;
     const why =
       decision === 'explicitDeny'

@@ -13,6 +13,7 @@ export type {
   OperationEntry,
   Operations,
   OutputOf,
+  ResourceAsk,
 } from './operation.ts';
 export {
   defineService,

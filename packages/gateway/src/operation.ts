@@ -43,13 +43,25 @@ export type Handle<C extends AnyCommand> = (
   context: CallContext,
 ) => Promise<OutputOf<C>> | OutputOf<C>;
 
+/** One thing that the caller must be allowed: where more is to be said than the ARN. */
+export interface ResourceAsk {
+  readonly arn: string;
+  /** `ec2:CreateTags`; the operation's own action unless given. */
+  readonly action?: string;
+  /** Condition keys of this resource, such as `aws:ResourceTag/team`. */
+  readonly conditions?: Readonly<Record<string, string | readonly string[]>>;
+}
+
 export interface OperationEntry<C extends AnyCommand> {
   handle: Handle<C>;
   /**
-   * ARNs that the caller must be allowed to act on, each of them; `*` where the action knows no resources, which is the
+   * What the caller must be allowed to act on, each of them by its ARN; `*` where the action knows no resources, which is the
    * default. An empty list says that anybody with a valid signature may call (`sts:GetCallerIdentity`).
    */
-  resources?(input: InputOf<C>, context: CallContext): readonly string[] | Promise<readonly string[]>;
+  resources?(
+    input: InputOf<C>,
+    context: CallContext,
+  ): readonly (string | ResourceAsk)[] | Promise<readonly (string | ResourceAsk)[]>;
   /** Whether it changes nothing. Default: by its name, `Describe…`, `Get…`, `List…` and the like. */
   readonly readOnly?: boolean;
   /** Condition keys of the service, such as `rds:DatabaseEngine`. */
@@ -68,7 +80,10 @@ export type Operations<M> = {
 /** An operation without its types, as the gateway calls it. */
 export interface AnyOperation {
   handle(input: unknown, context: CallContext): unknown;
-  resources(input: unknown, context: CallContext): readonly string[] | Promise<readonly string[]>;
+  resources(
+    input: unknown,
+    context: CallContext,
+  ): readonly (string | ResourceAsk)[] | Promise<readonly (string | ResourceAsk)[]>;
   conditions(input: unknown, context: CallContext): Record<string, string | readonly string[]>;
   readonly readOnly: boolean;
 }

@@ -1,5 +1,6 @@
 /** Tables of operations, loaded when they are first asked for: the SDK's modules behind them are large. */
 import type { IdentityServices } from './iam/iam-context.ts';
+import type { Ec2Context } from './ec2/ec2-context.ts';
 import type { RdsContext } from './rds/rds-context.ts';
 import type { Trail } from './cloudtrail/trail.ts';
 
@@ -12,9 +13,12 @@ export const loadStsHandlers = async (services: IdentityServices) =>
 export const loadCloudTrailHandlers = async (services: { trail: Trail }) =>
   (await import('./cloudtrail/cloudtrail-handlers.ts')).cloudTrailHandlers(services);
 
-/** For `defineService`: unlike the others' these are the gateway's own `Operation`s. */
+/** For `defineService`: these two are the gateway's own `Operation`s. */
 export const loadRdsHandlers = async (context: RdsContext) =>
   (await import('./rds/rds-handlers.ts')).rdsOperations(context);
+
+export const loadEc2Handlers = async (context: Ec2Context) =>
+  (await import('./ec2/ec2-handlers.ts')).ec2Operations(context);
 
 /** All of them, and the SDK's modules that they use: for a process that compiles them for others. */
 export async function importHandlers(): Promise<void> {
@@ -23,5 +27,8 @@ export async function importHandlers(): Promise<void> {
     import('./sts/sts-handlers.ts'),
     import('./cloudtrail/cloudtrail-handlers.ts'),
     import('./rds/rds-handlers.ts'),
+    import('./ec2/ec2-handlers.ts'),
+    // Its handlers use types of it alone.
+    import('@aws-sdk/client-ec2'),
   ]);
 }

@@ -20,12 +20,16 @@ export { IdentityStore, type IdentityStoreOptions } from './iam/identity-store.t
 export { PolicyCache } from './iam/policy-cache.ts';
 export { openTrail, type Trail, type TrailOptions } from './cloudtrail/trail.ts';
 export { type ArchivePoints, type RdsContext } from './rds/rds-context.ts';
+export type { Ec2Context, Machine } from './ec2/ec2-context.ts';
+export { Ec2Keeper } from './ec2/ec2-keeper.ts';
+export { ec2Service } from './ec2/ec2-service.ts';
 export { rdsArn, type ResourceKind } from './rds/rds-arns.ts';
 export { RdsKeeper } from './rds/rds-keeper.ts';
 export { rdsService } from './rds/rds-service.ts';
 export {
   importHandlers,
   loadCloudTrailHandlers,
+  loadEc2Handlers,
   loadIamHandlers,
   loadRdsHandlers,
   loadStsHandlers,

@@ -7,6 +7,9 @@ import * as path from 'node:path';
 import { openGateway } from '@rokka/gateway';
 import { systemClock, systemRandom } from '@rokka/kernel';
 import {
+  type Ec2Context,
+  Ec2Keeper,
+  ec2Service,
   ensureAdministrator,
   importHandlers,
   IdentityAuthorizer,
@@ -20,10 +23,12 @@ import {
   rdsService,
   writeAwsProfile,
 } from '@rokka/services';
+import { listNodes } from '../cluster.ts';
 import { keepCompiledCode } from '../compile-cache.ts';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
 import { archivePoints } from '../databases/archive-points.ts';
+import { machinesOf, ownMachine } from '../machines/machine-list.ts';
 import { archiveStore } from '../databases/archive-store.ts';
 import { openDatabases, openSnapshots } from '../databases/cluster-databases.ts';
 import { Keeping } from './keeping.ts';
@@ -76,18 +81,24 @@ async function runGateway(
     const trail = resources.use(
       openTrail({ path: path.join(directory, 'audit.sqlite'), clock, random, account }),
     );
-    const rds: RdsContext = {
+    const records = {
       registry,
       databases: openDatabases({ directory, registry, many: true }),
       snapshots: openSnapshots({ directory, registry }),
-      points: archivePoints(archiveStore(directory)),
       clock,
       random,
     };
-    resources.use(new Keeping({ keeper: new RdsKeeper(rds), clock, log }));
+    const rds: RdsContext = { ...records, points: archivePoints(archiveStore(directory)) };
+    const own = ownMachine(directory, clock);
+    const ec2: Ec2Context = {
+      ...records,
+      machines: async () => machinesOf(await listNodes(registry), own),
+    };
+    resources.use(new Keeping({ service: 'RDS', keeper: new RdsKeeper(rds), clock, log }));
+    resources.use(new Keeping({ service: 'EC2', keeper: new Ec2Keeper(ec2), clock, log }));
     const gateway = resources.use(
       await openGateway({
-        services: [...identityServices({ ...identity, trail }), rdsService(rds)],
+        services: [...identityServices({ ...identity, trail }), rdsService(rds), ec2Service(ec2)],
         credentials: new IdentityCredentials(identity),
         authorizer: new IdentityAuthorizer(identity),
         audit: trail,

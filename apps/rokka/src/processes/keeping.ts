@@ -1,16 +1,23 @@
-/** Has the keeper of RDS look at its records again and again, whoever wrote them: what was begun is carried on after a crash. */
+/** Has the keeper of a service look at its records again and again, whoever wrote them: what was begun is carried on after a crash. */
 import { type Clock, describeError, isCoded } from '@rokka/kernel';
-import type { RdsKeeper } from '@rokka/services';
 
 const STEP_MS = 500;
 
+export interface KeepingOptions {
+  /** For the log: `RDS`. */
+  readonly service: string;
+  readonly keeper: { step(): Promise<void> };
+  readonly clock: Clock;
+  log(text: string): void;
+}
+
 export class Keeping implements AsyncDisposable {
-  readonly #options: { keeper: RdsKeeper; clock: Clock; log(text: string): void };
+  readonly #options: KeepingOptions;
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
   #said = '';
 
-  constructor(options: { keeper: RdsKeeper; clock: Clock; log(text: string): void }) {
+  constructor(options: KeepingOptions) {
     this.#options = options;
     this.#running = this.#run();
   }
@@ -21,7 +28,7 @@ export class Keeping implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { keeper, clock } = this.#options;
+    const { service, keeper, clock } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
@@ -29,7 +36,7 @@ export class Keeping implements AsyncDisposable {
         this.#said = '';
       } catch (error) {
         if (!isCoded(error)) throw error;
-        this.#complain(`RDS: ${describeError(error)}; it is tried again`);
+        this.#complain(`${service}: ${describeError(error)}; it is tried again`);
       }
       await clock.sleep(STEP_MS, signal).catch(() => {});
     }

@@ -1,7 +1,8 @@
 /** A cluster or instance is changed: by one write of its record, on what was read, and then carried out. */
 import type { DBCluster, DBInstance } from '@aws-sdk/client-rds';
 import type { ClusterFacts } from './cluster-facts.ts';
-import type { RdsServices, Scope } from './rds-context.ts';
+import type { RdsServices } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 import { asRdsFailure, rdsFailures } from './rds-failures.ts';
 import { findInstance } from './rds-lookup.ts';
 import { type ClusterRecord, type InstanceRecord, recordKeys } from './rds-records.ts';

@@ -2,9 +2,10 @@
  * All that is known of a cluster, read at one time and in this order: clusters, instances, databases. A cluster's instance and
  * its database have been there before it named them, so one that is missing then is not made yet, or gone.
  */
-import { isCoded } from '@rokka/kernel';
 import type { DatabaseRecord, DatabaseState, SnapshotRecord } from '@rokka/databases';
-import type { RdsContext, Scope } from './rds-context.ts';
+import type { RdsContext } from './rds-context.ts';
+import { findDatabase } from '../find-database.ts';
+import type { Scope } from '../scope.ts';
 import {
   type ClusterRecord,
   type ClusterSnapshotRecord,
@@ -12,7 +13,7 @@ import {
   recordKeys,
   recordPrefixes,
 } from './rds-records.ts';
-import type { RdsStore } from './rds-store.ts';
+import type { RecordStore } from '../record-store.ts';
 
 export interface SnapshotFacts {
   readonly record: ClusterSnapshotRecord;
@@ -40,7 +41,7 @@ export interface ScopeFacts {
   readonly strays: readonly InstanceRecord[];
 }
 
-type Read = Pick<RdsContext, 'databases' | 'snapshots' | 'clock'> & { readonly store: RdsStore };
+type Read = Pick<RdsContext, 'databases' | 'snapshots' | 'clock'> & { readonly store: RecordStore };
 
 export async function readScope(of: Read, scope: Scope): Promise<ScopeFacts> {
   const { store, databases, clock } = of;
@@ -73,7 +74,7 @@ export async function readCluster(of: Read, scope: Scope, id: string): Promise<C
   if (!cluster) return undefined;
   const instances = await store.list<InstanceRecord>(recordPrefixes.instances(scope));
   const snapshots = await readSnapshots(of, scope);
-  const database = await orNone(databases.get(cluster.database));
+  const database = await findDatabase(databases, cluster.database);
   const state = await databases.state(cluster.database);
   return factsOf({ cluster, instances, snapshots, database, state, nowMs: clock.wallMs() });
 }
@@ -99,13 +100,4 @@ function factsOf(read: Omit<ClusterFacts, 'finalSnapshot'>): ClusterFacts {
 /** The instance that a cluster has. */
 export function memberOf({ cluster, instances }: ClusterFacts): InstanceRecord | undefined {
   return instances.find(({ id }) => id === cluster.instance);
-}
-
-async function orNone<T>(found: Promise<T>): Promise<T | undefined> {
-  try {
-    return await found;
-  } catch (error) {
-    if (isCoded(error, 'DATABASE_NONE')) return undefined;
-    throw error;
-  }
 }

@@ -2,10 +2,12 @@
 import type { DBCluster } from '@aws-sdk/client-rds';
 import type { ClusterFacts } from './cluster-facts.ts';
 import { ENGINE_VERSION } from './engine-versions.ts';
-import type { RdsServices, Scope } from './rds-context.ts';
+import type { RdsServices } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 import { asRdsFailure, rdsFailures } from './rds-failures.ts';
 import { databaseName, resourceId } from './rds-ids.ts';
-import { checked, checkedTags, type GivenTag } from './rds-inputs.ts';
+import { checked, tagRules } from './rds-inputs.ts';
+import { checkedTags, type GivenTag } from '../tags.ts';
 import { type ClusterRecord, type DatabaseWish, recordKeys, type RestoredFrom } from './rds-records.ts';
 import { clusterShape } from './rds-shapes.ts';
 import { drawBackupWindow, drawMaintenanceWindow } from './windows.ts';
@@ -88,7 +90,7 @@ function recordOf(
     ),
     deletionProtection: input.DeletionProtection === true,
     copyTagsToSnapshot: input.CopyTagsToSnapshot === true,
-    tags: checkedTags(input.Tags),
+    tags: checkedTags(input.Tags, tagRules),
     ...(restoredFrom && { restoredFrom }),
     wish: { ...wish, ...(port !== undefined && { port }) },
   };

@@ -4,7 +4,8 @@ import type { ClusterFacts, SnapshotFacts } from './cluster-facts.ts';
 import type { StepContext } from './cluster-steps.ts';
 import { decideSnapshot } from './keeping.ts';
 import { tell, type Told } from './rds-events.ts';
-import { type ClusterSnapshotRecord, OWNER, recordKeys, type Tag } from './rds-records.ts';
+import { type ClusterSnapshotRecord, OWNER, recordKeys } from './rds-records.ts';
+import type { Tag } from '../tags.ts';
 
 /** Of the cluster as it is. Its tags go along where the cluster says so. */
 export function snapshotRecord(

@@ -8,12 +8,13 @@ import type { DatabaseChange } from '@rokka/databases';
 import type { ClusterFacts } from './cluster-facts.ts';
 import { snapshotRecord } from './cluster-snapshots.ts';
 import type { ClusterStep } from './keeping.ts';
-import type { RdsContext, Scope } from './rds-context.ts';
+import type { RdsContext } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 import { tell, type Told } from './rds-events.ts';
 import { type ClusterRecord, type InstanceRecord, recordKeys } from './rds-records.ts';
-import type { RdsStore } from './rds-store.ts';
+import type { RecordStore } from '../record-store.ts';
 
-export type StepContext = RdsContext & { readonly store: RdsStore; readonly scope: Scope };
+export type StepContext = RdsContext & { readonly store: RecordStore; readonly scope: Scope };
 
 /** What makes a database impossible, now and later. */
 const FINAL = [

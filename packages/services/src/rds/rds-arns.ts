@@ -1,6 +1,6 @@
 /** ARNs of RDS. */
 import { arnOf } from '../arn.ts';
-import type { Scope } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 
 /** As ARNs call them. */
 export type ResourceKind = 'cluster' | 'db' | 'cluster-snapshot';

@@ -4,7 +4,7 @@ import type { Pages } from '@rokka/gateway';
 import type { Clock, Lsn, Random, VolumeId } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
 import type { RdsKeeper } from './rds-keeper.ts';
-import type { RdsStore } from './rds-store.ts';
+import type { RecordStore } from '../record-store.ts';
 
 /** Points in time that a volume can be restored to. */
 export interface ArchivePoints {
@@ -26,14 +26,7 @@ export interface RdsContext {
 
 /** The context with what is made of it once, for all operations. */
 export interface RdsServices extends RdsContext {
-  readonly store: RdsStore;
+  readonly store: RecordStore;
   readonly keeper: RdsKeeper;
   readonly pages: Pages;
-}
-
-/** Whose resources: names are unique in it. */
-export interface Scope {
-  /** Twelve digits. */
-  readonly account: string;
-  readonly region: string;
 }

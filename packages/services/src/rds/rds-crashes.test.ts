@@ -1,49 +1,23 @@
-/**
- * A crash at any point: each operation cut short before and after every write that it makes. The keeper of another process goes
- * on; then what is told is so, nothing is left over, and the operation can be asked for again.
- */
+/** Each operation cut short at each of its writes: see testing/cut-short.ts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryRegistry } from '@rokka/registry';
-import { atEveryCrash, Crash, type CrashAt, FailingRegistry } from '../testing/failing-registry.ts';
+import { cutShort as cutShortOf, type Scenario } from '../testing/cut-short.ts';
+import { atEveryCrash, Crash, FailingRegistry } from '../testing/failing-registry.ts';
 import { CLUSTER, processOver, RdsBench, type RdsProcess } from '../testing/rds-bench.ts';
 import type { ClusterRecord, ClusterSnapshotRecord, InstanceRecord } from './rds-records.ts';
 
-interface Scenario {
-  readonly before?: (bench: RdsBench) => Promise<unknown>;
-  readonly operation: (process: RdsProcess) => Promise<unknown>;
-  /** What is wrong if it is asked for once more after all. */
-  readonly again?: RegExp;
-  readonly after: (bench: RdsBench) => Promise<unknown>;
-}
-
 /** @returns at how many points it was cut short */
-async function cutShort({ before, operation, again, after }: Scenario): Promise<number> {
-  return atEveryCrash(async (at: CrashAt) => {
-    const registry = new MemoryRegistry();
-    using bench = new RdsBench(registry);
-    await before?.(bench);
-    const failing = new FailingRegistry(registry.another(), at);
-    await operation(processOver(bench.contextOver(failing, 99))).catch((error: unknown) =>
-      assert.ok(error instanceof Crash, String(error)),
-    );
-    await checkTruth(bench);
-    await bench.turns();
-    await checkTruth(bench);
-    await checkNothingLeft(bench);
-    await operation(bench.process).catch((error: unknown) => {
-      if (!again?.test((error as Error).name)) throw error;
-    });
-    await bench.turns(8);
-    await checkTruth(bench);
-    await checkNothingLeft(bench);
-    await after(bench);
-    const settled = await registry.list('');
-    await bench.process.keeper.step();
-    assert.deepEqual(await registry.list(''), settled, 'the keeper has nothing more to do');
-    return failing.crashed;
-  });
-}
+const cutShort = (scenario: Scenario<RdsBench, RdsProcess>) =>
+  cutShortOf(
+    {
+      open: (registry) => new RdsBench(registry),
+      processOver: (bench, registry) => processOver(bench.contextOver(registry, 99)),
+      checkTruth,
+      checkNothingLeft,
+    },
+    scenario,
+  );
 
 /** Whatever is shown as available can be had. */
 async function checkTruth(bench: RdsBench): Promise<void> {

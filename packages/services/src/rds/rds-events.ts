@@ -3,10 +3,10 @@
  * tells; one may be missing where the process ended in between, and none tells what did not happen.
  */
 import type { Clock } from '@rokka/kernel';
-import type { Scope } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 import { rdsArn, type ResourceKind } from './rds-arns.ts';
 import { type EventRecord, type EventSource, recordKeys } from './rds-records.ts';
-import type { RdsStore } from './rds-store.ts';
+import type { RecordStore } from '../record-store.ts';
 
 const EVENTS_MAX = 500;
 /** As in RDS. */
@@ -22,7 +22,7 @@ const KINDS: Record<EventSource, ResourceKind> = {
 export type Told = readonly [message: string, ...categories: string[]];
 
 export async function tell(
-  of: { store: RdsStore; clock: Clock; scope: Scope },
+  of: { store: RecordStore; clock: Clock; scope: Scope },
   source: readonly [EventSource, id: string],
   [message, ...categories]: Told,
 ): Promise<void> {
@@ -38,6 +38,6 @@ export async function tell(
 }
 
 /** The oldest first. */
-export async function listEvents(of: { store: RdsStore; scope: Scope }): Promise<EventRecord[]> {
+export async function listEvents(of: { store: RecordStore; scope: Scope }): Promise<EventRecord[]> {
   return (await of.store.get<EventRecord[]>(recordKeys.events(of.scope))) ?? [];
 }

@@ -28,7 +28,7 @@ import { startDBCluster } from './operations/start-db-cluster.ts';
 import { stopDBCluster } from './operations/stop-db-cluster.ts';
 import type { RdsContext, RdsServices } from './rds-context.ts';
 import { RdsKeeper } from './rds-keeper.ts';
-import { RdsStore } from './rds-store.ts';
+import { RecordStore } from '../record-store.ts';
 
 const SECRET_BYTES = 32;
 
@@ -36,7 +36,7 @@ const SECRET_BYTES = 32;
 export function rdsOperations(context: RdsContext) {
   const services: RdsServices = {
     ...context,
-    store: new RdsStore(context),
+    store: new RecordStore({ ...context, service: 'rds' }),
     keeper: new RdsKeeper(context),
     pages: new Pages({ secret: Buffer.from(context.random.hex(SECRET_BYTES), 'hex') }),
   };

@@ -7,9 +7,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { SeededRandom } from '@rokka/kernel';
-import { MemoryRegistry, type Registry } from '@rokka/registry';
+import { MemoryRegistry } from '@rokka/registry';
 import { Crash, FailingRegistry } from '../testing/failing-registry.ts';
 import { CLUSTER, processOver, RdsBench, type RdsProcess } from '../testing/rds-bench.ts';
+import { slowRegistry } from '../testing/slow-registry.ts';
 import type { ClusterRecord, ClusterSnapshotRecord, InstanceRecord } from './rds-records.ts';
 
 const HISTORIES = Number(process.env['ROKKA_RUNS'] ?? 30);
@@ -70,26 +71,6 @@ const ACTS: readonly Act[] = [
     }),
 ];
 
-/** Answers a while later, so that others come in between. */
-function slow(inner: Registry, random: SeededRandom): Registry {
-  const pause = async () => {
-    for (let turns = random.below(4); turns > 0; turns--) await new Promise((done) => setImmediate(done));
-  };
-  const slowly = async <T>(ask: () => Promise<T>) => {
-    await pause();
-    const answer = await ask();
-    await pause();
-    return answer;
-  };
-  return {
-    get: (key) => slowly(() => inner.get<never>(key)),
-    list: (prefix) => slowly(() => inner.list<never>(prefix)),
-    put: (key, value, revision) => slowly(() => inner.put(key, value, revision)),
-    remove: (key, revision) => slowly(() => inner.remove(key, revision)),
-    [Symbol.asyncDispose]: async () => {},
-  };
-}
-
 /** What a client may be told; and the death of a process. */
 function isTold(error: unknown): boolean {
   if (error instanceof Crash) return true;
@@ -112,7 +93,7 @@ async function play(seed: number): Promise<void> {
   for (let round = 0; round < 12; round++) {
     const acts = Array.from({ length: 1 + random.below(3) }, async (_, index) => {
       const death = { write: random.below(20), when: random.chance(0.5) ? 'before' : 'after' } as const;
-      const own = slow(new FailingRegistry(registry.another(), death), random);
+      const own = slowRegistry(new FailingRegistry(registry.another(), death), random);
       const process = processOver(bench.contextOver(own, seed * 100 + round * 10 + index));
       const [c, d, s, t] = [
         random.pick('ab'.split('')),

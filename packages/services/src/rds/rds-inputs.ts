@@ -4,10 +4,9 @@
  */
 import { DEFAULT_PARAMETER_GROUP, ENGINE, isEngineVersion } from './engine-versions.ts';
 import { rdsFailures } from './rds-failures.ts';
-import type { Tag } from './rds-records.ts';
+import type { TagRules } from '../tags.ts';
 import { isBackupWindow, isMaintenanceWindow } from './windows.ts';
 
-const TAGS_MAX = 50;
 const RETENTION_DAYS_MAX = 35;
 const PORT_MIN = 1150;
 const PORT_MAX = 65_535;
@@ -57,29 +56,12 @@ export function demandEngine(input: {
     throw rdsFailures.combination(`Cannot find version ${input.EngineVersion.slice(0, 64)} for ${ENGINE}`);
 }
 
-/** As the SDK has them. */
-export interface GivenTag {
-  Key?: string | undefined;
-  Value?: string | undefined;
-}
-
-/** @throws InvalidParameterValue */
-export function checkedTags(tags: readonly GivenTag[] | undefined): Tag[] {
-  const checked = (tags ?? []).map(({ Key = '', Value = '' }) => ({ Key, Value }));
-  for (const { Key, Value } of checked)
-    if (Key.length < 1 || Key.length > 128 || Value.length > 256 || /^aws:/i.test(Key))
-      throw rdsFailures.parameter(
-        `The tag ${Key.slice(0, 128)} is not valid: a key has 1 to 128 characters and does not begin with aws:, a value has up to 256.`,
-      );
-  return withTags([], checked);
-}
-
-/** Later ones count. @throws InvalidParameterValue where they become too many */
-export function withTags(tags: readonly Tag[], more: readonly Tag[]): Tag[] {
-  const byKey = new Map([...tags, ...more].map((tag) => [tag.Key, tag]));
-  if (byKey.size > TAGS_MAX) throw rdsFailures.parameter(`A resource has at most ${TAGS_MAX} tags.`);
-  return [...byKey.values()];
-}
+/** What RDS says of tags. */
+export const tagRules: TagRules = {
+  keyMax: 128,
+  invalid: rdsFailures.parameter,
+  tooMany: rdsFailures.parameter,
+};
 
 /** @throws InvalidParameterValue */
 export const checked = {

@@ -5,24 +5,25 @@
  * Operations write their one deciding record and have it carried out here at once. Whoever runs the gateway calls `step` every
  * second: it goes on with what a crash has cut short, and with what had to wait for the controller. Several may do so at once.
  */
-import { isCoded } from '@rokka/kernel';
 import { servicesErrors } from '../errors.ts';
+import { trying } from '../trying.ts';
 import { type ClusterFacts, readCluster, readScope, type SnapshotFacts } from './cluster-facts.ts';
 import { carryOutSnapshot } from './cluster-snapshots.ts';
 import { carryOutCluster, isHopeless, removeInstance } from './cluster-steps.ts';
 import { decideCluster } from './keeping.ts';
-import type { RdsContext, Scope } from './rds-context.ts';
+import type { RdsContext } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 import { isRdsDatabase, OWNER } from './rds-records.ts';
-import { RdsStore } from './rds-store.ts';
+import { RecordStore } from '../record-store.ts';
 
 /** More than any way is long. */
 const STEPS_MAX = 32;
 
 export class RdsKeeper {
-  readonly #of: RdsContext & { readonly store: RdsStore };
+  readonly #of: RdsContext & { readonly store: RecordStore };
 
   constructor(context: RdsContext) {
-    this.#of = { ...context, store: new RdsStore(context) };
+    this.#of = { ...context, store: new RecordStore({ ...context, service: 'rds' }) };
   }
 
   /**
@@ -30,34 +31,26 @@ export class RdsKeeper {
    * @throws the first coded error that came up, after all was looked at
    */
   async step(): Promise<void> {
-    const failures: unknown[] = [];
-    const trying = async (work: () => Promise<unknown>) => {
-      try {
-        await work();
-      } catch (error) {
-        if (!isCoded(error)) throw error;
-        // What it was about is gone, and the events say why.
-        if (!isHopeless(error)) failures.push(error);
+    // What it was about is gone where it is hopeless, and the events say why.
+    await trying({ forgive: isHopeless }, async (attempt) => {
+      // Read first: one that is in this list, and in no record below, is left over.
+      const [databases, kept] = await this.#whatIsThere();
+      for (const scope of await this.#of.store.scopes()) {
+        const { clusters, snapshots, strays } = await readScope(this.#of, scope);
+        for (const facts of clusters) {
+          databases.delete(facts.cluster.database);
+          if (decideCluster(facts).step !== 'none')
+            await attempt(() => this.settleCluster(scope, facts.cluster.id));
+        }
+        for (const facts of snapshots) {
+          kept.delete(facts.record.kept);
+          await attempt(() => this.settleSnapshot(scope, facts));
+        }
+        for (const instance of strays) await attempt(() => removeInstance({ ...this.#of, scope }, instance));
       }
-    };
-    // Read first: one that is in this list, and in no record below, is left over.
-    const [databases, kept] = await this.#whatIsThere();
-    for (const scope of await this.#of.store.scopes()) {
-      const { clusters, snapshots, strays } = await readScope(this.#of, scope);
-      for (const facts of clusters) {
-        databases.delete(facts.cluster.database);
-        if (decideCluster(facts).step !== 'none')
-          await trying(() => this.settleCluster(scope, facts.cluster.id));
-      }
-      for (const facts of snapshots) {
-        kept.delete(facts.record.kept);
-        await trying(() => this.settleSnapshot(scope, facts));
-      }
-      for (const instance of strays) await trying(() => removeInstance({ ...this.#of, scope }, instance));
-    }
-    for (const name of databases) await trying(() => this.#of.databases.setDesired(name, 'deleted'));
-    for (const name of kept) await trying(() => this.#of.snapshots.remove(name));
-    if (failures.length > 0) throw failures[0];
+      for (const name of databases) await attempt(() => this.#of.databases.setDesired(name, 'deleted'));
+      for (const name of kept) await attempt(() => this.#of.snapshots.remove(name));
+    });
   }
 
   /**

@@ -1,7 +1,8 @@
 /** Filters and pages, as all Describe operations have them. */
 import type { Filter } from '@aws-sdk/client-rds';
 import { rdsFailures } from './rds-failures.ts';
-import type { RdsServices, Scope } from './rds-context.ts';
+import type { RdsServices } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 
 const PAGE_MIN = 20;
 const PAGE_MAX = 100;

@@ -1,6 +1,7 @@
 /** What an input names, found; or the exception that says that it is not there. */
 import { type ClusterFacts, readCluster, type SnapshotFacts } from './cluster-facts.ts';
-import type { RdsServices, Scope } from './rds-context.ts';
+import type { RdsServices } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 import { rdsFailures } from './rds-failures.ts';
 import { knownName } from './rds-names.ts';
 import { type ClusterSnapshotRecord, type InstanceRecord, recordKeys } from './rds-records.ts';

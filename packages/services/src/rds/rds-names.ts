@@ -3,7 +3,7 @@
  * ARN. What may be done is decided on that spelling too, so that a policy for `prod` is one for `PROD`.
  */
 import { rdsArn, type ResourceKind } from './rds-arns.ts';
-import type { Scope } from './rds-context.ts';
+import { isRegion, type Scope } from '../scope.ts';
 import { rdsFailures } from './rds-failures.ts';
 
 export interface NamedResource {
@@ -12,11 +12,10 @@ export interface NamedResource {
 }
 
 const LENGTH_MAX: Record<ResourceKind, number> = { cluster: 63, db: 63, 'cluster-snapshot': 255 };
-const REGION = /^[a-z0-9-]{1,32}$/;
 
 /** The scope of a call. @throws InvalidParameterValue for a region that is none */
 export function scopeOf({ account, region }: Scope): Scope {
-  if (!REGION.test(region)) throw rdsFailures.parameter(`${region.slice(0, 64)} is not a region.`);
+  if (!isRegion(region)) throw rdsFailures.parameter(`${region.slice(0, 64)} is not a region.`);
   return { account, region };
 }
 

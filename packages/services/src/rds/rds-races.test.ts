@@ -8,8 +8,10 @@ import {
   InvalidDBClusterStateFault,
 } from '@aws-sdk/client-rds';
 import { must } from '@rokka/kernel';
-import { MemoryRegistry, type Registry } from '@rokka/registry';
-import { ACCOUNT, CLUSTER, processOver, RdsBench, type RdsProcess, REGION } from '../testing/rds-bench.ts';
+import { MemoryRegistry } from '@rokka/registry';
+import { heldRegistry, type Moment } from '../testing/held-registry.ts';
+import { CLUSTER, processOver, RdsBench, type RdsProcess } from '../testing/rds-bench.ts';
+import { ACCOUNT, REGION } from '../testing/service-bench.ts';
 import { type ClusterRecord, recordKeys } from './rds-records.ts';
 
 const SHOP = { DBClusterIdentifier: 'shop' };
@@ -21,14 +23,6 @@ const instance = (DBInstanceIdentifier: string) => ({
 });
 const remove = (bench: RdsBench) => bench.call('DeleteDBCluster', { ...SHOP, SkipFinalSnapshot: true });
 
-interface Moment {
-  readonly on: 'write' | 'list';
-  /** What the key ends with. */
-  readonly key: string;
-  /** Counted from 1. */
-  readonly time?: number;
-}
-
 class Meanwhile extends RdsBench {
   constructor() {
     super(new MemoryRegistry());
@@ -36,28 +30,8 @@ class Meanwhile extends RdsBench {
 
   /** A process that is held up when it first does this to such a key; `others` run then. */
   held(at: Moment, others: () => Promise<unknown>, ...more: [Moment, () => Promise<unknown>][]): RdsProcess {
-    const registry = (this.registry as MemoryRegistry).another();
-    const { put, remove: take, list } = registry;
-    const holds = [[at, others] as const, ...more].map(([moment, run]) => ({ ...moment, run, times: 0 }));
-    const hold = async (on: Moment['on'], key: string) => {
-      for (const each of holds)
-        if (on === each.on && key.endsWith(each.key) && ++each.times === (each.time ?? 1)) await each.run();
-    };
-    const own: Partial<Registry> = {
-      put: async (key, value, revision) => {
-        await hold('write', key);
-        return put.call(registry, key, value, revision);
-      },
-      remove: async (key, revision) => {
-        await hold('write', key);
-        return take.call(registry, key, revision);
-      },
-      list: async (prefix: string) => {
-        await hold('list', prefix);
-        return list.call(registry, prefix) as never;
-      },
-    };
-    return processOver(this.contextOver(Object.assign(registry, own), 99));
+    const registry = heldRegistry(this.registry as MemoryRegistry, [[at, others], ...more]);
+    return processOver(this.contextOver(registry, 99));
   }
 
   async clusterEntry() {

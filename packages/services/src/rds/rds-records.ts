@@ -7,12 +7,8 @@
  *   record names is left over, and goes.
  */
 import type { DatabaseSource } from '@rokka/databases';
-import type { Scope } from './rds-context.ts';
-
-export interface Tag {
-  readonly Key: string;
-  readonly Value: string;
-}
+import type { Scope } from '../scope.ts';
+import type { Tag } from '../tags.ts';
 
 export interface ClusterRecord {
   /** Small letters. */

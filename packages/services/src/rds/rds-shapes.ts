@@ -4,8 +4,10 @@ import { isCoded } from '@rokka/kernel';
 import { type ClusterFacts, memberOf, type SnapshotFacts } from './cluster-facts.ts';
 import { DEFAULT_PARAMETER_GROUP, ENGINE } from './engine-versions.ts';
 import { rdsArn } from './rds-arns.ts';
-import type { RdsContext, Scope } from './rds-context.ts';
-import type { InstanceRecord, Tag } from './rds-records.ts';
+import { type Scope, zonesOf } from '../scope.ts';
+import type { Tag } from '../tags.ts';
+import type { RdsContext } from './rds-context.ts';
+import type { InstanceRecord } from './rds-records.ts';
 import { clusterStatus, instanceStatus, isPasswordNew, snapshotStatus } from './status.ts';
 
 const DAY_MS = 86_400_000;
@@ -169,8 +171,5 @@ export function snapshotShape(scope: Scope, facts: SnapshotFacts): DBClusterSnap
     TagList: tagShapes(record.tags),
   };
 }
-
-/** The zones of the storage, in AWS's spelling. On one machine they are zones in name only. */
-export const zonesOf = ({ region }: Scope) => ['a', 'b', 'c'].map((zone) => `${region}${zone}`);
 
 const tagShapes = (tags: readonly Tag[]) => tags.map(({ Key, Value }) => ({ Key, Value }));

@@ -38,7 +38,9 @@ import {
 import { systemClock } from '@rokka/kernel';
 import { openSqliteRegistry } from '@rokka/registry';
 import { CLUSTER, RdsBench } from '../testing/rds-bench.ts';
-import { serveRds } from '../testing/rds-gateway.ts';
+import { until } from '../testing/until.ts';
+import { serve } from '../testing/served-service.ts';
+import { rdsService } from './rds-service.ts';
 
 const timeout = 120_000;
 const shop = { DBClusterIdentifier: 'shop' };
@@ -58,7 +60,7 @@ test('a life of a cluster, as the SDK and its waiters see it', { timeout }, asyn
     clock: systemClock,
   });
   using bench = new RdsBench(registry);
-  await using served = await serveRds(bench);
+  await using served = await serve(rdsService(bench.context), bench);
   const client = new RDSClient(served.client);
   const waits = { client, maxWaitTime: 30, minDelay: 1, maxDelay: 1 };
 
@@ -148,7 +150,7 @@ test('a life of a cluster, as the SDK and its waiters see it', { timeout }, asyn
 
 test('what is not built, and codes that have no class', { timeout }, async () => {
   using bench = new RdsBench();
-  await using served = await serveRds(bench);
+  await using served = await serve(rdsService(bench.context), bench);
   const client = new RDSClient(served.client);
   await assert.rejects(client.send(new DescribeDBClusterParameterGroupsCommand({})), {
     name: 'NotImplemented',
@@ -166,7 +168,7 @@ test('what is not built, and codes that have no class', { timeout }, async () =>
 
 test('what is decided on is the one spelling of a name', { timeout }, async () => {
   using bench = new RdsBench();
-  await using served = await serveRds(bench);
+  await using served = await serve(rdsService(bench.context), bench);
   const client = new RDSClient(served.client);
   const arn = (resource: string) => `arn:aws:rds:eu-north-1:123456789012:${resource}`;
   await client.send(new CreateDBClusterCommand({ ...CLUSTER, ...shop }));
@@ -201,11 +203,3 @@ test('what is decided on is the one spelling of a name', { timeout }, async () =
     [arn('cluster:*')],
   );
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const endsAtMs = systemClock.nowMs() + 30_000;
-  while (!(await holds())) {
-    assert.ok(systemClock.nowMs() < endsAtMs, 'in time');
-    await systemClock.sleep(50);
-  }
-}

@@ -1,8 +1,10 @@
 /** Tags of whatever an ARN names. */
-import type { RdsServices, Scope } from './rds-context.ts';
+import type { RdsServices } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 import { rdsFailures } from './rds-failures.ts';
 import { parseArn } from './rds-names.ts';
-import { recordKeys, type Tag } from './rds-records.ts';
+import { recordKeys } from './rds-records.ts';
+import type { Tag } from '../tags.ts';
 
 interface Tagged {
   readonly tags: readonly Tag[];

@@ -1,6 +1,7 @@
 /** A snapshot is made: by one write, which says all of it, and then by whoever carries that out. */
 import type { DBClusterSnapshot } from '@aws-sdk/client-rds';
-import type { RdsServices, Scope } from './rds-context.ts';
+import type { RdsServices } from './rds-context.ts';
+import type { Scope } from '../scope.ts';
 import { tell } from './rds-events.ts';
 import { rdsFailures } from './rds-failures.ts';
 import { findSnapshot } from './rds-lookup.ts';

@@ -3,7 +3,14 @@
  * each written as it is. What is to fail, the test says.
  */
 import { asLsn, type Clock } from '@rokka/kernel';
-import type { DatabaseEntry, Databases, DatabaseSecrets, DatabaseState, Snapshots } from '@rokka/databases';
+import type {
+  DatabaseEntry,
+  Databases,
+  DatabaseSecrets,
+  DatabaseState,
+  FilesRecord,
+  Snapshots,
+} from '@rokka/databases';
 
 export interface FakeControllerOptions {
   readonly databases: Databases;
@@ -15,6 +22,8 @@ export interface FakeControllerOptions {
 export class FakeController {
   /** Why no database starts. */
   startsFail: string | undefined;
+  /** Why nothing that runs comes to an end. */
+  stopsFail: string | undefined;
   /** Why no snapshot is made. */
   snapshotsFail: string | undefined;
   snapshotsWait = false;
@@ -26,8 +35,12 @@ export class FakeController {
 
   async step(): Promise<void> {
     for (const entry of await this.#of.databases.entries()) await this.#look(entry);
-    for (const { name, phase } of await this.#of.snapshots.list())
-      if (phase === 'creating' && !this.snapshotsWait) await this.#settle(name);
+    const kept = await this.#of.snapshots.list();
+    for (const { name, phase, set } of kept) {
+      // Of a set none before all of them are written down.
+      const isWhole = !set || kept.filter((each) => each.set?.id === set.id).length === set.size;
+      if (phase === 'creating' && isWhole && !this.snapshotsWait) await this.#settle(name);
+    }
   }
 
   async #settle(name: string): Promise<void> {
@@ -47,7 +60,7 @@ export class FakeController {
       secrets.remove(record.name);
       return databases.remove(record.name);
     }
-    const { endpoint: _, reason: __, ...known } = state ?? {};
+    const { endpoint: _, reason: __, sizeBytes: ___, mountPoint: ____, ...known } = state ?? {};
     const next = { ...known, ...this.#next(entry), atMs: clock.wallMs() };
     if (JSON.stringify(next) !== JSON.stringify(state)) await databases.observe(record.name, next);
     const password = secrets.read(record.name);
@@ -58,7 +71,10 @@ export class FakeController {
     const phase = state?.phase;
     const runs = phase === 'available' || phase === 'stopping';
     if (record.desired === 'deleted') return { phase: 'deleting' };
-    if (record.desired === 'stopped') return { phase: phase === 'available' ? 'stopping' : 'stopped' };
+    if (record.desired === 'stopped') {
+      if (runs && this.stopsFail !== undefined) return { phase: 'stopping', reason: this.stopsFail };
+      return { phase: phase === 'available' ? 'stopping' : 'stopped' };
+    }
     if (phase === 'available' && state?.generation === record.generation) return this.#serving(record, state);
     if (runs && state?.generation !== record.generation && phase === 'available')
       return { phase: 'stopping' };
@@ -68,9 +84,11 @@ export class FakeController {
   }
 
   #serving(record: DatabaseEntry['record'], state: DatabaseEntry['state']): Omit<DatabaseState, 'atMs'> {
+    const { generation, files } = record;
+    if (files) return { phase: 'available', generation, ...mounted(files) };
     return {
       phase: 'available',
-      generation: record.generation,
+      generation,
       // A password is told to a server that serves, at the next step.
       passwordVersion:
         state?.phase === 'available'
@@ -80,3 +98,9 @@ export class FakeController {
     };
   }
 }
+
+/** The size counts at once, the directory from the start on that had it in its record: a change of it raises the generation. */
+const mounted = ({ sizeBytes, mount }: FilesRecord) => ({
+  sizeBytes,
+  ...(mount !== undefined && { mountPoint: `/files/${mount}` }),
+});

@@ -1,19 +1,12 @@
 /** RDS over a registry and a fake controller, with its operations called as the gateway calls them. */
-import * as fs from 'node:fs';
-import * as os from 'node:os';
-import * as path from 'node:path';
 import type * as rds from '@aws-sdk/client-rds';
-import { Databases, DatabaseSecrets, Snapshots } from '@rokka/databases';
-import type { CallContext, InputOf, OutputOf } from '@rokka/gateway';
-import { asLsn, SeededRandom, VirtualClock } from '@rokka/kernel';
-import { MemoryRegistry, type Registry } from '@rokka/registry';
+import type { InputOf, OutputOf } from '@rokka/gateway';
+import { asLsn } from '@rokka/kernel';
+import type { Registry } from '@rokka/registry';
 import { rdsOperations } from '../rds/rds-handlers.ts';
 import type { ArchivePoints, RdsContext } from '../rds/rds-context.ts';
 import { RdsKeeper } from '../rds/rds-keeper.ts';
-import { FakeController } from './fake-controller.ts';
-
-export const ACCOUNT = '123456789012';
-export const REGION = 'eu-north-1';
+import { callEntry, ServiceBench, type Where } from './service-bench.ts';
 
 type Table = ReturnType<typeof rdsOperations>;
 type CommandOf<N extends keyof Table> = (typeof rds)[`${N}Command`];
@@ -23,58 +16,33 @@ export interface RdsProcess {
   call<N extends keyof Table>(
     name: N,
     input: InputOf<CommandOf<N>>,
-    where?: { region?: string; account?: string },
+    where?: Where,
   ): Promise<OutputOf<CommandOf<N>>>;
 }
 
-export class RdsBench implements Disposable {
-  readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-rds-'));
-  readonly secrets = new DatabaseSecrets(this.directory);
-  readonly clock = new VirtualClock();
-  readonly registry: Registry;
+export class RdsBench extends ServiceBench {
   readonly context: RdsContext;
-  readonly controller: FakeController;
   readonly process: RdsProcess;
   /** Of every volume. */
   span: { firstMs: number; lastMs: number } | undefined;
 
-  constructor(registry: Registry = new MemoryRegistry()) {
-    this.registry = registry;
-    this.context = this.contextOver(registry, 1);
-    const { databases, snapshots } = this.context;
-    this.controller = new FakeController({ databases, snapshots, secrets: this.secrets, clock: this.clock });
+  constructor(registry?: Registry) {
+    super(registry);
+    this.context = this.contextOver(this.registry, 1);
     this.process = processOver(this.context);
   }
 
   /** As another process has it. */
   contextOver(registry: Registry, seed: number): RdsContext {
-    const { secrets, clock } = this;
-    const random = new SeededRandom(seed);
     const points: ArchivePoints = {
       span: async () => this.span,
       at: async (_volume, atMs) => ({ atMs, lsn: asLsn(42) }),
     };
-    return {
-      registry,
-      databases: new Databases({ registry, secrets, clock, random, many: true }),
-      snapshots: new Snapshots({ registry, secrets, clock, random }),
-      points,
-      clock,
-      random,
-    };
+    return { ...this.recordsOver(registry, seed), points };
   }
 
   get call(): RdsProcess['call'] {
     return this.process.call;
-  }
-
-  /** Controller and keeper, in turns. */
-  async turns(count = 6): Promise<void> {
-    for (let turn = 0; turn < count; turn++) {
-      this.clock.advanceTo(this.clock.nowMs() + 1000);
-      await this.controller.step();
-      await this.process.keeper.step();
-    }
   }
 
   /** With an instance of the same name and `-1`, and served. */
@@ -108,10 +76,6 @@ export class RdsBench implements Disposable {
     const { Events } = await this.call('DescribeEvents', { Duration: 20_160 });
     return (Events ?? []).map(({ SourceIdentifier, Message }) => `${SourceIdentifier}: ${Message}`);
   }
-
-  [Symbol.dispose](): void {
-    fs.rmSync(this.directory, { recursive: true });
-  }
 }
 
 export const CLUSTER = {
@@ -124,31 +88,6 @@ export function processOver(context: RdsContext): RdsProcess {
   const table = rdsOperations(context);
   return {
     keeper: new RdsKeeper(context),
-    call: async (name, input, { account = ACCOUNT, region = REGION } = {}) => {
-      const { handle } = table[name] as { handle(input: unknown, call: CallContext): Promise<never> };
-      return handle(input, callIn({ account, region }));
-    },
-  };
-}
-
-export function callIn(where: { account: string; region: string }): CallContext {
-  const { account } = where;
-  const principal = {
-    account,
-    arn: `arn:aws:iam::${account}:user/ann`,
-    userId: 'AIDAANN',
-    kind: 'user',
-  } as const;
-  const accessKeyId = 'AKIAANN';
-  return {
-    ...where,
-    requestId: 'r-1',
-    principal,
-    accessKeyId,
-    credential: { principal, accessKeyId, secretAccessKey: 'secret' },
-    sourceAddress: '127.0.0.1',
-    userAgent: 'test',
-    atMs: 0,
-    signal: new AbortController().signal,
+    call: (name, input, where) => callEntry(table[name], input, where),
   };
 }

@@ -5,13 +5,10 @@
  * Matching takes time proportional to pattern times text whatever they hold; a regular expression made from somebody's
  * policy would not.
  */
+import { ANY, type Element, globMatches, ONE } from '../../glob.ts';
 
-/** A UTF-16 code unit, or one of the three below. */
-type Element = number;
-const ANY = -1;
 /** `*` in the middle of one of an ARN's first five segments: it stays between its colons. */
 const ANY_BUT_COLON = -2;
-const ONE = -3;
 const COLON = 58;
 
 type Part = { kind: 'elements'; elements: Element[] } | { kind: 'variable'; name: string; fallback?: string };
@@ -132,29 +129,6 @@ function leadOf([first]: readonly Part[]): string {
   if (first.kind === 'variable') return '';
   const special = first.elements.findIndex((element) => element < 0);
   return String.fromCharCode(...(special < 0 ? first.elements : first.elements.slice(0, special)));
-}
-
-/** Without bounded stars it is enough to go back to the last star, and let it take one more. */
-function globMatches(pattern: readonly Element[], text: string): boolean {
-  let at = 0;
-  let next = 0;
-  let star = -1;
-  let taken = 0;
-  while (at < text.length) {
-    const element = pattern[next];
-    if (element === ANY) {
-      star = next++;
-      taken = at;
-    } else if (element === ONE || element === text.charCodeAt(at)) {
-      next++;
-      at++;
-    } else if (star >= 0) {
-      next = star + 1;
-      at = ++taken;
-    } else return false;
-  }
-  while (pattern[next] === ANY) next++;
-  return next === pattern.length;
 }
 
 /** Which prefixes of the pattern match what was read of the text so far: one row, renewed with each character. */

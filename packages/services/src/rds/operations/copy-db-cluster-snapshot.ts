@@ -4,7 +4,8 @@ import type { Operation } from '@rokka/gateway';
 import { rdsArn } from '../rds-arns.ts';
 import type { RdsServices } from '../rds-context.ts';
 import { rdsFailures } from '../rds-failures.ts';
-import { checkedTags, demandBuilt, withTags } from '../rds-inputs.ts';
+import { demandBuilt, tagRules } from '../rds-inputs.ts';
+import { checkedTags, withTags } from '../../tags.ts';
 import { findSnapshot } from '../rds-lookup.ts';
 import { knownName, newName, scopeOf } from '../rds-names.ts';
 import { madeSnapshot } from '../snapshot-making.ts';
@@ -44,7 +45,7 @@ export const copyDBClusterSnapshot = (
     ]);
     const target = input.TargetDBClusterSnapshotIdentifier;
     const id = newName('cluster-snapshot', target, 'TargetDBClusterSnapshotIdentifier');
-    const own = checkedTags(input.Tags);
+    const own = checkedTags(input.Tags, tagRules);
     const source = await findSnapshot(services, scope, input.SourceDBClusterSnapshotIdentifier);
     const { record } = source;
     if (snapshotStatus(source) !== 'available')
@@ -56,7 +57,7 @@ export const copyDBClusterSnapshot = (
       createdAtMs: services.clock.wallMs(),
       kept: newSnapshotName(services.random),
       copyOf: { kept: record.kept, arn: rdsArn(scope, 'cluster-snapshot', record.id) },
-      tags: input.CopyTags === true ? withTags(record.tags, own) : own,
+      tags: input.CopyTags === true ? withTags(record.tags, own, tagRules) : own,
       cluster: record.cluster,
     });
     return { DBClusterSnapshot };

@@ -5,7 +5,8 @@ import { demandClusterStatus } from '../cluster-changes.ts';
 import { snapshotRecord } from '../cluster-snapshots.ts';
 import { rdsArn } from '../rds-arns.ts';
 import type { RdsServices } from '../rds-context.ts';
-import { checkedTags } from '../rds-inputs.ts';
+import { tagRules } from '../rds-inputs.ts';
+import { checkedTags } from '../../tags.ts';
 import { findCluster } from '../rds-lookup.ts';
 import { knownName, newName, scopeOf } from '../rds-names.ts';
 import { madeSnapshot } from '../snapshot-making.ts';
@@ -27,7 +28,7 @@ export const createDBClusterSnapshot = (
     const { clock, random } = services;
     const name = input.DBClusterSnapshotIdentifier;
     const id = newName('cluster-snapshot', name, 'DBClusterSnapshotIdentifier');
-    const tags = checkedTags(input.Tags);
+    const tags = checkedTags(input.Tags, tagRules);
     const facts = await findCluster(services, scope, input.DBClusterIdentifier);
     demandClusterStatus(facts, ['available', 'backing-up']);
     const kept = newSnapshotName(random);

@@ -6,7 +6,8 @@ import { rdsArn } from '../rds-arns.ts';
 import type { RdsServices } from '../rds-context.ts';
 import { rdsFailures } from '../rds-failures.ts';
 import { resourceId } from '../rds-ids.ts';
-import { checked, checkedTags, demandBuilt, demandEngine } from '../rds-inputs.ts';
+import { checked, demandBuilt, demandEngine, tagRules } from '../rds-inputs.ts';
+import { checkedTags } from '../../tags.ts';
 import { findCluster } from '../rds-lookup.ts';
 import { knownName, newName, scopeOf } from '../rds-names.ts';
 import { type InstanceRecord, recordKeys } from '../rds-records.ts';
@@ -59,7 +60,7 @@ export const createDBInstance = (services: RdsServices): Operation<typeof Create
       maintenanceWindow: checked.maintenanceWindow(
         input.PreferredMaintenanceWindow ?? drawMaintenanceWindow(random),
       ),
-      tags: checkedTags(input.Tags),
+      tags: checkedTags(input.Tags, tagRules),
     };
     if (await store.get(recordKeys.instance(scope, id))) throw rdsFailures.alreadyExists('db', id);
     const demandRoom = (named: string | undefined) => {

@@ -5,10 +5,11 @@ import type {
 import type { Operation } from '@rokka/gateway';
 import { ENGINE, ENGINE_VERSION, isEngineVersion } from '../engine-versions.ts';
 import { OFFERED_CLASSES } from '../instance-sizes.ts';
-import type { RdsServices, Scope } from '../rds-context.ts';
+import type { RdsServices } from '../rds-context.ts';
+import type { Scope } from '../../scope.ts';
 import { filtered, pageOf } from '../rds-lists.ts';
 import { scopeOf } from '../rds-names.ts';
-import { zonesOf } from '../rds-shapes.ts';
+import { zonesOf } from '../../scope.ts';
 
 /** A few classes; every other `db.FAMILY.SIZE` is taken as well. @throws InvalidParameterValue */
 export const describeOrderableDBInstanceOptions = (

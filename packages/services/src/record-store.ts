@@ -1,23 +1,25 @@
 /**
- * Records of RDS in the registry. Every change is a compare-and-set of one record.
+ * Records of a service in the registry. Every change is a compare-and-set of one record.
  *
  * A scope, an account in a region, is written down before the first record in it, so that whoever looks after all of them
  * finds it without reading everybody's users.
  */
 import { isCoded } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
-import { servicesErrors } from '../errors.ts';
-import type { Scope } from './rds-context.ts';
+import { servicesErrors } from './errors.ts';
+import type { Scope } from './scope.ts';
 
 const ATTEMPTS_MAX = 32;
-const SCOPES = 'rds/scopes/';
 
-export class RdsStore {
+export class RecordStore {
   readonly #registry: Registry;
+  readonly #scopes: string;
   readonly #known = new Set<string>();
 
-  constructor({ registry }: { registry: Registry }) {
-    this.#registry = registry;
+  /** @param of.service `rds`: a prefix of keys */
+  constructor(of: { registry: Registry; service: string }) {
+    this.#registry = of.registry;
+    this.#scopes = `${of.service}/scopes/`;
   }
 
   async get<T>(key: string): Promise<T | undefined> {
@@ -31,14 +33,14 @@ export class RdsStore {
 
   /** Before the first record is written in it. */
   async enter({ account, region }: Scope): Promise<void> {
-    const key = `${SCOPES}${account}/${region}`;
+    const key = `${this.#scopes}${account}/${region}`;
     if (this.#known.has(key)) return;
     if (!(await this.#registry.get(key))) await this.create(key, { account, region });
     this.#known.add(key);
   }
 
   scopes(): Promise<Scope[]> {
-    return this.list<Scope>(SCOPES);
+    return this.list<Scope>(this.#scopes);
   }
 
   /** False where there is one already. */

@@ -1,16 +1,13 @@
-/** RDS behind a gateway on a free port of loopback, with one user and a controller that goes on by itself. */
-import type { RDSClientConfig } from '@aws-sdk/client-rds';
+/** A service behind a gateway on a free port of loopback, with one user and a controller that goes on by itself. */
 import {
   type AuthorizationRequest,
   type Credential,
   type Decision,
-  defineService,
-  lazyService,
   openGateway,
+  type RegisteredService,
 } from '@rokka/gateway';
 import { systemClock, systemRandom } from '@rokka/kernel';
-import { loadRdsHandlers } from '../handlers.ts';
-import { ACCOUNT, REGION, type RdsBench } from './rds-bench.ts';
+import { ACCOUNT, REGION, type ServiceBench } from './service-bench.ts';
 
 const TURN_MS = 50;
 
@@ -25,8 +22,14 @@ const ANN: Credential = {
   },
 };
 
-export interface RdsGateway extends AsyncDisposable {
-  readonly client: RDSClientConfig;
+export interface ServedService extends AsyncDisposable {
+  /** For a client of the SDK. */
+  readonly client: {
+    readonly endpoint: string;
+    readonly region: string;
+    readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+    readonly maxAttempts: number;
+  };
   /** What the authorizer was asked. */
   readonly asked: AuthorizationRequest[];
   /** Resources that are denied. */
@@ -34,21 +37,12 @@ export interface RdsGateway extends AsyncDisposable {
   readonly log: string[];
 }
 
-export async function serveRds(bench: RdsBench): Promise<RdsGateway> {
+export async function serve(service: RegisteredService, bench: ServiceBench): Promise<ServedService> {
   const asked: AuthorizationRequest[] = [];
   const denied = new Set<string>();
   const log: string[] = [];
   const gateway = await openGateway({
-    services: [
-      lazyService({
-        signingName: 'rds',
-        load: async () => {
-          const sdk = await import('@aws-sdk/client-rds');
-          const operations = await loadRdsHandlers(bench.context);
-          return defineService({ sdk, client: sdk.RDSClient, operations });
-        },
-      }),
-    ],
+    services: [service],
     credentials: { find: async (id) => (id === ANN.accessKeyId ? ANN : undefined) },
     authorizer: {
       async decide(request): Promise<Decision> {
@@ -82,7 +76,7 @@ export async function serveRds(bench: RdsBench): Promise<RdsGateway> {
   };
 }
 
-async function turn(bench: RdsBench, signal: AbortSignal): Promise<void> {
+async function turn(bench: ServiceBench, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await bench.turns(1);
     await systemClock.sleep(TURN_MS, signal).catch(() => {});

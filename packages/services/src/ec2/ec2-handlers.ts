@@ -1,0 +1,60 @@
+/** Every operation of EC2 that Rokka has, by the name that callers use. The others answer that they are not built. */
+import type * as ec2 from '@aws-sdk/client-ec2';
+import { type Operations, Pages } from '@rokka/gateway';
+import { RecordStore } from '../record-store.ts';
+import type { Ec2Context, Ec2Services } from './ec2-context.ts';
+import { Ec2Keeper } from './ec2-keeper.ts';
+import { attachVolume } from './operations/attach-volume.ts';
+import { copySnapshot } from './operations/copy-snapshot.ts';
+import { createSnapshot } from './operations/create-snapshot.ts';
+import { createSnapshots } from './operations/create-snapshots.ts';
+import { createTags } from './operations/create-tags.ts';
+import { createVolume } from './operations/create-volume.ts';
+import { deleteSnapshot } from './operations/delete-snapshot.ts';
+import { deleteTags } from './operations/delete-tags.ts';
+import { deleteVolume } from './operations/delete-volume.ts';
+import { describeAvailabilityZones } from './operations/describe-availability-zones.ts';
+import { describeInstanceStatus } from './operations/describe-instance-status.ts';
+import { describeInstances } from './operations/describe-instances.ts';
+import { describeRegions } from './operations/describe-regions.ts';
+import { describeSnapshots } from './operations/describe-snapshots.ts';
+import { describeTags } from './operations/describe-tags.ts';
+import { describeVolumeStatus } from './operations/describe-volume-status.ts';
+import { describeVolumes } from './operations/describe-volumes.ts';
+import { describeVolumesModifications } from './operations/describe-volumes-modifications.ts';
+import { detachVolume } from './operations/detach-volume.ts';
+import { modifyVolume } from './operations/modify-volume.ts';
+
+const SECRET_BYTES = 32;
+
+/** The table for `defineService`. Tokens of lists count as long as the process runs that gave them. */
+export function ec2Operations(context: Ec2Context) {
+  const services: Ec2Services = {
+    ...context,
+    store: new RecordStore({ ...context, service: 'ec2' }),
+    keeper: new Ec2Keeper(context),
+    pages: new Pages({ secret: Buffer.from(context.random.hex(SECRET_BYTES), 'hex') }),
+  };
+  return {
+    AttachVolume: attachVolume(services),
+    CopySnapshot: copySnapshot(services),
+    CreateSnapshot: createSnapshot(services),
+    CreateSnapshots: createSnapshots(services),
+    CreateTags: createTags(services),
+    CreateVolume: createVolume(services),
+    DeleteSnapshot: deleteSnapshot(services),
+    DeleteTags: deleteTags(services),
+    DeleteVolume: deleteVolume(services),
+    DescribeAvailabilityZones: describeAvailabilityZones,
+    DescribeInstanceStatus: describeInstanceStatus(services),
+    DescribeInstances: describeInstances(services),
+    DescribeRegions: describeRegions(services),
+    DescribeSnapshots: describeSnapshots(services),
+    DescribeTags: describeTags(services),
+    DescribeVolumeStatus: describeVolumeStatus(services),
+    DescribeVolumes: describeVolumes(services),
+    DescribeVolumesModifications: describeVolumesModifications(services),
+    DetachVolume: detachVolume(services),
+    ModifyVolume: modifyVolume(services),
+  } satisfies Operations<typeof ec2>;
+}

@@ -1,0 +1,49 @@
+/** What a call must be allowed to act on: ARNs, and the tags of what is there already. */
+import type { TagSpecification } from '@aws-sdk/client-ec2';
+import type { ResourceAsk } from '@rokka/gateway';
+import type { Scope } from '../scope.ts';
+import type { Tag } from '../tags.ts';
+import { ec2Arn } from './ec2-arns.ts';
+import type { Ec2Services } from './ec2-context.ts';
+import type { ResourceKind } from './ec2-ids.ts';
+import { checkedId } from './ec2-inputs.ts';
+import { recordKeys, type VolumeRecord } from './ec2-records.ts';
+import { readSnapshots } from './snapshot-facts.ts';
+
+/** Of one that should be there; whether it is, its operation says. @throws for what is no id of the kind */
+export async function askFor(
+  services: Ec2Services,
+  scope: Scope,
+  [kind, text]: readonly [ResourceKind, id: string | undefined],
+): Promise<ResourceAsk> {
+  const id = checkedId(kind, text);
+  const tags = await tagsOf(services, scope, [kind, id]);
+  const keys = tags.flatMap(({ Key, Value }) => [
+    [`aws:ResourceTag/${Key}`, Value],
+    [`ec2:ResourceTag/${Key}`, Value],
+  ]);
+  return { arn: ec2Arn(scope, kind, id), conditions: Object.fromEntries(keys) };
+}
+
+/** Of what a call makes, and for tagging it where it comes with tags. */
+export function askForNew(
+  scope: Scope,
+  kind: ResourceKind,
+  of: { operation: string; tags: readonly TagSpecification[] | undefined },
+): ResourceAsk[] {
+  const arn = ec2Arn(scope, kind, '*');
+  const isTagged = of.tags?.some(({ Tags = [] }) => Tags.length > 0) === true;
+  const tagging = { arn, action: 'ec2:CreateTags', conditions: { 'ec2:CreateAction': of.operation } };
+  return isTagged ? [{ arn }, tagging] : [{ arn }];
+}
+
+async function tagsOf(
+  services: Ec2Services,
+  scope: Scope,
+  [kind, id]: readonly [ResourceKind, string],
+): Promise<readonly Tag[]> {
+  if (kind === 'volume')
+    return (await services.store.get<VolumeRecord>(recordKeys.volume(scope, id)))?.tags ?? [];
+  if (kind === 'instance') return [];
+  return (await readSnapshots(services, scope)).find(({ record }) => record.id === id)?.record.tags ?? [];
+}

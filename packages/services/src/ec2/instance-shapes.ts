@@ -1,0 +1,79 @@
+/** What answers show of machines. There is no image, no network of EC2 and no key pair, so nothing is told of them. */
+import type { Instance, InstanceBlockDeviceMapping, InstanceStatus, Reservation } from '@aws-sdk/client-ec2';
+import type { Scope } from '../scope.ts';
+import { BOOT_DEVICE } from './ec2-inputs.ts';
+import { attachmentShape } from './volume-shapes.ts';
+import type { InstanceFacts } from './instances.ts';
+import type { VolumeFacts } from './volume-facts.ts';
+
+/** No type that AWS has: what is told of those would not be true. */
+const INSTANCE_TYPE = 'rokka.host' as NonNullable<Instance['InstanceType']>;
+const RUNNING = { Code: 16, Name: 'running' } as const;
+
+export function reservationShape(
+  scope: Scope,
+  instance: InstanceFacts,
+  volumes: readonly VolumeFacts[],
+): Reservation {
+  return {
+    ReservationId: instance.reservation,
+    OwnerId: scope.account,
+    Instances: [instanceShape(instance, volumes)],
+  };
+}
+
+function instanceShape(instance: InstanceFacts, volumes: readonly VolumeFacts[]): Instance {
+  const { machine } = instance;
+  return {
+    InstanceId: instance.id,
+    InstanceType: INSTANCE_TYPE,
+    State: RUNNING,
+    ...(machine.launchedAtMs !== undefined && { LaunchTime: new Date(machine.launchedAtMs) }),
+    Placement: { AvailabilityZone: instance.zone, Tenancy: 'default' },
+    ...(machine.privateIp !== undefined && { PrivateIpAddress: machine.privateIp }),
+    PrivateDnsName: machine.host,
+    RootDeviceName: BOOT_DEVICE,
+    RootDeviceType: 'ebs',
+    BlockDeviceMappings: [...bootMapping(instance), ...mappingsOf(instance, volumes)],
+    Monitoring: { State: 'disabled' },
+    AmiLaunchIndex: 0,
+    Tags: [],
+  };
+}
+
+function bootMapping({ boot }: InstanceFacts): InstanceBlockDeviceMapping[] {
+  if (!boot) return [];
+  const AttachTime = boot.sinceMs === undefined ? undefined : new Date(boot.sinceMs);
+  const Ebs = { VolumeId: boot.id, Status: 'attached', AttachTime, DeleteOnTermination: true } as const;
+  return [{ DeviceName: BOOT_DEVICE, Ebs }];
+}
+
+function mappingsOf({ id }: InstanceFacts, volumes: readonly VolumeFacts[]): InstanceBlockDeviceMapping[] {
+  return volumes.flatMap((facts) => {
+    const attachment = attachmentShape(facts);
+    if (attachment?.InstanceId !== id) return [];
+    const { Device, VolumeId, State, AttachTime } = attachment;
+    // What this list has no word for is still attached.
+    const Status = State === 'busy' ? 'detaching' : State;
+    return [{ DeviceName: Device, Ebs: { VolumeId, Status, AttachTime, DeleteOnTermination: false } }];
+  });
+}
+
+/** Of the machine that answers it is known that it is well; of another one, only that it belongs to the cluster. */
+export function instanceStatusShape({ id, machine, zone }: InstanceFacts): InstanceStatus {
+  const summary = machine.attaches
+    ? ({ Status: 'ok', Details: [{ Name: 'reachability', Status: 'passed' }] } as const)
+    : ({
+        Status: 'insufficient-data',
+        Details: [{ Name: 'reachability', Status: 'insufficient-data' }],
+      } as const);
+  const told = () => ({ Status: summary.Status, Details: summary.Details.map((detail) => ({ ...detail })) });
+  return {
+    InstanceId: id,
+    AvailabilityZone: zone,
+    InstanceState: RUNNING,
+    InstanceStatus: told(),
+    SystemStatus: told(),
+    Events: [],
+  };
+}

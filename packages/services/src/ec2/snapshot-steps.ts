@@ -1,0 +1,81 @@
+/** The steps of keeping.ts for snapshots, carried out. */
+import { isCoded, unreachable } from '@rokka/kernel';
+import type { StepContext } from './ec2-context.ts';
+import { OWNER, recordKeys, type SnapshotRecord, type SnapshotSetRecord } from './ec2-records.ts';
+import type { SnapshotStep } from './keeping.ts';
+import { changeSnapshot, type SnapshotFacts } from './snapshot-facts.ts';
+
+export async function carryOutSnapshot(
+  of: StepContext,
+  facts: SnapshotFacts,
+  step: SnapshotStep,
+): Promise<void> {
+  const { record, kept } = facts;
+  switch (step) {
+    case 'none':
+      return;
+    case 'keep':
+      return keep(of, facts);
+    case 'complete': {
+      const completedAtMs = kept?.takenAtMs ?? of.clock.wallMs();
+      return change(of, facts, (found) =>
+        found.completedAtMs === undefined ? { ...found, completedAtMs } : found,
+      );
+    }
+    case 'fail': {
+      const failure = kept?.reason ?? 'unknown';
+      return change(of, facts, (found) => (found.failure === undefined ? { ...found, failure } : found));
+    }
+    case 'drop':
+      return of.snapshots.remove(record.kept);
+    case 'forget':
+      await forget(of, facts);
+      return;
+    default:
+      return unreachable(step);
+  }
+}
+
+/** No record names it any more: were this cut short in between, the keeper would remove what it kept. */
+export async function forget(of: StepContext, facts: SnapshotFacts): Promise<boolean> {
+  const removed = await changeSnapshot(of.store, of.scope, { facts, change: () => undefined });
+  if (removed) await of.snapshots.remove(facts.record.kept);
+  return removed;
+}
+
+async function keep(of: StepContext, facts: SnapshotFacts): Promise<void> {
+  const { snapshots, databases } = of;
+  const { record, set } = facts;
+  const wish = { name: record.kept, owner: OWNER, ...(set && { set: { id: set.id, size: set.size } }) };
+  try {
+    if (record.copyOf) await snapshots.copy(record.copyOf.kept, wish);
+    else {
+      const database = await databases.get(record.volume.id);
+      if (database.desired === 'deleted') return await fail(of, facts, 'its volume is being deleted');
+      await snapshots.request(database, wish);
+    }
+  } catch (error) {
+    const isGone = ['DATABASE_NONE', 'DATABASE_NO_SNAPSHOT', 'DATABASE_NO_ARCHIVE'].some((code) =>
+      isCoded(error, code),
+    );
+    if (!isGone) throw error;
+    await fail(of, facts, (error as Error).message);
+  }
+}
+
+/** Of a set none is made without the others. */
+async function fail(of: StepContext, facts: SnapshotFacts, failure: string): Promise<void> {
+  const { store, scope } = of;
+  if (!facts.set) return change(of, facts, (found) => ({ ...found, failure }));
+  await store.change<SnapshotSetRecord>(recordKeys.set(scope, facts.set.id), (found) =>
+    found && found.failure === undefined ? { ...found, failure } : found,
+  );
+}
+
+async function change(
+  { store, scope }: StepContext,
+  facts: SnapshotFacts,
+  changing: (found: SnapshotRecord) => SnapshotRecord,
+): Promise<void> {
+  await changeSnapshot(store, scope, { facts, change: changing });
+}

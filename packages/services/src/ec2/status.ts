@@ -1,0 +1,54 @@
+/**
+ * What a state is: said anew each time, from the records and from the database's state, and kept nowhere. So none can be stuck,
+ * and none is told that is not so.
+ */
+import type { VolumeFacts } from './volume-facts.ts';
+import type { SnapshotFacts } from './snapshot-facts.ts';
+import { GIB } from './ec2-records.ts';
+
+export type VolumeState = 'creating' | 'available' | 'in-use' | 'deleting' | 'error';
+type AttachmentState = 'attaching' | 'attached' | 'detaching' | 'busy';
+type SnapshotState = 'pending' | 'completed' | 'error';
+
+export function volumeState({ volume, database, state }: VolumeFacts): VolumeState {
+  // Without a wish there was a database: somebody else has deleted it.
+  const isGoing = database ? database.desired === 'deleted' : volume.wish === undefined;
+  if (volume.deleting || isGoing) return 'deleting';
+  if (volume.attachment) return 'in-use';
+  if (volume.ready) return 'available';
+  return state?.phase === 'failed' ? 'error' : 'creating';
+}
+
+export function attachmentState(facts: VolumeFacts): AttachmentState | undefined {
+  const { volume, state } = facts;
+  if (!volume.attachment) return undefined;
+  if (volume.attachment.detaching) return state?.reason === undefined ? 'detaching' : 'busy';
+  return isMounted(facts) ? 'attached' : 'attaching';
+}
+
+/** Whether its files are open as its record wants them. */
+export function isOpen({ database, state }: VolumeFacts): boolean {
+  return state?.phase === 'available' && state.generation === database?.generation;
+}
+
+/** Whether its files are to be seen in the directory of its attachment. */
+function isMounted(facts: VolumeFacts): boolean {
+  const { volume, database, state } = facts;
+  const isTold = database?.files?.mount !== undefined && database.files.mount === volume.attachment?.mount;
+  return isTold && isOpen(facts) && state?.mountPoint !== undefined;
+}
+
+/** Whether its files may take what they shall, as far as they are in use at all. */
+export function hasItsSize({ volume, database, state }: VolumeFacts): boolean {
+  const sizeBytes = volume.sizeGiB * GIB;
+  if (database?.files?.sizeBytes !== sizeBytes) return false;
+  return state?.phase === 'available' ? state.sizeBytes === sizeBytes : state?.phase === 'stopped';
+}
+
+export function snapshotState({ record, kept, set }: SnapshotFacts): SnapshotState {
+  if (record.failure !== undefined || set?.failure !== undefined) return 'error';
+  // It was there once: somebody has removed what was kept.
+  if (!kept) return record.completedAtMs === undefined ? 'pending' : 'error';
+  if (kept.phase === 'failed') return 'error';
+  return kept.phase === 'available' && !kept.unconfirmed ? 'completed' : 'pending';
+}

@@ -1,0 +1,56 @@
+/** What is so whatever has happened: of answers, and of what is left when it is quiet. */
+import assert from 'node:assert/strict';
+import { must } from '@rokka/kernel';
+import type { Claim } from '../ec2/claims.ts';
+import type { SnapshotRecord, SnapshotSetRecord, VolumeRecord } from '../ec2/ec2-records.ts';
+import type { Ec2Bench } from './ec2-bench.ts';
+
+/** What is told to be attached is mounted there, and no directory has two volumes; what is told to be completed can be had. */
+export async function checkTruth(bench: Ec2Bench): Promise<void> {
+  const states = await bench.context.databases.states();
+  const { Volumes = [] } = await bench.call('DescribeVolumes', {});
+  for (const { VolumeId, Attachments = [], VolumeType } of Volumes) {
+    const [attachment] = Attachments;
+    // The disks of machines are of no type.
+    if (attachment?.State !== 'attached' || VolumeType === undefined) continue;
+    const name = must(attachment.Device).slice('/dev/'.length);
+    assert.equal(states.get(must(VolumeId))?.mountPoint, `/files/${name}`);
+  }
+  const mounts = [...states.values()].flatMap(({ mountPoint }) => mountPoint ?? []);
+  assert.equal(new Set(mounts).size, mounts.length, mounts.join(' '));
+  const kept = await bench.context.snapshots.list();
+  const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
+  const completed = Snapshots.filter(({ State }) => State === 'completed');
+  assert.ok(completed.length <= kept.filter(({ phase }) => phase === 'available').length);
+}
+
+/** Each database is a volume's, each kept point a snapshot's, each claim a volume's; and no wish or doubt is left. */
+export async function checkNothingLeft(bench: Ec2Bench): Promise<void> {
+  const records = await bench.registry.list<VolumeRecord & SnapshotRecord & SnapshotSetRecord>('accounts/');
+  const of = (kind: string) =>
+    records.filter(({ key }) => key.includes(`/ec2/${kind}/`)).map(({ value }) => value);
+  const volumes = of('volumes');
+  assert.deepEqual(
+    (await bench.context.databases.list()).map(({ name }) => name),
+    volumes.map(({ id }) => id),
+  );
+  const sets = of('snapshot-sets').filter(({ failure }) => failure === undefined);
+  const snapshots = [...of('snapshots'), ...sets.flatMap(({ members }) => members)].filter(
+    ({ failure }) => failure === undefined,
+  );
+  assert.deepEqual(
+    (await bench.context.snapshots.list()).map(({ name }) => name),
+    snapshots.map(({ kept }) => kept).sort(),
+  );
+  const claims = await bench.registry.list<Claim>('ec2/claims/');
+  const holders = volumes.flatMap(({ id, token, attachment }) => [
+    ...(token ? [id] : []),
+    ...(attachment ? [attachment.id] : []),
+  ]);
+  assert.deepEqual(claims.map(({ value }) => value.holder).sort(), holders.sort());
+  for (const { wish, unconfirmed } of volumes) assert.deepEqual([wish, unconfirmed], [undefined, undefined]);
+  for (const { attachment, id } of volumes) {
+    const { files, desired } = await bench.context.databases.get(id);
+    assert.deepEqual([files?.mount, desired], [attachment?.mount, attachment ? 'running' : 'stopped']);
+  }
+}
