@@ -39,6 +39,7 @@ export class VolumePlace {
     return Volume.open({
       volumeId: this.#volumeId,
       cluster: 'bench',
+      crowded: true,
       registry: this.#registry,
       network: this.#network,
       addressOf: (node) => path.join(this.#nodes.sockets, node),

@@ -87,8 +87,6 @@ test(
   async () => {
     await using place = await TestPlace.make();
     const port = await freePort();
-    // What all mounts of a cluster are in stays when it has ended.
-    using mounts = new DisposableStack();
     await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
     const cloud = await CloudUnderTest.start(rokka, port);
     const client = new ec2.EC2Client(cloud.client(cloud.administratorKey()));
@@ -106,7 +104,6 @@ test(
     await ec2.waitUntilVolumeAvailable(own.waiting, { VolumeIds: [first] });
     const second = await own.volume({ Size: 1 });
     const [here, there] = [await own.attach(first, 'sdf'), await own.attach(second, 'xvdg')];
-    mounts.defer(() => fs.rmdirSync(path.dirname(here)));
     assert.match(fs.readFileSync('/proc/self/mounts', 'utf8'), new RegExp(`^${first} ${here} fuse`, 'm'));
     fs.writeFileSync(file(here), 'one');
     fs.writeFileSync(file(there), 'one');
@@ -150,5 +147,7 @@ test(
     for (const SnapshotId of ids) await client.send(new ec2.DeleteSnapshotCommand({ SnapshotId }));
     const { Snapshots: left } = await client.send(new ec2.DescribeSnapshotsCommand({ OwnerIds: ['self'] }));
     assert.deepEqual(left, []);
+    await rokka.stop();
+    assert.ok(!fs.existsSync(path.dirname(here)), 'nothing stays behind');
   },
 );

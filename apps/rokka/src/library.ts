@@ -66,6 +66,7 @@ export async function openRokka(options: RokkaOptions): Promise<EmbeddedRokka> {
       await Volume.open({
         volumeId: cluster.database.volumeId,
         cluster: cluster.id,
+        crowded: true,
         registry,
         network: clusterNetwork({
           socketDirectory: dataPaths.sockets(data.path),

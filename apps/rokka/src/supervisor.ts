@@ -221,6 +221,8 @@ export class Supervisor implements AsyncDisposable {
     closeArchiveStore(this.#options.data.path);
     await Promise.all([kept, this.#gateway?.[Symbol.asyncDispose]()]);
     await this.#controller?.[Symbol.asyncDispose]();
+    // What cannot be taken away now, the next start takes away.
+    if (this.#controller) await sweepMounts(this.cluster.id).catch(() => {});
     await this.#place?.[Symbol.asyncDispose]();
     await this.#nodes[Symbol.asyncDispose]();
     await this.#machines?.[Symbol.asyncDispose]();

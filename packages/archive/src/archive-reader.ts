@@ -28,6 +28,7 @@ const READ_BYTES_MAX = 1024 * 1024;
 const INDEX_BYTES_MAX = 64 * 1024 * 1024;
 /** Indexes that are on their way at once for one page: each may be a request to a store far away. */
 const INDEXES_AHEAD = 8;
+const READS_AHEAD = 8;
 
 /** An item of a page, with the object that it lies in. */
 interface Found extends ItemPlace {
@@ -111,8 +112,23 @@ export class ArchiveReader {
     const below = whole ? undefined : await this.#inherited(page);
     if (found.length === 0) return below;
     const content = below ?? new Uint8Array(PAGE_SIZE);
-    for (const run of runsOf(found.reverse())) await this.#apply(run, content);
+    await this.#applyAll([...runsOf(found.reverse())], content);
     return content;
+  }
+
+  /** In their order; some are read ahead, because a page that changes all the time has something in every layer. */
+  async #applyAll(runs: readonly (readonly Found[])[], content: Uint8Array): Promise<void> {
+    const reads: Promise<Uint8Array>[] = [];
+    try {
+      for (const [at, run] of runs.entries()) {
+        while (reads.length < Math.min(runs.length, at + READS_AHEAD))
+          reads.push(this.#read(runs[reads.length]));
+        apply(run, await reads[at], content);
+      }
+    } finally {
+      // Whoever gives up waits for what is on its way: nobody else hears of its error.
+      await Promise.allSettled(reads);
+    }
   }
 
   /** Pages [0, pageCount) have all that was ever written. */
@@ -196,18 +212,19 @@ export class ArchiveReader {
   }
 
   /** Items of one object, oldest first, near enough to each other for one read. */
-  async #apply(items: readonly Found[], content: Uint8Array): Promise<void> {
-    const { kind, part } = must(items[0]);
-    const { key } = part;
-    const from = Math.min(...items.map(({ offset }) => offset));
-    const to = Math.max(...items.map(({ offset, length }) => offset + length));
-    const bytes = await this.#store.read(key, from, to - from);
-    for (const { offset, length } of items) {
-      const item = bytes.subarray(offset - from, offset - from + length);
-      if (kind === 'pages') content.set(contentOf(item, key));
-      else if (recordIsSound(item)) applyRecord(item, content);
-      else throw archiveErrors.ARCHIVE_DAMAGED([key, 'a record in it has another checksum']);
-    }
+  #read(run: readonly Found[]): Promise<Uint8Array> {
+    const [first, last] = [must(run[0]), must(run.at(-1))];
+    return this.#store.read(first.part.key, first.offset, last.offset + last.length - first.offset);
+  }
+}
+
+function apply(run: readonly Found[], bytes: Uint8Array, content: Uint8Array): void {
+  const { kind, part, offset: from } = must(run[0]);
+  for (const { offset, length } of run) {
+    const item = bytes.subarray(offset - from, offset - from + length);
+    if (kind === 'pages') content.set(contentOf(item, part.key));
+    else if (recordIsSound(item)) applyRecord(item, content);
+    else throw archiveErrors.ARCHIVE_DAMAGED([part.key, 'a record in it has another checksum']);
   }
 }
 

@@ -3,7 +3,7 @@
  * leave something behind. Pure: a schedule follows from its seed alone.
  */
 import type { SeededRandom } from '@rokka/kernel';
-import { drawKnobs, drawMembershipKnobs } from './knobs.ts';
+import { drawKnobs, drawMembershipKnobs, drawPlaceKnobs } from './knobs.ts';
 import { drawExodus, drawMembershipPlot } from './membership-plots.ts';
 import { drawEnding, drawFault, drawFlip, drawTornOpening } from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
@@ -11,7 +11,11 @@ import { between, scaled, stream, unit } from './seeds.ts';
 
 export function generate(seed: number): Schedule {
   const membership = stream(seed, 'membership');
-  const knobs = { ...drawKnobs(stream(seed, 'knobs')), ...drawMembershipKnobs(membership) };
+  const knobs = {
+    ...drawKnobs(stream(seed, 'knobs')),
+    ...drawMembershipKnobs(membership),
+    ...drawPlaceKnobs(stream(seed, 'place')),
+  };
   const work = stream(seed, 'work');
   const faults = stream(seed, 'faults');
   const lives = stream(seed, 'lives');

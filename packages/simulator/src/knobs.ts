@@ -28,6 +28,8 @@ export interface Knobs {
   readonly spares?: number;
   /** How soon the healer acts; without, members change by hand until the faults are over. */
   readonly healing?: HealingTimes;
+  /** Two of six members get their ships a moment later. */
+  readonly crowded?: boolean;
 }
 
 /** Two of three clusters have spares, and most of them a healer. From a stream of its own: the other knobs do not depend on it. */
@@ -41,6 +43,11 @@ export function drawMembershipKnobs(random: SeededRandom): Pick<Knobs, 'spares' 
     blockedMs: Math.round(scaled(random, 600, 3_000)),
   };
   return random.chance(0.25) ? { spares } : { spares, healing };
+}
+
+/** Half of the clusters are on one machine. From a stream of its own, as above. */
+export function drawPlaceKnobs(random: SeededRandom): Pick<Knobs, 'crowded'> {
+  return { crowded: random.chance(0.5) };
 }
 
 export function drawKnobs(random: SeededRandom): Knobs {

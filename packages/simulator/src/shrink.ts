@@ -64,7 +64,13 @@ class Shrinker {
   /** Fewer groups and clients, shorter faults, single operations. */
   async #simplify(): Promise<void> {
     const { knobs } = this.#best;
-    for (const simpler of [{ groups: 1 }, { clients: 1 }, { lateOnceIn: 1_000_000 }, { allFull: true }])
+    for (const simpler of [
+      { groups: 1 },
+      { clients: 1 },
+      { lateOnceIn: 1_000_000 },
+      { allFull: true },
+      { crowded: false },
+    ])
       await this.#try({ ...this.#best, knobs: { ...knobs, ...this.#best.knobs, ...simpler } });
     for (let index = 0; index < this.#best.steps.length; index++) {
       for (const simpler of simplerSteps(this.#best.steps[index])) {

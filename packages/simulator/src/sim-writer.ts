@@ -76,6 +76,7 @@ export class SimWriter {
       random: stream(seed, `writer ${this.name}`),
       recoverTimeoutMs: RECOVER_TIMEOUT_MS,
       outstandingBytesMax: knobs.outstandingBytesMax,
+      crowded: knobs.crowded ?? false,
       ...(fleet
         ? { fleet, log: (text) => emit({ kind: 'fate', who: this.name, what: 'says', why: text }) }
         : {}),

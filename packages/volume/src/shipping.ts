@@ -1,6 +1,6 @@
 /**
  * Takes records to the members, to all six: what somebody waits for leaves at the end of this turn of the event loop, without
- * a timer; what is appended while a node syncs goes into its next batch (P18 §2.2). So does the first record after a wait,
+ * a timer (on a crowded machine to four of them, and to the other two a moment later: late-ships.ts); what is appended while a node syncs goes into its next batch (P18 §2.2). So does the first record after a wait,
  * because the wait for it mostly follows at once (a backend writes its log, then syncs it). What is appended beyond that,
  * and nobody waits for, gathers for a moment: a checkpoint writes thousands of pages before it syncs one, and each ship of
  * its own would cost six nodes a write and a sync.
@@ -14,7 +14,9 @@ import { assert, must, type Clock, type Epoch, type Lsn, type NodeId } from '@ro
 import { MESSAGE } from '@rokka/storage';
 import { SHIP_BYTES_MAX, type Group, type GroupPoints } from './group.ts';
 import type { NodeLink } from './node-link.ts';
+import { LateShips } from './late-ships.ts';
 import type { NodeLinks } from './node-links.ts';
+import type { SealedRun } from './sealer.ts';
 
 /** So many bytes leave together, or what there is after so long. */
 const GATHER_BYTES_MAX = 64 * 1024;
@@ -36,12 +38,19 @@ export interface ShipperOptions {
   pointsOf(group: Group): GroupPoints;
   /** Whether some record of the group is not at a write quorum yet, or is durable and not known to be by the members. */
   hasNews(group: Group): boolean;
+  /** Whether some members get their ships a moment later (late-ships.ts). */
+  crowded: boolean;
+  /** What a member has acknowledged; undefined for one that does not count. */
+  sclOf(group: Group, node: NodeId): Lsn | undefined;
+  /** Up to where the group is at a write quorum. */
+  pgclOf(group: Group): Lsn;
 }
 
 export class Shipper {
   readonly #options: ShipperOptions;
   /** For each node the groups in which it is behind, and the last LSN that it was sent. */
   readonly #behind = new Map<NodeId, Map<Group, Lsn>>();
+  readonly #late = new Map<Group, LateShips>();
   #flushSoon = false;
   /** Nothing was appended since somebody waited. */
   #fresh = true;
@@ -62,6 +71,7 @@ export class Shipper {
     this.#stopped = true;
     this.#cancelHeartbeat();
     this.#cancelGathering?.();
+    for (const late of this.#late.values()) late.stop();
   }
 
   /** The outboxes hold so many bytes more. `awaited`: somebody waits for what was appended before. */
@@ -112,9 +122,36 @@ export class Shipper {
 
   #ship(group: Group): void {
     const runs = group.outbox.takeUnshipped(SHIP_BYTES_MAX);
-    const parts = joined([this.#announce(group), ...runs.map(({ bytes }) => bytes)]);
+    const late = this.#options.crowded ? this.#lateOf(group) : undefined;
+    const now = group.members.filter(({ node }) => !late?.waits(node)).map(({ node }) => node);
+    this.#sendTo(group, now, { runs, head: this.#announce(group) });
+    late?.add(runs);
+  }
+
+  #lateOf(group: Group): LateShips {
+    let late = this.#late.get(group);
+    if (late) return late;
+    const { clock, sclOf, pgclOf } = this.#options;
+    late = new LateShips({
+      clock,
+      group,
+      sclOf: (node) => sclOf(group, node),
+      pgcl: () => pgclOf(group),
+      send: (runs, to) => this.#sendTo(group, to, { runs, head: this.#headFor(group) }),
+    });
+    this.#late.set(group, late);
+    return late;
+  }
+
+  /** To those of them that are there and obey. */
+  #sendTo(
+    group: Group,
+    nodes: Iterable<NodeId>,
+    { runs, head }: { runs: readonly SealedRun[]; head: Uint8Array },
+  ): void {
+    const parts = joined([head, ...runs.map(({ bytes }) => bytes)]);
     const before = (must(runs[0]).firstLsn - 1) as Lsn;
-    for (const { node } of group.members) {
+    for (const node of nodes) {
       const link = this.#options.links.get(node);
       if (!link?.up || !group.isFenced(node) || this.#behind.get(node)?.has(group)) continue;
       if (!this.#send(link, parts)) this.#markBehind(group, node, before);

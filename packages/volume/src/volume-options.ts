@@ -25,6 +25,11 @@ export interface VolumeOptions {
   openBase?(base: VolumeBase): Promise<BasePages>;
   /** The nodes keep all log until `tap.holdLog` says otherwise: somebody will want it (an archive). */
   holdsLog?: boolean;
+  /**
+   * The nodes share this machine's processors with us and each other: two members of six get their ships a moment later, several in
+   * one. Between machines each has its own, and the fourth answer of six comes sooner than the last of four.
+   */
+  crowded?: boolean;
   /** Takes lines for people: members that come and go. */
   log?(text: string): void;
   onProgress?(text: string): void;

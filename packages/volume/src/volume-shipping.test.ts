@@ -85,3 +85,50 @@ test('who waits for room does not wait for more to gather', async () => {
   await six.run(volume.whenRoom(200, 1));
   assert.ok(six.clock.nowMs() - startedMs < 20, `${six.clock.nowMs() - startedMs} ms`);
 });
+
+test('on a crowded machine two members get several ships in one, a moment later', async () => {
+  const commits = 20;
+  await using six = await SixNodes.start({ delayMs: () => 0 });
+  const writer = await six.writer({ crowded: true });
+  const { volume } = writer;
+  const behind = () => {
+    const { members } = volume.status().groups[0];
+    return members.filter(({ scl }) => (scl ?? 0) < (volume.applied as number)).length;
+  };
+  append(writer);
+  await six.run(volume.whenDurable(volume.applied));
+  await six.pass(1_000);
+  const before = volume.status().shipped.shippedWrites;
+  let waited = 0;
+  for (let i = 0; i < commits; i++) {
+    append(writer);
+    await six.run(volume.whenDurable(volume.applied));
+    assert.ok(behind() <= 2, `${behind()} of six are behind`);
+    if (behind() === 2) waited++;
+  }
+  await six.pass(10);
+  assert.equal(behind(), 0);
+  assert.ok(waited > commits / 2, `${waited} of ${commits} commits had two members behind`);
+  const writes = (volume.status().shipped.shippedWrites - before) / commits;
+  assert.ok(writes >= 4 && writes <= 5, `${writes} network writes a commit`);
+});
+
+test('where one or two do not answer, the others make the quorum, and for a while nobody waits', async () => {
+  await using six = await SixNodes.start();
+  const writer = await six.writer({ crowded: true });
+  const { volume } = writer;
+  append(writer);
+  await six.run(volume.whenDurable(volume.applied));
+  await six.pass(1_000);
+  const tails = volume.status().groups[0].members.filter(({ kind }) => kind === 'tail');
+  const startedMs = six.clock.nowMs();
+  for (const slow of tails.slice(1)) {
+    six.network.hold(writer.name, slow.node);
+    for (let i = 0; i < 20; i++) {
+      append(writer);
+      await six.run(volume.whenDurable(volume.applied));
+    }
+  }
+  const tookMs = six.clock.nowMs() - startedMs;
+  assert.ok(tookMs < 120, `${tookMs} ms for forty commits`);
+});

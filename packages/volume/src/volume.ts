@@ -311,6 +311,9 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       links: this.#links,
       pointsOf: (group) => this.#points(group),
       hasNews: (group) => this.#hasNews(group),
+      crowded: this.#options.crowded ?? false,
+      sclOf: (group, node) => this.#sclOf(group, node),
+      pgclOf: (group) => this.#tracker.pgcl(group.pg),
     });
     this.#members.start(this.#tracker);
     this.#serving = true;

@@ -17,11 +17,12 @@ const mountsOf = (cluster: string) => path.join(BASE, cluster.slice(0, ID_CHARAC
 export const mountPointOf = (cluster: string, mount: string) => path.join(mountsOf(cluster), mount);
 
 /**
- * Of a cluster of which nothing runs: what it left when it was killed.
+ * Of a cluster of which nothing runs: what it left when it was killed, and the directory itself where nothing is left in it.
  * @throws FUSE_UNMOUNT_FAILED, FUSE_NO_MOUNT_PROGRAM, KERNEL_DEADLINE
  */
 export async function sweepMounts(cluster: string): Promise<void> {
-  const removed = await removeDeadMounts(mountsOf(cluster), { clock: systemClock, timeoutMs: SWEEP_MS });
-  // A directory that somebody put files into stays.
-  for (const mountPoint of removed) await fs.rmdir(mountPoint).catch(() => {});
+  const mounts = mountsOf(cluster);
+  const removed = await removeDeadMounts(mounts, { clock: systemClock, timeoutMs: SWEEP_MS });
+  // One that somebody put files into stays.
+  for (const directory of [...removed, mounts]) await fs.rmdir(directory).catch(() => {});
 }

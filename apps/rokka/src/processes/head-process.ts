@@ -125,6 +125,7 @@ async function runHead(channel: ParentChannel) {
         onProgress: progress,
         openBase: (base) => archiving.openBase(base),
         holdsLog: options.archives ?? false,
+        crowded: !options.remote,
         onFailed: (error) => failed.reject(error),
       }),
     );

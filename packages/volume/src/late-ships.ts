@@ -1,0 +1,95 @@
+/**
+ * What two of a group's six members are sent a moment after the other four. A commit waits for four; six processes that wake and sync at
+ * once for each are in each other's way wherever they share processors or a disk, and the last two of them for nothing. So these two
+ * get several ships in one.
+ *
+ * Who waits is chosen anew after each time: of the full members the one that is furthest behind, and of the tails. Where the four did
+ * not make the quorum by then, one of them is slow, and for a while everybody is sent everything at once.
+ *
+ * Invariant: what was taken from the outbox is kept here until it was sent to the two, or they are known to be behind; the outbox may
+ * have let go of it. At most LATE_MS or LATE_BYTES_MAX of log are kept.
+ */
+import { type Clock, type Lsn, must, type NodeId } from '@rokka/kernel';
+import type { Group } from './group.ts';
+import type { SealedRun } from './sealer.ts';
+
+/** Some rounds of commits. */
+const LATE_MS = 5;
+const LATE_BYTES_MAX = 64 * 1024;
+/** How long nobody waits after the four were too few. */
+const PROMPT_MS = 250;
+/** With another number, members are being replaced. */
+const MEMBERS = 6;
+
+export interface LateShipsOptions {
+  clock: Clock;
+  group: Group;
+  /** What the member has acknowledged; undefined for one that does not count. */
+  sclOf(node: NodeId): Lsn | undefined;
+  /** Up to where the group is at a write quorum. */
+  pgcl(): Lsn;
+  /** Sends them to these members. */
+  send(runs: readonly SealedRun[], to: ReadonlySet<NodeId>): void;
+}
+
+export class LateShips {
+  readonly #options: LateShipsOptions;
+  #runs: SealedRun[] = [];
+  #bytes = 0;
+  #members: ReadonlySet<NodeId> = new Set();
+  #promptUntilMs = 0;
+  #cancel = () => {};
+
+  constructor(options: LateShipsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the member is sent the next ship later, with others. */
+  waits(node: NodeId): boolean {
+    return this.#members.has(node);
+  }
+
+  /** The other members were sent these. */
+  add(runs: readonly SealedRun[]): void {
+    if (this.#members.size === 0) return this.#choose();
+    if (this.#runs.length === 0) this.#cancel = this.#options.clock.after(LATE_MS, () => this.flush());
+    this.#runs.push(...runs);
+    for (const { bytes } of runs) this.#bytes += bytes.length;
+    if (this.#bytes > LATE_BYTES_MAX) this.flush();
+  }
+
+  flush(): void {
+    this.#cancel();
+    const runs = this.#runs;
+    if (runs.length > 0) {
+      this.#runs = [];
+      this.#bytes = 0;
+      this.#options.send(runs, this.#members);
+      const { clock, pgcl } = this.#options;
+      if (pgcl() < must(runs[0]).firstLsn) this.#promptUntilMs = clock.nowMs() + PROMPT_MS;
+    }
+    this.#choose();
+  }
+
+  /** Nothing more is sent. */
+  stop(): void {
+    this.#cancel();
+  }
+
+  #choose(): void {
+    const { clock, group } = this.#options;
+    const { members } = group;
+    const able = members.length === MEMBERS && clock.nowMs() >= this.#promptUntilMs;
+    const last = able ? (['full', 'tail'] as const).flatMap((kind) => this.#furthestBehind(kind) ?? []) : [];
+    this.#members = new Set(last);
+  }
+
+  /** Undefined where one of the kind is away: then the others are needed. */
+  #furthestBehind(kind: 'full' | 'tail'): NodeId | undefined {
+    const { group, sclOf } = this.#options;
+    const nodes = group.members.filter((member) => member.kind === kind).map(({ node }) => node);
+    if (nodes.length !== MEMBERS / 2 || !nodes.every((node) => group.isFenced(node))) return undefined;
+    const scls = nodes.map((node) => ({ node, scl: sclOf(node) ?? 0 }));
+    return scls.reduce((last, one) => (one.scl < last.scl ? one : last)).node;
+  }
+}
