@@ -1,10 +1,11 @@
 /** One timed run of pgbench against a system. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { interrupted } from './interruption.ts';
+import { interrupted, sleep } from './interruption.ts';
 import type { BenchSystem } from './system.ts';
 
 const run = promisify(execFile);
+const REAPED_MS = 200;
 
 export interface PgbenchResult {
   tps: number;
@@ -83,6 +84,8 @@ export async function pgbench(
     ],
     { env: environment(system), timeout: (options.seconds + 60) * 1000, signal: interrupted },
   );
+  // Backends are ending: one that is reaped while processes are counted one by one would be in nobody's count.
+  await sleep(REAPED_MS);
   const after = await system.counters();
   const cpu = system.cpuSeconds() - cpuBefore;
   const tps = Number(/tps = ([\d.]+)/.exec(stdout)?.[1]);
