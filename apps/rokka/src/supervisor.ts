@@ -221,8 +221,7 @@ export class Supervisor implements AsyncDisposable {
     closeArchiveStore(this.#options.data.path);
     await Promise.all([kept, this.#gateway?.[Symbol.asyncDispose]()]);
     await this.#controller?.[Symbol.asyncDispose]();
-    // What cannot be taken away now, the next start takes away.
-    if (this.#controller) await sweepMounts(this.cluster.id).catch(() => {});
+    if (this.#controller) await this.#sweepMounts();
     await this.#place?.[Symbol.asyncDispose]();
     await this.#nodes[Symbol.asyncDispose]();
     await this.#machines?.[Symbol.asyncDispose]();
@@ -245,7 +244,7 @@ export class Supervisor implements AsyncDisposable {
 
   async #start(): Promise<void> {
     if (this.#controller) {
-      await sweepMounts(this.cluster.id);
+      await this.#sweepMounts();
       await this.databases.beginAnew();
       await this.databases.moveMain(this.#options.args.port);
     }
@@ -264,6 +263,16 @@ export class Supervisor implements AsyncDisposable {
     const { signal } = this.#ending;
     await compileAhead({ program: 'gateway', dataDirectory: this.#options.data.path, signal });
     if (!this.#stopping) await this.#gateway.start();
+  }
+
+  /** What cannot be taken away now keeps nobody from starting: who mounts there tries again. */
+  async #sweepMounts(): Promise<void> {
+    try {
+      await sweepMounts(this.cluster.id);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      this.#options.onLog('warn', error.message);
+    }
   }
 
   /** None where the registry does not say. */

@@ -121,12 +121,16 @@ export class ArchiveReader {
     const reads: Promise<Uint8Array>[] = [];
     try {
       for (const [at, run] of runs.entries()) {
-        while (reads.length < Math.min(runs.length, at + READS_AHEAD))
-          reads.push(this.#read(runs[reads.length]));
+        while (reads.length < Math.min(runs.length, at + READS_AHEAD)) {
+          const read = this.#read(runs[reads.length]);
+          // Whoever comes to it hears of its error; until then nobody waits for it.
+          read.catch(() => {});
+          reads.push(read);
+        }
         apply(run, await reads[at], content);
       }
     } finally {
-      // Whoever gives up waits for what is on its way: nobody else hears of its error.
+      // Nothing is on its way any more for whoever gives up.
       await Promise.allSettled(reads);
     }
   }
@@ -195,8 +199,8 @@ export class ArchiveReader {
       await this.#letGo();
       return index;
     } catch (error) {
-      // One that could not be read is asked for again.
-      this.#indexes.delete(part.key);
+      // One that could not be read is asked for again; somebody may have done so already.
+      if (this.#indexes.get(part.key) === loading) this.#indexes.delete(part.key);
       throw error;
     }
   }

@@ -19,6 +19,7 @@ import * as fc from 'fast-check';
 import { ArchiveReader } from './archive-reader.ts';
 import { Archiver } from './archiver.ts';
 import { archivedVolumes, readDescriptor } from './descriptor.ts';
+import { archiveErrors } from './errors.ts';
 import { History } from './testing/history.ts';
 import { MemoryStore } from './testing/memory-store.ts';
 import { storeKinds } from './testing/store-kinds.ts';
@@ -118,6 +119,39 @@ for (const [kind, open] of Object.entries(storeKinds))
     await removeArchive(store, volume, signal);
     assert.deepEqual(await store.list(''), []);
   });
+
+test('a store that fails while a page is read fails that read, and nothing else', async () => {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const history = new History({ volumeId: 'one', random: new SeededRandom(1) });
+  await using archiver = new Archiver({ volume: history, store, clock });
+  archiver.start();
+  for (let layers = 0; layers < 6; layers++) {
+    for (let writes = 0; writes < 40; writes++) history.write();
+    await archived(archiver, clock, history);
+  }
+  const reader = await ArchiveReader.open(store, { volume: history.volumeId, lsn: history.durable });
+  await demandSame(reader, history);
+  const stray: unknown[] = [];
+  const onStray = (error: unknown) => void stray.push(error);
+  process.on('unhandledRejection', onStray);
+  let reads = 0;
+  // Indexes are known by now: each page asks for several items at once, and hears of the last of them first.
+  store.read = async () => {
+    if (reads++ === 0) await systemClock.sleep(5);
+    throw archiveErrors.ARCHIVE_STORE_FAILED(['read', 'away']);
+  };
+  let most = 0;
+  for (let page = asPageNumber(0); page < history.pageCount; page = asPageNumber(page + 1)) {
+    reads = 0;
+    await reader.page(page).catch((error: unknown) => assert.ok(isCoded(error, 'ARCHIVE_STORE_FAILED')));
+    most = Math.max(most, reads);
+  }
+  await systemClock.sleep(5);
+  process.off('unhandledRejection', onStray);
+  assert.ok(most > 1, 'some page asks for several items at once');
+  assert.deepEqual(stray, []);
+});
 
 test('where log is gone pages are copied, and history goes on from there', async () => {
   await fc.assert(

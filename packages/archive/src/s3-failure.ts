@@ -1,5 +1,5 @@
 /**
- * Why an S3 endpoint did not do what it was asked to, in words that name the way out; and whether the endpoint is merely away. What is
+ * Why an S3 endpoint did not do what it was asked to, in words that name the way out. What is
  * said here gets into logs: it names neither keys nor what was signed.
  */
 
@@ -10,12 +10,6 @@ export interface S3Location {
   readonly region: string;
   /** The URL of a service other than AWS; the bucket then stands in its path. */
   readonly endpoint?: string;
-}
-
-export interface S3Failure {
-  readonly why: string;
-  /** The endpoint did not answer, or not now: asking again later may help, whatever nobody changes. */
-  readonly away: boolean;
 }
 
 /** What the SDK throws: its own errors, and those of Node below it. */
@@ -29,21 +23,20 @@ interface Thrown {
 }
 
 /** @param of.timeoutMs what an answer may take */
-export function describeFailure(error: unknown, of: S3Location & { timeoutMs: number }): S3Failure {
+export function describeFailure(error: unknown, of: S3Location & { timeoutMs: number }): string {
   const thrown = (error ?? {}) as Thrown;
   const status = thrown.$metadata?.httpStatusCode;
   const { name = 'Error', message = String(error) } = thrown;
   const endpoint = of.endpoint ?? `AWS in ${of.region}`;
   if (status === undefined) return unanswered(thrown, { endpoint, timeoutMs: of.timeoutMs });
   const known = KNOWN[name]?.(of, endpoint);
-  if (known) return { why: `${known} (${name})`, away: false };
+  if (known) return `${known} (${name})`;
   const region = thrown.$response?.headers?.['x-amz-bucket-region'];
   if (REGION_CODES.test(name) || (status === 301 && region !== undefined))
-    return { why: otherRegion(of, region ?? /expecting '([^']+)'/.exec(message)?.[1]), away: false };
-  if (status === 403) return { why: `${denied(of)} (${name})`, away: false };
-  if (status >= 500 || status === 429)
-    return { why: `${endpoint} cannot just now (${status} ${name})`, away: true };
-  return { why: `${endpoint} refuses it: ${oneLine(message)} (${status} ${name})`, away: false };
+    return otherRegion(of, region ?? /expecting '([^']+)'/.exec(message)?.[1]);
+  if (status === 403) return `${denied(of)} (${name})`;
+  if (status >= 500 || status === 429) return `${endpoint} cannot just now (${status} ${name})`;
+  return `${endpoint} refuses it: ${oneLine(message)} (${status} ${name})`;
 }
 
 /** By the code of the answer (Amazon S3 API Reference, "Error responses"). */
@@ -72,12 +65,12 @@ function denied({ bucket, prefix }: S3Location): string {
 }
 
 /** Of the network, of this machine's certificates, or late. */
-function unanswered({ name, message, code }: Thrown, of: { endpoint: string; timeoutMs: number }): S3Failure {
+function unanswered({ name, message, code }: Thrown, of: { endpoint: string; timeoutMs: number }): string {
   const { endpoint, timeoutMs } = of;
   if (name === 'TimeoutError' || name === 'AbortError')
-    return { why: `${endpoint} has not answered within ${timeoutMs} ms`, away: true };
+    return `${endpoint} has not answered within ${timeoutMs} ms`;
   const what = typeof code === 'string' ? code : `${name}: ${oneLine(message ?? '')}`;
-  return { why: `${endpoint} cannot be reached (${what}): look at its URL and the network`, away: true };
+  return `${endpoint} cannot be reached (${what}): look at its URL and the network`;
 }
 
 /** An answer that is no XML may be a whole page. */

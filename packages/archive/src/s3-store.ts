@@ -61,7 +61,10 @@ export class S3Store implements ObjectStore, Disposable {
   /** Whoever waits for an answer waits no longer: it ends here, or at the deadline that it has. */
   [Symbol.dispose](): void {
     this.#closing.abort();
-    void this.#opened?.then(({ client }) => client.destroy());
+    this.#opened?.then(
+      ({ client }) => client.destroy(),
+      () => {},
+    );
   }
 
   put(key: string, parts: readonly Uint8Array[]): Promise<void> {
@@ -166,15 +169,24 @@ export class S3Store implements ObjectStore, Disposable {
     const abortSignal = AbortSignal.any([late.signal, this.#closing.signal]);
     const cancel = clock.after(requestTimeout * ATTEMPTS_MAX, () => late.abort());
     try {
-      const { sdk, client } = await (this.#opened ??= this.#open());
+      const { sdk, client } = await this.#client();
       return await work({ sdk, client, http: { abortSignal, requestTimeout } });
     } catch (cause) {
       if (isCoded(cause)) throw cause;
-      const { why, away } = describeFailure(cause, { ...this.#options, timeoutMs: requestTimeout });
-      throw this.#failed(of.what, why, { away, cause });
+      const why = describeFailure(cause, { ...this.#options, timeoutMs: requestTimeout });
+      throw this.#failed(of.what, why, cause);
     } finally {
       cancel();
     }
+  }
+
+  #client(): Promise<Omit<Session, 'http'>> {
+    if (this.#opened) return this.#opened;
+    const opening = this.#open();
+    this.#opened = opening;
+    // One that failed is not kept.
+    opening.catch(() => (this.#opened = undefined));
+    return opening;
   }
 
   async #open(): Promise<Omit<Session, 'http'>> {
@@ -221,10 +233,9 @@ export class S3Store implements ObjectStore, Disposable {
     return `s3://${this.#options.bucket}/${this.#options.prefix}${key}`;
   }
 
-  /** `detail` has what whoever waits for the first request wants to know. */
-  #failed(what: string, why: string, of: { away?: boolean; cause?: unknown } = {}): Error {
-    const { away = false, cause } = of;
-    return archiveErrors.ARCHIVE_STORE_FAILED([what, why], { detail: { why, away }, cause });
+  /** `detail` has the reason alone. */
+  #failed(what: string, why: string, cause?: unknown): Error {
+    return archiveErrors.ARCHIVE_STORE_FAILED([what, why], { detail: { why }, cause });
   }
 }
 

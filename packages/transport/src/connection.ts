@@ -14,7 +14,7 @@ export interface Frame {
   readonly requestId: number;
   /** A view that is valid only during the call that delivers it: copy what must outlive it. */
   readonly body: Uint8Array;
-  /** The body lies in memory of its own that nobody else writes to: it may be kept as it is. */
+  /** The body lies in memory of its own, or in what the receiver gave for it (`memoryFor`): whoever writes to that knows. */
   readonly owned?: boolean;
 }
 

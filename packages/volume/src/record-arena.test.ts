@@ -44,3 +44,20 @@ test('reserved bytes are part of the mini-transaction', () => {
   assert.equal(mtr.length, 300_003);
   assert.deepEqual([...mtr.subarray(0, 4)], [1, 2, 3, 4]);
 });
+
+test('what was expected and did not come is not kept with the little that did', () => {
+  const arena = new RecordArena();
+  const expected = 1024 * 1024;
+  const taken = Array.from({ length: 100 }, (_, page) => {
+    arena.begin(expected);
+    add(arena, page, 10);
+    return arena.take();
+  });
+  const held = new Set(taken.map(({ buffer }) => buffer));
+  const bytes = [...held].reduce((sum, buffer) => sum + buffer.byteLength, 0);
+  assert.ok(bytes < expected, `${bytes} bytes are held`);
+  assert.deepEqual(
+    taken.flatMap((mtr) => pages(mtr)),
+    Array.from({ length: 100 }, (_, page) => page),
+  );
+});

@@ -52,6 +52,12 @@ export class RecordArena {
 
   /** What was added since `begin`; it is not written to again from here. */
   take(): Uint8Array {
+    // What was expected and did not come would be kept for as long as the little that did.
+    if (this.#start === 0 && this.#chunk.length > CHUNK_BYTES && this.#end * 2 < this.#chunk.length) {
+      const few = this.#chunk.slice(0, this.#end);
+      this.#end = 0;
+      return few;
+    }
     const taken = this.#chunk.subarray(this.#start, this.#end);
     this.#start = this.#end;
     return taken;

@@ -33,7 +33,8 @@ export async function openDataDirectory(args: Arguments): Promise<DataDirectory>
   };
   // Found out before anything is written: a directory keeps its registry and its archive for ever.
   if (!known && registry) await reach(directory, fresh);
-  await probeArchive(directory, known ?? fresh, { mayBeAway: known !== undefined });
+  // Later no database waits for its backups: what is wrong with them stands in the log, and in the status.
+  if (!known) await probeArchive(directory, fresh);
   return DataDirectory.open(directory, () => fresh);
 }
 

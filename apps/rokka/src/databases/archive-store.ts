@@ -33,14 +33,9 @@ export function closeArchiveStore(directory: string): void {
 /**
  * Writes, reads, lists and removes an object, and asks for it once more, where the archive is in a bucket: what is wrong with bucket or keys is found out
  * while somebody looks.
- * @param of.mayBeAway for a cluster that there is already: its databases do not wait for an endpoint that does not answer
  * @throws ROKKA_ARCHIVE_UNUSABLE, ROKKA_ARCHIVE_KEYS
  */
-export async function probeArchive(
-  directory: string,
-  { cluster, archive }: DataIdentity,
-  of: { mayBeAway: boolean },
-): Promise<void> {
+export async function probeArchive(directory: string, { cluster, archive }: DataIdentity): Promise<void> {
   if (!archive) return;
   using store = bucketStore(directory, cluster, archive);
   const key = `probe-${systemRandom.hex(8)}`;
@@ -54,8 +49,7 @@ export async function probeArchive(
     throw new CodedError('ARCHIVE_DAMAGED', 'what was written there is not what is read');
   } catch (cause) {
     if (!isCoded(cause) || cause.code === 'ROKKA_ARCHIVE_KEYS') throw cause;
-    const { why = cause.message, away = false } = cause.detail as { why?: string; away?: boolean };
-    if (away && of.mayBeAway) return;
+    const { why = cause.message } = cause.detail as { why?: string };
     throw rokkaErrors.ROKKA_ARCHIVE_UNUSABLE([describeArchive(archive), why], { cause });
   }
 }

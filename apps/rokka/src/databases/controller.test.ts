@@ -50,6 +50,8 @@ class StandIn implements Head {
 
   async ask(what: string, _timeoutMs: number, argument?: unknown): Promise<unknown> {
     this.asked.push(what);
+    // The answer comes in another turn, as over a channel.
+    await new Promise((done) => setImmediate(done));
     if (this.refuses) throw new CodedError('ARCHIVE_STORE_FAILED', 'it is so');
     const { files } = this.record;
     if (what === 'resize') return { ...(argument as object), mountPoint: `/run/${files?.mount}` };
@@ -409,6 +411,16 @@ test('the snapshots of a set are cut together when all are written down, and fai
   assert.deepEqual(await phases(lost), ['creating', 'creating']);
   await bench.pass(8_000);
   assert.deepEqual(await phases(lost), ['failed', 'failed']);
+
+  // Of two that share a database one comes after the other: a second hold would end the first.
+  must(bench.head('two')).refuses = false;
+  must(bench.head('one')).asked.length = 0;
+  const both = [];
+  for (const id of ['set-4', 'set-5']) for (const name of ['one', 'two']) both.push(await request(id, name));
+  await bench.pass(4_000);
+  assert.deepEqual(await phases(both), ['available', 'available', 'available', 'available']);
+  const once = ['hold', 'cut', 'release', 'archive-cut'];
+  assert.deepEqual(bench.head('one')?.asked, [...once, ...once]);
 
   // Some of it was removed before the rest was written down: nothing waits for ever.
   const alone = await request('set-3', 'one');

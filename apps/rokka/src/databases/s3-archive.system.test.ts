@@ -159,7 +159,8 @@ describe('an archive in a bucket', { skip }, () => {
     assert.deepEqual([...ids], ['FROMFILE']);
     await rokka.stop();
     assert.match(await up(['--archive', `s3://${BUCKET}`]), /ROKKA_ARCHIVE_FIXED: .*some\/where/);
+    // A cluster that there is starts without them: its databases do not wait for their backups.
     fs.rmSync(path.join(place.data, 'secrets', 'archive.ini'));
-    assert.match(await up([], noKeys), /ROKKA_ARCHIVE_KEYS/);
+    await using _again = await RokkaUnderTest.start(place, { env: noKeys });
   });
 });

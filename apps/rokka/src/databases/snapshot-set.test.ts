@@ -126,6 +126,12 @@ test('a hold ends when nobody comes back to it', async () => {
   await assert.rejects(cut.duties.cut(), { code: 'ROKKA_HOLD_OVER' });
   await assert.rejects(cut.duties.release(), { code: 'ROKKA_HOLD_OVER' });
   await assert.rejects(cut.duties['archive-cut'](), { code: 'ROKKA_CUT_LOST' });
+  // A head that ends is not held any more: unmounting asks the filesystem, too.
+  await cut.duties.hold();
+  cut[Symbol.dispose]();
+  assert.equal(volumes[0].held, false);
+  await assert.rejects(cut.duties.hold(), { code: 'ROKKA_HOLD_OVER' });
+  assert.equal(volumes[0].held, false);
 });
 
 test('volumes that nobody has open end where they ended, or there is no set', async () => {

@@ -27,6 +27,8 @@ export class SnapshotTaker {
   readonly #options: SnapshotTakerOptions;
   /** Those that are under way, and those that rest after an attempt that failed. */
   readonly #busy = new Set<string>();
+  /** Databases that are held for a set: another one waits, because a second hold would end the first. */
+  readonly #held = new Set<string>();
   /** Cuts of a set that were lost. */
   readonly #lost = new Map<string, number>();
 
@@ -70,19 +72,25 @@ export class SnapshotTaker {
     for (const { name, volumeId, database } of members) {
       const record = records.find((one) => one.volumeId === volumeId);
       const head = record?.name === database ? this.#options.head(database) : undefined;
+      if (this.#held.has(database)) return;
       if (head?.ready) found.push({ name, head });
       // It starts, or ends: then it is known what to ask.
       else if (head || record?.desired === 'running') return;
       else found.push({ name, endOf: () => endOf(volumeId) });
     }
-    this.#takeSet(id, found);
+    const held = members.map(({ database }) => database);
+    for (const database of held) this.#held.add(database);
+    const cut = cutSet(found, { archiveMs: ARCHIVE_MS }).finally(() => {
+      for (const database of held) this.#held.delete(database);
+    });
+    this.#settleSet(id, cut);
   }
 
-  #takeSet(id: string, members: readonly SetMember[]): void {
+  #settleSet(id: string, cut: ReturnType<typeof cutSet>): void {
     const { clock, snapshots } = this.#options;
     this.#busy.add(id);
     const rest = () => void clock.after(RETRY_MS, () => void this.#busy.delete(id), { keepAlive: false });
-    cutSet(members, { archiveMs: ARCHIVE_MS })
+    cut
       .then((points) => ({ phase: 'available' as const, points, takenAtMs: clock.wallMs() }))
       .catch((error: unknown) => {
         if (!isCoded(error)) throw error;

@@ -24,6 +24,7 @@ export interface ConsistentCutOptions {
 export class ConsistentCut implements Disposable {
   readonly #options: ConsistentCutOptions;
   #letGo: (() => void) | undefined;
+  #ended = false;
   #point: Lsn | undefined;
 
   constructor(options: ConsistentCutOptions) {
@@ -41,11 +42,14 @@ export class ConsistentCut implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#ended = true;
     this.#letGo?.();
   }
 
+  /** @throws ROKKA_HOLD_OVER where the head ends: unmounting must not wait */
   #hold(): object {
     const { clock, gate } = this.#options;
+    if (this.#ended) throw rokkaErrors.ROKKA_HOLD_OVER([0]);
     this.#letGo?.();
     this.#point = undefined;
     gate.hold();

@@ -6,12 +6,14 @@
  */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import { assert } from '@rokka/kernel';
+import { assert, deadline, describeError } from '@rokka/kernel';
 import { FileSystemHandler, FuseServer } from '@rokka/fuse';
 import { PageCache } from '@rokka/volume';
 import { rokkaErrors } from '../errors.ts';
 import type { Engine, EngineStart, FilesDetail } from './engine.ts';
 import { openFilesystem } from './open-filesystem.ts';
+
+const LAST_WRITES_MS = 60_000;
 
 export async function startFilesEngine(start: EngineStart): Promise<Engine> {
   const { volume, progress, steps, files } = start;
@@ -28,8 +30,11 @@ export async function startFilesEngine(start: EngineStart): Promise<Engine> {
     steps.done('filesystem');
     const handler = new FileSystemHandler({ filesystem, store: cache });
     const { mountPoint } = files;
+    const onUnmounted = () => cache.whenDurable(filesystem.syncAll());
     const server =
-      mountPoint === undefined ? undefined : await mountAt(mountPoint, { start, handler, resources });
+      mountPoint === undefined
+        ? undefined
+        : await mountAt(mountPoint, { start, handler, resources, onUnmounted });
     steps.done('mount');
     const detail = (): FilesDetail => ({ sizeBytes, ...(server && { mountPoint: server.mountPoint }) });
     return {
@@ -60,9 +65,15 @@ export async function startFilesEngine(start: EngineStart): Promise<Engine> {
 
 async function mountAt(
   mountPoint: string,
-  of: { start: EngineStart; handler: FileSystemHandler; resources: AsyncDisposableStack },
+  of: {
+    start: EngineStart;
+    handler: FileSystemHandler;
+    resources: AsyncDisposableStack;
+    /** Resolves when all that was written is durable. */
+    onUnmounted(): Promise<void>;
+  },
 ): Promise<FuseServer> {
-  const { start, handler, resources } = of;
+  const { start, handler, resources, onUnmounted } = of;
   await makeDirectory(mountPoint);
   // What was made for the mount goes with it; a directory that somebody put files into stays.
   resources.defer(() => fs.rmdir(mountPoint).catch(() => {}));
@@ -78,9 +89,15 @@ async function mountAt(
   );
   void server.ended.then((end) => {
     if (end.kind === 'failed') start.fail(end.error);
-    // By hand: whoever wants the volume elsewhere detaches it.
-    else if (!start.signal.aborted) start.fail(rokkaErrors.ROKKA_UNMOUNTED([mountPoint]));
+    else if (!start.signal.aborted) void unmountedByHand();
   });
+  // Whoever wants the volume elsewhere detaches it. What was written counts all the same, as with any filesystem.
+  const unmountedByHand = async () => {
+    const { clock } = start;
+    const durable = deadline(onUnmounted(), { what: 'the last writes', ms: LAST_WRITES_MS, clock });
+    await durable.catch((error: unknown) => start.log('warn', describeError(error)));
+    start.fail(rokkaErrors.ROKKA_UNMOUNTED([mountPoint]));
+  };
   return server;
 }
 
