@@ -39,7 +39,7 @@ export interface ChildOptions {
   command(): { command: string; args: string[]; env?: Record<string, string> };
   /** The child loads its code and does nothing before `begin`. */
   awaitsBegin?: boolean;
-  /** Another process of its kind waits, its code loaded, to take its place. Each of them awaits `begin`. */
+  /** Another process of its kind waits, its code loaded, to take its place: see `keepSpare`. Each of them awaits `begin`. */
   spare?: boolean;
   clock: Clock;
   readyTimeoutMs: number;
@@ -59,6 +59,8 @@ const PAUSE_MS_MAX = 5_000;
 const WELL_AFTER_MS = 2_000;
 /** A spare is made when nobody waits for the start any more. */
 const SPARE_AFTER_MS = 2_000;
+/** One that ended, or could not be made, is made again. */
+const SPARE_AGAIN_MS = 5_000;
 /** One that was taken and says nothing for so long stands still, as it may have done all along. */
 const SPARE_SILENT_MS = 30_000;
 const STATUS_TIMEOUT_MS = 2_000;
@@ -82,7 +84,8 @@ export class SupervisedChild implements AsyncDisposable {
   #failure: { code: string; message: string; final: Finality } | undefined;
   #stderr = '';
   #cancelPause = () => {};
-  readonly #spare: SpareProcess | undefined;
+  readonly #spare: SpareProcess;
+  #keepsSpare: boolean;
   #cancelSpare = () => {};
   #cancelSilence = () => {};
   readonly #questions = new Map<number, Deferred<unknown>>();
@@ -90,10 +93,13 @@ export class SupervisedChild implements AsyncDisposable {
 
   constructor(options: ChildOptions) {
     this.#options = options;
-    if (!options.spare) return;
+    this.#keepsSpare = options.spare === true;
     this.#spare = new SpareProcess({
       launch: () => this.#launch(),
-      onMissing: (why) => options.onLog('warn', `there is no spare ${options.name} now: ${why}`),
+      onMissing: (why) => {
+        options.onLog('warn', `there is no spare ${options.name} now: ${why}`);
+        this.#prepareSpareAfter(SPARE_AGAIN_MS);
+      },
     });
   }
 
@@ -117,6 +123,24 @@ export class SupervisedChild implements AsyncDisposable {
 
   get ready(): boolean {
     return this.#readySinceMs !== undefined;
+  }
+
+  /** A spare is there, and waits. */
+  get spareWaits(): boolean {
+    return this.#spare.waits;
+  }
+
+  /** Whether a spare is to wait from now on. The child that runs goes on. */
+  keepSpare(wanted: boolean): void {
+    assert(!wanted || this.#awaitsBegin, 'a child that begins by itself has no spare');
+    this.#keepsSpare = wanted;
+    if (wanted) return this.#prepareSpareAfter(SPARE_AFTER_MS);
+    this.#cancelSpare();
+    this.#spare.dismiss();
+  }
+
+  get #awaitsBegin(): boolean {
+    return this.#options.awaitsBegin ?? this.#options.spare === true;
   }
 
   /** Starts it; resolves at its first "ready". @throws ROKKA_CHILD_FAILED, ROKKA_CHILD_LATE, or the child's own error */
@@ -166,7 +190,7 @@ export class SupervisedChild implements AsyncDisposable {
     this.#cancelPause();
     this.#cancelSpare();
     this.#firstReady.reject(rokkaErrors.ROKKA_STOPPED([this.#options.name]));
-    await Promise.all([this.#stop(), this.#spare?.[Symbol.asyncDispose]()]);
+    await Promise.all([this.#stop(), this.#spare[Symbol.asyncDispose]()]);
   }
 
   async #stop(): Promise<void> {
@@ -201,19 +225,20 @@ export class SupervisedChild implements AsyncDisposable {
     });
   }
 
-  #prepareSpareLater(): void {
+  /** Unless it ends meanwhile: whoever comes after it asks again. */
+  #prepareSpareAfter(ms: number): void {
     this.#cancelSpare();
-    this.#cancelSpare = this.#options.clock.after(SPARE_AFTER_MS, () => this.#spare?.prepare());
+    if (!this.#keepsSpare || !this.ready || this.#stopping) return;
+    this.#cancelSpare = this.#options.clock.after(ms, () => this.#spare.prepare());
   }
 
   #spawn(): void {
     this.#ended = new Deferred<void>();
     this.#failure = undefined;
     this.#stderr = '';
-    const waiting = this.#spare?.take();
+    const waiting = this.#spare.take();
     const child = waiting ?? this.#launch();
-    const { awaitsBegin = this.#spare !== undefined } = this.#options;
-    if (awaitsBegin && child.connected)
+    if (this.#awaitsBegin && child.connected)
       child.send({ kind: 'begin', waited: waiting !== undefined } satisfies ParentMessage, () => {});
     if (waiting)
       this.#cancelSilence = this.#options.clock.after(SPARE_SILENT_MS, () => waiting.kill('SIGKILL'));
@@ -240,7 +265,7 @@ export class SupervisedChild implements AsyncDisposable {
         this.#wasReady = true;
         this.#firstReady.resolve();
         this.#options.onReady?.(message.detail);
-        this.#prepareSpareLater();
+        this.#prepareSpareAfter(SPARE_AFTER_MS);
         break;
       case 'progress':
         this.#options.onProgress?.(message.text);

@@ -108,8 +108,8 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
       return headChild({
         options: () => ({ ...headOptions(record, of), ...(resetPassword() && { resetPassword: true }) }),
         name: isMain ? 'head' : `head of database ${record.name}`,
-        // A second spare for each would cost more memory than most databases here.
-        spare: isMain,
+        // One for each would cost more memory than most databases here.
+        spare: isMain || (record.standbys ?? 0) > 0,
         onReady,
         onLost,
         onFinal,

@@ -38,9 +38,11 @@ class StandIn implements Head {
   readonly #served = new Deferred<void>();
   readonly asked: string[] = [];
   refuses = false;
+  spareWaits: boolean;
 
   constructor(of: MakeHead) {
     this.record = of.record;
+    this.spareWaits = (of.record.standbys ?? 0) > 0;
     this.#of = of;
   }
 
@@ -77,6 +79,10 @@ class StandIn implements Head {
   }
 
   kill(): void {}
+
+  keepSpare(wanted: boolean): void {
+    this.spareWaits = wanted;
+  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.ended = true;
@@ -307,6 +313,28 @@ test('a wish that comes in the middle of another one is carried out next', async
   second.serve();
   await bench.pass(300);
   assert.equal((await bench.databases.state('a'))?.generation, 1);
+});
+
+test('a standby comes and goes beside a head that serves, and is told while it waits', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  await bench.create('a');
+  const head = must(bench.head('a'));
+  head.serve();
+  await bench.pass(300);
+  const told = async () => (await bench.databases.state('a'))?.standbys;
+  assert.deepEqual([head.spareWaits, await told()], [false, undefined]);
+  await bench.databases.change('a', { standbys: 1 });
+  await bench.pass(300);
+  assert.deepEqual([head.spareWaits, await told()], [true, 1]);
+  head.spareWaits = false;
+  await bench.pass(300);
+  assert.equal(await told(), undefined, 'it has taken the place of the head, or has ended');
+  head.spareWaits = true;
+  await bench.databases.change('a', { standbys: 0 });
+  await bench.pass(300);
+  assert.deepEqual([head.spareWaits, await told()], [false, undefined]);
+  assert.equal(bench.head('a'), head, 'nobody was restarted for it');
 });
 
 test('a snapshot is settled by the head, again where it cannot now, and fails where nobody will', async () => {

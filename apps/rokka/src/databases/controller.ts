@@ -189,6 +189,9 @@ export class DatabaseController implements AsyncDisposable {
         return unit.carryOut(() => this.#trying(unit, revision, () => this.#setPassword(unit, entry)));
       case 'resize':
         return unit.carryOut(() => this.#trying(unit, revision, () => this.#resize(unit, record)));
+      case 'keep-standbys':
+        unit.keepStandbys(record.standbys ?? 0);
+        return this.nudge();
       case 'delete':
         return unit.carryOut(() => this.#trying(unit, revision, () => this.#delete(record)));
     }

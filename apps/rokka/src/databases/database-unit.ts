@@ -25,6 +25,8 @@ export type Head = Pick<
   | 'start'
   | 'status'
   | 'ask'
+  | 'keepSpare'
+  | 'spareWaits'
   | 'kill'
   | typeof Symbol.asyncDispose
 >;
@@ -49,6 +51,8 @@ export class DatabaseUnit {
   readonly #options: UnitOptions;
   #child: Head | undefined;
   #started: { generation: number; passwordVersion: number; atMs: number } | undefined;
+  /** So many its head was told to keep. */
+  #standbys = 0;
   #ending = false;
   /** How it was when it was looked at last, and since when. */
   #seen: { kind: ChildFacts['kind']; sinceMs: number } | undefined;
@@ -107,6 +111,7 @@ export class DatabaseUnit {
     const why = child.lastError && describeError(child.lastError);
     const { connection, files } = this;
     const endpoint = connection && { host: connection.host, port: connection.port };
+    const waiting = Math.min(this.#standbys, child.spareWaits ? 1 : 0);
     const mustRestart = this.#passwordIsUnknown && kind === 'serving';
     return {
       kind,
@@ -116,13 +121,15 @@ export class DatabaseUnit {
       sinceMs: this.#seen.sinceMs,
       why,
       endpoint,
+      standbys: { kept: this.#standbys, waiting },
       files,
     };
   }
 
   /** Starts a head. Resolves when it serves for the first time. @throws its error; ROKKA_CHILD_LATE, after which it goes on */
   start(record: DatabaseRecord, revision: number): Promise<void> {
-    const { generation, passwordVersion } = record;
+    const { generation, passwordVersion, standbys = 0 } = record;
+    this.#standbys = standbys;
     this.#started = { generation, passwordVersion, atMs: this.#options.clock.nowMs() };
     this.#seen = undefined;
     this.#hasServed = false;
@@ -174,6 +181,12 @@ export class DatabaseUnit {
   /** Its files may take so much from now on. @throws what `SupervisedChild.ask` throws */
   async resize(sizeBytes: number): Promise<void> {
     this.#detail = (await this.#child?.ask('resize', RESIZE_MS, { sizeBytes })) as FilesDetail | undefined;
+  }
+
+  /** There is one at most, whatever is asked for. */
+  keepStandbys(count: number): void {
+    this.#standbys = count;
+    this.#child?.keepSpare(count > 0);
   }
 
   /** Takes note that what the record of this revision asks for cannot be done now. */
