@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Deferred, must, systemClock, VirtualClock } from '@rokka/kernel';
 import { SupervisedChild } from './child.ts';
+import type { SpareProcess } from './spare-process.ts';
 import { kill } from './testing/test-place.ts';
 
 const READY = `process.send({ kind: 'ready' }); setInterval(() => {}, 1000); process.on('disconnect', () => process.exit(0))`;
@@ -39,7 +40,9 @@ class ChildUnderTest implements AsyncDisposable {
   #ready = new Deferred<void>();
   #log = new Deferred<string>();
 
-  constructor(of: { script?: string; spare?: boolean; awaitsBegin?: boolean } = {}) {
+  constructor(
+    of: { script?: string; spare?: boolean; awaitsBegin?: boolean; handedOver?: SpareProcess } = {},
+  ) {
     const { script = READY, spare = false, awaitsBegin = spare } = of;
     this.child = new SupervisedChild({
       name: 'child',
@@ -50,6 +53,7 @@ class ChildUnderTest implements AsyncDisposable {
       },
       spare,
       awaitsBegin,
+      handedOver: of.handedOver,
       clock: this.clock,
       readyTimeoutMs: 1e9,
       stopTimeoutMs: 1e9,
@@ -166,6 +170,23 @@ test('a spare is wanted later, and not wanted any more', { timeout }, async () =
   of.pass(0);
   await of.ready;
   assert.equal(of.detail, true);
+});
+
+test('a spare is handed over to the child that comes next', { timeout }, async () => {
+  const before = new ChildUnderTest({ script: WAITS, spare: true });
+  await before.child.start();
+  before.pass(2_000);
+  await using given = before.child.handOver();
+  await before[Symbol.asyncDispose]();
+  const [waiting] = children();
+  await using next = new ChildUnderTest({ script: WAITS, spare: true, handedOver: given });
+  await next.child.start();
+  assert.deepEqual([next.child.pid, next.detail, next.launched], [must(waiting), true, 0]);
+  assert.equal(given.waits, false);
+  assert.match(await next.killedAfter(1), /in 100 ms$/);
+  next.pass(100);
+  await next.ready;
+  assert.deepEqual([next.detail, next.launched], [false, 1]);
 });
 
 test('a spare that ends by itself is made again after a while', { timeout }, async () => {

@@ -27,7 +27,7 @@ export type Finality = 'never' | 'at-first' | 'always';
 
 /** What a child is told. `begin` only to one that awaits it; `waited`: it was there before it was needed. */
 export type ParentMessage =
-  | { kind: 'begin'; waited: boolean }
+  | { kind: 'begin'; waited: boolean; argument?: unknown }
   | { kind: 'stop' }
   | { kind: 'status'; id: number }
   /** To do something, by the name that it gave it. */
@@ -39,8 +39,12 @@ export interface ChildOptions {
   command(): { command: string; args: string[]; env?: Record<string, string> };
   /** The child loads its code and does nothing before `begin`. */
   awaitsBegin?: boolean;
+  /** Told to it then: what has become another one since a spare was launched. */
+  argument?(): unknown;
   /** Another process of its kind waits, its code loaded, to take its place: see `keepSpare`. Each of them awaits `begin`. */
   spare?: boolean;
+  /** Of a child before this one, by `handOver`: where one waits, it is the first to begin. Stays the caller's. */
+  handedOver?: SpareProcess | undefined;
   clock: Clock;
   readyTimeoutMs: number;
   stopTimeoutMs: number;
@@ -84,7 +88,7 @@ export class SupervisedChild implements AsyncDisposable {
   #failure: { code: string; message: string; final: Finality } | undefined;
   #stderr = '';
   #cancelPause = () => {};
-  readonly #spare: SpareProcess;
+  #spare: SpareProcess;
   #keepsSpare: boolean;
   #cancelSpare = () => {};
   #cancelSilence = () => {};
@@ -94,13 +98,7 @@ export class SupervisedChild implements AsyncDisposable {
   constructor(options: ChildOptions) {
     this.#options = options;
     this.#keepsSpare = options.spare === true;
-    this.#spare = new SpareProcess({
-      launch: () => this.#launch(),
-      onMissing: (why) => {
-        options.onLog('warn', `there is no spare ${options.name} now: ${why}`);
-        this.#prepareSpareAfter(SPARE_AGAIN_MS);
-      },
-    });
+    this.#spare = this.#makeSpare();
   }
 
   get name(): string {
@@ -137,6 +135,15 @@ export class SupervisedChild implements AsyncDisposable {
     if (wanted) return this.#prepareSpareAfter(SPARE_AFTER_MS);
     this.#cancelSpare();
     this.#spare.dismiss();
+  }
+
+  /** The spare for whoever comes after this child, which is to be disposed of: from now on the caller's. */
+  handOver(): SpareProcess {
+    this.#keepsSpare = false;
+    this.#cancelSpare();
+    const given = this.#spare;
+    this.#spare = this.#makeSpare();
+    return given;
   }
 
   get #awaitsBegin(): boolean {
@@ -216,6 +223,16 @@ export class SupervisedChild implements AsyncDisposable {
     this.#child?.kill('SIGKILL');
   }
 
+  #makeSpare(): SpareProcess {
+    return new SpareProcess({
+      launch: () => this.#launch(),
+      onMissing: (why) => {
+        this.#options.onLog('warn', `there is no spare ${this.name} now: ${why}`);
+        this.#prepareSpareAfter(SPARE_AGAIN_MS);
+      },
+    });
+  }
+
   #launch(): ChildProcess {
     const { command, args, env } = this.#options.command();
     return spawn(command, args, {
@@ -236,10 +253,11 @@ export class SupervisedChild implements AsyncDisposable {
     this.#ended = new Deferred<void>();
     this.#failure = undefined;
     this.#stderr = '';
-    const waiting = this.#spare.take();
+    const { argument, handedOver } = this.#options;
+    const waiting = this.#spare.take() ?? handedOver?.take();
     const child = waiting ?? this.#launch();
-    if (this.#awaitsBegin && child.connected)
-      child.send({ kind: 'begin', waited: waiting !== undefined } satisfies ParentMessage, () => {});
+    const begin: ParentMessage = { kind: 'begin', waited: waiting !== undefined, argument: argument?.() };
+    if (this.#awaitsBegin && child.connected) child.send(begin, () => {});
     if (waiting)
       this.#cancelSilence = this.#options.clock.after(SPARE_SILENT_MS, () => waiting.kill('SIGKILL'));
     this.#child = child;

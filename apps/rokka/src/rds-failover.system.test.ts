@@ -22,6 +22,7 @@ const timeout = 300_000;
 const SHOP = { DBClusterIdentifier: 'shop' };
 /** Commits before and after each of the two. */
 const COMMITS = 100;
+const BUFFERS = 'show shared_buffers';
 
 test(
   'a failover, and then a kill, with everything acknowledged still there',
@@ -37,12 +38,13 @@ test(
     const login = { MasterUsername: 'boss', MasterUserPassword: PASSWORD, DatabaseName: 'goods' };
     await client.send(new rds.CreateDBClusterCommand({ ...SHOP, ...ENGINE, ...login }));
     await shop.serve('shop');
-    await shop.serve('shop', 'shop-2');
+    await shop.serve('shop', 'shop-2', 'db.r8g.large');
     assert.deepEqual(await shop.members('shop'), ['shop-1', 'shop-2']);
 
     const connection = await shop.connection('shop');
     await using ledger = new Ledger(() => connection);
     await ledger.create();
+    assert.deepEqual(await shop.query('shop', BUFFERS), [{ shared_buffers: '96MB' }]);
     const around = async (hurt: () => Promise<unknown>) => {
       ledger.start({ connections: 4 });
       await ledger.progress(COMMITS);
@@ -60,6 +62,7 @@ test(
         await rds.waitUntilDBInstanceAvailable(shop.waiting, { DBInstanceIdentifier });
     };
 
+    const beside = childrenOf(rokka.up.pid);
     await around(async () => {
       const { DBCluster } = await client.send(
         new rds.FailoverDBClusterCommand({ ...SHOP, TargetDBInstanceIdentifier: 'shop-2' }),
@@ -69,9 +72,11 @@ test(
     });
     assert.deepEqual(await shop.members('shop'), ['shop-2', 'shop-1']);
     assert.ok(ledger.errors.size > 0, 'clients were cut off');
+    assert.deepEqual(await shop.query('shop', BUFFERS), [{ shared_buffers: '128MB' }], 'of its own class');
 
     const { databases: found } = await rokka.status();
     const { name, pid: head } = must(found.find(({ standbys }) => standbys));
+    assert.ok(beside.includes(must(head)), 'who had waited serves now');
     const waiting = childrenOf(rokka.up.pid);
     await around(async () => {
       rokka.kill([must(head)]);

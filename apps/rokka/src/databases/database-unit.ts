@@ -7,6 +7,7 @@ import { describeError, isCoded } from '@rokka/kernel';
 import type { DatabaseRecord } from '@rokka/databases';
 import type { SupervisedChild } from '../child.ts';
 import type { Connection, FilesDetail } from '../processes/engine.ts';
+import type { SpareProcess } from '../spare-process.ts';
 import type { ChildFacts, Failure } from './decision.ts';
 
 const RESIZE_MS = 10_000;
@@ -27,6 +28,7 @@ export type Head = Pick<
   | 'ask'
   | 'keepSpare'
   | 'spareWaits'
+  | 'handOver'
   | 'kill'
   | typeof Symbol.asyncDispose
 >;
@@ -35,6 +37,8 @@ export interface UnitOptions {
   clock: Clock;
   makeHead(of: {
     record: DatabaseRecord;
+    /** The spare of the head before it. */
+    handedOver: SpareProcess | undefined;
     /** Whether the server shall take over the password without being asked for the one it has. */
     resetPassword(): boolean;
     onReady(detail: Connection | FilesDetail): void;
@@ -53,6 +57,8 @@ export class DatabaseUnit {
   #started: { generation: number; passwordVersion: number; atMs: number } | undefined;
   /** So many its head was told to keep. */
   #standbys = 0;
+  /** Between two heads: what waits for the next one. */
+  #handedOver: SpareProcess | undefined;
   #ending = false;
   /** How it was when it was looked at last, and since when. */
   #seen: { kind: ChildFacts['kind']; sinceMs: number } | undefined;
@@ -136,6 +142,7 @@ export class DatabaseUnit {
     this.#hasReset = this.#passwordIsUnknown;
     const child = this.#options.makeHead({
       record,
+      handedOver: this.#handedOver,
       resetPassword: () => this.#passwordIsUnknown,
       onProgress: (text) => (this.progress = text),
       onReady: (detail) => {
@@ -160,14 +167,17 @@ export class DatabaseUnit {
     this.#child = child;
     const serves = child.start();
     serves.catch(() => {});
+    // It has taken what there was.
+    void this.letGo();
     return serves;
   }
 
-  /** Ends the head. In good order, so that the next start need not recover; or `at-once`. */
-  end(how: 'in-order' | 'at-once'): void {
+  /** Ends the head. In good order, so that the next start need not recover; `again`: and its spare is the next. */
+  end(how: 'in-order' | 'again' | 'at-once'): void {
     const child = this.#child;
     if (!child) return;
     this.#ending = true;
+    if (how === 'again') this.#handedOver = child.handOver();
     if (how === 'at-once') child.kill();
     this.carryOut(async () => {
       await child[Symbol.asyncDispose]();
@@ -176,6 +186,13 @@ export class DatabaseUnit {
       this.#started = undefined;
       this.#detail = undefined;
     });
+  }
+
+  /** No head comes that the spare of the last one could be. */
+  async letGo(): Promise<void> {
+    const spare = this.#handedOver;
+    this.#handedOver = undefined;
+    await spare?.[Symbol.asyncDispose]();
   }
 
   /** Its files may take so much from now on. @throws what `SupervisedChild.ask` throws */
@@ -221,10 +238,11 @@ export class DatabaseUnit {
   /** Ends the head with whatever is under way. */
   async stop(): Promise<void> {
     await this.#work;
-    await this.#child?.[Symbol.asyncDispose]();
+    await Promise.all([this.#child?.[Symbol.asyncDispose](), this.letGo()]);
   }
 
   kill(): void {
+    void this.letGo();
     this.#child?.kill();
   }
 }

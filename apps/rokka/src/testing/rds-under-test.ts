@@ -38,13 +38,17 @@ export class RdsUnderTest {
   }
 
   /** Gives the cluster an instance, and waits until it serves, or waits for its turn to. */
-  async serve(cluster: string, DBInstanceIdentifier = `${cluster}-1`): Promise<void> {
+  async serve(
+    cluster: string,
+    DBInstanceIdentifier = `${cluster}-1`,
+    DBInstanceClass = 'db.t4g.medium',
+  ): Promise<void> {
     await this.client.send(
       new rds.CreateDBInstanceCommand({
         ...ENGINE,
         DBInstanceIdentifier,
         DBClusterIdentifier: cluster,
-        DBInstanceClass: 'db.t4g.medium',
+        DBInstanceClass,
       }),
     );
     await rds.waitUntilDBInstanceAvailable(this.waiting, { DBInstanceIdentifier });
