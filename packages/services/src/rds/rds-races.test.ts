@@ -314,6 +314,28 @@ test('of two failovers at the same time one is made, and the other one is told s
   assert.deepEqual(await bench.members('shop'), ['writer shop-2 available', 'standby shop-1 available']);
 });
 
+test('a failover of a cluster that stops, or fails over to and fro, meanwhile is refused', async () => {
+  const others: ((bench: Meanwhile) => Promise<unknown>)[] = [
+    (bench) => bench.call('StopDBCluster', SHOP),
+    async (bench) => {
+      await failOver(bench);
+      await bench.turns(8);
+      return failOver(bench);
+    },
+  ];
+  for (const meanwhile of others) {
+    using bench = new Meanwhile();
+    await bench.pair('shop');
+    let now: unknown;
+    const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
+      await meanwhile(bench);
+      now = await bench.clusterEntry();
+    });
+    await assert.rejects(failOver(slow), InvalidDBClusterStateFault);
+    assert.deepEqual(await bench.clusterEntry(), now);
+  }
+});
+
 test('who begins or ends a failover late leaves the one that came after it', async () => {
   for (const time of [1, 2]) {
     using bench = new Meanwhile();
@@ -322,7 +344,7 @@ test('who begins or ends a failover late leaves the one that came after it', asy
     // The first write of the keeper is the one that begins the failover, the second the one that ends it.
     const slow = bench.held({ on: 'write', key: '/clusters/shop', time }, async () => {
       await bench.turns(8);
-      await failOver(bench);
+      await cutAfterTheFirstWrite(bench);
       now = await bench.clusterEntry();
     });
     await cutAfterTheFirstWrite(bench);
