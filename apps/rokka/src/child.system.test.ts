@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Deferred, systemClock, VirtualClock } from '@rokka/kernel';
+import { Deferred, must, systemClock, VirtualClock } from '@rokka/kernel';
 import { SupervisedChild } from './child.ts';
+import type { SpareProcess } from './spare-process.ts';
 import { kill } from './testing/test-place.ts';
 
 const READY = `process.send({ kind: 'ready' }); setInterval(() => {}, 1000); process.on('disconnect', () => process.exit(0))`;
@@ -18,6 +19,14 @@ const LATE = `process.on('message', ({ kind }) => {
 }); ${END}`;
 const timeout = 60_000;
 
+/** Process ids of all there are of this process. */
+const children = () =>
+  readFileSync(`/proc/self/task/${process.pid}/children`, 'latin1')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+    .map(Number);
+
 /** A child whose pauses pass only when the test says so. */
 class ChildUnderTest implements AsyncDisposable {
   readonly clock = new VirtualClock();
@@ -31,7 +40,10 @@ class ChildUnderTest implements AsyncDisposable {
   #ready = new Deferred<void>();
   #log = new Deferred<string>();
 
-  constructor({ script = READY, spare = false } = {}) {
+  constructor(
+    of: { script?: string; spare?: boolean; awaitsBegin?: boolean; handedOver?: SpareProcess } = {},
+  ) {
+    const { script = READY, spare = false, awaitsBegin = spare } = of;
     this.child = new SupervisedChild({
       name: 'child',
       command: () => {
@@ -40,6 +52,8 @@ class ChildUnderTest implements AsyncDisposable {
         return { command: process.execPath, args: ['-e', script] };
       },
       spare,
+      awaitsBegin,
+      handedOver: of.handedOver,
       clock: this.clock,
       readyTimeoutMs: 1e9,
       stopTimeoutMs: 1e9,
@@ -130,11 +144,65 @@ test('a spare waits for a child that serves, and takes its place; it goes with i
   assert.equal(of.launched, 3);
   of.pass(2_000);
   assert.equal(of.launched, 4);
-  const children = () => readFileSync(`/proc/self/task/${process.pid}/children`, 'latin1').trim();
-  assert.equal(children().split(' ').length, 2);
+  assert.equal(children().length, 2);
   of.child.kill();
   await stack.disposeAsync();
-  assert.equal(children(), '');
+  assert.deepEqual(children(), []);
+});
+
+test('a spare is wanted later, and not wanted any more', { timeout }, async () => {
+  await using of = new ChildUnderTest({ script: WAITS, awaitsBegin: true });
+  await of.child.start();
+  of.pass(10_000);
+  assert.equal(of.launched, 1);
+  of.child.keepSpare(true);
+  of.pass(2_000);
+  assert.deepEqual([of.launched, of.child.spareWaits], [2, true]);
+  of.child.keepSpare(false);
+  assert.equal(of.child.spareWaits, false);
+  assert.match(await of.killedAfter(2_001), /now$/);
+  of.pass(0);
+  await of.ready;
+  assert.deepEqual([of.detail, of.launched], [false, 3], 'nobody had waited');
+  of.child.keepSpare(true);
+  of.pass(2_000);
+  assert.match(await of.killedAfter(1), /now$/);
+  of.pass(0);
+  await of.ready;
+  assert.equal(of.detail, true);
+});
+
+test('a spare is handed over to the child that comes next', { timeout }, async () => {
+  const before = new ChildUnderTest({ script: WAITS, spare: true });
+  await before.child.start();
+  before.pass(2_000);
+  await using given = before.child.handOver();
+  await before[Symbol.asyncDispose]();
+  const [waiting] = children();
+  await using next = new ChildUnderTest({ script: WAITS, spare: true, handedOver: given });
+  await next.child.start();
+  assert.deepEqual([next.child.pid, next.detail, next.launched], [must(waiting), true, 0]);
+  assert.equal(given.waits, false);
+  assert.match(await next.killedAfter(1), /in 100 ms$/);
+  next.pass(100);
+  await next.ready;
+  assert.deepEqual([next.detail, next.launched], [false, 1]);
+});
+
+test('a spare that ends by itself is made again after a while', { timeout }, async () => {
+  await using of = new ChildUnderTest({ script: WAITS, spare: true });
+  await of.child.start();
+  const own = must(of.child.pid);
+  of.pass(2_000);
+  const said = of.said();
+  const spare = children().find((pid) => pid !== own);
+  kill(must(spare));
+  assert.match(await said, /there is no spare child now: it ended \(SIGKILL\)/);
+  assert.equal(of.child.spareWaits, false);
+  of.pass(4_999);
+  assert.equal(of.launched, 2);
+  of.pass(1);
+  assert.deepEqual([of.launched, of.child.spareWaits, of.child.pid], [3, true, own]);
 });
 
 test('a spare that cannot be made is done without', { timeout }, async () => {

@@ -27,7 +27,7 @@ export type Finality = 'never' | 'at-first' | 'always';
 
 /** What a child is told. `begin` only to one that awaits it; `waited`: it was there before it was needed. */
 export type ParentMessage =
-  | { kind: 'begin'; waited: boolean }
+  | { kind: 'begin'; waited: boolean; argument?: unknown }
   | { kind: 'stop' }
   | { kind: 'status'; id: number }
   /** To do something, by the name that it gave it. */
@@ -39,8 +39,12 @@ export interface ChildOptions {
   command(): { command: string; args: string[]; env?: Record<string, string> };
   /** The child loads its code and does nothing before `begin`. */
   awaitsBegin?: boolean;
-  /** Another process of its kind waits, its code loaded, to take its place. Each of them awaits `begin`. */
+  /** Told to it then: what has become another one since a spare was launched. */
+  argument?(): unknown;
+  /** Another process of its kind waits, its code loaded, to take its place: see `keepSpare`. Each of them awaits `begin`. */
   spare?: boolean;
+  /** Of a child before this one, by `handOver`: where one waits, it is the first to begin. Stays the caller's. */
+  handedOver?: SpareProcess | undefined;
   clock: Clock;
   readyTimeoutMs: number;
   stopTimeoutMs: number;
@@ -59,6 +63,8 @@ const PAUSE_MS_MAX = 5_000;
 const WELL_AFTER_MS = 2_000;
 /** A spare is made when nobody waits for the start any more. */
 const SPARE_AFTER_MS = 2_000;
+/** One that ended, or could not be made, is made again. */
+const SPARE_AGAIN_MS = 5_000;
 /** One that was taken and says nothing for so long stands still, as it may have done all along. */
 const SPARE_SILENT_MS = 30_000;
 const STATUS_TIMEOUT_MS = 2_000;
@@ -82,7 +88,8 @@ export class SupervisedChild implements AsyncDisposable {
   #failure: { code: string; message: string; final: Finality } | undefined;
   #stderr = '';
   #cancelPause = () => {};
-  readonly #spare: SpareProcess | undefined;
+  #spare: SpareProcess;
+  #keepsSpare: boolean;
   #cancelSpare = () => {};
   #cancelSilence = () => {};
   readonly #questions = new Map<number, Deferred<unknown>>();
@@ -90,11 +97,8 @@ export class SupervisedChild implements AsyncDisposable {
 
   constructor(options: ChildOptions) {
     this.#options = options;
-    if (!options.spare) return;
-    this.#spare = new SpareProcess({
-      launch: () => this.#launch(),
-      onMissing: (why) => options.onLog('warn', `there is no spare ${options.name} now: ${why}`),
-    });
+    this.#keepsSpare = options.spare === true;
+    this.#spare = this.#makeSpare();
   }
 
   get name(): string {
@@ -117,6 +121,33 @@ export class SupervisedChild implements AsyncDisposable {
 
   get ready(): boolean {
     return this.#readySinceMs !== undefined;
+  }
+
+  /** A spare is there, and waits. */
+  get spareWaits(): boolean {
+    return this.#spare.waits;
+  }
+
+  /** Whether a spare is to wait from now on. The child that runs goes on. */
+  keepSpare(wanted: boolean): void {
+    assert(!wanted || this.#awaitsBegin, 'a child that begins by itself has no spare');
+    this.#keepsSpare = wanted;
+    if (wanted) return this.#prepareSpareAfter(SPARE_AFTER_MS);
+    this.#cancelSpare();
+    this.#spare.dismiss();
+  }
+
+  /** The spare for whoever comes after this child, which is to be disposed of: from now on the caller's. */
+  handOver(): SpareProcess {
+    this.#keepsSpare = false;
+    this.#cancelSpare();
+    const given = this.#spare;
+    this.#spare = this.#makeSpare();
+    return given;
+  }
+
+  get #awaitsBegin(): boolean {
+    return this.#options.awaitsBegin ?? this.#options.spare === true;
   }
 
   /** Starts it; resolves at its first "ready". @throws ROKKA_CHILD_FAILED, ROKKA_CHILD_LATE, or the child's own error */
@@ -166,7 +197,7 @@ export class SupervisedChild implements AsyncDisposable {
     this.#cancelPause();
     this.#cancelSpare();
     this.#firstReady.reject(rokkaErrors.ROKKA_STOPPED([this.#options.name]));
-    await Promise.all([this.#stop(), this.#spare?.[Symbol.asyncDispose]()]);
+    await Promise.all([this.#stop(), this.#spare[Symbol.asyncDispose]()]);
   }
 
   async #stop(): Promise<void> {
@@ -192,6 +223,16 @@ export class SupervisedChild implements AsyncDisposable {
     this.#child?.kill('SIGKILL');
   }
 
+  #makeSpare(): SpareProcess {
+    return new SpareProcess({
+      launch: () => this.#launch(),
+      onMissing: (why) => {
+        this.#options.onLog('warn', `there is no spare ${this.name} now: ${why}`);
+        this.#prepareSpareAfter(SPARE_AGAIN_MS);
+      },
+    });
+  }
+
   #launch(): ChildProcess {
     const { command, args, env } = this.#options.command();
     return spawn(command, args, {
@@ -201,20 +242,22 @@ export class SupervisedChild implements AsyncDisposable {
     });
   }
 
-  #prepareSpareLater(): void {
+  /** Unless it ends meanwhile: whoever comes after it asks again. */
+  #prepareSpareAfter(ms: number): void {
     this.#cancelSpare();
-    this.#cancelSpare = this.#options.clock.after(SPARE_AFTER_MS, () => this.#spare?.prepare());
+    if (!this.#keepsSpare || !this.ready || this.#stopping) return;
+    this.#cancelSpare = this.#options.clock.after(ms, () => this.#spare.prepare());
   }
 
   #spawn(): void {
     this.#ended = new Deferred<void>();
     this.#failure = undefined;
     this.#stderr = '';
-    const waiting = this.#spare?.take();
+    const { argument, handedOver } = this.#options;
+    const waiting = this.#spare.take() ?? handedOver?.take();
     const child = waiting ?? this.#launch();
-    const { awaitsBegin = this.#spare !== undefined } = this.#options;
-    if (awaitsBegin && child.connected)
-      child.send({ kind: 'begin', waited: waiting !== undefined } satisfies ParentMessage, () => {});
+    const begin: ParentMessage = { kind: 'begin', waited: waiting !== undefined, argument: argument?.() };
+    if (this.#awaitsBegin && child.connected) child.send(begin, () => {});
     if (waiting)
       this.#cancelSilence = this.#options.clock.after(SPARE_SILENT_MS, () => waiting.kill('SIGKILL'));
     this.#child = child;
@@ -240,7 +283,7 @@ export class SupervisedChild implements AsyncDisposable {
         this.#wasReady = true;
         this.#firstReady.resolve();
         this.#options.onReady?.(message.detail);
-        this.#prepareSpareLater();
+        this.#prepareSpareAfter(SPARE_AFTER_MS);
         break;
       case 'progress':
         this.#options.onProgress?.(message.text);

@@ -3,12 +3,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import * as rds from '@aws-sdk/client-rds';
-import type { ClientConfig } from 'pg';
 import { probeNativeSupport } from '@rokka/databases';
-import { must, systemClock } from '@rokka/kernel';
+import { systemClock } from '@rokka/kernel';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
+import { ENGINE, PASSWORD, RdsUnderTest } from './testing/rds-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { queryOnce } from './testing/superuser.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
 
 const support = await probeNativeSupport();
@@ -18,68 +17,7 @@ const skip =
   (!hasCli && 'the AWS CLI is not installed');
 const timeout = 400_000;
 
-const ENGINE = { Engine: 'aurora-postgresql' };
-const PASSWORD = 'first-secret-9';
 const SUM = `select count(*)::int as n, md5(string_agg(text, '' order by n)) as sum from rows`;
-
-/** A cluster's databases as their owner sees them. */
-class Rds {
-  readonly client: rds.RDSClient;
-
-  constructor(client: rds.RDSClient) {
-    this.client = client;
-  }
-
-  get waiting() {
-    return { client: this.client, maxWaitTime: 120, minDelay: 1, maxDelay: 1 };
-  }
-
-  async connection(cluster: string, password = PASSWORD): Promise<ClientConfig> {
-    const found = await this.client.send(new rds.DescribeDBClustersCommand({ DBClusterIdentifier: cluster }));
-    const { Endpoint, Port, MasterUsername, DatabaseName } = must(found.DBClusters?.[0]);
-    return {
-      host: must(Endpoint),
-      port: must(Port),
-      user: must(MasterUsername),
-      database: must(DatabaseName),
-      password,
-      connectionTimeoutMillis: 20_000,
-    };
-  }
-
-  async query<Row extends object>(cluster: string, sql: string, password?: string): Promise<Row[]> {
-    return queryOnce<Row>(await this.connection(cluster, password), sql, []);
-  }
-
-  /** Gives the cluster an instance, and waits until it serves. */
-  async serve(cluster: string): Promise<void> {
-    const DBInstanceIdentifier = `${cluster}-1`;
-    await this.client.send(
-      new rds.CreateDBInstanceCommand({
-        ...ENGINE,
-        DBInstanceIdentifier,
-        DBClusterIdentifier: cluster,
-        DBInstanceClass: 'db.t4g.medium',
-      }),
-    );
-    await rds.waitUntilDBInstanceAvailable(this.waiting, { DBInstanceIdentifier });
-  }
-
-  async until(cluster: string, holds: (found: rds.DBCluster) => boolean): Promise<void> {
-    for (const untilMs = systemClock.nowMs() + 60_000; ;) {
-      const command = new rds.DescribeDBClustersCommand({ DBClusterIdentifier: cluster });
-      const found = must((await this.client.send(command)).DBClusters?.[0]);
-      if (holds(found)) return;
-      assert.ok(systemClock.nowMs() < untilMs, `${cluster} is ${found.Status}`);
-      await systemClock.sleep(200);
-    }
-  }
-
-  async kept(snapshot: string): Promise<void> {
-    const DBClusterSnapshotIdentifier = snapshot;
-    await rds.waitUntilDBClusterSnapshotAvailable(this.waiting, { DBClusterSnapshotIdentifier });
-  }
-}
 
 test(
   'a cluster by the AWS CLI, its past by the SDK, and everything killed in between',
@@ -90,7 +28,7 @@ test(
     await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
     const cloud = await CloudUnderTest.start(rokka, port);
     const key = cloud.administratorKey();
-    const shop = new Rds(new rds.RDSClient(cloud.client(key)));
+    const shop = new RdsUnderTest(new rds.RDSClient(cloud.client(key)));
     const { client, waiting } = shop;
 
     const create = ['create-db-cluster', '--engine', 'aurora-postgresql', '--db-cluster-identifier', 'shop'];

@@ -14,22 +14,43 @@ export interface SpareOptions {
 export class SpareProcess implements AsyncDisposable {
   readonly #options: SpareOptions;
   #waiting: ChildProcess | undefined;
+  /** The last one that was let go. */
+  #leaving: ChildProcess | undefined;
   #disposed = false;
 
   constructor(options: SpareOptions) {
     this.#options = options;
   }
 
+  get waits(): boolean {
+    return isAlive(this.#waiting);
+  }
+
   /** Starts one where none waits. Where that fails, because the machine has no memory or descriptors left, there is none. */
   prepare(): void {
-    if (this.#disposed || isAlive(this.#waiting)) return;
+    if (this.#disposed || this.waits) return;
     const { launch, onMissing } = this.#options;
     try {
-      this.#waiting = launch();
-      this.#waiting.on('error', (error) => onMissing(error.message));
+      const child = launch();
+      this.#waiting = child;
+      const missing = (why: string) => {
+        if (this.#waiting !== child || this.#disposed) return;
+        this.#waiting = undefined;
+        onMissing(why);
+      };
+      child.on('error', (error) => missing(error.message));
+      child.on('exit', (code, signal) => missing(`it ended (${signal ?? code})`));
     } catch (error) {
       onMissing(describeError(error));
     }
+  }
+
+  /** Nobody needs the one that waits. */
+  dismiss(): void {
+    if (!isAlive(this.#waiting)) return;
+    this.#leaving = this.#waiting;
+    this.#waiting = undefined;
+    this.#leaving.kill('SIGKILL');
   }
 
   /** The one that waits, from now on the caller's; undefined where there is none. */
@@ -41,11 +62,9 @@ export class SpareProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
-    const child = this.#waiting;
-    if (!isAlive(child)) return;
-    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    child.kill('SIGKILL');
-    await ended;
+    this.dismiss();
+    const child = this.#leaving;
+    if (isAlive(child)) await new Promise<void>((resolve) => child.once('exit', () => resolve()));
   }
 }
 

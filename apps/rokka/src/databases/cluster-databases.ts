@@ -103,13 +103,14 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
     secrets: new DatabaseSecrets(dataPaths.secrets(data.path)),
     clock: systemClock,
     random: systemRandom,
-    makeHead: ({ record, resetPassword, onReady, onLost, onFinal, onProgress: onStep }) => {
+    makeHead: ({ record, handedOver, resetPassword, onReady, onLost, onFinal, onProgress: onStep }) => {
       const isMain = record.name === MAIN;
       return headChild({
         options: () => ({ ...headOptions(record, of), ...(resetPassword() && { resetPassword: true }) }),
         name: isMain ? 'head' : `head of database ${record.name}`,
-        // A second spare for each would cost more memory than most databases here.
-        spare: isMain,
+        // One for each would cost more memory than most databases here.
+        spare: isMain || (record.standbys ?? 0) > 0,
+        handedOver,
         onReady,
         onLost,
         onFinal,

@@ -23,6 +23,7 @@ import {
 } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { DatabaseController } from './controller.ts';
+import { SpareProcess } from '../spare-process.ts';
 import type { Head, UnitOptions } from './database-unit.ts';
 
 type MakeHead = Parameters<UnitOptions['makeHead']>[0];
@@ -38,9 +39,13 @@ class StandIn implements Head {
   readonly #served = new Deferred<void>();
   readonly asked: string[] = [];
   refuses = false;
+  spareWaits: boolean;
+  readonly handedOver: SpareProcess | undefined;
 
   constructor(of: MakeHead) {
     this.record = of.record;
+    this.handedOver = of.handedOver;
+    this.spareWaits = (of.record.standbys ?? 0) > 0;
     this.#of = of;
   }
 
@@ -80,7 +85,27 @@ class StandIn implements Head {
 
   kill(): void {}
 
+  keepSpare(wanted: boolean): void {
+    this.spareWaits = wanted;
+  }
+
+  /** What it has handed over cannot be launched: whether it still would be says whether it is kept. */
+  launches = 0;
+  given: SpareProcess | undefined;
+
+  handOver(): SpareProcess {
+    const launch = () => {
+      throw new Error(`it is not launched: ${++this.launches}`);
+    };
+    this.given = new SpareProcess({ launch, onMissing: () => {} });
+    return this.given;
+  }
+
+  /** It takes its time to end. */
+  lingers: Deferred<void> | undefined;
+
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.lingers?.promise;
     this.ended = true;
     this.ready = false;
   }
@@ -309,6 +334,58 @@ test('a wish that comes in the middle of another one is carried out next', async
   second.serve();
   await bench.pass(300);
   assert.equal((await bench.databases.state('a'))?.generation, 1);
+});
+
+test('a standby comes and goes beside a head that serves, and is told while it waits', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  await bench.create('a');
+  const head = must(bench.head('a'));
+  head.serve();
+  await bench.pass(300);
+  const told = async () => (await bench.databases.state('a'))?.standbys;
+  assert.deepEqual([head.spareWaits, await told()], [false, undefined]);
+  await bench.databases.change('a', { standbys: 1 });
+  await bench.pass(300);
+  assert.deepEqual([head.spareWaits, await told()], [true, 1]);
+  head.spareWaits = false;
+  await bench.pass(300);
+  assert.equal(await told(), undefined, 'it has taken the place of the head, or has ended');
+  head.spareWaits = true;
+  await bench.databases.change('a', { standbys: 0 });
+  await bench.pass(300);
+  assert.deepEqual([head.spareWaits, await told()], [false, undefined]);
+  assert.equal(bench.head('a'), head, 'nobody was restarted for it');
+});
+
+test('who waits is the next head of a database that begins again, and goes with one that does not', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  await bench.create('a');
+  const first = must(bench.head('a'));
+  first.serve();
+  await bench.databases.restart('a');
+  await bench.pass(300);
+  const second = must(bench.head('a'));
+  assert.deepEqual([first.handedOver, second.handedOver], [undefined, must(first.given)]);
+  second.serve();
+  await bench.pass(300);
+  await bench.databases.setDesired('a', 'stopped');
+  await bench.pass(300);
+  assert.equal(second.given, undefined);
+  await bench.databases.setDesired('a', 'running');
+  await bench.pass(300);
+  const third = must(bench.head('a'));
+  third.serve();
+  third.lingers = new Deferred<void>();
+  await bench.databases.restart('a');
+  await bench.pass(300);
+  await bench.databases.setDesired('a', 'stopped');
+  third.lingers.resolve();
+  await bench.pass(600);
+  assert.equal(await bench.phase('a'), 'stopped');
+  must(third.given).prepare();
+  assert.equal(third.launches, 0, 'it was let go');
 });
 
 test('a snapshot is settled by the head, again where it cannot now, and fails where nobody will', async () => {

@@ -32,6 +32,7 @@ import { decide, type Facts, LATE_MS, stateAfter, type Step } from './decision.t
 import { describeDatabase, type DatabaseStatus } from './database-status.ts';
 import { SnapshotTaker, type SnapshotTakerOptions } from './snapshot-taker.ts';
 
+const HOW_IT_ENDS = { running: 'again', stopped: 'in-order', deleted: 'at-once' } as const;
 const LOOK_AGAIN_MS = 250;
 const STARTS_MAX = 2;
 /** A start that takes longer holds nobody up any more: it waits for something. */
@@ -145,6 +146,7 @@ export class DatabaseController implements AsyncDisposable {
     for (const [name, unit] of this.#units) {
       if (unit.busy || entries.some(({ record }) => record.name === name)) continue;
       // Nobody wants it any more.
+      await unit.letGo();
       if (unit.child) unit.end('at-once');
       else this.#units.delete(name);
     }
@@ -156,6 +158,7 @@ export class DatabaseController implements AsyncDisposable {
     const { clock, databases, secrets } = this.#options;
     const unit = this.#unit(record.name);
     if (unit.busy) return;
+    if (record.desired !== 'running') await unit.letGo();
     const facts: Facts = {
       record,
       revision,
@@ -181,7 +184,7 @@ export class DatabaseController implements AsyncDisposable {
       case 'start':
         return unit.carryOut(() => this.#trying(unit, revision, () => this.#start(unit, entry)));
       case 'end':
-        return unit.end(record.desired === 'deleted' ? 'at-once' : 'in-order');
+        return unit.end(HOW_IT_ENDS[record.desired]);
       case 'give-up':
         unit.failed(unit.child?.lastError ?? rokkaErrors.ROKKA_CHILD_LATE(['head', LATE_MS]), revision);
         return unit.end('at-once');
@@ -189,6 +192,9 @@ export class DatabaseController implements AsyncDisposable {
         return unit.carryOut(() => this.#trying(unit, revision, () => this.#setPassword(unit, entry)));
       case 'resize':
         return unit.carryOut(() => this.#trying(unit, revision, () => this.#resize(unit, record)));
+      case 'keep-standbys':
+        unit.keepStandbys(record.standbys ?? 0);
+        return this.nudge();
       case 'delete':
         return unit.carryOut(() => this.#trying(unit, revision, () => this.#delete(record)));
     }

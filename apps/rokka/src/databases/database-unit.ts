@@ -7,6 +7,7 @@ import { describeError, isCoded } from '@rokka/kernel';
 import type { DatabaseRecord } from '@rokka/databases';
 import type { SupervisedChild } from '../child.ts';
 import type { Connection, FilesDetail } from '../processes/engine.ts';
+import type { SpareProcess } from '../spare-process.ts';
 import type { ChildFacts, Failure } from './decision.ts';
 
 const RESIZE_MS = 10_000;
@@ -25,6 +26,9 @@ export type Head = Pick<
   | 'start'
   | 'status'
   | 'ask'
+  | 'keepSpare'
+  | 'spareWaits'
+  | 'handOver'
   | 'kill'
   | typeof Symbol.asyncDispose
 >;
@@ -33,6 +37,8 @@ export interface UnitOptions {
   clock: Clock;
   makeHead(of: {
     record: DatabaseRecord;
+    /** The spare of the head before it. */
+    handedOver: SpareProcess | undefined;
     /** Whether the server shall take over the password without being asked for the one it has. */
     resetPassword(): boolean;
     onReady(detail: Connection | FilesDetail): void;
@@ -49,6 +55,10 @@ export class DatabaseUnit {
   readonly #options: UnitOptions;
   #child: Head | undefined;
   #started: { generation: number; passwordVersion: number; atMs: number } | undefined;
+  /** So many its head was told to keep. */
+  #standbys = 0;
+  /** Between two heads: what waits for the next one. */
+  #handedOver: SpareProcess | undefined;
   #ending = false;
   /** How it was when it was looked at last, and since when. */
   #seen: { kind: ChildFacts['kind']; sinceMs: number } | undefined;
@@ -107,6 +117,7 @@ export class DatabaseUnit {
     const why = child.lastError && describeError(child.lastError);
     const { connection, files } = this;
     const endpoint = connection && { host: connection.host, port: connection.port };
+    const waiting = Math.min(this.#standbys, child.spareWaits ? 1 : 0);
     const mustRestart = this.#passwordIsUnknown && kind === 'serving';
     return {
       kind,
@@ -116,19 +127,22 @@ export class DatabaseUnit {
       sinceMs: this.#seen.sinceMs,
       why,
       endpoint,
+      standbys: { kept: this.#standbys, waiting },
       files,
     };
   }
 
   /** Starts a head. Resolves when it serves for the first time. @throws its error; ROKKA_CHILD_LATE, after which it goes on */
   start(record: DatabaseRecord, revision: number): Promise<void> {
-    const { generation, passwordVersion } = record;
+    const { generation, passwordVersion, standbys = 0 } = record;
+    this.#standbys = standbys;
     this.#started = { generation, passwordVersion, atMs: this.#options.clock.nowMs() };
     this.#seen = undefined;
     this.#hasServed = false;
     this.#hasReset = this.#passwordIsUnknown;
     const child = this.#options.makeHead({
       record,
+      handedOver: this.#handedOver,
       resetPassword: () => this.#passwordIsUnknown,
       onProgress: (text) => (this.progress = text),
       onReady: (detail) => {
@@ -153,14 +167,17 @@ export class DatabaseUnit {
     this.#child = child;
     const serves = child.start();
     serves.catch(() => {});
+    // It has taken what there was.
+    void this.letGo();
     return serves;
   }
 
-  /** Ends the head. In good order, so that the next start need not recover; or `at-once`. */
-  end(how: 'in-order' | 'at-once'): void {
+  /** Ends the head. In good order, so that the next start need not recover; `again`: and its spare is the next. */
+  end(how: 'in-order' | 'again' | 'at-once'): void {
     const child = this.#child;
     if (!child) return;
     this.#ending = true;
+    if (how === 'again') this.#handedOver = child.handOver();
     if (how === 'at-once') child.kill();
     this.carryOut(async () => {
       await child[Symbol.asyncDispose]();
@@ -171,9 +188,22 @@ export class DatabaseUnit {
     });
   }
 
+  /** No head comes that the spare of the last one could be. */
+  async letGo(): Promise<void> {
+    const spare = this.#handedOver;
+    this.#handedOver = undefined;
+    await spare?.[Symbol.asyncDispose]();
+  }
+
   /** Its files may take so much from now on. @throws what `SupervisedChild.ask` throws */
   async resize(sizeBytes: number): Promise<void> {
     this.#detail = (await this.#child?.ask('resize', RESIZE_MS, { sizeBytes })) as FilesDetail | undefined;
+  }
+
+  /** There is one at most, whatever is asked for. */
+  keepStandbys(count: number): void {
+    this.#standbys = count;
+    this.#child?.keepSpare(count > 0);
   }
 
   /** Takes note that what the record of this revision asks for cannot be done now. */
@@ -208,10 +238,11 @@ export class DatabaseUnit {
   /** Ends the head with whatever is under way. */
   async stop(): Promise<void> {
     await this.#work;
-    await this.#child?.[Symbol.asyncDispose]();
+    await Promise.all([this.#child?.[Symbol.asyncDispose](), this.letGo()]);
   }
 
   kill(): void {
+    void this.letGo();
     this.#child?.kill();
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { DatabaseRecord, DatabaseState } from '@rokka/databases';
-import type { VolumeId } from '@rokka/kernel';
+import { must, type VolumeId } from '@rokka/kernel';
 import { type ChildFacts, decide, type Decision, type Facts, LATE_MS, stateAfter } from './decision.ts';
 
 const RECORD: DatabaseRecord = {
@@ -132,6 +132,27 @@ describe('what comes next', () => {
       'PORT_USED: …',
     ],
     [
+      'another process shall wait beside it',
+      facts({ state: HAS_RUN, child: child('serving') }, { standbys: 1 }),
+      'keep-standbys',
+      'available',
+    ],
+    [
+      'one does, and waits',
+      facts(
+        { state: HAS_RUN, child: child('serving', { standbys: { kept: 1, waiting: 1 } }) },
+        { standbys: 1 },
+      ),
+      'none',
+      'available',
+    ],
+    [
+      'none needs to any more',
+      facts({ state: HAS_RUN, child: child('serving', { standbys: { kept: 1, waiting: 0 } }) }),
+      'keep-standbys',
+      'available',
+    ],
+    [
       'PGlite is told its password when it starts',
       facts({ state: HAS_RUN, child: child('serving') }, { engine: 'pglite', passwordVersion: 1 }),
       'end',
@@ -148,6 +169,12 @@ test('a state is written once, and says where it serves while it does', () => {
   const record = { ...RECORD, generation: 3, passwordVersion: 2 };
   const first = stateAfter({ ...serving, record }, { step: 'none', phase: 'available' });
   assert.deepEqual(first, { phase: 'available', generation: 3, passwordVersion: 2, endpoint });
+  const standbys = (waiting: number) => {
+    const beside = { ...must(serving.child), standbys: { kept: 1, waiting } };
+    return stateAfter({ ...serving, record, child: beside }, { step: 'none', phase: 'available' });
+  };
+  assert.deepEqual(standbys(1), { ...first, standbys: 1 });
+  assert.deepEqual(standbys(0), first);
   const again = { ...serving, record, state: { ...first, atMs: 5 } as DatabaseState };
   assert.equal(stateAfter(again, { step: 'none', phase: 'available' }), undefined);
   assert.deepEqual(
@@ -215,7 +242,8 @@ class World {
     if (decision.step === 'start') {
       assert.equal(this.child, undefined, 'never two heads');
       const { generation, passwordVersion } = this.record;
-      this.child = { kind: 'starting', generation, passwordVersion, sinceMs: this.nowMs };
+      const standbys = { kept: this.record.standbys ?? 0, waiting: 0 };
+      this.child = { kind: 'starting', generation, passwordVersion, standbys, sinceMs: this.nowMs };
     } else if (decision.step === 'end' || decision.step === 'give-up') {
       assert.ok(this.child);
       this.child = { ...this.child, kind: 'ending' };
@@ -224,6 +252,9 @@ class World {
     } else if (decision.step === 'delete') {
       assert.equal(this.child, undefined, 'nothing is taken from under a head');
       this.gone = true;
+    } else if (decision.step === 'keep-standbys') {
+      const kept = this.record.standbys ?? 0;
+      this.child = { ...must(this.child), standbys: { kept, waiting: kept } };
     } else if (decision.step === 'set-password' && this.state) {
       this.server.password = this.record.passwordVersion;
       this.state = { ...this.state, passwordVersion: this.record.passwordVersion };
@@ -236,6 +267,8 @@ test('whatever happens, what is wished comes true when nothing goes ill any more
     { desired: 'running' },
     { desired: 'stopped' },
     { desired: 'deleted' },
+    { standbys: 0 },
+    { standbys: 1 },
   );
   const event = fc.oneof(
     { weight: 3, arbitrary: fc.constant('control' as const) },
@@ -267,6 +300,7 @@ test('whatever happens, what is wished comes true when nothing goes ill any more
         [state?.phase, child?.kind, child?.generation, state?.generation, state?.passwordVersion],
         ['available', 'serving', record.generation, record.generation, record.passwordVersion],
       );
+      assert.equal(child?.standbys?.kept, record.standbys ?? 0);
       assert.equal(state?.reason, undefined);
     }),
     { numRuns: 2_000 },

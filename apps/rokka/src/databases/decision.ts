@@ -24,6 +24,8 @@ export interface ChildFacts {
   readonly why?: string | undefined;
   /** Where it serves. */
   readonly endpoint?: DatabaseState['endpoint'] | undefined;
+  /** So many standbys it was told to keep, and so many of them wait. */
+  readonly standbys?: { readonly kept: number; readonly waiting: number };
   /** What it serves, where it has no server. */
   readonly files?: FilesDetail | undefined;
 }
@@ -49,7 +51,15 @@ export interface Facts {
   readonly nowMs: number;
 }
 
-export type Step = 'none' | 'start' | 'end' | 'give-up' | 'set-password' | 'resize' | 'delete';
+export type Step =
+  | 'none'
+  | 'start'
+  | 'end'
+  | 'give-up'
+  | 'set-password'
+  | 'resize'
+  | 'keep-standbys'
+  | 'delete';
 
 export interface Decision {
   readonly step: Step;
@@ -90,6 +100,7 @@ export function stateAfter(
     ...(passwordVersion === undefined ? {} : { passwordVersion }),
     ...(reason === undefined ? {} : { reason }),
     ...(serves && child.endpoint ? { endpoint: child.endpoint } : {}),
+    ...(serves && child.standbys?.waiting ? { standbys: child.standbys.waiting } : {}),
     ...(serves && child.files),
   };
   const { atMs: _, ...written } = state ?? { atMs: 0 };
@@ -110,6 +121,7 @@ function keepRunning(facts: Facts, child: ChildFacts): Decision {
   if (child.kind === 'ending') return { step: 'none', phase: 'stopping' };
   if (child.kind === 'serving') {
     if (isOutdated) return { step: 'end', phase: 'stopping' };
+    if (needsStandbys(facts)) return { step: 'keep-standbys', phase: 'available', reason: failed?.reason };
     const wanted = needsPassword(facts) ? 'set-password' : needsSize(facts) ? 'resize' : undefined;
     if (!wanted) return { step: 'none', phase: 'available' };
     return { step: waits ? 'none' : wanted, phase: 'available', reason: failed?.reason };
@@ -151,6 +163,11 @@ function needsPassword({ record, state, child, passwordIsNew }: Facts): boolean 
 
 function needsSize({ record, child }: Facts): boolean {
   return record.files !== undefined && child?.files?.sizeBytes !== record.files.sizeBytes;
+}
+
+/** A head that is started is told so then. */
+function needsStandbys({ record, child }: Facts): boolean {
+  return (record.standbys ?? 0) !== (child?.standbys?.kept ?? 0);
 }
 
 /** A server that is just made has the password of the record that it was made for, unless `passwordIsNew`. */

@@ -6,17 +6,20 @@ import { SupervisedChild } from '../child.ts';
 import { compileCacheEnvironment } from '../compile-cache.ts';
 import type { Connection, FilesDetail } from '../processes/engine.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
+import type { SpareProcess } from '../spare-process.ts';
 
 const HEAD_READY_MS = 600_000;
 const HEAD_STOP_MS = 120_000;
 
 export interface HeadChildOptions {
-  /** Asked for at each start of the process. */
+  /** Asked for when a process is launched, and again when it begins. */
   options(): HeadProcessOptions;
   /** For people and the log. */
   name: string;
   /** Whether another process waits, its code loaded, to take over: 35 MB for a second or less of clients' time. */
   spare: boolean;
+  /** Of the head before it. */
+  handedOver?: SpareProcess | undefined;
   onReady(detail: Connection | FilesDetail): void;
   /** It ended by itself, and is started again. */
   onLost?(): void;
@@ -27,11 +30,13 @@ export interface HeadChildOptions {
 }
 
 export function headChild(of: HeadChildOptions): SupervisedChild {
-  const { name, spare, onProgress, onLog, onFinal } = of;
+  const { name, spare, handedOver, onProgress, onLog, onFinal } = of;
   return new SupervisedChild({
     name,
     awaitsBegin: true,
+    argument: () => of.options(),
     spare,
+    handedOver,
     command: () => {
       const options = of.options();
       const program = path.join(import.meta.dirname, '..', 'processes', 'head-process.ts');

@@ -11,7 +11,7 @@ import type { Duties } from './engine.ts';
 export interface ParentChannel {
   send(message: ChildMessage): void;
   /** Resolves when a child that waits for it is to begin; `waited`: its code had been loaded for a while then. */
-  readonly begun: Promise<{ waited: boolean }>;
+  readonly begun: Promise<{ waited: boolean; argument?: unknown }>;
   /** Resolves when the child is to end. */
   readonly stopped: Promise<void>;
 }
@@ -29,7 +29,7 @@ export async function runChild(options: {
   /** After which errors starting again would be wrong. */
   finality(code: string): Finality;
 }): Promise<void> {
-  const begun = new Deferred<{ waited: boolean }>();
+  const begun = new Deferred<{ waited: boolean; argument?: unknown }>();
   const stopped = new Deferred<void>();
   let running: RunningChild | undefined;
   const channel: ParentChannel = {

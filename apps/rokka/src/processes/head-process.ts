@@ -57,7 +57,8 @@ const FINAL =
 const FINAL_AT_FIRST =
   /^FUSE_(NO_DEVICE|NOT_PERMITTED|NO_MOUNT_POINT|ALREADY_MOUNTED|NO_MOUNT_PROGRAM|MOUNT_FAILED|KERNEL_TOO_OLD)$|^DATABASE_(PORT_USED|ADDRESS_.*|STAGE_FAILED|FUSE_.*|NAMESPACE_DENIED|MOUNT_DENIED|CONFINEMENT_DENIED|TOOL_MISSING|NO_ACCOUNT|DIRECTORY_.*|OUT_OF_SPACE|OUT_OF_MEMORY|INITDB_FAILED)$/;
 
-const options = JSON.parse(process.argv[2] ?? '{}') as HeadProcessOptions;
+/** Of a spare perhaps long ago: what counts is what it is told when it begins. The engine stays the same. */
+const launched = JSON.parse(process.argv[2] ?? '{}') as HeadProcessOptions;
 
 await runChild({
   finality: (code) => (FINAL.test(code) ? 'always' : FINAL_AT_FIRST.test(code) ? 'at-first' : 'never'),
@@ -67,8 +68,9 @@ await runChild({
 async function runHead(channel: ParentChannel) {
   const engineCode = loadEngine();
   // Of a spare, too: what it needs later is there then, and of the same version.
-  if (options.remote) await import('../machines/member-tls.ts');
-  const { waited } = await channel.begun;
+  if (launched.remote) await import('../machines/member-tls.ts');
+  const { waited, argument } = await channel.begun;
+  const options = argument as HeadProcessOptions;
   // The clock began with the process. Of one that has waited nobody waited for the code.
   const steps = new StartSteps(systemClock, waited ? systemClock.nowMs() : 0);
   steps.done('code');
@@ -195,7 +197,7 @@ function dutiesOfArchive(of: {
 
 /** Only the engine that is used is loaded: PGlite brings a WebAssembly module along. */
 async function loadEngine(): Promise<(start: EngineStart) => Promise<Engine>> {
-  switch (options.engine) {
+  switch (launched.engine) {
     case 'native':
       return (await import('./native-engine.ts')).startNativeEngine;
     case 'pglite':
@@ -203,6 +205,6 @@ async function loadEngine(): Promise<(start: EngineStart) => Promise<Engine>> {
     case 'files':
       return (await import('./files-engine.ts')).startFilesEngine;
     default:
-      return unreachable(options.engine);
+      return unreachable(launched.engine);
   }
 }

@@ -35,6 +35,8 @@ export interface DatabaseRecord {
   readonly passwordVersion: number;
   /** Page cache of the volume; the controller's default where absent. */
   readonly cacheMiB?: number;
+  /** Processes that wait, their code loaded, to take the place of its head; none where absent. It counts at once. */
+  readonly standbys?: number;
   /** How far back it can be restored to; 0 where it has no archive. */
   readonly retentionDays: number;
   /** What it is restored from; absent for one that begins empty. */
@@ -80,6 +82,8 @@ export interface DatabaseState {
   readonly atMs: number;
   /** While it is available. */
   readonly endpoint?: { readonly host: string; readonly port: number };
+  /** So many of the wished standbys wait, while it is available. */
+  readonly standbys?: number;
   /** What files may take in the volume as it runs; absent with a server. */
   readonly sizeBytes?: number;
   /** Where its files are seen on the machine, while they are. */

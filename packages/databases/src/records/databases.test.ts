@@ -229,3 +229,15 @@ test('a change and its restart are one write, and a change that is none restarts
   const changed = await databases.change('one', { cacheMiB: 256 }, { restart: true });
   assert.deepEqual([changed.cacheMiB, changed.generation], [256, 1]);
 });
+
+test('several who ask for one restart get one', async () => {
+  using bench = new Bench();
+  const databases = bench.databases();
+  await databases.create({ name: 'one', engine: 'native' });
+  for (const cacheMiB of [64, 64]) {
+    const changed = await databases.change('one', { cacheMiB }, { restart: true, generation: 1 });
+    assert.equal(changed.generation, 1);
+  }
+  assert.equal((await databases.change('one', {}, { generation: 2 })).generation, 2);
+  assert.equal((await databases.change('one', {}, { generation: 1 })).generation, 2);
+});

@@ -61,9 +61,9 @@ export interface NewDatabase {
   readonly files?: FilesRecord;
 }
 
-/** What may be changed of a database. It counts from its next start on: see `restart`. */
+/** What may be changed of a database. It counts from its next start on, unless its record says otherwise: see `restart`. */
 export type DatabaseChange = Partial<
-  Pick<DatabaseRecord, 'settings' | 'port' | 'cacheMiB' | 'retentionDays' | 'files'>
+  Pick<DatabaseRecord, 'settings' | 'port' | 'cacheMiB' | 'retentionDays' | 'files' | 'standbys'>
 >;
 
 export interface DatabaseEntry {
@@ -159,12 +159,13 @@ export class Databases {
 
   /**
    * @param options.restart in the same write, where it shall run and the change is one: it counts at once
+   * @param options.generation likewise, whatever changes, unless it has come that far: so several may ask for one restart
    * @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_PORT_TAKEN, DATABASE_MAIN_STAYS, DATABASE_NAME_INVALID
    */
   async change(
     name: string,
     change: DatabaseChange,
-    options: { restart?: boolean } = {},
+    options: { restart?: boolean; generation?: number } = {},
   ): Promise<DatabaseRecord> {
     const { port, files } = change;
     if (files) demandFiles(files);
@@ -174,7 +175,8 @@ export class Databases {
       const changed = { ...record, ...change };
       const restarts =
         options.restart === true && record.desired === 'running' && !isDeepStrictEqual(changed, record);
-      return restarts ? { ...changed, generation: record.generation + 1 } : changed;
+      const generation = Math.max(record.generation + (restarts ? 1 : 0), options.generation ?? 0);
+      return { ...changed, generation };
     });
   }
 
@@ -212,7 +214,7 @@ export class Databases {
   async beginAnew(): Promise<void> {
     for (const { record, state } of await this.entries()) {
       if (state?.phase !== 'available') continue;
-      const { endpoint: _, ...rest } = state;
+      const { endpoint: _, standbys: __, ...rest } = state;
       await this.observe(record.name, { ...rest, phase: 'starting', atMs: this.#options.clock.wallMs() });
     }
   }

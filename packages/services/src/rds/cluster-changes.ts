@@ -104,6 +104,7 @@ export const SETTLED: readonly RdsStatus[] = [
   'available',
   'backing-up',
   'failed',
+  'failing-over',
   'modifying',
   'rebooting',
   'resetting-master-credentials',

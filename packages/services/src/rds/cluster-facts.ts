@@ -97,7 +97,10 @@ function factsOf(read: Omit<ClusterFacts, 'finalSnapshot'>): ClusterFacts {
   };
 }
 
-/** The instance that a cluster has. */
-export function memberOf({ cluster, instances }: ClusterFacts): InstanceRecord | undefined {
+export function writerOf({ cluster, instances }: ClusterFacts): InstanceRecord | undefined {
   return instances.find(({ id }) => id === cluster.instance);
+}
+
+export function standbyOf({ cluster, instances }: ClusterFacts): InstanceRecord | undefined {
+  return instances.find(({ id }) => id === cluster.standby);
 }

@@ -6,12 +6,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { isCoded, must, unreachable } from '@rokka/kernel';
 import type { DatabaseChange } from '@rokka/databases';
 import type { ClusterFacts } from './cluster-facts.ts';
+import { admitting, dismissing, dismissingMissing, failingOver, refusing } from './cluster-members.ts';
 import { snapshotRecord } from './cluster-snapshots.ts';
 import type { ClusterStep } from './keeping.ts';
 import type { RdsContext } from './rds-context.ts';
 import type { Scope } from '../scope.ts';
 import { tell, type Told } from './rds-events.ts';
-import { type ClusterRecord, type InstanceRecord, recordKeys } from './rds-records.ts';
+import { type ClusterRecord, type Failover, type InstanceRecord, recordKeys } from './rds-records.ts';
 import type { RecordStore } from '../record-store.ts';
 
 export type StepContext = RdsContext & { readonly store: RecordStore; readonly scope: Scope };
@@ -47,6 +48,18 @@ export async function carryOutCluster(
       return changeCluster(of, facts, (found) => admitting(found, step.instance));
     case 'refuse':
       return changeCluster(of, facts, (found) => refusing(found, step.instance, facts));
+    case 'fail-over':
+      return changeCluster(of, facts, (found) => failingOver(found, step, of.clock.wallMs()) ?? found);
+    case 'begin-failover':
+      return changeCluster(of, facts, (found) => beginning(found, step), [
+        `Started failover to DB instance: ${facts.cluster.instance}`,
+        'failover',
+      ]);
+    case 'end-failover':
+      return changeCluster(of, facts, (found) => ending(found, step), [
+        `Completed failover to DB instance: ${facts.cluster.instance}`,
+        'failover',
+      ]);
     case 'dismiss-missing':
       return changeCluster(of, facts, (found) => dismissingMissing(found, facts));
     case 'dismiss':
@@ -56,7 +69,7 @@ export async function carryOutCluster(
     case 'apply-class':
       return applyClass(of, step.instance);
     case 'change-database':
-      return changeDatabase(of, database, step.change);
+      return changeDatabase(of, database, step);
     case 'set-desired':
       await databases.setDesired(database, step.desired);
       return;
@@ -156,10 +169,11 @@ async function giveUp(of: StepContext, cluster: ClusterRecord, { message }: Erro
 async function changeDatabase(
   { databases }: StepContext,
   name: string,
-  change: DatabaseChange,
+  { change, generation }: { change: DatabaseChange; generation?: number },
 ): Promise<void> {
   // What PostgreSQL reads when it starts.
-  await databases.change(name, change, { restart: change.settings !== undefined });
+  const restart = change.settings !== undefined;
+  await databases.change(name, change, { restart, ...(generation !== undefined && { generation }) });
 }
 
 async function applyClass(of: StepContext, instance: InstanceRecord): Promise<void> {
@@ -222,31 +236,17 @@ function decidingDeletion(found: ClusterRecord, { cluster }: ClusterFacts): Clus
   return { ...found, deleting: { ...found.deleting, decided: true } };
 }
 
-function admitting(found: ClusterRecord, { id, resourceId }: InstanceRecord): ClusterRecord {
-  const isFree = found.instance === undefined && !found.deleting;
-  return isFree && !found.refused?.includes(resourceId) ? { ...found, instance: id } : found;
-}
-
-/** Those whose records are gone need not be remembered. */
-function refusing(
+function beginning(
   found: ClusterRecord,
-  { id, resourceId }: InstanceRecord,
-  { instances }: ClusterFacts,
+  { failover, generation }: { failover: Failover; generation: number },
 ): ClusterRecord {
-  if (found.instance === id || found.refused?.includes(resourceId)) return found;
-  const others = (found.refused ?? []).filter((each) => instances.some((known) => known.resourceId === each));
-  return { ...found, refused: [...others, resourceId] };
+  if (!isDeepStrictEqual(found.failover, failover)) return found;
+  return { ...found, failover: { ...failover, generation } };
 }
 
-/** An instance's record is there before its cluster names it. Where it is not, and the cluster is as it was, it went. */
-function dismissingMissing(found: ClusterRecord, { cluster }: ClusterFacts): ClusterRecord {
-  const { instance: _, ...rest } = found;
-  return isDeepStrictEqual(found, cluster) ? rest : found;
-}
-
-function dismissing(found: ClusterRecord, { id }: InstanceRecord): ClusterRecord {
-  const { instance, ...rest } = found;
-  return instance === id ? rest : found;
+function ending(found: ClusterRecord, of: { failover: Failover }): ClusterRecord {
+  const { failover, ...rest } = found;
+  return isDeepStrictEqual(failover, of.failover) ? rest : found;
 }
 
 const tellOfInstance = (of: StepContext, { id }: InstanceRecord, told: Told) =>

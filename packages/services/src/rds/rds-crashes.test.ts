@@ -1,11 +1,18 @@
 /** Each operation cut short at each of its writes: see testing/cut-short.ts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { must } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { cutShort as cutShortOf, type Scenario } from '../testing/cut-short.ts';
 import { atEveryCrash, Crash, FailingRegistry } from '../testing/failing-registry.ts';
-import { CLUSTER, processOver, RdsBench, type RdsProcess } from '../testing/rds-bench.ts';
-import type { ClusterRecord, ClusterSnapshotRecord, InstanceRecord } from './rds-records.ts';
+import { CLUSTER, instanceOf, processOver, RdsBench, type RdsProcess } from '../testing/rds-bench.ts';
+import { ACCOUNT, REGION } from '../testing/service-bench.ts';
+import {
+  type ClusterRecord,
+  type ClusterSnapshotRecord,
+  type InstanceRecord,
+  recordKeys,
+} from './rds-records.ts';
 
 /** @returns at how many points it was cut short */
 const cutShort = (scenario: Scenario<RdsBench, RdsProcess>) =>
@@ -22,11 +29,13 @@ const cutShort = (scenario: Scenario<RdsBench, RdsProcess>) =>
 /** Whatever is shown as available can be had. */
 async function checkTruth(bench: RdsBench): Promise<void> {
   const states = await bench.context.databases.states();
-  const serving = [...states.values()].filter(({ phase }) => phase === 'available').length;
+  const serving = [...states.values()].filter(({ phase }) => phase === 'available');
   const { DBInstances = [] } = await bench.call('DescribeDBInstances', {});
   const available = DBInstances.filter(({ DBInstanceStatus }) => DBInstanceStatus === 'available');
-  assert.ok(available.length <= serving);
-  for (const { Endpoint } of available) assert.ok(Endpoint);
+  const writers = available.filter(({ Endpoint }) => Endpoint);
+  const waiting = serving.filter(({ standbys = 0 }) => standbys > 0);
+  assert.ok(writers.length <= serving.length);
+  assert.ok(available.length - writers.length <= waiting.length);
   const { DBClusters = [] } = await bench.call('DescribeDBClusters', {});
   const databases = await bench.context.databases.list();
   for (const { Status } of DBClusters) if (Status === 'available') assert.ok(databases.length > 0);
@@ -51,20 +60,15 @@ async function checkNothingLeft(bench: RdsBench): Promise<void> {
       .sort(),
   );
   assert.deepEqual(
-    clusters.flatMap(({ instance }) => instance ?? []),
+    clusters.flatMap(({ instance, standby }) => [instance ?? [], standby ?? []].flat()).sort(),
     of('instances').map(({ id }) => id),
   );
   for (const { wish } of clusters) assert.equal(wish, undefined);
 }
 
 const SHOP = { DBClusterIdentifier: 'shop' };
-const WRITER = {
-  ...SHOP,
-  DBInstanceIdentifier: 'shop-1',
-  DBInstanceClass: 'db.r8g.large',
-  Engine: 'aurora-postgresql',
-};
 const withShop = (bench: RdsBench) => bench.cluster('shop');
+const withPair = (bench: RdsBench) => bench.pair('shop');
 const withSnapshot = async (bench: RdsBench) => {
   await bench.cluster('shop');
   await bench.call('CreateDBClusterSnapshot', { ...SHOP, DBClusterSnapshotIdentifier: 'one' });
@@ -96,7 +100,7 @@ test('CreateDBInstance', async () => {
       await bench.call('CreateDBCluster', { ...CLUSTER, ...SHOP });
       await bench.turns();
     },
-    operation: ({ call }) => call('CreateDBInstance', WRITER),
+    operation: ({ call }) => call('CreateDBInstance', instanceOf('shop', 'shop-1')),
     again: /^DBInstanceAlreadyExistsFault$/,
     after: async (bench) => assert.equal(await bench.instanceStatus('shop-1'), 'available'),
   });
@@ -171,6 +175,51 @@ test('DeleteDBInstance', async () => {
     after: (bench) => assert.rejects(bench.instanceStatus('shop-1'), { name: 'DBInstanceNotFoundFault' }),
   });
   assert.equal(crashes, 4);
+});
+
+test('CreateDBInstance and DeleteDBInstance of a standby', async () => {
+  const made = await cutShort({
+    before: withShop,
+    operation: ({ call }) => call('CreateDBInstance', instanceOf('shop', 'shop-2')),
+    again: /^DBInstanceAlreadyExistsFault$/,
+    after: async (bench) =>
+      assert.deepEqual(await bench.members('shop'), ['writer shop-1 available', 'standby shop-2 available']),
+  });
+  const removed = await cutShort({
+    before: withPair,
+    operation: ({ call }) => call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-2' }),
+    again: /^DBInstanceNotFoundFault$/,
+    after: async (bench) => assert.deepEqual(await bench.members('shop'), ['writer shop-1 available']),
+  });
+  // The instance, the cluster, the wish for a process; the deletion, the cluster, the record, its event, the wish.
+  assert.deepEqual([made, removed], [6, 10]);
+});
+
+test('FailoverDBCluster: whenever it is cut short, who is the writer then stays so', async () => {
+  const crashes = await cutShort({
+    before: withPair,
+    operation: ({ call }) => call('FailoverDBCluster', { ...SHOP, TargetDBInstanceIdentifier: 'shop-2' }),
+    // It is the writer by then.
+    again: /^InvalidDBInstanceStateFault$/,
+    after: async (bench) => {
+      assert.deepEqual(await bench.members('shop'), ['writer shop-2 available', 'standby shop-1 available']);
+      assert.equal(await bench.status('shop'), 'available');
+      const [{ generation }] = await bench.context.databases.list();
+      assert.equal(generation, 1, 'it was started again once');
+    },
+  });
+  // Who is the writer, which generation serves it, the event, the database.
+  assert.equal(crashes, 8);
+});
+
+test('DeleteDBInstance of the writer of two', async () => {
+  const crashes = await cutShort({
+    before: withPair,
+    operation: ({ call }) => call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' }),
+    again: /^DBInstanceNotFoundFault$/,
+    after: async (bench) => assert.deepEqual(await bench.members('shop'), ['writer shop-2 available']),
+  });
+  assert.equal(crashes, 12);
 });
 
 test('DeleteDBCluster, without and with a final snapshot', async () => {
@@ -257,26 +306,55 @@ test('RestoreDBClusterFromSnapshot and RestoreDBClusterToPointInTime', async () 
   assert.deepEqual([fromSnapshot, toTime], [10, 10]);
 });
 
-test('the keeper itself, cut short at each of its writes', async () => {
-  const crashes = await atEveryCrash(async (at) => {
+/** @returns at how many of its writes the keeper was cut short; it goes on with what `before` has begun, and another one ends it */
+const keeperCutShort = (of: {
+  before(bench: RdsBench): Promise<unknown>;
+  after(bench: RdsBench): Promise<unknown>;
+}) =>
+  atEveryCrash(async (at) => {
     const registry = new MemoryRegistry();
     using bench = new RdsBench(registry);
-    await bench.cluster('shop');
-    await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
-    await bench.call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'last' });
+    await of.before(bench);
     const failing = new FailingRegistry(registry.another(), at);
     const { keeper } = processOver(bench.contextOver(failing, 99));
     for (let turn = 0; turn < 8 && !failing.crashed; turn++) {
       await bench.controller.step();
       await keeper.step().catch((error: unknown) => assert.ok(error instanceof Crash, String(error)));
     }
+    await checkTruth(bench);
     await bench.turns(8);
-    await assert.rejects(bench.status('shop'), { name: 'DBClusterNotFoundFault' });
-    assert.equal(await bench.snapshotStatus('last'), 'available');
+    await of.after(bench);
     await checkNothingLeft(bench);
     return failing.crashed;
   });
+
+test('the keeper itself, cut short at each of its writes', async () => {
+  const crashes = await keeperCutShort({
+    async before(bench) {
+      await bench.cluster('shop');
+      await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+      await bench.call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'last' });
+    },
+    async after(bench) {
+      await assert.rejects(bench.status('shop'), { name: 'DBClusterNotFoundFault' });
+      assert.equal(await bench.snapshotStatus('last'), 'available');
+    },
+  });
   assert.ok(crashes >= 14, String(crashes));
+});
+
+test('and while it fails over from a writer that goes', async () => {
+  const crashes = await keeperCutShort({
+    async before(bench) {
+      await bench.pair('shop');
+      const key = recordKeys.instance({ account: ACCOUNT, region: REGION }, 'shop-1');
+      const found = must(await bench.registry.get<InstanceRecord>(key));
+      await bench.registry.put(key, { ...found.value, deleting: { sinceMs: 1 } }, found.revision);
+    },
+    after: async (bench) => assert.deepEqual(await bench.members('shop'), ['writer shop-2 available']),
+  });
+  // Five of the failover, with its events; that of the writer's restart; five of the one that goes.
+  assert.ok(crashes >= 20, String(crashes));
 });
 
 test('a handler that wakes up when everything is over leaves nothing', async () => {

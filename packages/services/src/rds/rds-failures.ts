@@ -39,10 +39,10 @@ export const rdsFailures = {
   instanceState: (why: string) => new InvalidDBInstanceStateFault(said(why)),
   snapshotState: (why: string) => new InvalidDBClusterSnapshotStateFault(said(why)),
   restore: (why: string) => new InvalidRestoreFault(said(why)),
-  oneInstance: (cluster: string, instance: string) =>
+  twoInstances: (cluster: string, writer: string, standby: string) =>
     new InstanceQuotaExceededFault(
       said(
-        `DB cluster ${cluster} has the DB instance ${instance}, and a cluster here has one instance only: its writer.`,
+        `DB cluster ${cluster} has the DB instances ${writer} and ${standby}, and a cluster here has two at most: its writer and a standby.`,
       ),
     ),
   noSubnetGroup: (name: string) =>

@@ -41,6 +41,9 @@ const ACTS: readonly Act[] = [
   ({ call }, { c, s }) => call('DeleteDBCluster', { DBClusterIdentifier: c, FinalDBSnapshotIdentifier: s }),
   ({ call }, { c }) => call('StopDBCluster', { DBClusterIdentifier: c }),
   ({ call }, { c }) => call('StartDBCluster', { DBClusterIdentifier: c }),
+  ({ call }, { c }) => call('FailoverDBCluster', { DBClusterIdentifier: c }),
+  ({ call }, { c, d }) =>
+    call('FailoverDBCluster', { DBClusterIdentifier: c, TargetDBInstanceIdentifier: `${d}-2` }),
   ({ call }, { c }) => call('RebootDBInstance', { DBInstanceIdentifier: `${c}-1` }),
   ({ call }, { c }) => call('ModifyDBCluster', { DBClusterIdentifier: c, MasterUserPassword: 'third-third' }),
   ({ call }, { c }) =>
@@ -84,7 +87,7 @@ async function play(seed: number): Promise<void> {
   using bench = new RdsBench(registry);
   bench.span = { firstMs: 0, lastMs: bench.clock.wallMs() };
   // Something to begin with: on an empty cluster most operations find nothing.
-  await bench.cluster('a');
+  await bench.pair('a');
   await bench.call('CreateDBClusterSnapshot', {
     DBClusterIdentifier: 'a',
     DBClusterSnapshotIdentifier: 's-x',
@@ -138,7 +141,7 @@ async function checkQuiet(bench: RdsBench, registry: MemoryRegistry): Promise<vo
   );
   assert.deepEqual(
     of('clusters')
-      .flatMap(({ instance }) => instance ?? [])
+      .flatMap(({ instance, standby }) => [instance ?? [], standby ?? []].flat())
       .sort(),
     of('instances').map(({ id }) => id),
   );
@@ -146,10 +149,12 @@ async function checkQuiet(bench: RdsBench, registry: MemoryRegistry): Promise<vo
     assert.ok(Status === 'available' || Status === 'stopped', `${DBClusterIdentifier} is ${Status}`);
   for (const { Status } of (await bench.call('DescribeDBClusterSnapshots', {})).DBClusterSnapshots ?? [])
     assert.ok(Status === 'available' || Status === 'failed');
-  const running = (await bench.call('DescribeDBInstances', {})).DBInstances?.filter(
-    ({ DBInstanceStatus }) => DBInstanceStatus === 'available',
-  );
-  assert.equal(databases.filter(({ desired }) => desired === 'running').length, running?.length);
+  const { DBInstances = [] } = await bench.call('DescribeDBInstances', {});
+  const available = DBInstances.filter(({ DBInstanceStatus }) => DBInstanceStatus === 'available');
+  const writers = available.filter(({ Endpoint }) => Endpoint);
+  const running = databases.filter(({ desired }) => desired === 'running');
+  assert.equal(running.length, writers.length);
+  assert.equal(running.filter(({ standbys }) => standbys).length, available.length - writers.length);
 }
 
 test('random histories come to rest', { timeout }, async () => {

@@ -9,18 +9,14 @@ import {
 } from '@aws-sdk/client-rds';
 import { must } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
+import { Crash, FailingRegistry } from '../testing/failing-registry.ts';
 import { heldRegistry, type Moment } from '../testing/held-registry.ts';
-import { CLUSTER, processOver, RdsBench, type RdsProcess } from '../testing/rds-bench.ts';
+import { CLUSTER, instanceOf, processOver, RdsBench, type RdsProcess } from '../testing/rds-bench.ts';
 import { ACCOUNT, REGION } from '../testing/service-bench.ts';
 import { type ClusterRecord, recordKeys } from './rds-records.ts';
 
 const SHOP = { DBClusterIdentifier: 'shop' };
-const instance = (DBInstanceIdentifier: string) => ({
-  ...SHOP,
-  DBInstanceIdentifier,
-  DBInstanceClass: 'db.r8g.large',
-  Engine: 'aurora-postgresql',
-});
+const instance = (name: string) => instanceOf('shop', name);
 const remove = (bench: RdsBench) => bench.call('DeleteDBCluster', { ...SHOP, SkipFinalSnapshot: true });
 
 class Meanwhile extends RdsBench {
@@ -74,29 +70,28 @@ test('an instance is not let into a cluster that is told to go meanwhile', async
   assert.deepEqual(await bench.instances(), []);
 });
 
-test('nor into one that has let in another one', async () => {
+test('nor into one that has let in two others', async () => {
   using bench = new Meanwhile();
   await bench.call('CreateDBCluster', { ...CLUSTER, ...SHOP });
   await bench.turns();
   const slow = bench.held({ on: 'write', key: '/instances/shop-1' }, async () => {
     await bench.call('CreateDBInstance', instance('shop-2'));
+    await bench.call('CreateDBInstance', instance('shop-3'));
   });
   await assert.rejects(slow.call('CreateDBInstance', instance('shop-1')), InstanceQuotaExceededFault);
   await bench.turns();
-  assert.deepEqual(await bench.instances(), ['shop-2 available']);
+  assert.deepEqual(await bench.instances(), ['shop-2 available', 'shop-3 available']);
 
   using other = new Meanwhile();
-  await other.call('CreateDBCluster', { ...CLUSTER, ...SHOP });
-  await other.turns();
+  await other.cluster('shop');
   let late: Promise<unknown> | undefined;
   const held = other.held({ on: 'write', key: '/clusters/shop' }, async () => {
     late = other.call('CreateDBInstance', instance('shop-2'));
     await late.catch(() => {});
   });
-  const outcomes = await Promise.allSettled([held.call('CreateDBInstance', instance('shop-1')), late]);
+  await Promise.allSettled([held.call('CreateDBInstance', instance('shop-3')), late]);
   await other.turns();
-  assert.equal((await other.instances()).length, 1);
-  assert.ok(outcomes.length === 2);
+  assert.equal((await other.instances()).length, 2);
 });
 
 test('a cluster does not go with an instance that came after the one that goes', async () => {
@@ -262,3 +257,116 @@ test('what is said and done of a snapshot is not said and done of one that has t
     assert.equal(await bench.snapshotStatus('one'), 'available', act);
   }
 });
+
+const failOver = ({ call }: { call: RdsProcess['call'] }) => call('FailoverDBCluster', SHOP);
+
+test('a failover, and the deletion of whom it is to: the other one is the writer', async () => {
+  for (const settled of [false, true]) {
+    using bench = new Meanwhile();
+    await bench.pair('shop');
+    const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
+      await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-2' });
+      if (settled) await bench.turns();
+    });
+    await assert.rejects(failOver(slow), InvalidDBClusterStateFault);
+    await bench.turns(8);
+    assert.deepEqual(await bench.members('shop'), ['writer shop-1 available']);
+    assert.equal(await bench.status('shop'), 'available');
+  }
+  using bench = new Meanwhile();
+  await bench.pair('shop');
+  const slow = bench.held({ on: 'write', key: '/instances/shop-2' }, () => failOver(bench));
+  await slow.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-2' });
+  await bench.turns(8);
+  assert.deepEqual(await bench.members('shop'), ['writer shop-1 available'], 'it went over, and back');
+  assert.deepEqual(await bench.instances(), ['shop-1 available']);
+});
+
+test('a failover, and the deletion of the writer: the standby is the writer, and was made so once', async () => {
+  using bench = new Meanwhile();
+  await bench.pair('shop');
+  const slow = bench.held({ on: 'write', key: '/clusters/shop' }, () =>
+    bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' }),
+  );
+  await assert.rejects(failOver(slow), InvalidDBClusterStateFault);
+  await bench.turns(8);
+  assert.deepEqual(await bench.members('shop'), ['writer shop-2 available']);
+  assert.deepEqual(await bench.instances(), ['shop-2 available']);
+
+  using other = new Meanwhile();
+  await other.pair('shop');
+  const held = other.held({ on: 'write', key: '/instances/shop-1' }, () => failOver(other));
+  await held.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+  await other.turns(8);
+  assert.deepEqual(await other.members('shop'), ['writer shop-2 available']);
+  for (const { registry } of [bench, other]) {
+    const [database] = await registry.list<{ generation: number }>('databases/');
+    assert.equal(database?.value.generation, 1);
+  }
+});
+
+test('of two failovers at the same time one is made, and the other one is told so', async () => {
+  using bench = new Meanwhile();
+  await bench.pair('shop');
+  const slow = bench.held({ on: 'write', key: '/clusters/shop' }, () => failOver(bench));
+  await assert.rejects(failOver(slow), InvalidDBClusterStateFault);
+  await bench.turns(8);
+  assert.deepEqual(await bench.members('shop'), ['writer shop-2 available', 'standby shop-1 available']);
+});
+
+test('a failover of a cluster that stops, or fails over to and fro, meanwhile is refused', async () => {
+  const others: ((bench: Meanwhile) => Promise<unknown>)[] = [
+    (bench) => bench.call('StopDBCluster', SHOP),
+    async (bench) => {
+      await failOver(bench);
+      await bench.turns(8);
+      return failOver(bench);
+    },
+  ];
+  for (const meanwhile of others) {
+    using bench = new Meanwhile();
+    await bench.pair('shop');
+    let now: unknown;
+    const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
+      await meanwhile(bench);
+      now = await bench.clusterEntry();
+    });
+    await assert.rejects(failOver(slow), InvalidDBClusterStateFault);
+    assert.deepEqual(await bench.clusterEntry(), now);
+  }
+});
+
+test('who begins or ends a failover late leaves the one that came after it', async () => {
+  for (const time of [1, 2]) {
+    using bench = new Meanwhile();
+    await bench.pair('shop');
+    let now: unknown;
+    // The first write of the keeper is the one that begins the failover, the second the one that ends it.
+    const slow = bench.held({ on: 'write', key: '/clusters/shop', time }, async () => {
+      await bench.turns(8);
+      await cutAfterTheFirstWrite(bench);
+      now = await bench.clusterEntry();
+    });
+    await cutAfterTheFirstWrite(bench);
+    for (let turn = 0; turn < 6; turn++) {
+      await bench.controller.step();
+      await slow.keeper.step();
+    }
+    assert.ok(now, 'it was held up');
+    await bench.turns(8);
+    assert.deepEqual(await bench.members('shop'), ['writer shop-1 available', 'standby shop-2 available']);
+    const generations = (await bench.registry.list<{ generation: number }>('databases/')).map(
+      ({ value }) => value.generation,
+    );
+    assert.deepEqual(generations, [2], 'each had a start of its own');
+  }
+});
+
+/** Fails over, and dies as soon as that is written down. */
+async function cutAfterTheFirstWrite(bench: Meanwhile): Promise<void> {
+  const failing = new FailingRegistry((bench.registry as MemoryRegistry).another(), {
+    write: 0,
+    when: 'after',
+  });
+  await assert.rejects(failOver(processOver(bench.contextOver(failing, 98))), Crash);
+}

@@ -1,6 +1,6 @@
 /**
- * What the registry has of RDS beside the databases themselves. A cluster is one database, `c-…`; an instance is that it
- * runs; a snapshot is one kept point of an archive, `snap-…`.
+ * What the registry has of RDS beside the databases themselves. A cluster is one database, `c-…`; its writer is that it runs,
+ * its standby that a process waits to take the place of the one that does; a snapshot is one kept point of an archive, `snap-…`.
  *
  * - Everything is decided by one write of one record: of the cluster, but for what concerns an instance or a snapshot alone.
  * - A database, or a kept point with the owner `rds`, is made only after a record that names it was written. So one that no
@@ -32,8 +32,12 @@ export interface ClusterRecord {
   readonly restoredFrom?: RestoredFrom;
   /** Until its database is made: with what. Taken out again by the write after that. */
   readonly wish?: DatabaseWish;
-  /** Its only instance, the writer. Whoever is not named here is none yet, or none any more. */
+  /** The writer. Whoever is named neither here nor as `standby` is no instance of it yet, or none any more. */
   readonly instance?: string;
+  /** None where there is no writer. */
+  readonly standby?: string;
+  /** The writer is a new one: until its database has been started again for it. */
+  readonly failover?: Failover;
   /** Resource ids of instances that will never be its own: their records may be removed. */
   readonly refused?: readonly string[];
   /** By StopDBCluster. */
@@ -41,6 +45,12 @@ export interface ClusterRecord {
   readonly deleting?: Deleting;
   /** What the events have said of it last. */
   readonly told?: 'stopped' | 'started';
+}
+
+export interface Failover {
+  readonly sinceMs: number;
+  /** Of the database: the one that serves the new writer. Chosen after the writer was, so that it is a start of its own. */
+  readonly generation?: number;
 }
 
 export type RestoredFrom =

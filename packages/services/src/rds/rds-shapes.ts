@@ -1,7 +1,7 @@
 /** What answers show of clusters, instances and snapshots. A member that is not here is not so here (docs/rds.md). */
 import type { DBCluster, DBClusterSnapshot, DBInstance } from '@aws-sdk/client-rds';
 import { isCoded } from '@rokka/kernel';
-import { type ClusterFacts, memberOf, type SnapshotFacts } from './cluster-facts.ts';
+import { type ClusterFacts, type SnapshotFacts, standbyOf, writerOf } from './cluster-facts.ts';
 import { DEFAULT_PARAMETER_GROUP, ENGINE } from './engine-versions.ts';
 import { rdsArn } from './rds-arns.ts';
 import { type Scope, zonesOf } from '../scope.ts';
@@ -46,7 +46,7 @@ export async function clusterShape(
   const { cluster, database, state } = facts;
   const times = await restorable(of, facts);
   const endpoint = state?.endpoint;
-  const member = memberOf(facts);
+  const members = [writerOf(facts), standbyOf(facts)].filter((member) => member !== undefined);
   const isNew = database && isPasswordNew(database, state);
   return {
     DBClusterIdentifier: cluster.id,
@@ -61,16 +61,12 @@ export async function clusterShape(
     ClusterCreateTime: new Date(cluster.createdAtMs),
     ...(endpoint && { Endpoint: endpoint.host, ReaderEndpoint: endpoint.host }),
     ...(database && { Port: database.port }),
-    DBClusterMembers: member
-      ? [
-          {
-            DBInstanceIdentifier: member.id,
-            IsClusterWriter: true,
-            DBClusterParameterGroupStatus: 'in-sync',
-            PromotionTier: member.promotionTier,
-          },
-        ]
-      : [],
+    DBClusterMembers: members.map(({ id, promotionTier }) => ({
+      DBInstanceIdentifier: id,
+      IsClusterWriter: id === cluster.instance,
+      DBClusterParameterGroupStatus: 'in-sync',
+      PromotionTier: promotionTier,
+    })),
     AvailabilityZones: zonesOf(scope),
     MultiAZ: false,
     AllocatedStorage: ALLOCATED_STORAGE,

@@ -17,6 +17,7 @@ import {
   DescribeDBClusterParameterGroupsCommand,
   DescribeDBClustersCommand,
   DescribeDBInstancesCommand,
+  FailoverDBClusterCommand,
   InstanceQuotaExceededFault,
   InvalidDBClusterStateFault,
   ModifyDBClusterCommand,
@@ -73,10 +74,28 @@ test('a life of a cluster, as the SDK and its waiters see it', { timeout }, asyn
   await waitUntilDBClusterAvailable(waits, shop);
   await client.send(new CreateDBInstanceCommand(writer));
   await waitUntilDBInstanceAvailable(waits, { DBInstanceIdentifier: 'shop-1' });
+  const standby = { DBInstanceIdentifier: 'shop-2' };
+  await client.send(new CreateDBInstanceCommand({ ...writer, ...standby }));
+  await waitUntilDBInstanceAvailable(waits, standby);
   await assert.rejects(
-    client.send(new CreateDBInstanceCommand({ ...writer, DBInstanceIdentifier: 'shop-2' })),
+    client.send(new CreateDBInstanceCommand({ ...writer, DBInstanceIdentifier: 'shop-3' })),
     InstanceQuotaExceededFault,
   );
+  await assert.rejects(
+    client.send(new FailoverDBClusterCommand({ ...shop, TargetDBInstanceIdentifier: 'shop-3' })),
+    DBInstanceNotFoundFault,
+  );
+  for (const to of ['shop-2', 'shop-1']) {
+    const { DBCluster: failing } = await client.send(
+      new FailoverDBClusterCommand({ ...shop, TargetDBInstanceIdentifier: to }),
+    );
+    assert.equal(failing?.Status, 'failing-over');
+    await waitUntilDBClusterAvailable(waits, shop);
+    for (const DBInstanceIdentifier of ['shop-1', 'shop-2'])
+      await waitUntilDBInstanceAvailable(waits, { DBInstanceIdentifier });
+  }
+  await client.send(new DeleteDBInstanceCommand(standby));
+  await waitUntilDBInstanceDeleted(waits, standby);
   const { DBInstances } = await client.send(new DescribeDBInstancesCommand({}));
   assert.equal(DBInstances?.[0].Endpoint?.Address, '127.0.0.1');
 

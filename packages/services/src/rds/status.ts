@@ -3,7 +3,7 @@
  * stuck, and none is told that is not so.
  */
 import type { DatabaseRecord, DatabaseState } from '@rokka/databases';
-import { type ClusterFacts, memberOf, type SnapshotFacts } from './cluster-facts.ts';
+import { type ClusterFacts, type SnapshotFacts, writerOf } from './cluster-facts.ts';
 import { isSizedFor } from './instance-sizes.ts';
 import type { InstanceRecord } from './rds-records.ts';
 
@@ -14,6 +14,7 @@ export type RdsStatus =
   | 'creating'
   | 'deleting'
   | 'failed'
+  | 'failing-over'
   | 'modifying'
   | 'rebooting'
   | 'resetting-master-credentials'
@@ -26,20 +27,36 @@ export function clusterStatus(facts: ClusterFacts): RdsStatus {
   if (cluster.deleting || isGoing(facts)) return 'deleting';
   if (!database || !state) return 'creating';
   if (cluster.stopped) return state.phase === 'stopped' ? 'stopped' : 'stopping';
-  const member = memberOf(facts);
+  const writer = writerOf(facts);
   // Without an instance nothing runs, and nothing has to: its data is there.
-  const status = member && !member.deleting ? serverStatus({ database, state }, member) : 'available';
-  if (status !== 'available' && status !== 'creating') return status;
+  const status = writer && !writer.deleting ? serverStatus(facts, writer) : undefined;
+  if (status !== undefined && status !== 'failed' && cluster.failover) return 'failing-over';
+  if (status !== undefined && status !== 'available' && status !== 'creating') return status;
   return snapshots.some((snapshot) => snapshotStatus(snapshot) === 'creating') ? 'backing-up' : 'available';
 }
 
 export function instanceStatus(facts: ClusterFacts, instance: InstanceRecord): RdsStatus {
   const { cluster, database, state } = facts;
   if (instance.deleting || cluster.deleting || isGoing(facts)) return 'deleting';
-  if (!database || !state || cluster.instance !== instance.id) return 'creating';
+  const isStandby = cluster.standby === instance.id;
+  if (!database || !state || !(isStandby || cluster.instance === instance.id)) return 'creating';
   if (cluster.stopped) return state.phase === 'stopped' ? 'stopped' : 'stopping';
-  return serverStatus({ database, state }, instance);
+  if (!isStandby) return serverStatus(facts, instance);
+  if (isStandbyThere(facts)) return 'available';
+  return instance.told?.generation === undefined ? 'creating' : 'starting';
 }
+
+/** Whether the database serves whom it shall serve: after a failover, the new writer. */
+export function serves({ cluster: { failover }, database, state }: ClusterFacts): boolean {
+  if (!database || state?.phase !== 'available') return false;
+  const isBehind = state.generation !== undefined && state.generation !== database.generation;
+  const isFailing =
+    failover && (failover.generation === undefined || failover.generation > database.generation);
+  return !isBehind && !isFailing;
+}
+
+/** Whether the process waits that takes the place of the writer's. */
+export const isStandbyThere = (facts: ClusterFacts) => serves(facts) && (facts.state?.standbys ?? 0) > 0;
 
 export function snapshotStatus({ record, kept }: SnapshotFacts): 'creating' | 'available' | 'failed' {
   if (record.failure !== undefined) return 'failed';
@@ -55,19 +72,18 @@ export function isPasswordNew(database: DatabaseRecord, state: DatabaseState | u
 }
 
 /** Of a database that shall run. */
-function serverStatus(
-  { database, state }: { database: DatabaseRecord; state: DatabaseState },
-  instance: InstanceRecord,
-): RdsStatus {
+function serverStatus(facts: ClusterFacts, instance: InstanceRecord): RdsStatus {
+  const { database, state } = facts;
+  if (!database || !state) return 'creating';
   if (state.phase === 'deleting') return 'deleting';
   if (state.phase === 'failed') return 'failed';
-  const isBehind = state.generation !== undefined && state.generation !== database.generation;
-  if (state.phase === 'available' && !isBehind) {
+  if (serves(facts)) {
     if (!isSizedFor(instance.instanceClass, database)) return 'modifying';
     return isPasswordNew(database, state) ? 'resetting-master-credentials' : 'available';
   }
   if (instance.told?.generation === undefined) return 'creating';
-  return isBehind ? 'rebooting' : 'starting';
+  const isBehind = state.generation !== undefined && state.generation !== database.generation;
+  return isBehind || state.phase === 'available' ? 'rebooting' : 'starting';
 }
 
 /** Somebody deletes, or has deleted, its database and not the cluster. */

@@ -60,7 +60,14 @@ export class FakeController {
       secrets.remove(record.name);
       return databases.remove(record.name);
     }
-    const { endpoint: _, reason: __, sizeBytes: ___, mountPoint: ____, ...known } = state ?? {};
+    const {
+      endpoint: _,
+      reason: __,
+      sizeBytes: ___,
+      mountPoint: ____,
+      standbys: _____,
+      ...known
+    } = state ?? {};
     const next = { ...known, ...this.#next(entry), atMs: clock.wallMs() };
     if (JSON.stringify(next) !== JSON.stringify(state)) await databases.observe(record.name, next);
     const password = secrets.read(record.name);
@@ -95,6 +102,8 @@ export class FakeController {
           ? record.passwordVersion
           : (state?.passwordVersion ?? record.passwordVersion),
       endpoint: { host: '127.0.0.1', port: record.port },
+      // A standby comes when nobody waits for the start any more.
+      ...(record.standbys && state?.phase === 'available' && { standbys: record.standbys }),
     };
   }
 }

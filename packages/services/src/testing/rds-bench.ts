@@ -48,13 +48,27 @@ export class RdsBench extends ServiceBench {
   /** With an instance of the same name and `-1`, and served. */
   async cluster(id: string, part: Partial<InputOf<typeof rds.CreateDBClusterCommand>> = {}): Promise<void> {
     await this.call('CreateDBCluster', { ...CLUSTER, DBClusterIdentifier: id, ...part });
-    await this.call('CreateDBInstance', {
-      DBInstanceIdentifier: `${id}-1`,
-      DBClusterIdentifier: id,
-      DBInstanceClass: 'db.r8g.large',
-      Engine: 'aurora-postgresql',
-    });
+    await this.call('CreateDBInstance', instanceOf(id, `${id}-1`));
     await this.turns();
+  }
+
+  /** The same with a standby, `-2`, that waits. */
+  async pair(id: string): Promise<void> {
+    await this.cluster(id);
+    await this.call('CreateDBInstance', instanceOf(id, `${id}-2`));
+    await this.turns();
+  }
+
+  /** Its instances as it names them, the writer first, each with its status. */
+  async members(id: string): Promise<string[]> {
+    const { DBClusters } = await this.call('DescribeDBClusters', { DBClusterIdentifier: id });
+    const { DBInstances = [] } = await this.call('DescribeDBInstances', {});
+    return (DBClusters?.[0]?.DBClusterMembers ?? []).map(
+      ({ DBInstanceIdentifier: name, IsClusterWriter }) => {
+        const found = DBInstances.find(({ DBInstanceIdentifier }) => DBInstanceIdentifier === name);
+        return `${IsClusterWriter ? 'writer' : 'standby'} ${name} ${found?.DBInstanceStatus}`;
+      },
+    );
   }
 
   async status(id: string): Promise<string | undefined> {
@@ -77,6 +91,13 @@ export class RdsBench extends ServiceBench {
     return (Events ?? []).map(({ SourceIdentifier, Message }) => `${SourceIdentifier}: ${Message}`);
   }
 }
+
+export const instanceOf = (DBClusterIdentifier: string, DBInstanceIdentifier: string) => ({
+  DBClusterIdentifier,
+  DBInstanceIdentifier,
+  DBInstanceClass: 'db.r8g.large',
+  Engine: 'aurora-postgresql',
+});
 
 export const CLUSTER = {
   Engine: 'aurora-postgresql',

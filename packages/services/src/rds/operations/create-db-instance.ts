@@ -10,12 +10,12 @@ import { checked, demandBuilt, demandEngine, tagRules } from '../rds-inputs.ts';
 import { checkedTags } from '../../tags.ts';
 import { findCluster } from '../rds-lookup.ts';
 import { knownName, newName, scopeOf } from '../rds-names.ts';
-import { type InstanceRecord, recordKeys } from '../rds-records.ts';
+import { type ClusterRecord, type InstanceRecord, recordKeys } from '../rds-records.ts';
 import { drawMaintenanceWindow } from '../windows.ts';
 
 /**
- * The writer of a cluster: its database shall run.
- * @throws DBInstanceAlreadyExistsFault, DBClusterNotFoundFault, InvalidDBClusterStateFault, InstanceQuotaExceeded for a second
+ * The writer of a cluster: its database shall run. Where it has one: its standby.
+ * @throws DBInstanceAlreadyExistsFault, DBClusterNotFoundFault, InvalidDBClusterStateFault, InstanceQuotaExceeded for a third
  * one, and what inputs may not say
  */
 export const createDBInstance = (services: RdsServices): Operation<typeof CreateDBInstanceCommand> => ({
@@ -63,18 +63,19 @@ export const createDBInstance = (services: RdsServices): Operation<typeof Create
       tags: checkedTags(input.Tags, tagRules),
     };
     if (await store.get(recordKeys.instance(scope, id))) throw rdsFailures.alreadyExists('db', id);
-    const demandRoom = (named: string | undefined) => {
-      if (named !== undefined && named !== id) throw rdsFailures.oneInstance(cluster.id, named);
+    const demandRoom = ({ instance, standby }: ClusterRecord) => {
+      if (instance === undefined || standby === undefined || [instance, standby].includes(id)) return;
+      throw rdsFailures.twoInstances(cluster.id, instance, standby);
     };
-    demandRoom(cluster.instance);
+    demandRoom(cluster);
     demandClusterStatus(facts, ['available', 'backing-up', 'creating']);
     if (!(await store.create(recordKeys.instance(scope, id), record)))
       throw rdsFailures.alreadyExists('db', id);
     try {
       return { DBInstance: await settledInstance(services, scope, { facts, instance: record }) };
     } catch (error) {
-      // Where it was not let in, another one was, or the cluster goes.
-      demandRoom((await findCluster(services, scope, cluster.id)).cluster.instance);
+      // Where it was not let in, others were, or the cluster goes.
+      demandRoom((await findCluster(services, scope, cluster.id)).cluster);
       throw error;
     }
   },

@@ -2,7 +2,6 @@ import type { DeleteDBClusterCommand } from '@aws-sdk/client-rds';
 import { newSnapshotName } from '@rokka/databases';
 import type { InputOf, Operation } from '@rokka/gateway';
 import { changeCluster, settled } from '../cluster-changes.ts';
-import { memberOf } from '../cluster-facts.ts';
 import { rdsArn } from '../rds-arns.ts';
 import type { RdsServices } from '../rds-context.ts';
 import type { Scope } from '../../scope.ts';
@@ -34,7 +33,7 @@ export const deleteDBCluster = (services: RdsServices): Operation<typeof DeleteD
     ]);
     const deleting = await deletingOf(services, scope, input);
     const facts = await findCluster(services, scope, input.DBClusterIdentifier);
-    const leaving = memberOf(facts)?.deleting ? facts.cluster.instance : undefined;
+    const leaving = facts.instances.filter((instance) => instance.deleting).map(({ id }) => id);
     await changeCluster(services, scope, facts, (found) => {
       if (found.deletionProtection)
         throw rdsFailures.combination(
@@ -44,7 +43,7 @@ export const deleteDBCluster = (services: RdsServices): Operation<typeof DeleteD
         throw rdsFailures.clusterState(
           `Cluster ${found.id} is ${found.deleting ? 'already being deleted' : 'still being created'}.`,
         );
-      if (found.instance !== undefined && found.instance !== leaving)
+      if ([found.instance, found.standby].some((named) => named !== undefined && !leaving.includes(named)))
         throw rdsFailures.clusterState(
           'Cluster cannot be deleted, it still contains DB instances in non-deleting state.',
         );

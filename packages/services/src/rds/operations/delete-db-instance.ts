@@ -11,7 +11,7 @@ import { knownName, scopeOf } from '../rds-names.ts';
 import { instanceShape } from '../rds-shapes.ts';
 
 /**
- * Its database stands still, and the data stays: it is the cluster's.
+ * Of the writer: the standby takes over where there is one. Else the database stands still; the data stays: it is the cluster's.
  * @throws DBInstanceNotFoundFault, InvalidDBInstanceStateFault, InvalidParameterCombination
  */
 export const deleteDBInstance = (services: RdsServices): Operation<typeof DeleteDBInstanceCommand> => ({

@@ -10,7 +10,8 @@ import type { InstanceRecord } from '../rds-records.ts';
 import { demandClass } from './create-db-instance.ts';
 
 /**
- * Another class takes a restart: at once where it is asked for, else in the instance's next maintenance window.
+ * Another class of the writer takes a restart: at once where it is asked for, else in its next maintenance window. A standby
+ * serves nobody, so it has its class at once.
  * @throws DBInstanceNotFoundFault, InvalidDBInstanceStateFault, and what inputs may not say
  */
 export const modifyDBInstance = (services: RdsServices): Operation<typeof ModifyDBInstanceCommand> => ({
@@ -39,8 +40,9 @@ export const modifyDBInstance = (services: RdsServices): Operation<typeof Modify
     };
     const found = await findInstance(services, scope, input.DBInstanceIdentifier);
     demandInstanceStatus(found.facts, found.instance, SETTLED);
+    const atOnce = input.ApplyImmediately === true || found.facts.cluster.standby === found.instance.id;
     await changeInstance(services, scope, found.instance, (record) => ({
-      ...withClass(record, wanted, input.ApplyImmediately === true),
+      ...withClass(record, wanted, atOnce),
       ...part,
     }));
     return { DBInstance: await settledInstance(services, scope, found) };

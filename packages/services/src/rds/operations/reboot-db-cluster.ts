@@ -7,7 +7,7 @@ import { rdsFailures } from '../rds-failures.ts';
 import { findCluster } from '../rds-lookup.ts';
 import { knownName, scopeOf } from '../rds-names.ts';
 
-/** All its instances: the one. @throws DBClusterNotFoundFault, InvalidDBClusterStateFault */
+/** Its writer, which its standby goes with. @throws DBClusterNotFoundFault, InvalidDBClusterStateFault */
 export const rebootDBCluster = (services: RdsServices): Operation<typeof RebootDBClusterCommand> => ({
   resources: (input, call) => [
     rdsArn(call, 'cluster', knownName('cluster', input.DBClusterIdentifier, call)),

@@ -21,6 +21,7 @@ export const stopDBCluster = (services: RdsServices): Operation<typeof StopDBClu
         throw rdsFailures.clusterState(
           `DbCluster ${found.id} has no instance: nothing runs that could stop.`,
         );
+      if (found.failover) throw rdsFailures.clusterState(`DbCluster ${found.id} is in failing-over state.`);
       return { ...found, stopped: true };
     });
     return { DBCluster: await settledCluster(services, scope, facts) };

@@ -1,0 +1,102 @@
+/**
+ * A cluster of RDS with two instances, under load: failed over, and then its head killed. A client outside keeps account of what
+ * was acknowledged.
+ */
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import { test } from 'node:test';
+import * as rds from '@aws-sdk/client-rds';
+import { probeNativeSupport } from '@rokka/databases';
+import { must } from '@rokka/kernel';
+import { CloudUnderTest } from './testing/cloud-under-test.ts';
+import { DatabasesUnderTest } from './testing/databases-under-test.ts';
+import { Ledger } from './testing/ledger.ts';
+import { ENGINE, PASSWORD, RdsUnderTest } from './testing/rds-under-test.ts';
+import { RokkaUnderTest } from './testing/rokka-under-test.ts';
+import { freePort, TestPlace } from './testing/test-place.ts';
+
+const support = await probeNativeSupport();
+const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;
+const timeout = 300_000;
+
+const SHOP = { DBClusterIdentifier: 'shop' };
+/** Commits before and after each of the two. */
+const COMMITS = 100;
+const BUFFERS = 'show shared_buffers';
+
+test(
+  'a failover, and then a kill, with everything acknowledged still there',
+  { skip, timeout },
+  async (t) => {
+    await using place = await TestPlace.make();
+    const port = await freePort();
+    await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
+    const cloud = await CloudUnderTest.start(rokka, port);
+    const client = new rds.RDSClient(cloud.client(cloud.administratorKey()));
+    const shop = new RdsUnderTest(client);
+    const databases = new DatabasesUnderTest(rokka);
+    const login = { MasterUsername: 'boss', MasterUserPassword: PASSWORD, DatabaseName: 'goods' };
+    await client.send(new rds.CreateDBClusterCommand({ ...SHOP, ...ENGINE, ...login }));
+    await shop.serve('shop');
+    await shop.serve('shop', 'shop-2', 'db.r8g.large');
+    assert.deepEqual(await shop.members('shop'), ['shop-1', 'shop-2']);
+
+    const connection = await shop.connection('shop');
+    await using ledger = new Ledger(() => connection);
+    await ledger.create();
+    assert.deepEqual(await shop.query('shop', BUFFERS), [{ shared_buffers: '96MB' }]);
+    const around = async (hurt: () => Promise<unknown>) => {
+      ledger.start({ connections: 4 });
+      await ledger.progress(COMMITS);
+      await hurt();
+      await ledger.progress(COMMITS);
+      await ledger.pause();
+      const { acknowledged, unknownThere } = await ledger.verify();
+      const errors = JSON.stringify([...ledger.errors]);
+      t.diagnostic(`${acknowledged} acknowledged, ${unknownThere} more are there; ${errors}`);
+    };
+    /** Both serve or wait. */
+    const both = async () => {
+      await rds.waitUntilDBClusterAvailable(shop.waiting, SHOP);
+      for (const DBInstanceIdentifier of ['shop-1', 'shop-2'])
+        await rds.waitUntilDBInstanceAvailable(shop.waiting, { DBInstanceIdentifier });
+    };
+
+    const beside = childrenOf(rokka.up.pid);
+    await around(async () => {
+      const { DBCluster } = await client.send(
+        new rds.FailoverDBClusterCommand({ ...SHOP, TargetDBInstanceIdentifier: 'shop-2' }),
+      );
+      assert.equal(DBCluster?.Status, 'failing-over');
+      await both();
+    });
+    assert.deepEqual(await shop.members('shop'), ['shop-2', 'shop-1']);
+    assert.ok(ledger.errors.size > 0, 'clients were cut off');
+    assert.deepEqual(await shop.query('shop', BUFFERS), [{ shared_buffers: '128MB' }], 'of its own class');
+
+    const { databases: found } = await rokka.status();
+    const { name, pid: head } = must(found.find(({ standbys }) => standbys));
+    assert.ok(beside.includes(must(head)), 'who had waited serves now');
+    const waiting = childrenOf(rokka.up.pid);
+    await around(async () => {
+      rokka.kill([must(head)]);
+      await databases.until(
+        name,
+        'another head serves',
+        (now) => now?.phase === 'available' && ![undefined, head].includes(now.pid),
+      );
+    });
+    const { pid } = must(await databases.find(name));
+    assert.ok(waiting.includes(must(pid)), 'it had waited for that');
+    await both();
+    assert.deepEqual(
+      await shop.members('shop'),
+      ['shop-2', 'shop-1'],
+      'who dies and comes back stays the writer',
+    );
+  },
+);
+
+function childrenOf(pid: number): number[] {
+  return fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').map(Number);
+}
