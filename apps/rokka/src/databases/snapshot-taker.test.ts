@@ -1,0 +1,99 @@
+/** Snapshots that were asked for, one by one and in sets, with heads that are stand-ins. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { must, type Lsn } from '@rokka/kernel';
+import { ControllerBench as Bench } from '../testing/controller-bench.ts';
+
+test('a snapshot is settled by the head, again where it cannot now, and fails where nobody will', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  await bench.create('one');
+  must(bench.head('one')).serve();
+  await bench.pass(300);
+  const record = await bench.databases.get('one');
+  const phaseOf = async (name: string) => (await bench.snapshots.get(name)).phase;
+  const first = await bench.snapshots.request(record);
+  assert.equal(await phaseOf(first.name), 'creating');
+  await bench.pass(300);
+  const { phase, lsn } = await bench.snapshots.get(first.name);
+  assert.deepEqual([phase, lsn], ['available', 1]);
+  assert.equal(bench.snapshots.password(first.name), bench.secrets.read('one'));
+
+  must(bench.head('one')).refuses = true;
+  const second = await bench.snapshots.request(record);
+  await bench.pass(2_500);
+  assert.equal(await phaseOf(second.name), 'creating');
+  assert.ok(must(bench.head('one')).asked.length >= 3);
+  // Whoever comes after a crash goes on with it.
+  await bench.crash();
+  await bench.pass(300);
+  assert.equal(await phaseOf(second.name), 'creating');
+  must(bench.head('one')).serve();
+  await bench.pass(1_500);
+  assert.equal(await phaseOf(second.name), 'available');
+
+  await bench.databases.setDesired('one', 'stopped');
+  await bench.pass(300);
+  const third = await bench.snapshots.request(record);
+  await bench.pass(300);
+  assert.deepEqual(await phaseOf(third.name), 'failed');
+  bench.end = 77 as Lsn;
+  const fourth = await bench.snapshots.request(record);
+  await bench.pass(300);
+  assert.equal((await bench.snapshots.get(fourth.name)).lsn, 77);
+  await bench.snapshots.remove(third.name);
+  await bench.snapshots.remove(third.name);
+  await assert.rejects(bench.snapshots.get(third.name), { code: 'DATABASE_NO_SNAPSHOT' });
+  assert.equal(bench.snapshots.password(third.name), undefined);
+  await assert.rejects(bench.snapshots.request({ ...record, retentionDays: 0 }), {
+    code: 'DATABASE_NO_ARCHIVE',
+  });
+});
+
+test('the snapshots of a set are cut together when all are written down, and fail together', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  const { databases, snapshots } = bench;
+  for (const name of ['one', 'two']) {
+    await bench.create(name);
+    must(bench.head(name)).serve();
+  }
+  await bench.pass(300);
+  const request = async (id: string, name: string) =>
+    (await snapshots.request(await databases.get(name), { set: { id, size: 2 } })).name;
+  const phases = async (names: string[]) =>
+    (await Promise.all(names.map((name) => snapshots.get(name)))).map(({ phase }) => phase);
+  const first = await request('set-1', 'one');
+  await bench.pass(2_000);
+  assert.deepEqual(await phases([first]), ['creating']);
+  assert.deepEqual(bench.head('one')?.asked, []);
+  const second = await request('set-1', 'two');
+  await bench.pass(1_000);
+  assert.deepEqual(await phases([first, second]), ['available', 'available']);
+  assert.deepEqual(bench.head('one')?.asked, ['hold', 'cut', 'release', 'archive-cut']);
+  assert.equal((await snapshots.get(first)).lsn, 2);
+
+  must(bench.head('two')).refuses = true;
+  const lost = [await request('set-2', 'one'), await request('set-2', 'two')];
+  await bench.pass(2_000);
+  assert.deepEqual(await phases(lost), ['creating', 'creating']);
+  await bench.pass(8_000);
+  assert.deepEqual(await phases(lost), ['failed', 'failed']);
+
+  // Of two that share a database one comes after the other: a second hold would end the first.
+  must(bench.head('two')).refuses = false;
+  must(bench.head('one')).asked.length = 0;
+  const both = [];
+  for (const id of ['set-4', 'set-5']) for (const name of ['one', 'two']) both.push(await request(id, name));
+  await bench.pass(4_000);
+  assert.deepEqual(await phases(both), ['available', 'available', 'available', 'available']);
+  const once = ['hold', 'cut', 'release', 'archive-cut'];
+  assert.deepEqual(bench.head('one')?.asked, [...once, ...once]);
+
+  // Some of it was removed before the rest was written down: nothing waits for ever.
+  const alone = await request('set-3', 'one');
+  await bench.pass(50_000);
+  assert.deepEqual(await phases([alone]), ['creating']);
+  await bench.pass(12_000);
+  assert.deepEqual(await phases([alone]), ['failed']);
+});
