@@ -1,6 +1,6 @@
 /**
  * Runs the tests: `unit` (pure and in-process, half of the files in one process and half in another) or `system` (programs, mounts,
- * kills; each file in a process of its own, three at a time: they mostly wait, for deadlines and for other processes). Further
+ * kills; each file in a process of its own, two at a time: they mostly wait, for deadlines and for other processes). Further
  * arguments are substrings that a file's path must contain.
  */
 import { spawn } from 'node:child_process';
@@ -25,7 +25,7 @@ if (chosen.length === 0) {
 }
 const runs =
   kind === 'system'
-    ? [['--test-concurrency=3', '--test-timeout=1200000', ...reporter('./slowest.ts'), ...chosen]]
+    ? [['--test-concurrency=2', '--test-timeout=1200000', ...reporter('./slowest.ts'), ...chosen]]
     : halves(chosen).map((files) => ['--test-isolation=none', '--test-timeout=120000', ...files]);
 const ends = await Promise.all(runs.map(run));
 process.exit(Math.max(...ends));

@@ -28,7 +28,7 @@ try {
   console.log('ready');
   if (selfTest) {
     const script =
-      'echo hello > a; mkdir d; mv a d/b; cat d/b; stat -c "%u %a" d/b; grep -c fuse.rokka /proc/self/mounts';
+      'echo hello > a; mkdir d; mv a d/b; cat d/b; stat -c "%u %a" d/b; grep -c " $(pwd -P) fuse.rokka " /proc/self/mounts';
     console.log(await sh(script, server.mountPoint));
   } else {
     process.stdin.resume();
