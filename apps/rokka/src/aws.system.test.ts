@@ -1,19 +1,14 @@
 /** The AWS API of a running cluster, by the real AWS CLI as its administrator, and by the SDK as somebody with less. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { IAMClient, ListUsersCommand } from '@aws-sdk/client-iam';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
-import { probeNativeSupport } from '@rokka/databases';
 import { CloudUnderTest, type Key } from './testing/cloud-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
+import { whySkipped } from './testing/why-skipped.ts';
 
-const support = await probeNativeSupport();
-const hasCli = spawnSync('aws', ['--version']).status === 0;
-const skip =
-  (!support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`) ||
-  (!hasCli && 'the AWS CLI is not installed');
+const skip = whySkipped({ cli: true });
 const timeout = 300_000;
 
 test(

@@ -1,25 +1,18 @@
 /** EC2 of a running cluster: volumes whose files programs of this machine see, by the AWS CLI and by the SDK with its waiters. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
-import { probeNativeSupport } from '@rokka/databases';
 import { must } from '@rokka/kernel';
 import { readIdentity } from './data-directory.ts';
 import { mountPointOf } from './databases/volume-mounts.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
+import { whySkipped } from './testing/why-skipped.ts';
 
-const support = await probeNativeSupport();
-const hasCli = spawnSync('aws', ['--version']).status === 0;
-const isRoot = process.getuid?.() === 0;
-const skip =
-  (!support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`) ||
-  (!hasCli && 'the AWS CLI is not installed') ||
-  (!isRoot && 'only root mounts where all of the machine sees it');
+const skip = whySkipped({ cli: true, root: true });
 const timeout = 400_000;
 const AvailabilityZone = 'us-east-1a';
 

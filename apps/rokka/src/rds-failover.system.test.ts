@@ -6,7 +6,6 @@ import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import { test } from 'node:test';
 import * as rds from '@aws-sdk/client-rds';
-import { probeNativeSupport } from '@rokka/databases';
 import { must } from '@rokka/kernel';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { DatabasesUnderTest } from './testing/databases-under-test.ts';
@@ -14,9 +13,9 @@ import { Ledger } from './testing/ledger.ts';
 import { ENGINE, PASSWORD, RdsUnderTest } from './testing/rds-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
+import { whySkipped } from './testing/why-skipped.ts';
 
-const support = await probeNativeSupport();
-const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;
+const skip = whySkipped();
 const timeout = 300_000;
 
 const SHOP = { DBClusterIdentifier: 'shop' };

@@ -1,20 +1,15 @@
 /** RDS of a running cluster: databases that are really there, by the AWS CLI and by the SDK with its waiters. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import * as rds from '@aws-sdk/client-rds';
-import { probeNativeSupport } from '@rokka/databases';
 import { systemClock } from '@rokka/kernel';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { ENGINE, PASSWORD, RdsUnderTest } from './testing/rds-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
+import { whySkipped } from './testing/why-skipped.ts';
 
-const support = await probeNativeSupport();
-const hasCli = spawnSync('aws', ['--version']).status === 0;
-const skip =
-  (!support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`) ||
-  (!hasCli && 'the AWS CLI is not installed');
+const skip = whySkipped({ cli: true });
 const timeout = 400_000;
 
 const SUM = `select count(*)::int as n, md5(string_agg(text, '' order by n)) as sum from rows`;

@@ -1,6 +1,6 @@
 /**
  * Sockets that read into the same memory again and again. Node gives each read of an ordinary socket 64 KiB of its own, however
- * little arrives; a storage node that takes in thousands of ships a second had its heap collected twice in every second for that.
+ * little arrives, and collects the heap whenever so much memory has come to be. A storage node has thousands of reads a second.
  *
  * Node offers it for sockets that connect. One that a server has accepted is taken over by its handle, an inner door of Node that may
  * close one day: then it stays the ordinary socket that it is.

@@ -6,6 +6,7 @@
  * second: it goes on with what a crash has cut short, and with what had to wait for the controller. Several may do so at once.
  */
 import { servicesErrors } from '../errors.ts';
+import { isHopeless } from '../database-making.ts';
 import { trying } from '../trying.ts';
 import { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
@@ -17,7 +18,6 @@ import { decideSnapshot, decideVolume } from './keeping.ts';
 import { readSnapshots, type SnapshotFacts } from './snapshot-facts.ts';
 import { carryOutSnapshot } from './snapshot-steps.ts';
 import { readScope, readVolume, type VolumeFacts } from './volume-facts.ts';
-import { isHopeless } from './volume-making.ts';
 import { carryOutVolume } from './volume-steps.ts';
 
 /** More than any way is long. */

@@ -1,5 +1,6 @@
 /** A volume is made of its record, or given up; and it goes with all that it held. */
-import { isCoded, must } from '@rokka/kernel';
+import { must } from '@rokka/kernel';
+import { demandSource, unlessHopeless } from '../database-making.ts';
 import { deviceClaimOf, liveClaim, releaseClaim, tokenClaimOf } from './claims.ts';
 import type { StepContext } from './ec2-context.ts';
 import { GIB, recordKeys, type VolumeRecord } from './ec2-records.ts';
@@ -7,53 +8,33 @@ import { GIB, recordKeys, type VolumeRecord } from './ec2-records.ts';
 /** A past of a day: what is older lives in snapshots alone. */
 const RETENTION_DAYS = 1;
 
-/** What makes a volume impossible, now and later. */
-const FINAL = ['DATABASE_NAME_INVALID', 'DATABASE_ONLY_MAIN', 'DATABASE_NO_SNAPSHOT'];
-
-/** Whether a volume cannot be made as it was asked for, so that there is none. */
-export const isHopeless = (error: unknown) => isCoded(error) && FINAL.includes(error.code);
-
 export async function makeDatabase(of: StepContext, volume: VolumeRecord): Promise<void> {
   const { source } = must(volume.wish);
-  await unlessHopeless(of, volume, async () => {
-    await of.databases.create({
-      name: volume.id,
-      engine: 'files',
-      files: { sizeBytes: volume.sizeGiB * GIB },
-      retentionDays: RETENTION_DAYS,
-      // It makes, or opens, the filesystem once.
-      desired: 'running',
-      ...(source && { source }),
-    });
-  });
+  await unlessHopeless(
+    async () => {
+      await of.databases.create({
+        name: volume.id,
+        engine: 'files',
+        files: { sizeBytes: volume.sizeGiB * GIB },
+        retentionDays: RETENTION_DAYS,
+        // It makes, or opens, the filesystem once.
+        desired: 'running',
+        ...(source && { source }),
+      });
+    },
+    () => giveUp(of, volume),
+  );
 }
 
 /** From here on the database keeps what it begins with: if it was there all the time, which is seen now. */
 export async function finishMaking(of: StepContext, volume: VolumeRecord): Promise<void> {
-  await unlessHopeless(of, volume, async () => {
-    await demandSource(of, volume);
-    await changeRecord(of, volume, withoutWish);
-  });
-}
-
-/** @throws DATABASE_NO_SNAPSHOT */
-async function demandSource({ snapshots }: StepContext, { wish }: VolumeRecord): Promise<void> {
-  if (wish?.kept !== undefined) await snapshots.get(wish.kept);
-}
-
-async function unlessHopeless(
-  of: StepContext,
-  volume: VolumeRecord,
-  work: () => Promise<void>,
-): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    // Somebody else has made it meanwhile.
-    if (isCoded(error, 'DATABASE_EXISTS')) return;
-    if (!isHopeless(error)) throw error;
-    if (await giveUp(of, volume)) throw error;
-  }
+  await unlessHopeless(
+    async () => {
+      await demandSource(of, volume.wish);
+      await changeRecord(of, volume, withoutWish);
+    },
+    () => giveUp(of, volume),
+  );
 }
 
 /**

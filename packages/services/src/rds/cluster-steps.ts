@@ -3,8 +3,9 @@
  * of several who take the same one only the first changes something, and only he tells it.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { isCoded, must, unreachable } from '@rokka/kernel';
+import { must, unreachable } from '@rokka/kernel';
 import type { DatabaseChange } from '@rokka/databases';
+import { demandSource, unlessHopeless } from '../database-making.ts';
 import type { ClusterFacts } from './cluster-facts.ts';
 import { admitting, dismissing, dismissingMissing, failingOver, refusing } from './cluster-members.ts';
 import { snapshotRecord } from './cluster-snapshots.ts';
@@ -16,18 +17,6 @@ import { type ClusterRecord, type Failover, type InstanceRecord, recordKeys } fr
 import type { RecordStore } from '../record-store.ts';
 
 export type StepContext = RdsContext & { readonly store: RecordStore; readonly scope: Scope };
-
-/** What makes a database impossible, now and later. */
-const FINAL = [
-  'DATABASE_PORT_TAKEN',
-  'DATABASE_PORTS_EXHAUSTED',
-  'DATABASE_NAME_INVALID',
-  'DATABASE_ONLY_MAIN',
-  'DATABASE_NO_SNAPSHOT',
-];
-
-/** Whether a database cannot be made as it was asked for, so that its cluster is not made either. */
-export const isHopeless = (error: unknown) => isCoded(error) && FINAL.includes(error.code);
 
 /** @throws what `Databases` throws */
 export async function carryOutCluster(
@@ -108,48 +97,34 @@ export async function removeInstance(of: StepContext, instance: InstanceRecord):
 
 async function makeDatabase(of: StepContext, cluster: ClusterRecord): Promise<void> {
   const { password, port, source } = must(cluster.wish);
-  await unlessHopeless(of, cluster, async () => {
-    await demandSource(of, cluster);
-    await of.databases.create({
-      name: cluster.database,
-      engine: 'native',
-      password,
-      userName: cluster.userName,
-      databaseName: cluster.databaseName ?? 'postgres',
-      retentionDays: cluster.retentionDays,
-      desired: 'stopped',
-      ...(port !== undefined && { port }),
-      ...(source && { source }),
-    });
-  });
+  await unlessHopeless(
+    async () => {
+      await demandSource(of, cluster.wish);
+      await of.databases.create({
+        name: cluster.database,
+        engine: 'native',
+        password,
+        userName: cluster.userName,
+        databaseName: cluster.databaseName ?? 'postgres',
+        retentionDays: cluster.retentionDays,
+        desired: 'stopped',
+        ...(port !== undefined && { port }),
+        ...(source && { source }),
+      });
+    },
+    (error) => giveUp(of, cluster, error),
+  );
 }
 
 /** From here on the database keeps what it begins with: if it was there all the time, which is seen now. */
 async function finishMaking(of: StepContext, facts: ClusterFacts): Promise<void> {
-  await unlessHopeless(of, facts.cluster, async () => {
-    await demandSource(of, facts.cluster);
-    await changeCluster(of, facts, withoutWish, ['DB cluster created', 'creation']);
-  });
-}
-
-/** @throws DATABASE_NO_SNAPSHOT */
-async function demandSource({ snapshots }: StepContext, { wish }: ClusterRecord): Promise<void> {
-  if (wish?.kept !== undefined) await snapshots.get(wish.kept);
-}
-
-async function unlessHopeless(
-  of: StepContext,
-  cluster: ClusterRecord,
-  work: () => Promise<void>,
-): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    // Somebody else has made it meanwhile.
-    if (isCoded(error, 'DATABASE_EXISTS')) return;
-    if (!isHopeless(error)) throw error;
-    if (await giveUp(of, cluster, error as Error)) throw error;
-  }
+  await unlessHopeless(
+    async () => {
+      await demandSource(of, facts.cluster.wish);
+      await changeCluster(of, facts, withoutWish, ['DB cluster created', 'creation']);
+    },
+    (error) => giveUp(of, facts.cluster, error),
+  );
 }
 
 /**

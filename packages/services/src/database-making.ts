@@ -1,0 +1,38 @@
+/** A database that a record wishes for is made, or given up where it never can be. */
+import type { Snapshots } from '@rokka/databases';
+import { isCoded } from '@rokka/kernel';
+
+/** What makes a database impossible, now and later. */
+const FINAL = [
+  'DATABASE_PORT_TAKEN',
+  'DATABASE_PORTS_EXHAUSTED',
+  'DATABASE_NAME_INVALID',
+  'DATABASE_ONLY_MAIN',
+  'DATABASE_NO_SNAPSHOT',
+];
+
+/** Whether a database cannot be made as it was asked for, so that what wishes for it is not made either. */
+export const isHopeless = (error: unknown) => isCoded(error) && FINAL.includes(error.code);
+
+/** @throws DATABASE_NO_SNAPSHOT where nobody keeps what it would begin with */
+export async function demandSource(
+  { snapshots }: { readonly snapshots: Snapshots },
+  wish: { readonly kept?: string } | undefined,
+): Promise<void> {
+  if (wish?.kept !== undefined) await snapshots.get(wish.kept);
+}
+
+/** @param giveUp answers false where somebody else could finish it after all */
+export async function unlessHopeless(
+  work: () => Promise<void>,
+  giveUp: (error: Error) => Promise<boolean>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    // Somebody else has made it meanwhile.
+    if (isCoded(error, 'DATABASE_EXISTS')) return;
+    if (!isHopeless(error)) throw error;
+    if (await giveUp(error as Error)) throw error;
+  }
+}
