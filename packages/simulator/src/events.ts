@@ -72,7 +72,7 @@ export type SimEvent =
       readonly scl: Lsn;
       readonly coalesced: Lsn;
     }
-  /** A node told its state: as the answer to a fence, or to a peer. */
+  /** A node told its state: as the answer to a fence, or to a peer or writer who asked for it. */
   | {
       readonly kind: 'state';
       readonly node: NodeId;

@@ -112,8 +112,10 @@ export interface FencerOptions {
   logFloorOf(group: Group): Lsn;
   /** Whether fencing still has a purpose. */
   isServing(): boolean;
-  /** The segment obeys this writer. */
-  onFenced(group: Group, link: NodeLink, answer: SegmentState): void;
+  /** What the member has acknowledged; undefined for one that does not count. */
+  sclOf(group: Group, node: NodeId): Lsn | undefined;
+  /** The segment obeys this writer. It had acknowledged so much before it was asked: its answer may be read after later acks. */
+  onFenced(group: Group, link: NodeLink, answer: SegmentState, acknowledged: Lsn): void;
   /** What the member acknowledged counts no more. */
   onForgot(group: Group, node: NodeId): void;
   /** Another writer has the volume. */
@@ -154,7 +156,8 @@ export class Fencer {
 
   /** Answers whether the member obeys now. */
   async #attempt(group: Group, link: NodeLink): Promise<boolean> {
-    const { state, isServing, onFenced, logFloorOf } = this.#options;
+    const { state, isServing, onFenced, logFloorOf, sclOf } = this.#options;
+    const known = sclOf(group, link.node) ?? 0;
     try {
       const ranges = state.record.truncationRanges;
       const answer = await fenceSegment(group, link, { state, ranges });
@@ -169,7 +172,8 @@ export class Fencer {
       // It was replaced while it was asked.
       if (group.placeOf(link.node) < 0) return true;
       group.markFenced(link.node, answer);
-      onFenced(group, link, answer);
+      // Less by now where it has begun anew.
+      onFenced(group, link, answer, Math.min(known, sclOf(group, link.node) ?? 0) as Lsn);
       // Where the membership has changed meanwhile, it hears of that next.
       return group.isInstalledOn(link.node);
     } catch (error) {

@@ -1,12 +1,10 @@
 /**
- * The writer of a volume. Open it (which fences every earlier writer for good and recovers), append mini-transactions, wait
- * for them to be durable, read pages.
+ * The writer of a volume. Open it (which fences every earlier writer for good), append mini-transactions, wait for them, read pages.
  *
  * - Nothing but the progress tracker decides what is durable; `durable` is the VDL.
  * - No timer on the way of a commit: what somebody waits for is shipped at the end of the turn of the event loop, to all six
  *   members; what is appended while a node syncs goes into its next batch (P18 §2.2).
- * - A member whose buffer is full, or that is away, is left out and fills its holes by gossip; only records that have not
- *   reached a write quorum are kept here and sent again.
+ * - A member whose buffer is full, or that is away, fills its holes by gossip; only what is at no write quorum is sent again.
  * - A volume that has failed stays failed: its owner must end, so that nothing goes on with writes that may be lost.
  */
 import { must, mutant, type CodedError, type Epoch, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
@@ -77,7 +75,8 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       standingOf: (group) => this.#members.standing(group),
       logFloorOf: (group) => this.#points(group).logFloor,
       isServing: () => this.#serving,
-      onFenced: (group, link, answer) => this.#onFenced(group, link, answer),
+      sclOf: (group, node) => this.#sclOf(group, node),
+      onFenced: (group, ...of) => this.#onFenced(group, ...of),
       onForgot: (group, node) => {
         this.#tracker.forgot(group.pg, group.placeOf(node));
         group.forgetPages(node);
@@ -108,6 +107,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       groups: this.#groups,
       links: this.#links,
       onEntered: (group) => this.#onEntered(group),
+      // Who went back is found out by a fence: each connection begins with one.
       onHydrated: (group, link, answer) => this.#onFenced(group, link, answer),
       onTakenOver: (error) => this.#takenOver(error),
       demandAlive: () => this.#demandAlive(),
@@ -360,8 +360,8 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   }
 
   /** A member obeys (again): learn where it stands, send it what may be nowhere else. */
-  #onFenced(group: Group, link: NodeLink, answer: SegmentState): void {
-    if (!answer.hydrating && answer.scl < (this.#sclOf(group, link.node) ?? 0)) {
+  #onFenced(group: Group, link: NodeLink, answer: SegmentState, acknowledged = 0): void {
+    if (!answer.hydrating && answer.scl < acknowledged) {
       // It acknowledged more than it holds: its disk lies, or is an old copy. What else it lacks nobody knows.
       group.markUnfenced(link.node);
       group.unfencedReasons.set(link.node, 'VOLUME_SEGMENT_WENT_BACK');

@@ -44,9 +44,9 @@ export class ProgressOracle {
   readonly listeners: Listeners = {
     ack: ({ pg, node, epoch, scl }) => this.#report(pg, node, epoch, scl),
     store: ({ node, store }) => void this.#stores.set(node, store),
-    state: ({ of, node, state }) => {
-      if (of === 'fence' && !state.damaged && !state.hydrating)
-        this.#report(state.pg, node, state.volumeEpoch, state.scl);
+    // A writer that waits asks members that are behind for their state, and counts what they say there as well.
+    state: ({ node, state }) => {
+      if (!state.damaged && !state.hydrating) this.#report(state.pg, node, state.volumeEpoch, state.scl);
     },
     announced: (event) => this.#announce(event),
     opened: ({ epoch, vdl }) => this.#demandQuorum(epoch, vdl, 'opened'),
