@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import { test } from 'node:test';
-import { Deferred, must } from '@rokka/kernel';
+import { Databases } from '@rokka/databases';
+import { Deferred, must, SeededRandom } from '@rokka/kernel';
 import { ControllerBench as Bench } from '../testing/controller-bench.ts';
 
 test('main comes first, then two at a time', async () => {
@@ -114,7 +115,28 @@ test('a wish that comes in the middle of another one is carried out next', async
   assert.notEqual(first, second);
   second.serve();
   await bench.pass(300);
-  assert.equal((await bench.databases.state('a'))?.generation, 1);
+  assert.equal((await bench.databases.state('a'))?.generation, 2);
+});
+
+test('what was changed while it should stand still counts, though its head had no time to end', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  const files = { sizeBytes: 2 ** 25 };
+  await bench.databases.create({ name: 'vol-b', engine: 'files', files });
+  await bench.pass(300);
+  const open = must(bench.head('vol-b'));
+  open.serve();
+  await bench.pass(300);
+  const { registry, secrets, clock } = bench;
+  // Those of another process: the controller looks only when all three wishes are there.
+  const elsewhere = new Databases({ registry, secrets, clock, random: new SeededRandom(3), many: true });
+  await elsewhere.setDesired('vol-b', 'stopped');
+  await elsewhere.change('vol-b', { files: { ...files, mount: 'sdf' } });
+  await elsewhere.setDesired('vol-b', 'running');
+  await bench.pass(600);
+  const mounted = must(bench.head('vol-b'));
+  assert.notEqual(mounted, open);
+  assert.equal(mounted.record.files?.mount, 'sdf');
 });
 
 test('a standby comes and goes beside a head that serves, and is told while it waits', async () => {

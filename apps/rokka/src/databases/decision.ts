@@ -92,7 +92,7 @@ export function stateAfter(
 ): Omit<DatabaseState, 'atMs'> | undefined {
   const { state, child } = facts;
   const serves = phase === 'available' && child?.kind === 'serving';
-  const generation = serves ? child.generation : state?.generation;
+  const generation = serves ? child.generation : generationBefore(facts, phase);
   const passwordVersion = passwordKnown(facts, serves);
   const next: Omit<DatabaseState, 'atMs'> = {
     phase,
@@ -105,6 +105,12 @@ export function stateAfter(
   };
   const { atMs: _, ...written } = state ?? { atMs: 0 };
   return sameJson(next, written) ? undefined : next;
+}
+
+/** What stands still is behind nothing: it has the next start before it, and no restart. */
+function generationBefore({ state, record }: Facts, phase: DatabasePhase): number | undefined {
+  const served = state?.generation;
+  return served !== undefined && phase === 'stopped' ? record.generation : served;
 }
 
 function bringUp(facts: Facts): Decision {

@@ -23,7 +23,7 @@ export interface DatabaseRecord {
   /** Of `main`: the one that `rokka up` was given last. */
   readonly port: number;
   readonly desired: DesiredState;
-  /** Raised by whoever wants a restart. Settings, port and cache count from the next start on. */
+  /** Raised by whoever wants a restart, or stops it. Settings, port, cache and mount count from the next start on. */
   readonly generation: number;
   /** For PostgreSQL, by name. */
   readonly settings: Readonly<Record<string, string>>;

@@ -144,12 +144,17 @@ export class Databases {
   }
 
   /**
-   * It shall run, stand still, or go with everything in it. What is being deleted stays so.
+   * It shall run, stand still, or go with everything in it. What is being deleted stays so. Who stops it ends its generation:
+   * if it shall run again before its head has ended, that head does not go on with what it was started with.
    * @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_MAIN_STAYS
    */
   async setDesired(name: string, desired: DesiredState): Promise<DatabaseRecord> {
     if (name === MAIN && desired !== 'running') throw databaseErrors.DATABASE_MAIN_STAYS([desired]);
-    return this.#change(name, (record) => ({ ...record, desired }), { alsoDeleted: desired === 'deleted' });
+    const change = (record: DatabaseRecord) => {
+      const stops = desired === 'stopped' && record.desired === 'running';
+      return { ...record, desired, generation: record.generation + (stops ? 1 : 0) };
+    };
+    return this.#change(name, change, { alsoDeleted: desired === 'deleted' });
   }
 
   /** @throws DATABASE_NONE, DATABASE_DELETED */

@@ -198,8 +198,9 @@ test('stopped and started again', async () => {
   assert.equal(await bench.instanceStatus('shop-1'), 'starting');
   await bench.turns();
   assert.equal(await bench.status('shop'), 'available');
-  assert.deepEqual((await bench.events()).slice(-2), [
+  assert.deepEqual((await bench.events()).slice(-3), [
     'shop: DB cluster stopped',
+    'shop-1: DB instance restarted',
     'shop: DB cluster started',
   ]);
   await bench.call('CreateDBCluster', { ...CLUSTER, DBClusterIdentifier: 'bare' });

@@ -80,7 +80,8 @@ export class FakeController {
     if (record.desired === 'deleted') return { phase: 'deleting' };
     if (record.desired === 'stopped') {
       if (runs && this.stopsFail !== undefined) return { phase: 'stopping', reason: this.stopsFail };
-      return { phase: phase === 'available' ? 'stopping' : 'stopped' };
+      if (phase === 'available') return { phase: 'stopping' };
+      return { phase: 'stopped', ...(state?.generation !== undefined && { generation: record.generation }) };
     }
     if (phase === 'available' && state?.generation === record.generation) return this.#serving(record, state);
     if (runs && state?.generation !== record.generation && phase === 'available')
