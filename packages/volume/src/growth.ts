@@ -1,5 +1,5 @@
 /**
- * Makes the segments of a new protection group: at a write quorum before the registry hears of the group, and before any
+ * Makes a new protection group: where it is placed, and its segments: at a write quorum before the registry hears of the group, and before any
  * LSN may go there (aurora.md trap 22). Who lacks its segment then is on the group's list of missing ones.
  *
  * A segment counts for as long as the connection lasts on which it was made. A node that went away may have lost it with
@@ -7,10 +7,23 @@
  *
  * What a writer left that died here before its group was in the registry is taken over where it is sound and was made for the
  * same members; else the node makes it anew. A damaged one would stay so for ever where its peers have nothing to fill it from.
+ *
+ * Where too few are there, the other groups get others in place of those who stay away, and so does this one: it begins anew, as
+ * after a writer that died here, when nothing is on its way any more that was asked for the members before.
  */
-import { isCoded, must, type Clock, type NodeId } from '@rokka/kernel';
+import {
+  isCoded,
+  must,
+  type Clock,
+  type CodedError,
+  type Epoch,
+  type NodeId,
+  type PgIndex,
+} from '@rokka/kernel';
+import { settledMembership, type Membership } from '@rokka/quorum';
 import { volumeErrors } from './errors.ts';
 import { demandStore, makeAnew } from './fencing.ts';
+import { placeMembers } from './geometry.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
 import type { NodeLinks } from './node-links.ts';
@@ -29,21 +42,41 @@ export interface GrowthOptions {
   clock: Clock;
   state: VolumeState;
   links: NodeLinks;
+  group(of: { pg: PgIndex; membership: Membership }): Group;
   /** Throws where the volume has ended. */
   demandAlive(): void;
 }
 
 /**
- * @returns the nodes that have their segment of the group
+ * @returns the group, and the nodes that have their segment of it
  * @throws VOLUME_NO_QUORUM, STORAGE_STALE_EPOCH or VOLUME_INTERRUPTED where another writer has the volume, what `demandAlive`
  * throws
  */
-export async function makeSegments(group: Group, options: GrowthOptions): Promise<ReadonlySet<NodeId>> {
-  const { clock, state, links, demandAlive } = options;
+export async function makeGroup(
+  pg: PgIndex,
+  options: GrowthOptions,
+): Promise<{ group: Group; made: ReadonlySet<NodeId> }> {
+  const { state } = options;
+  for (;;) {
+    const { nodes } = state.record;
+    const members = placeMembers(nodes, pg, state.record);
+    const group = options.group({ pg, membership: settledMembership(1 as Epoch, members) });
+    const isOutdated = () => state.record.nodes.some(({ node }, place) => node !== nodes[place]?.node);
+    const made = await makeSegments(group, { ...options, isOutdated });
+    if (made) return { group, made };
+  }
+}
+
+/** @returns nothing where the group is to be placed anew */
+async function makeSegments(
+  group: Group,
+  options: GrowthOptions & { isOutdated(): boolean },
+): Promise<ReadonlySet<NodeId> | undefined> {
+  const { clock, state, links, demandAlive, isOutdated } = options;
   /** By node, the connection on which it made its segment. */
   const made = new Map<NodeId, number>();
   const busy = new Set<NodeId>();
-  let stale: unknown;
+  let stale: CodedError | undefined;
   const begin = async (link: NodeLink) => {
     busy.add(link.node);
     const { connections } = link;
@@ -68,11 +101,13 @@ export async function makeSegments(group: Group, options: GrowthOptions): Promis
     const having = new Set(group.members.map(({ node }) => node).filter(has));
     // Who finishes from here on counts as missing, and is found to have its segment when it is fenced.
     if (having.size === MEMBERS || (having.size >= ENOUGH && waitedMs > STRAGGLERS_MS)) return having;
+    const isMoving = isOutdated();
+    if (isMoving && busy.size === 0) return undefined;
     if (waitedMs > TIMEOUT_MS)
       throw volumeErrors.VOLUME_NO_QUORUM([state.record.volumeId, group.pg, having.size, TIMEOUT_MS]);
     for (const { node } of group.members) {
       const link = must(links.get(node));
-      if (link.up && !having.has(node) && !busy.has(node)) void begin(link);
+      if (link.up && !isMoving && !having.has(node) && !busy.has(node)) void begin(link);
     }
     await clock.sleep(LOOK_AGAIN_MS);
   }

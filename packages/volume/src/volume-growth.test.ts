@@ -93,6 +93,32 @@ test('growth waits for four nodes, then says which group lacks them; nothing is 
   assert.equal(writer.volume.mappedPages, 128, 'two calls make one group');
 });
 
+test('a group that lacks members is placed on those who came for them meanwhile', async () => {
+  await using six = await SixNodes.start({ spares: 3 });
+  const writer = await six.writer();
+  const gone = [1, 3, 5];
+  for (const i of gone) six.crash(i);
+  await six.pass(100);
+  const growing = writer.volume.grow(65);
+  growing.catch(() => {});
+  await six.pass(2_000);
+  const made = [0, 2, 4].map((i) => six.store(i).segments.count);
+  assert.deepEqual(made, [2, 2, 2], 'three are no write quorum');
+  await six.run(growing, 28_000);
+  const members = must(writer.volume.status().groups[1]).members.map(({ node }) => node);
+  assert.ok(
+    gone.some((i) => !members.includes(nodeId(i))),
+    `it is placed on ${members.join(' ')}`,
+  );
+  await six.run(new PageWriter(writer.volume).commit(64, 'in the second group'));
+  await six.pass(60_000);
+  const [, grown] = writer.volume.status().groups;
+  assert.deepEqual(
+    must(grown).members.map(({ fenced, lagLsn }) => [fenced, lagLsn]),
+    NODES.map(() => [true, 0]),
+  );
+});
+
 test('a writer that dies while it grows leaves segments that the next one takes over', async () => {
   await using six = await SixNodes.start();
   for (let ms = 0; ms < 8; ms++) {

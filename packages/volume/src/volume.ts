@@ -7,17 +7,16 @@
  * - A member whose buffer is full, or that is away, fills its holes by gossip; only what is at no write quorum is sent again.
  * - A volume that has failed stays failed: its owner must end, so that nothing goes on with writes that may be lost.
  */
-import { must, mutant, type CodedError, type Epoch, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
+import { must, mutant, type CodedError, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
 import type { PageNumber, PgIndex } from '@rokka/kernel';
-import { LsnAllocator, ProgressTracker, settledMembership } from '@rokka/quorum';
+import { LsnAllocator, ProgressTracker } from '@rokka/quorum';
 import type { PlacedMember, VolumeStart } from '@rokka/quorum';
 import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
 import { Fencer } from './fencing.ts';
-import { placeMembers } from './geometry.ts';
 import { Group, type GroupPoints } from './group.ts';
-import { makeSegments } from './growth.ts';
+import { makeGroup } from './growth.ts';
 import type { Inheritance, VolumeBase } from './inheritance.ts';
 import { LogTap } from './log-tap.ts';
 import { Members } from './members.ts';
@@ -387,30 +386,28 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   /** Maps one more protection group: its segments first, at a write quorum; then the registry; only then may LSNs go there. */
   async #addGroup(): Promise<void> {
-    const { record } = this.#state;
     const pg = this.#groups.length as PgIndex;
-    const members = placeMembers(record.nodes, pg, record);
-    const membership = settledMembership(1 as Epoch, members);
-    const group = this.#group({ pg, membership });
     try {
-      const made = await makeSegments(group, {
+      const { group, made } = await makeGroup(pg, {
         clock: this.#options.clock,
         state: this.#state,
         links: this.#links,
+        group: (of) => this.#group(of),
         demandAlive: () => this.#demandAlive(),
       });
-      const missing = members.map(({ node }) => node).filter((node) => !made.has(node));
+      const missing = group.members.map(({ node }) => node).filter((node) => !made.has(node));
       const stores = Object.fromEntries([...made].map((node) => [node, this.#links.to(node).store]));
+      const { membership } = group.roster;
       await this.#state.addGroup({ pg, membership, missing, retired: [] }, stores);
       this.#demandAlive();
       this.#groups.push(group);
       this.#sealer.addGroup();
       const scls = new Map([...made].map((node) => [node as string, 0 as Lsn]));
       this.#tracker.setGroup({ ...this.#tracked(group), lastLsn: 0 as Lsn, scls });
+      for (const link of this.#links.values()) this.#fencer.fence(group, link);
     } catch (error) {
       throw isCoded(error) && saysTakenOver(error) ? this.#takenOver(error) : error;
     }
-    for (const link of this.#links.values()) this.#fencer.fence(group, link);
   }
 
   #points(group: Group): GroupPoints {
