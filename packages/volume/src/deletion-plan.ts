@@ -8,10 +8,7 @@
 import type { Epoch, NodeId, PgIndex } from '@rokka/kernel';
 import { allMembers, type PlacedMember } from '@rokka/quorum';
 import { placeMembers } from './geometry.ts';
-import type { VolumeRecord } from './volume-record.ts';
-
-/** The membership epoch with which a group begins; one that is not in the registry yet can have no other. */
-const FIRST_EPOCH = 1 as Epoch;
+import { nextGroupEpoch, type VolumeRecord } from './volume-record.ts';
 
 export interface Dismissal {
   readonly pg: PgIndex;
@@ -46,7 +43,7 @@ export function dismissalsFor(record: VolumeRecord, node: NodeId): Dismissal[] {
     epoch: membership.epoch,
     members: allMembers(membership),
   }));
-  const unborn = { pg: next, epoch: FIRST_EPOCH, members: placeMembers(nodes, next, { allFull }) };
+  const unborn = { pg: next, epoch: nextGroupEpoch(record), members: placeMembers(nodes, next, { allFull }) };
   return [...known, unborn].map(({ pg, epoch, members }) => ({
     pg,
     epoch,

@@ -8,18 +8,10 @@
  * What a writer left that died here before its group was in the registry is taken over where it is sound and was made for the
  * same members; else the node makes it anew. A damaged one would stay so for ever where its peers have nothing to fill it from.
  *
- * Where too few are there, the other groups get others in place of those who stay away, and so does this one: it begins anew, as
- * after a writer that died here, when nothing is on its way any more that was asked for the members before.
+ * Where too few are there, the other groups get others in place of those who stay away, and so does this one: it begins anew
+ * under a higher membership epoch, so that whoever has a segment from before and is no member any more is told so by its peers.
  */
-import {
-  isCoded,
-  must,
-  type Clock,
-  type CodedError,
-  type Epoch,
-  type NodeId,
-  type PgIndex,
-} from '@rokka/kernel';
+import { isCoded, must, type Clock, type CodedError, type NodeId, type PgIndex } from '@rokka/kernel';
 import { settledMembership, type Membership } from '@rokka/quorum';
 import { volumeErrors } from './errors.ts';
 import { demandStore, makeAnew } from './fencing.ts';
@@ -28,6 +20,7 @@ import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
 import type { NodeLinks } from './node-links.ts';
 import { saysLeftOver, saysTakenOver } from './refusals.ts';
+import { nextGroupEpoch } from './volume-record.ts';
 import type { VolumeState } from './volume-state.ts';
 
 /** All six if they are there; a write quorum is enough where some have stayed away for so long. */
@@ -47,23 +40,30 @@ export interface GrowthOptions {
   demandAlive(): void;
 }
 
+export interface MadeGroup {
+  readonly group: Group;
+  /** The members that have their segment. */
+  readonly made: ReadonlySet<NodeId>;
+  /** Nodes that may have one and are no members. */
+  readonly left: readonly NodeId[];
+}
+
 /**
- * @returns the group, and the nodes that have their segment of it
  * @throws VOLUME_NO_QUORUM, STORAGE_STALE_EPOCH or VOLUME_INTERRUPTED where another writer has the volume, what `demandAlive`
  * throws
  */
-export async function makeGroup(
-  pg: PgIndex,
-  options: GrowthOptions,
-): Promise<{ group: Group; made: ReadonlySet<NodeId> }> {
+export async function makeGroup(pg: PgIndex, options: GrowthOptions): Promise<MadeGroup> {
   const { state } = options;
+  const asked = new Set<NodeId>();
   for (;;) {
-    const { nodes } = state.record;
-    const members = placeMembers(nodes, pg, state.record);
-    const group = options.group({ pg, membership: settledMembership(1 as Epoch, members) });
-    const isOutdated = () => state.record.nodes.some(({ node }, place) => node !== nodes[place]?.node);
+    const { record } = state;
+    const membership = settledMembership(nextGroupEpoch(record), placeMembers(record.nodes, pg, record));
+    const group = options.group({ pg, membership });
+    const isOutdated = () => state.record.nodes.some(({ node }, place) => node !== record.nodes[place]?.node);
     const made = await makeSegments(group, { ...options, isOutdated });
-    if (made) return { group, made };
+    if (made) return { group, made, left: [...asked].filter((node) => group.placeOf(node) < 0) };
+    for (const { node } of group.members) asked.add(node);
+    await state.placeAnew();
   }
 }
 

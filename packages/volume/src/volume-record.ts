@@ -29,6 +29,8 @@ export interface VolumeRecord {
    */
   readonly stores: Readonly<Record<NodeId, string>>;
   readonly groups: readonly GroupRecord[];
+  /** The membership epoch with which the next group begins; 1 where absent. Nodes may have segments of it from the ones before. */
+  readonly nextGroupEpoch?: Epoch | undefined;
   readonly truncationRanges: readonly TruncationRange[];
   /** Where pages come from that the volume never wrote, while there may be any. */
   readonly base?: VolumeBase | undefined;
@@ -48,6 +50,8 @@ interface FixedGroupRecord {
   readonly members: readonly PlacedMember[];
   readonly missing: readonly NodeId[];
 }
+
+export const nextGroupEpoch = (record: VolumeRecord): Epoch => record.nextGroupEpoch ?? (1 as Epoch);
 
 /** A record as it is written now, whichever version wrote it. */
 export function upgradeRecord(record: VolumeRecord): VolumeRecord {

@@ -17,7 +17,7 @@ import { allMembers, LSN_ALLOCATION_LIMIT, type Membership, type TruncationRange
 import type { Registry } from '@rokka/registry';
 import { volumeErrors } from './errors.ts';
 import type { VolumeBase } from './inheritance.ts';
-import { upgradeRecord, type GroupRecord, type VolumeRecord } from './volume-record.ts';
+import { nextGroupEpoch, upgradeRecord, type GroupRecord, type VolumeRecord } from './volume-record.ts';
 
 const ATTEMPTS_MAX = 20;
 
@@ -96,11 +96,16 @@ export class VolumeState {
     await this.#change(({ truncationRanges }) => ({ truncationRanges: [...truncationRanges, range] }));
   }
 
+  /** The next group is made for other members than it was begun for: no segment of the ones before is taken for one of theirs. */
+  async placeAnew(): Promise<void> {
+    await this.#change((record) => ({ nextGroupEpoch: (nextGroupEpoch(record) + 1) as Epoch }));
+  }
+
   /** @param stores those of the nodes that have their segment */
   async addGroup(group: GroupRecord, stores: VolumeRecord['stores']): Promise<void> {
     await this.#change(({ groups, stores: known }) => {
       assert(group.pg === groups.length, 'groups are appended');
-      return { groups: [...groups, group], stores: { ...stores, ...known } };
+      return { groups: [...groups, group], stores: { ...stores, ...known }, nextGroupEpoch: undefined };
     });
   }
 

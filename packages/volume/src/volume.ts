@@ -388,7 +388,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   async #addGroup(): Promise<void> {
     const pg = this.#groups.length as PgIndex;
     try {
-      const { group, made } = await makeGroup(pg, {
+      const { group, made, left } = await makeGroup(pg, {
         clock: this.#options.clock,
         state: this.#state,
         links: this.#links,
@@ -398,7 +398,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       const missing = group.members.map(({ node }) => node).filter((node) => !made.has(node));
       const stores = Object.fromEntries([...made].map((node) => [node, this.#links.to(node).store]));
       const { membership } = group.roster;
-      await this.#state.addGroup({ pg, membership, missing, retired: [] }, stores);
+      await this.#state.addGroup({ pg, membership, missing, retired: left }, stores);
       this.#demandAlive();
       this.#groups.push(group);
       this.#sealer.addGroup();
