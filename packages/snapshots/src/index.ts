@@ -1,0 +1,18 @@
+/** Snapshots in which applications have nothing to recover. */
+export {
+  LEVELS,
+  type Component,
+  type DiscoverOptions,
+  type Frozen,
+  type Level,
+  type MountedVolume,
+  type Writer,
+  type WriterKind,
+} from './writer.ts';
+export {
+  FREEZE_MS_MAX,
+  HOLD_MS_MAX,
+  type Provider,
+  type SnapshotOfVolume,
+  type SnapshotSetResult,
+} from './provider.ts';
