@@ -253,6 +253,11 @@ export class Segment implements ChainWatcher {
     this.demandSound();
   }
 
+  /** Nothing came to it yet, and nothing is known to be missing. */
+  get isUntouched(): boolean {
+    return this.chain.scl === 0 && this.chain.heldCount === 0 && !this.damaged && !this.#hydration;
+  }
+
   /**
    * Whether a writer left it that died before its group was in the registry, so that nobody can have counted with it: a newcomer
    * to the group begins as one, and one of the first six begins anew where its writer says that it may. What is sound and was
@@ -261,8 +266,8 @@ export class Segment implements ChainWatcher {
    */
   givesWayTo(message: CreateSegment): boolean {
     const { kind, hydrate, anew, members, volumeEpoch, membershipEpoch } = message;
+    if (hydrate) return this.isUntouched && volumeEpoch === this.#volumeEpoch;
     if (this.chain.scl > 0 || this.chain.heldCount > 0) return false;
-    if (hydrate) return !this.damaged && !this.#hydration && volumeEpoch === this.#volumeEpoch;
     const own = this.#membershipEpoch;
     const forSame = membershipEpoch === own && kind === this.kind && sameMembers(members, this.#members);
     if (!anew || (forSame && !this.damaged)) return false;

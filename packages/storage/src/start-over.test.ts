@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { must, type Epoch, type Lsn, type NodeId, type PgIndex } from '@rokka/kernel';
 import { alignUp } from './log-format.ts';
 import type { CreateSegment } from './messages.ts';
+import type { Segment } from './segment.ts';
 import { Group, PAGES } from './testing/group.ts';
 import { RecordMaker } from './testing/records.ts';
 import { rotLog } from './testing/rot.ts';
@@ -163,6 +164,15 @@ test('it is asked again while pages are on their way to its disk', async () => {
   await startOver(group, 2);
   await group.whole(2);
   await assertWhole(group, 2);
+});
+
+test('what a dead writer left there of another kind does not begin anew as what it was', () => {
+  const node = new TestStore();
+  const pg = 1 as PgIndex;
+  node.create({ kind: 'tail', pg });
+  const message = { ...createMessage({ kind: 'full', pg }), required: 40 as Lsn };
+  const begun = must(node.wait<Segment>((done) => node.store.startOver(message, done)));
+  assert.deepEqual([begun.kind, begun.hydrating, begun.hydration?.target], ['full', true, 40]);
 });
 
 test('a number that the log knows of a forgotten segment is not given to another', () => {

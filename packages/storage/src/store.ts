@@ -159,13 +159,16 @@ export class SegmentStore implements Disposable {
   /** @throws STORAGE_NO_SEGMENT, STORAGE_STALE_EPOCH …, STORAGE_SEGMENT_BUSY, and what the log throws */
   startOver(message: m.StartOver, done: (segment: Segment) => void): void {
     const segment = this.segments.find(message);
-    if (!segment) {
-      if (!this.segments.incomplete) throw storageErrors.STORAGE_NO_SEGMENT([message.volume, message.pg]);
+    if (!segment && !this.segments.incomplete)
+      throw storageErrors.STORAGE_NO_SEGMENT([message.volume, message.pg]);
+    segment?.demandEpochs('start over', message);
+    // One that never got anything may be of another kind, left by a writer that died while it made the group.
+    if (!segment || segment.isUntouched) {
       this.#demandLatest(message);
+      if (segment) this.#discard(segment);
       const made = this.#make(message, control.newcomer(message.required));
       return this.whenDurable(() => done(made));
     }
-    segment.demandEpochs('start over', message);
     if (!segment.damaged) return this.whenDurable(() => done(segment));
     // A generation that is on its way is carried through; the writer asks again.
     if (segment.pageFile?.busy || segment.settling)
