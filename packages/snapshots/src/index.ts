@@ -1,4 +1,16 @@
 /** Snapshots in which applications have nothing to recover. */
+export type { Coordination, Limits, Step, WriterFacts, WriterState } from './coordination.ts';
+export { coordinate, LIMITS, type CoordinateOptions } from './coordinator.ts';
+export { snapshotsErrors } from './errors.ts';
+export { outcomeOf, type Outcome } from './outcome.ts';
+export {
+  FREEZE_MS_MAX,
+  HOLD_MS_MAX,
+  type Provider,
+  type SnapshotOfVolume,
+  type SnapshotSetResult,
+} from './provider.ts';
+export { straysOn, type StraysOptions } from './strays.ts';
 export {
   LEVELS,
   type Component,
@@ -9,10 +21,3 @@ export {
   type Writer,
   type WriterKind,
 } from './writer.ts';
-export {
-  FREEZE_MS_MAX,
-  HOLD_MS_MAX,
-  type Provider,
-  type SnapshotOfVolume,
-  type SnapshotSetResult,
-} from './provider.ts';

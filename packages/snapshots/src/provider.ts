@@ -12,7 +12,9 @@ export interface SnapshotSetResult {
 }
 
 export interface Provider extends AsyncDisposable {
-  /** No write gets through from its resolving on; it ends by itself after `HOLD_MS_MAX`. A provider whose copy is of one moment anyway holds nothing. */
+  /** Whether `hold` holds. A provider whose copy is of one moment anyway needs not. */
+  readonly holds: boolean;
+  /** No write gets through from its resolving on; it ends by itself after `HOLD_MS_MAX`. */
   hold(signal: AbortSignal): Promise<void>;
   /** Resolves when the moment is past that the set shows, though copying may go on. @throws where there is no set, or may be none */
   snapshot(signal: AbortSignal): Promise<SnapshotSetResult>;
