@@ -1,9 +1,10 @@
 /** Several volumes cut at one moment: the heads' side and the other, without processes, while programs write to all of them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { SetCut } from '@rokka/databases';
 import { type Lsn, SeededRandom, VirtualClock } from '@rokka/kernel';
 import { ConsistentCut, HOLD_MS } from '../processes/consistent-cut.ts';
-import { cutSet } from './snapshot-set.ts';
+import { cutSet, type SetMember } from './snapshot-set.ts';
 
 /** A volume whose LSNs are the clock of everything that was written to it. */
 class StandInVolume {
@@ -45,6 +46,8 @@ class StandInVolume {
 class Bench {
   readonly clock = new VirtualClock();
   readonly volumes: StandInVolume[];
+  /** Moments of which it was said that they are past. */
+  readonly told: SetCut[] = [];
   readonly #random: SeededRandom;
 
   constructor(seed: number) {
@@ -52,8 +55,11 @@ class Bench {
     this.volumes = ['a', 'b', 'c'].map((name) => new StandInVolume(name, this.clock, this.#random));
   }
 
-  cut() {
-    return this.run(cutSet(this.volumes, { archiveMs: 1_000 }));
+  /** Of these as well, that nobody has open. */
+  cut(closed: readonly SetMember[] = []) {
+    const { clock, volumes, told } = this;
+    const onCut = async (cut: SetCut) => void told.push(cut);
+    return this.run(cutSet([...volumes, ...closed], { archiveMs: 1_000, clock, onCut }));
   }
 
   /**
@@ -82,7 +88,9 @@ class Bench {
 test('no point has what came after something that another lacks, and everybody goes on', async () => {
   for (let seed = 1; seed <= 20; seed++) {
     const bench = new Bench(seed);
-    const points = await bench.cut();
+    const { points, cut: moment } = await bench.cut();
+    assert.deepEqual(bench.told, [moment]);
+    assert.ok(moment.heldMs > 0 && moment.heldMs < HOLD_MS);
     const cut = bench.volumes.map(({ name }) => points[name]);
     for (const [at, { writes, held }] of bench.volumes.entries()) {
       assert.equal(held, false);
@@ -138,11 +146,9 @@ test('volumes that nobody has open end where they ended, or there is no set', as
   const bench = new Bench(1);
   const ends = [7, 7] as Lsn[];
   const closed = { name: 'closed', endOf: async () => ends.shift() };
-  const points = await bench.run(cutSet([...bench.volumes, closed], { archiveMs: 1_000 }));
+  const { points } = await bench.cut([closed]);
   assert.equal(points.closed, 7);
   ends.push(7 as Lsn, 8 as Lsn);
-  const opened = cutSet([...bench.volumes, closed], { archiveMs: 1_000 });
-  await assert.rejects(bench.run(opened), { code: 'ROKKA_CUT_LOST' });
-  const unknown = cutSet([...bench.volumes, closed], { archiveMs: 1_000 });
-  await assert.rejects(bench.run(unknown), { code: 'ROKKA_SET_UNFINISHED' });
+  await assert.rejects(bench.cut([closed]), { code: 'ROKKA_CUT_LOST' });
+  await assert.rejects(bench.cut([closed]), { code: 'ROKKA_SET_UNFINISHED' });
 });

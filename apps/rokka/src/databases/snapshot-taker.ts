@@ -3,7 +3,7 @@
  * are made together (snapshot-set.ts).
  */
 import { type Clock, describeError, isCoded, type Lsn, type VolumeId } from '@rokka/kernel';
-import type { DatabaseRecord, SnapshotRecord, Snapshots } from '@rokka/databases';
+import type { DatabaseRecord, SetCut, SnapshotRecord, Snapshots } from '@rokka/databases';
 import type { Head } from './database-unit.ts';
 import { cutSet, type SetMember } from './snapshot-set.ts';
 
@@ -80,7 +80,8 @@ export class SnapshotTaker {
     }
     const held = members.map(({ database }) => database);
     for (const database of held) this.#held.add(database);
-    const cut = cutSet(found, { archiveMs: ARCHIVE_MS }).finally(() => {
+    const onCut = (cut: SetCut) => snapshots.tellCut(id, cut);
+    const cut = cutSet(found, { archiveMs: ARCHIVE_MS, clock, onCut }).finally(() => {
       for (const database of held) this.#held.delete(database);
     });
     this.#settleSet(id, cut);
@@ -91,7 +92,12 @@ export class SnapshotTaker {
     this.#busy.add(id);
     const rest = () => void clock.after(RETRY_MS, () => void this.#busy.delete(id), { keepAlive: false });
     cut
-      .then((points) => ({ phase: 'available' as const, points, takenAtMs: clock.wallMs() }))
+      .then(({ points, cut: moment }) => ({
+        phase: 'available' as const,
+        points,
+        cut: moment,
+        takenAtMs: clock.wallMs(),
+      }))
       .catch((error: unknown) => {
         if (!isCoded(error)) throw error;
         const lost = (this.#lost.get(id) ?? 0) + 1;

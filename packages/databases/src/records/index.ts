@@ -22,6 +22,7 @@ export {
 } from './databases.ts';
 export {
   newSnapshotName,
+  type SetCut,
   type SnapshotPhase,
   type SnapshotRecord,
   Snapshots,

@@ -131,7 +131,11 @@ test('a set is decided by one write: whoever comes after a crash has the rest of
     return put(...of);
   };
   const dying = new Snapshots({ ...bench.of, registry: broken });
-  await assert.rejects(dying.settleSet(set.id, { phase: 'available', points, takenAtMs: 5 }), {
+  const cut = { atMs: 3, heldMs: 12 };
+  await snapshots.tellCut(set.id, { atMs: 1, heldMs: 7 });
+  await snapshots.tellCut(set.id, cut);
+  assert.deepEqual(await snapshots.cutOf(set.id), cut);
+  await assert.rejects(dying.settleSet(set.id, { phase: 'available', points, takenAtMs: 5, cut }), {
     code: 'REGISTRY_UNREACHABLE',
   });
   const stated = async () =>
@@ -141,7 +145,9 @@ test('a set is decided by one write: whoever comes after a crash has the rest of
   // What the next one finds by itself counts no more.
   await snapshots.settleSet(set.id, { phase: 'failed', reason: 'another moment' });
   assert.deepEqual(await stated(), { one: ['available', 4], two: ['available', 9] });
-  assert.deepEqual(await registry.list('snapshot-sets/'), []);
+  assert.deepEqual(await registry.list('snapshot-'), []);
+  assert.equal(await snapshots.cutOf(set.id), undefined);
+  assert.deepEqual((await snapshots.get(names[1])).cut, cut);
   const copy = await snapshots.copy(names[0]);
   assert.equal(copy.set, undefined);
 });

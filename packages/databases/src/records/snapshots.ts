@@ -31,6 +31,8 @@ export interface SnapshotRecord {
   /** Who wants it, where that is somebody who removes those that he has lost sight of. */
   readonly owner?: string;
   readonly set?: SnapshotSet;
+  /** Of the set, when it is available. */
+  readonly cut?: SetCut;
 }
 
 /** Snapshots of several databases that show one moment of all: they are made together, or fail together. */
@@ -40,12 +42,20 @@ export interface SnapshotSet {
   readonly size: number;
 }
 
+/** The moment that a set shows. */
+export interface SetCut {
+  readonly atMs: number;
+  /** For so long the programs on its volumes stood still, at most. */
+  readonly heldMs: number;
+}
+
 /** What becomes of a set, decided by one write (`snapshot-sets/<id>`) before any of its snapshots says so. */
 type SetOutcome =
   | {
       readonly phase: 'available';
       readonly points: Readonly<Record<string, Lsn>>;
       readonly takenAtMs: number;
+      readonly cut?: SetCut;
     }
   | { readonly phase: 'failed'; readonly reason: string };
 
@@ -68,6 +78,7 @@ export interface SnapshotsOptions {
 
 const RECORDS = 'snapshots/';
 const SETS = 'snapshot-sets/';
+const CUTS = 'snapshot-cuts/';
 const NAME = /^snap-[0-9a-f]{16}$/;
 
 export class Snapshots {
@@ -142,7 +153,9 @@ export class Snapshots {
   /** For the controller alone: it is there, or will never be. */
   async settle(
     name: string,
-    outcome: { phase: 'available'; lsn: Lsn; takenAtMs: number } | { phase: 'failed'; reason: string },
+    outcome:
+      | { phase: 'available'; lsn: Lsn; takenAtMs: number; cut?: SetCut }
+      | { phase: 'failed'; reason: string },
   ): Promise<void> {
     const { registry } = this.#options;
     try {
@@ -180,16 +193,39 @@ export class Snapshots {
         if (set === undefined || key !== `${SETS}${set.id}`) continue;
         if (value.phase === 'failed') await this.settle(name, value);
         else {
-          const { takenAtMs, points } = value;
-          await this.settle(name, { phase: 'available', lsn: must(points[name]), takenAtMs });
+          const { takenAtMs, points, cut } = value;
+          await this.settle(name, {
+            phase: 'available',
+            lsn: must(points[name]),
+            takenAtMs,
+            ...(cut && { cut }),
+          });
         }
       }
+      const cutKey = CUTS + key.slice(SETS.length);
+      const cut = await registry.get(cutKey);
       try {
+        if (cut) await registry.remove(cutKey, cut.revision);
         await registry.remove(key, revision);
       } catch (error) {
         if (!isCoded(error, 'REGISTRY_CONFLICT')) throw error;
       }
     }
+  }
+
+  /**
+   * For the controller alone: the programs on the volumes of the set go on. What it shows is going to the archive; should that fail, there may be
+   * another moment, which is told in the same way.
+   */
+  async tellCut(set: string, cut: SetCut): Promise<void> {
+    const { registry } = this.#options;
+    const known = await registry.get(CUTS + set);
+    await registry.put(CUTS + set, cut, known?.revision ?? 0);
+  }
+
+  /** The moment that the set shows, or will show if nothing comes between; undefined before, and once its snapshots say it. */
+  async cutOf(set: string): Promise<SetCut | undefined> {
+    return (await this.#options.registry.get<SetCut>(CUTS + set))?.value;
   }
 
   /** Nobody wants it any more; what it alone keeps goes from the archive by and by. OK where it is not there. */
