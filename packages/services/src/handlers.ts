@@ -2,6 +2,7 @@
 import type { IdentityServices } from './iam/iam-context.ts';
 import type { Ec2Context } from './ec2/ec2-context.ts';
 import type { RdsContext } from './rds/rds-context.ts';
+import type { SsmContext } from './ssm/ssm-context.ts';
 import type { Trail } from './cloudtrail/trail.ts';
 
 export const loadIamHandlers = async (services: IdentityServices) =>
@@ -13,12 +14,15 @@ export const loadStsHandlers = async (services: IdentityServices) =>
 export const loadCloudTrailHandlers = async (services: { trail: Trail }) =>
   (await import('./cloudtrail/cloudtrail-handlers.ts')).cloudTrailHandlers(services);
 
-/** For `defineService`: these two are the gateway's own `Operation`s. */
+/** For `defineService`: these three are the gateway's own `Operation`s. */
 export const loadRdsHandlers = async (context: RdsContext) =>
   (await import('./rds/rds-handlers.ts')).rdsOperations(context);
 
 export const loadEc2Handlers = async (context: Ec2Context) =>
   (await import('./ec2/ec2-handlers.ts')).ec2Operations(context);
+
+export const loadSsmHandlers = async (context: SsmContext) =>
+  (await import('./ssm/ssm-handlers.ts')).ssmOperations(context);
 
 /** All of them, and the SDK's modules that they use: for a process that compiles them for others. */
 export async function importHandlers(): Promise<void> {
@@ -28,6 +32,7 @@ export async function importHandlers(): Promise<void> {
     import('./cloudtrail/cloudtrail-handlers.ts'),
     import('./rds/rds-handlers.ts'),
     import('./ec2/ec2-handlers.ts'),
+    import('./ssm/ssm-handlers.ts'),
     // Its handlers use types of it alone.
     import('@aws-sdk/client-ec2'),
   ]);

@@ -26,12 +26,21 @@ export { ec2Service } from './ec2/ec2-service.ts';
 export { rdsArn, type ResourceKind } from './rds/rds-arns.ts';
 export { RdsKeeper } from './rds/rds-keeper.ts';
 export { rdsService } from './rds/rds-service.ts';
+export { CommandDesk, type DeliveredDocument, type Delivery, type Ending } from './ssm/command-desk.ts';
+export type { AgentFacts } from './ssm/agents.ts';
+export type { DocumentStep, Json, JsonObject, ParameterValues } from './ssm/documents/document-model.ts';
+export { stepSeconds } from './ssm/documents/execution-time.ts';
+export type { SsmContext, SsmInstance } from './ssm/ssm-context.ts';
+export { SsmKeeper } from './ssm/ssm-keeper.ts';
+export { ssmService } from './ssm/ssm-service.ts';
+export type { StepResult, StepStatus } from './ssm/step-results.ts';
 export {
   importHandlers,
   loadCloudTrailHandlers,
   loadEc2Handlers,
   loadIamHandlers,
   loadRdsHandlers,
+  loadSsmHandlers,
   loadStsHandlers,
 } from './handlers.ts';
 export { identityServices, type ServedIdentity } from './identity-services.ts';
