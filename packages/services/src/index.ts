@@ -13,7 +13,6 @@ export {
 } from './iam/administrator.ts';
 export { writeAwsProfile, type AwsProfile, type AwsProfileFiles } from './iam/aws-profile.ts';
 export type { IamContext, IdentityServices } from './iam/iam-context.ts';
-export { iamRequest, type IamRequest, type IamRequestOf } from './iam/iam-requests.ts';
 export { DECIDED_BY_OPERATION, IdentityAuthorizer } from './iam/identity-authorizer.ts';
 export { IdentityCredentials } from './iam/identity-credentials.ts';
 export { IdentityStore, type IdentityStoreOptions } from './iam/identity-store.ts';
