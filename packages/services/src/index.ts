@@ -20,6 +20,14 @@ export { PolicyCache } from './iam/policy-cache.ts';
 export { openTrail, type Trail, type TrailOptions } from './cloudtrail/trail.ts';
 export { type ArchivePoints, type RdsContext } from './rds/rds-context.ts';
 export type { Ec2Context, Machine } from './ec2/ec2-context.ts';
+export {
+  instanceCredentials,
+  type InstanceCredentials,
+  type InstanceCredentialsOf,
+  instanceRole,
+  type InstanceRole,
+  type NoCredentials,
+} from './ec2/instance-credentials.ts';
 export { Ec2Keeper } from './ec2/ec2-keeper.ts';
 export { ec2Service } from './ec2/ec2-service.ts';
 export { rdsArn, type ResourceKind } from './rds/rds-arns.ts';

@@ -1,12 +1,10 @@
-/**
- * An instance profile hands a role to a machine. A role that was deleted, or made anew under the name, is not the one that was put in:
- * the profile is empty then. It can come to that where a role is put in while somebody deletes it.
- */
+/** What IAM's operations share about instance profiles: a profile hands a role to a machine (profile-role.ts). */
 import type { InstanceProfile } from '@aws-sdk/client-iam';
-import { entityKey, type InstanceProfileDocument, type RoleDocument } from './documents.ts';
+import type { InstanceProfileDocument } from './documents.ts';
 import { loadEntity } from './entities.ts';
 import type { IamContext } from './iam-context.ts';
 import { instanceProfileShape } from './iam-shapes.ts';
+import { roleIn } from './profile-role.ts';
 
 type Stored = Pick<IamContext, 'store'>;
 
@@ -15,16 +13,6 @@ export async function profileWithRole(
   profile: InstanceProfileDocument,
 ): Promise<InstanceProfile> {
   return instanceProfileShape(store.account, profile, await roleIn({ store }, profile));
-}
-
-/** As it is now; undefined where the profile is empty. */
-export async function roleIn(
-  { store }: Stored,
-  { role }: InstanceProfileDocument,
-): Promise<RoleDocument | undefined> {
-  if (!role) return undefined;
-  const found = (await store.fresh<RoleDocument>(entityKey(store.account, 'roles', role.name)))?.value;
-  return found?.id === role.id ? found : undefined;
 }
 
 /**

@@ -2,7 +2,8 @@ import { changeEntity, loadEntity } from '../entities.ts';
 import type { IamContext } from '../iam-context.ts';
 import { iamFailures } from '../iam-failures.ts';
 import { checkedName } from '../iam-names.ts';
-import { occupancyOf, roleIn } from '../instance-profiles.ts';
+import { occupancyOf } from '../instance-profiles.ts';
+import { roleIn } from '../profile-role.ts';
 import type { AddRoleToInstanceProfileCommandInput } from '@aws-sdk/client-iam';
 
 /** Machines that have the profile may what the role may. @throws NoSuchEntityException, LimitExceededException, ValidationError */
