@@ -1,12 +1,12 @@
 /** IAM, STS and CloudTrail as the gateway serves them: their tables of operations, and what each call is about. */
 import { defineService, type Operations, type RegisteredService, lazyService } from '@rokka/gateway';
-import type { CallContext as GatewayCall } from '@rokka/gateway';
+import type { CallContext as GatewayCall, ResourceAsk } from '@rokka/gateway';
 import type { Clock } from '@rokka/kernel';
 import type { CallContext } from './call-context.ts';
 import type { Trail } from './cloudtrail/trail.ts';
 import { loadCloudTrailHandlers, loadIamHandlers, loadStsHandlers } from './handlers.ts';
 import type { IdentityServices } from './iam/iam-context.ts';
-import { iamRequest } from './iam/iam-requests.ts';
+import { iamAsks } from './iam/iam-requests.ts';
 
 export interface ServedIdentity extends IdentityServices {
   readonly trail: Trail;
@@ -14,27 +14,21 @@ export interface ServedIdentity extends IdentityServices {
 }
 
 type Input = Readonly<Record<string, unknown>>;
-type Keys = Record<string, string | readonly string[]>;
 type Handler = (input: never, call: CallContext) => Promise<unknown>;
 
-/** What a call is about: its resource, and the condition keys that its input fills. */
-type Subject = (
-  name: string,
-  input: Input,
-  call: GatewayCall,
-) => Promise<{ resource: string; context: Readonly<Keys> }>;
+/** What a call is about: what whoever makes it must be allowed. */
+type Subject = (name: string, input: Input, call: GatewayCall) => Promise<readonly ResourceAsk[]>;
 
 /** Their SDK modules are loaded when they are first called. */
 export function identityServices(of: ServedIdentity): RegisteredService[] {
   const { store, clock } = of;
   const aboutIam: Subject = (operation, input, { credential }) =>
-    iamRequest({ store, credential, wallMs: clock.wallMs(), operation, input });
+    iamAsks({ store, credential, wallMs: clock.wallMs(), operation, input });
   // Which of them may be called the operation itself decides, or nobody is kept from it (identity-authorizer.ts).
-  const aboutSts: Subject = async (_name, input) => ({
-    resource: typeof input['RoleArn'] === 'string' ? input['RoleArn'] : '*',
-    context: {},
-  });
-  const aboutTrail: Subject = async () => ({ resource: '*', context: {} });
+  const aboutSts: Subject = async (_name, input) => [
+    { arn: typeof input['RoleArn'] === 'string' ? input['RoleArn'] : '*' },
+  ];
+  const aboutTrail: Subject = async () => [{ arn: '*' }];
   return [
     lazyService({
       signingName: 'iam',
@@ -79,16 +73,9 @@ export function identityServices(of: ServedIdentity): RegisteredService[] {
  */
 function bound<M>(table: Readonly<Record<string, Handler>>, about: Subject, clock: Clock): Operations<M> {
   const entries = Object.entries(table).map(([name, handler]) => {
-    /** The gateway asks for the keys of an input after its resources. */
-    const keys = new WeakMap<object, Readonly<Keys>>();
     const entry = {
       handle: (input: Input, call: GatewayCall) => handler(input as never, callOf(call, clock)),
-      resources: async (input: Input, call: GatewayCall) => {
-        const { resource, context } = await about(name, input, call);
-        keys.set(input, context);
-        return [resource];
-      },
-      conditions: (input: Input) => ({ ...keys.get(input) }),
+      resources: (input: Input, call: GatewayCall) => about(name, input, call),
     };
     return [name, entry];
   });

@@ -13,7 +13,6 @@ export {
 } from './iam/administrator.ts';
 export { writeAwsProfile, type AwsProfile, type AwsProfileFiles } from './iam/aws-profile.ts';
 export type { IamContext, IdentityServices } from './iam/iam-context.ts';
-export { iamRequest, type IamRequest, type IamRequestOf } from './iam/iam-requests.ts';
 export { DECIDED_BY_OPERATION, IdentityAuthorizer } from './iam/identity-authorizer.ts';
 export { IdentityCredentials } from './iam/identity-credentials.ts';
 export { IdentityStore, type IdentityStoreOptions } from './iam/identity-store.ts';
@@ -21,6 +20,14 @@ export { PolicyCache } from './iam/policy-cache.ts';
 export { openTrail, type Trail, type TrailOptions } from './cloudtrail/trail.ts';
 export { type ArchivePoints, type RdsContext } from './rds/rds-context.ts';
 export type { Ec2Context, Machine } from './ec2/ec2-context.ts';
+export {
+  instanceCredentials,
+  type InstanceCredentials,
+  type InstanceCredentialsOf,
+  instanceRole,
+  type InstanceRole,
+  type NoCredentials,
+} from './ec2/instance-credentials.ts';
 export { Ec2Keeper } from './ec2/ec2-keeper.ts';
 export { ec2Service } from './ec2/ec2-service.ts';
 export { rdsArn, type ResourceKind } from './rds/rds-arns.ts';

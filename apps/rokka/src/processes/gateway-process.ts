@@ -92,6 +92,7 @@ async function runGateway(
     const own = ownMachine(directory, clock);
     const ec2: Ec2Context = {
       ...records,
+      identity,
       machines: async () => machinesOf(await listNodes(registry), own),
     };
     resources.use(new Keeping({ service: 'RDS', keeper: new RdsKeeper(rds), clock, log }));

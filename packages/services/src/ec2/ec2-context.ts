@@ -6,6 +6,7 @@ import type { Databases, Snapshots } from '@rokka/databases';
 import type { Pages } from '@rokka/gateway';
 import type { Clock, Random } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
+import type { IdentityServices } from '../iam/iam-context.ts';
 import type { RecordStore } from '../record-store.ts';
 import type { Scope, ZoneLetter } from '../scope.ts';
 import type { Ec2Keeper } from './ec2-keeper.ts';
@@ -31,6 +32,8 @@ export interface Ec2Context {
   readonly snapshots: Snapshots;
   /** The cluster's first one first. */
   machines(): Promise<readonly Machine[]>;
+  /** Of the cluster's account: the roles of machines. */
+  readonly identity: IdentityServices;
   readonly clock: Clock;
   /** Makes ids: `systemRandom` outside tests. */
   readonly random: Random;

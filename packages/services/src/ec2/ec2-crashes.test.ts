@@ -102,6 +102,42 @@ test('AttachVolume and DetachVolume', async () => {
   assert.deepEqual([attached, detached], [8, 4]);
 });
 
+test('an instance profile is associated, replaced, and none any more', async () => {
+  const withProfile = (bench: Ec2Bench) => bench.profile('box');
+  const withAssociation = async (bench: Ec2Bench) => bench.associate(await bench.profile('box'));
+  const IamInstanceProfile = { Name: 'box' };
+  const AssociationId = async (bench: Ec2Bench) => {
+    const listed = await bench.call('DescribeIamInstanceProfileAssociations', {});
+    return listed.IamInstanceProfileAssociations?.[0]?.AssociationId ?? 'iip-assoc-none';
+  };
+  const isOne = async (bench: Ec2Bench) => assert.deepEqual(await bench.associations(), ['box associated']);
+  const associated = await cutShort({
+    before: withProfile,
+    operation: async ({ call }, bench) =>
+      call('AssociateIamInstanceProfile', { InstanceId: await bench.instance(), IamInstanceProfile }),
+    again: /^IncorrectState$/,
+    after: isOne,
+  });
+  const replaced = await cutShort({
+    before: withAssociation,
+    operation: async ({ call }, bench) =>
+      call('ReplaceIamInstanceProfileAssociation', {
+        AssociationId: await AssociationId(bench),
+        IamInstanceProfile,
+      }),
+    after: isOne,
+  });
+  const ended = await cutShort({
+    before: withAssociation,
+    operation: async ({ call }, bench) =>
+      call('DisassociateIamInstanceProfile', { AssociationId: await AssociationId(bench) }),
+    again: /^InvalidAssociationID.NotFound$/,
+    after: async (bench) => assert.deepEqual(await bench.associations(), []),
+  });
+  // The scope and the association; each before and after.
+  assert.deepEqual([associated, replaced, ended], [4, 2, 2]);
+});
+
 test('ModifyVolume', async () => {
   for (const before of [withVolume, withAttached]) {
     const crashes = await cutShort({

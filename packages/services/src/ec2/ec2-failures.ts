@@ -44,12 +44,19 @@ export const ec2Failures = {
   combination: code('InvalidParameterCombination'),
   unsupported: code('UnsupportedOperation'),
   notPermitted: code('OperationNotPermitted'),
-  /** A volume or snapshot is not in the state that it must be in. */
+  /** A volume, snapshot or instance is not in the state that it must be in. */
   state: code('IncorrectState'),
   modificationState: code('IncorrectModificationState'),
   volumeInUse: code('VolumeInUse'),
   snapshotInUse: code('InvalidSnapshot.InUse'),
   noAttachment: code('InvalidAttachment.NotFound'),
+  noAssociation: (id: string) =>
+    new AwsError('InvalidAssociationID.NotFound', `An invalid association-id of '${shown(id)}' was given`),
+  noProfile: (what: 'name' | 'arn', text: string) =>
+    new AwsError(
+      'InvalidParameterValue',
+      `Value (${shown(text)}) for parameter iamInstanceProfile.${what} is invalid. Invalid IAM Instance Profile ${what === 'arn' ? 'ARN' : 'name'}`,
+    ),
   noZone: code('InvalidZone.NotFound'),
   volumeType: code('UnknownVolumeType'),
   idempotency: code('IdempotentParameterMismatch'),

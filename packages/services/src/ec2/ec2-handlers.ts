@@ -4,6 +4,7 @@ import { type Operations, Pages } from '@rokka/gateway';
 import { RecordStore } from '../record-store.ts';
 import type { Ec2Context, Ec2Services } from './ec2-context.ts';
 import { Ec2Keeper } from './ec2-keeper.ts';
+import { associateIamInstanceProfile } from './operations/associate-iam-instance-profile.ts';
 import { attachVolume } from './operations/attach-volume.ts';
 import { copySnapshot } from './operations/copy-snapshot.ts';
 import { createSnapshot } from './operations/create-snapshot.ts';
@@ -14,6 +15,7 @@ import { deleteSnapshot } from './operations/delete-snapshot.ts';
 import { deleteTags } from './operations/delete-tags.ts';
 import { deleteVolume } from './operations/delete-volume.ts';
 import { describeAvailabilityZones } from './operations/describe-availability-zones.ts';
+import { describeIamInstanceProfileAssociations } from './operations/describe-iam-instance-profile-associations.ts';
 import { describeInstanceStatus } from './operations/describe-instance-status.ts';
 import { describeInstances } from './operations/describe-instances.ts';
 import { describeRegions } from './operations/describe-regions.ts';
@@ -23,7 +25,9 @@ import { describeVolumeStatus } from './operations/describe-volume-status.ts';
 import { describeVolumes } from './operations/describe-volumes.ts';
 import { describeVolumesModifications } from './operations/describe-volumes-modifications.ts';
 import { detachVolume } from './operations/detach-volume.ts';
+import { disassociateIamInstanceProfile } from './operations/disassociate-iam-instance-profile.ts';
 import { modifyVolume } from './operations/modify-volume.ts';
+import { replaceIamInstanceProfileAssociation } from './operations/replace-iam-instance-profile-association.ts';
 
 const SECRET_BYTES = 32;
 
@@ -36,6 +40,7 @@ export function ec2Operations(context: Ec2Context) {
     pages: new Pages({ secret: Buffer.from(context.random.hex(SECRET_BYTES), 'hex') }),
   };
   return {
+    AssociateIamInstanceProfile: associateIamInstanceProfile(services),
     AttachVolume: attachVolume(services),
     CopySnapshot: copySnapshot(services),
     CreateSnapshot: createSnapshot(services),
@@ -46,6 +51,7 @@ export function ec2Operations(context: Ec2Context) {
     DeleteTags: deleteTags(services),
     DeleteVolume: deleteVolume(services),
     DescribeAvailabilityZones: describeAvailabilityZones,
+    DescribeIamInstanceProfileAssociations: describeIamInstanceProfileAssociations(services),
     DescribeInstanceStatus: describeInstanceStatus(services),
     DescribeInstances: describeInstances(services),
     DescribeRegions: describeRegions(services),
@@ -55,6 +61,8 @@ export function ec2Operations(context: Ec2Context) {
     DescribeVolumes: describeVolumes(services),
     DescribeVolumesModifications: describeVolumesModifications(services),
     DetachVolume: detachVolume(services),
+    DisassociateIamInstanceProfile: disassociateIamInstanceProfile(services),
     ModifyVolume: modifyVolume(services),
+    ReplaceIamInstanceProfileAssociation: replaceIamInstanceProfileAssociation(services),
   } satisfies Operations<typeof ec2>;
 }

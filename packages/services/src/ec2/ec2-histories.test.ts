@@ -19,6 +19,8 @@ const HISTORIES = Number(process.env['ROKKA_RUNS'] ?? 30);
 const timeout = 600_000;
 const AvailabilityZone = `${REGION}a`;
 
+const IamInstanceProfile = { Name: 'box' };
+
 /** What there may be to name. */
 interface Names {
   readonly v: string;
@@ -26,6 +28,7 @@ interface Names {
   readonly Device: string;
   readonly InstanceId: string;
   readonly ClientToken: string;
+  readonly AssociationId: string;
 }
 type Act = (process: Ec2Process, names: Names) => Promise<unknown>;
 
@@ -48,6 +51,10 @@ const ACTS: readonly Act[] = [
     call('CreateSnapshots', { InstanceSpecification: { InstanceId, ExcludeBootVolume: true } }),
   ({ call }, { s }) => call('CopySnapshot', { SourceRegion: REGION, SourceSnapshotId: s }),
   ({ call }, { s }) => call('DeleteSnapshot', { SnapshotId: s }),
+  ({ call }, { InstanceId }) => call('AssociateIamInstanceProfile', { InstanceId, IamInstanceProfile }),
+  ({ call }, { AssociationId }) =>
+    call('ReplaceIamInstanceProfileAssociation', { AssociationId, IamInstanceProfile }),
+  ({ call }, { AssociationId }) => call('DisassociateIamInstanceProfile', { AssociationId }),
   ({ call }, { v, s }) => call('CreateTags', { Resources: [v, s], Tags: [{ Key: 'a', Value: v }] }),
 ];
 
@@ -61,6 +68,7 @@ async function play(seed: number): Promise<void> {
   // Something to begin with: on an empty cluster most operations find nothing.
   await bench.snapshot(await bench.attached());
   await bench.volume();
+  await bench.associate(await bench.profile('box'));
   for (let round = 0; round < 14; round++) {
     const names = await namesIn(bench);
     // Some of them about the same things.
@@ -74,6 +82,7 @@ async function play(seed: number): Promise<void> {
         s: random.chance(0.4) ? s : random.pick(names.snapshots),
         Device: random.chance(0.7) ? '/dev/sdf' : '/dev/sdg',
         InstanceId: names.InstanceId,
+        AssociationId: names.AssociationId,
         ClientToken: random.pick(['x', 'y']),
       };
       try {
@@ -98,6 +107,10 @@ async function namesIn(bench: Ec2Bench) {
     Filters: [{ Name: 'volume-type', Values: ['*'] }],
   });
   const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
+  const { IamInstanceProfileAssociations: all = [] } = await bench.call(
+    'DescribeIamInstanceProfileAssociations',
+    {},
+  );
   const or = (ids: (string | undefined)[], none: string) =>
     ids.length === 0 ? [none] : ids.flatMap((id) => id ?? []);
   return {
@@ -110,6 +123,7 @@ async function namesIn(bench: Ec2Bench) {
       'snap-0123456789abcdef0',
     ),
     InstanceId: await bench.instance(),
+    AssociationId: all[0]?.AssociationId ?? 'iip-assoc-0123456789abcdef0',
   };
 }
 

@@ -13,6 +13,7 @@ export const newVolumeId = (random: Random) => `vol-${digits(random)}`;
 export const newSnapshotId = (random: Random) => `snap-${digits(random)}`;
 export const newSetId = (random: Random) => `set-${digits(random)}`;
 export const newAttachmentId = (random: Random) => `attach-${digits(random)}`;
+export const newAssociationId = (random: Random) => `iip-assoc-${digits(random)}`;
 
 /** Of a machine, as it is seen in an account and region: `i-…` is the machine, `vol-…` its disk, `r-…` how it came to be. */
 export function derivedId({ account, region }: Scope, prefix: 'i' | 'vol' | 'r', key: string): string {

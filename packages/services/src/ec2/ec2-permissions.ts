@@ -8,6 +8,7 @@ import type { Ec2Services } from './ec2-context.ts';
 import type { ResourceKind } from './ec2-ids.ts';
 import { checkedId } from './ec2-inputs.ts';
 import { recordKeys, type VolumeRecord } from './ec2-records.ts';
+import { listAssociations, readAssociation } from './profile-associations.ts';
 import { readSnapshots } from './snapshot-facts.ts';
 
 /** Of one that should be there; whether it is, its operation says. @throws for what is no id of the kind */
@@ -22,7 +23,26 @@ export async function askFor(
     [`aws:ResourceTag/${Key}`, Value],
     [`ec2:ResourceTag/${Key}`, Value],
   ]);
-  return { arn: ec2Arn(scope, kind, id), conditions: Object.fromEntries(keys) };
+  const profile = kind === 'instance' ? await readAssociation(services.store, scope, id) : undefined;
+  return {
+    arn: ec2Arn(scope, kind, id),
+    conditions: {
+      ...Object.fromEntries(keys),
+      ...(profile && { 'ec2:InstanceProfile': profile.profile.arn }),
+    },
+  };
+}
+
+/** Of the instance that has this association; whether there is one, the operation says. */
+export async function askForAssociated(
+  services: Ec2Services,
+  scope: Scope,
+  associationId: string | undefined,
+): Promise<ResourceAsk> {
+  const found = (await listAssociations(services.store, scope)).find(({ id }) => id === associationId);
+  return found
+    ? askFor(services, scope, ['instance', found.instance])
+    : { arn: ec2Arn(scope, 'instance', '*') };
 }
 
 /** Of what a call makes, and for tagging it where it comes with tags. */

@@ -93,17 +93,30 @@ export interface SnapshotSetRecord {
   readonly failure?: string;
 }
 
+/** Which instance profile a machine has. Its key is the machine's, so there is one at most, and one write decides. */
+export interface ProfileAssociationRecord {
+  /** Of this choice: never used again. */
+  readonly id: string;
+  readonly instance: string;
+  /** By ARN and unique id: another one that takes its name later is not meant. */
+  readonly profile: { readonly arn: string; readonly id: string };
+  readonly sinceMs: number;
+}
+
 const prefix = ({ account, region }: Scope, kind: string) => `accounts/${account}/${region}/ec2/${kind}/`;
 
 export const recordPrefixes = {
   volumes: (scope: Scope) => prefix(scope, 'volumes'),
   snapshots: (scope: Scope) => prefix(scope, 'snapshots'),
   sets: (scope: Scope) => prefix(scope, 'snapshot-sets'),
+  profileAssociations: (scope: Scope) => prefix(scope, 'profile-associations'),
 };
 export const recordKeys = {
   volume: (scope: Scope, id: string) => recordPrefixes.volumes(scope) + id,
   snapshot: (scope: Scope, id: string) => recordPrefixes.snapshots(scope) + id,
   set: (scope: Scope, id: string) => recordPrefixes.sets(scope) + id,
+  profileAssociation: (scope: Scope, instance: string) =>
+    recordPrefixes.profileAssociations(scope) + instance,
 };
 
 /** Owner of kept points. */

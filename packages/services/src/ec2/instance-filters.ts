@@ -24,7 +24,6 @@ export const NOT_OF_INSTANCES: readonly string[] = [
   'hibernation-options.configured',
   'host-id',
   'hypervisor',
-  ...under('iam-instance-profile', 'arn id'),
   'image-id',
   'instance-lifecycle',
   ...under('instance', 'group-id group-name'),

@@ -2,6 +2,8 @@
 import type { Instance, InstanceBlockDeviceMapping, InstanceStatus, Reservation } from '@aws-sdk/client-ec2';
 import type { Scope } from '../scope.ts';
 import { BOOT_DEVICE } from './ec2-inputs.ts';
+import type { ProfileAssociationRecord } from './ec2-records.ts';
+import { profileShape } from './profile-associations.ts';
 import { attachmentShape } from './volume-shapes.ts';
 import type { InstanceFacts } from './instances.ts';
 import type { VolumeFacts } from './volume-facts.ts';
@@ -10,20 +12,23 @@ import type { VolumeFacts } from './volume-facts.ts';
 const INSTANCE_TYPE = 'rokka.host' as NonNullable<Instance['InstanceType']>;
 const RUNNING = { Code: 16, Name: 'running' } as const;
 
-export function reservationShape(
-  scope: Scope,
-  instance: InstanceFacts,
-  volumes: readonly VolumeFacts[],
-): Reservation {
+/** Of all machines in an account and region. */
+interface InstanceHoldings {
+  readonly volumes: readonly VolumeFacts[];
+  readonly associations: readonly ProfileAssociationRecord[];
+}
+
+export function reservationShape(scope: Scope, instance: InstanceFacts, has: InstanceHoldings): Reservation {
   return {
     ReservationId: instance.reservation,
     OwnerId: scope.account,
-    Instances: [instanceShape(instance, volumes)],
+    Instances: [instanceShape(instance, has)],
   };
 }
 
-function instanceShape(instance: InstanceFacts, volumes: readonly VolumeFacts[]): Instance {
+function instanceShape(instance: InstanceFacts, { volumes, associations }: InstanceHoldings): Instance {
   const { machine } = instance;
+  const association = associations.find((each) => each.instance === instance.id);
   return {
     InstanceId: instance.id,
     InstanceType: INSTANCE_TYPE,
@@ -35,6 +40,7 @@ function instanceShape(instance: InstanceFacts, volumes: readonly VolumeFacts[])
     RootDeviceName: BOOT_DEVICE,
     RootDeviceType: 'ebs',
     BlockDeviceMappings: [...bootMapping(instance), ...mappingsOf(instance, volumes)],
+    ...(association && { IamInstanceProfile: profileShape(association) }),
     Monitoring: { State: 'disabled' },
     AmiLaunchIndex: 0,
     Tags: [],

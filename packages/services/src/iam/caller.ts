@@ -76,9 +76,20 @@ export function callerContext(
     }),
     ...(session?.sourceIdentity !== undefined && { 'aws:SourceIdentity': session.sourceIdentity }),
     ...Object.fromEntries(tags.map(({ Key, Value }) => [`aws:principaltag/${Key.toLowerCase()}`, Value])),
-    'aws:CurrentTime': isoSeconds(wallMs),
-    'aws:EpochTime': String(Math.floor(wallMs / 1000)),
+    ...timeContext(wallMs),
   };
 }
+
+/** Where a service of AWS is the one that calls. */
+export const serviceContext = (service: string, wallMs: number): Record<string, string> => ({
+  'aws:PrincipalIsAWSService': 'true',
+  'aws:PrincipalServiceName': service,
+  ...timeContext(wallMs),
+});
+
+const timeContext = (wallMs: number) => ({
+  'aws:CurrentTime': isoSeconds(wallMs),
+  'aws:EpochTime': String(Math.floor(wallMs / 1000)),
+});
 
 const isoSeconds = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');

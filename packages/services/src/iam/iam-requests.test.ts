@@ -1,20 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { identityCluster } from '../testing/identity-cluster.ts';
-import { iamRequest } from './iam-requests.ts';
+import { iamAsks } from './iam-requests.ts';
+import { createInstanceProfile } from './operations/create-instance-profile.ts';
+import { createRole } from './operations/create-role.ts';
 import { createUser } from './operations/create-user.ts';
 
 test('what a call is about, and what conditions may ask of it', async () => {
   const { store, context, account, clock } = await identityCluster();
   await createUser({ UserName: 'Ann', Path: '/team/', Tags: [{ Key: 'cost', Value: '1' }] }, context);
-  const of = (operation: string, input: object) =>
-    iamRequest({
+  const asks = (operation: string, input: object) =>
+    iamAsks({
       store,
       credential: context.credential,
       wallMs: clock.wallMs(),
       operation,
       input: { ...input },
     });
+  const of = async (operation: string, input: object) => (await asks(operation, input))[0];
   const arn = (rest: string) => `arn:aws:iam::${account}:${rest}`;
   const cases: [operation: string, input: object, resource: string][] = [
     ['GetUser', { UserName: 'ann' }, arn('user/team/Ann')],
@@ -33,9 +36,9 @@ test('what a call is about, and what conditions may ask of it', async () => {
     ['SimulateCustomPolicy', {}, '*'],
   ];
   for (const [operation, input, resource] of cases)
-    assert.equal((await of(operation, input)).resource, resource, `${operation} ${JSON.stringify(input)}`);
+    assert.equal((await of(operation, input)).arn, resource, `${operation} ${JSON.stringify(input)}`);
   const attach = await of('AttachUserPolicy', { UserName: 'ann', PolicyArn: 'arn:aws:iam::aws:policy/X' });
-  assert.deepEqual(attach.context, {
+  assert.deepEqual(attach.conditions, {
     'aws:ResourceTag/cost': '1',
     'iam:ResourceTag/cost': '1',
     'iam:PolicyARN': 'arn:aws:iam::aws:policy/X',
@@ -45,13 +48,48 @@ test('what a call is about, and what conditions may ask of it', async () => {
     PermissionsBoundary: 'arn:aws:iam::aws:policy/X',
     Tags: [{ Key: 'team', Value: 'core' }],
   });
-  assert.deepEqual(create.context, {
+  assert.deepEqual(create.conditions, {
     'aws:RequestTag/team': 'core',
     'aws:TagKeys': ['team'],
     'iam:PermissionsBoundary': 'arn:aws:iam::aws:policy/X',
   });
-  assert.deepEqual((await of('UntagUser', { UserName: 'ann', TagKeys: ['a', 'b'] })).context['aws:TagKeys'], [
-    'a',
-    'b',
+  assert.deepEqual(
+    (await of('UntagUser', { UserName: 'ann', TagKeys: ['a', 'b'] })).conditions?.['aws:TagKeys'],
+    ['a', 'b'],
+  );
+});
+
+test('who puts a role into a profile hands it on, and what is asked of the role is not what is asked of the profile', async () => {
+  const { store, context, account, clock } = await identityCluster();
+  const { credential } = context;
+  const AssumeRolePolicyDocument = JSON.stringify({
+    Statement: { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: 'ec2.amazonaws.com' } },
+  });
+  const Tags = (Value: string) => [{ Key: 'team', Value }];
+  await createRole({ RoleName: 'R', Path: '/x/', AssumeRolePolicyDocument, Tags: Tags('red') }, context);
+  await createInstanceProfile({ InstanceProfileName: 'i', Tags: Tags('green') }, context);
+  const asked = (RoleName: string) =>
+    iamAsks({
+      store,
+      credential,
+      wallMs: clock.wallMs(),
+      operation: 'AddRoleToInstanceProfile',
+      input: { InstanceProfileName: 'i', RoleName },
+    });
+  assert.deepEqual(await asked('r'), [
+    {
+      arn: `arn:aws:iam::${account}:instance-profile/i`,
+      conditions: { 'aws:ResourceTag/team': 'green', 'iam:ResourceTag/team': 'green' },
+    },
+    {
+      arn: `arn:aws:iam::${account}:role/x/R`,
+      action: 'iam:PassRole',
+      conditions: {
+        'iam:PassedToService': 'ec2.amazonaws.com',
+        'aws:ResourceTag/team': 'red',
+        'iam:ResourceTag/team': 'red',
+      },
+    },
   ]);
+  assert.equal((await asked('none'))[1].arn, `arn:aws:iam::${account}:role/none`);
 });

@@ -1,14 +1,15 @@
 /**
- * What a call to IAM is about, for whoever authorizes it: the ARN of its resource, and the condition keys that its input
+ * What a call to IAM is about, for whoever authorizes it: ARNs of its resources, and the condition keys that its input
  * fills (Service Authorization Reference, "Actions, resources, and condition keys for AWS Identity and Access
  * Management"). An operation works on the first thing of this order that its input names: it attaches a policy to a user,
  * not a user to a policy.
  */
-import type { Credential } from '@rokka/gateway';
+import type { Credential, ResourceAsk } from '@rokka/gateway';
 import { callerOf } from './caller.ts';
 import { type EntityKind, entityKey, type HolderDocument, type Tag } from './documents.ts';
 import { entityArn, parseEntityArn } from './iam-arns.ts';
 import type { IdentityStore } from './identity-store.ts';
+import { askForPassing, resourceTags } from './passed-role.ts';
 
 const NAMED: readonly (readonly [member: string, kind: EntityKind])[] = [
   ['InstanceProfileName', 'instance-profiles'],
@@ -20,12 +21,7 @@ const NAMED: readonly (readonly [member: string, kind: EntityKind])[] = [
 /** Without a user name they mean whoever calls. */
 const OWN = new Set(['GetUser', 'CreateAccessKey', 'ListAccessKeys', 'UpdateAccessKey', 'DeleteAccessKey']);
 
-export interface IamRequest {
-  readonly resource: string;
-  readonly context: Readonly<Record<string, string | readonly string[]>>;
-}
-
-export interface IamRequestOf {
+export interface IamAsksOf {
   store: IdentityStore;
   credential: Credential;
   wallMs: number;
@@ -34,39 +30,37 @@ export interface IamRequestOf {
   input: Readonly<Record<string, unknown>>;
 }
 
-export async function iamRequest(of: IamRequestOf): Promise<IamRequest> {
-  const { input } = of;
+/** What whoever calls must be allowed, each with its own keys: those of a role that is handed on are not those of the profile. */
+export async function iamAsks(of: IamAsksOf): Promise<readonly ResourceAsk[]> {
+  const { operation, input, store } = of;
   const { arn, tags } = await subjectOf(of);
   const requestTags = Array.isArray(input.Tags) ? (input.Tags as Partial<Tag>[]) : [];
   const keys = [...requestTags.map(({ Key }) => Key ?? ''), ...textsOf(input.TagKeys)];
-  return {
-    resource: arn,
-    context: {
+  const own = {
+    arn,
+    conditions: {
       ...Object.fromEntries(requestTags.map(({ Key, Value }) => [`aws:RequestTag/${Key}`, Value ?? ''])),
       ...(keys.length > 0 && { 'aws:TagKeys': keys }),
-      ...Object.fromEntries(tags.flatMap(({ Key, Value }) => tagKeys(Key, Value))),
+      ...resourceTags(tags),
       ...(typeof input.PermissionsBoundary === 'string' && {
         'iam:PermissionsBoundary': input.PermissionsBoundary,
       }),
       ...(typeof input.PolicyArn === 'string' && { 'iam:PolicyARN': input.PolicyArn }),
     },
   };
+  if (operation !== 'AddRoleToInstanceProfile' || typeof input.RoleName !== 'string') return [own];
+  return [own, askForPassing(await entity(store, 'roles', input.RoleName, undefined))];
 }
 
 const textsOf = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
-
-const tagKeys = (key: string, value: string) => [
-  [`aws:ResourceTag/${key}`, value],
-  [`iam:ResourceTag/${key}`, value],
-];
 
 interface Subject {
   arn: string;
   tags: readonly Tag[];
 }
 
-async function subjectOf({ store, credential, wallMs, operation, input }: IamRequestOf): Promise<Subject> {
+async function subjectOf({ store, credential, wallMs, operation, input }: IamAsksOf): Promise<Subject> {
   for (const [member, kind] of NAMED) {
     const name = input[member];
     if (typeof name === 'string') return entity(store, kind, name, input.Path);

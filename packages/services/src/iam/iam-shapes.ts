@@ -130,7 +130,6 @@ export function accessKeyShape(user: UserDocument, key: AccessKeyDocument): Acce
   };
 }
 
-/** Of a role that is no more, the profile shows nothing. */
 export function instanceProfileShape(
   account: string,
   profile: InstanceProfileDocument,
@@ -140,7 +139,7 @@ export function instanceProfileShape(
     ...common(account, 'instance-profiles', profile),
     InstanceProfileName: profile.name,
     InstanceProfileId: profile.id,
-    Roles: role && role.id === profile.role?.id ? [roleShape(account, role)] : [],
+    Roles: role ? [roleShape(account, role)] : [],
     ...tagsOf(profile.tags),
   };
 }

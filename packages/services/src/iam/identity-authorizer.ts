@@ -42,10 +42,10 @@ export class IdentityAuthorizer implements Authorizer {
 
 /**
  * The session of a user that GetSessionToken gave may not use IAM, nor STS beyond these (STS API Reference,
- * GetSessionToken, "Permissions"): there is no second factor that it could have shown.
+ * GetSessionToken, "Permissions"): there is no second factor that it could have shown. Passing a role is no operation of IAM.
  */
 function isBeyondSession({ kind, session }: CallerState, action: string): boolean {
   if (!session || kind !== 'users') return false;
   if (action.startsWith('sts:')) return !['sts:AssumeRole', 'sts:GetCallerIdentity'].includes(action);
-  return action.startsWith('iam:');
+  return action.startsWith('iam:') && action !== 'iam:PassRole';
 }

@@ -4,7 +4,8 @@
  * policies must allow it. What either denies, and what a boundary or session policies do not allow, is denied.
  */
 import type { RoleDocument } from '../iam/documents.ts';
-import { callerContext, type CallerState } from '../iam/caller.ts';
+import { callerContext, type CallerState, serviceContext } from '../iam/caller.ts';
+import { entityArn } from '../iam/iam-arns.ts';
 import type { IamContext } from '../iam/iam-context.ts';
 import { questionContext } from '../iam/question-context.ts';
 import { evaluate, evaluateLayer, type Question } from '../iam/policy/evaluation.ts';
@@ -44,6 +45,33 @@ export async function mayAssume(context: IamContext, assumption: Assumption): Pr
     evaluateLayer(own.identity, question) !== 'explicitDeny' &&
     limits.every((layer) => evaluateLayer(layer, question) === 'allowed')
   );
+}
+
+export interface ServiceAssumption {
+  /** `ec2.amazonaws.com`. */
+  service: string;
+  role: RoleDocument;
+  region: string;
+  sessionName: string;
+}
+
+/** A service has no account and no policies of its own: the trust policy alone decides. */
+export function mayServiceAssume(
+  { store, policies, clock }: Pick<IamContext, 'store' | 'policies' | 'clock'>,
+  { service, role, region, sessionName }: ServiceAssumption,
+): boolean {
+  const ofRequest = { 'aws:RequestedRegion': region, 'sts:RoleSessionName': sessionName };
+  const trust = evaluateTrust({
+    policy: policies.compile(role.trust, 'trust'),
+    ids: role.trustIds,
+    caller: { service },
+    question: {
+      action: 'sts:AssumeRole',
+      resource: entityArn(store.account, 'roles', role),
+      context: questionContext(ofRequest, serviceContext(service, clock.wallMs())),
+    },
+  });
+  return trust === 'named';
 }
 
 function questionOf(context: IamContext, { caller, action, roleArn, conditionKeys }: Assumption): Question {

@@ -18,7 +18,7 @@ export type SessionTerms = Pick<
 
 /** @throws Throttling */
 export async function makeSession(
-  context: IamContext,
+  context: Pick<IamContext, 'store' | 'random' | 'clock'>,
   { seconds, ...terms }: SessionTerms,
 ): Promise<Credentials> {
   const { store, random, clock } = context;
@@ -39,7 +39,10 @@ export async function makeSession(
 }
 
 /** False where a session that has not expired is in it. */
-async function takePlace({ store, clock }: IamContext, session: SessionDocument): Promise<boolean> {
+async function takePlace(
+  { store, clock }: Pick<IamContext, 'store' | 'clock'>,
+  session: SessionDocument,
+): Promise<boolean> {
   const key = sessionKey(session.accessKeyId);
   const there = await store.update<SessionDocument, SessionDocument>(key, (found) =>
     found && found.expiresAtMs > clock.wallMs() ? found : session,

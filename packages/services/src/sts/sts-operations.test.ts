@@ -328,6 +328,7 @@ test('a session of a user may what the user may, but for IAM', async () => {
   const ask = (action: string) => made.decide(id, { action, resource: '*', context: {} });
   assert.equal(await ask('rds:DescribeDBClusters'), 'allowed');
   assert.equal(await ask('iam:ListUsers'), 'implicitDeny');
+  assert.equal(await ask('iam:PassRole'), 'allowed', 'it is no operation of IAM');
   assert.equal(await ask('sts:GetSessionToken'), 'implicitDeny');
   assert.equal(await ask('sts:GetCallerIdentity'), 'allowed');
   assert.equal((await made.credentials.find(id))?.principal.arn, `arn:aws:iam::${made.account}:user/ann`);

@@ -6,7 +6,13 @@ import type { Registry } from '@rokka/registry';
 import type { Ec2Context, Machine } from '../ec2/ec2-context.ts';
 import { ec2Operations } from '../ec2/ec2-handlers.ts';
 import { Ec2Keeper } from '../ec2/ec2-keeper.ts';
-import { callEntry, REGION, ServiceBench, type Where } from './service-bench.ts';
+import type { IamContext } from '../iam/iam-context.ts';
+import { IdentityStore } from '../iam/identity-store.ts';
+import { addRoleToInstanceProfile } from '../iam/operations/add-role-to-instance-profile.ts';
+import { createInstanceProfile } from '../iam/operations/create-instance-profile.ts';
+import { createRole } from '../iam/operations/create-role.ts';
+import { PolicyCache } from '../iam/policy-cache.ts';
+import { ACCOUNT, callEntry, callIn, REGION, ServiceBench, type Where } from './service-bench.ts';
 
 type Table = ReturnType<typeof ec2Operations>;
 type CommandOf<N extends keyof Table> = (typeof ec2)[`${N}Command`];
@@ -44,7 +50,11 @@ export class Ec2Bench extends ServiceBench {
 
   /** As another process has it. */
   contextOver(registry: Registry, seed: number): Ec2Context {
-    return { ...this.recordsOver(registry, seed), machines: async () => [FIRST, SECOND] };
+    const records = this.recordsOver(registry, seed);
+    const { clock, random } = records;
+    const store = new IdentityStore({ registry, clock, account: ACCOUNT });
+    const identity = { store, policies: new PolicyCache(), random };
+    return { ...records, identity, machines: async () => [FIRST, SECOND] };
   }
 
   get call(): Ec2Process['call'] {
@@ -56,6 +66,37 @@ export class Ec2Bench extends ServiceBench {
     const Filters = [{ Name: 'private-dns-name', Values: [host] }];
     const { Reservations } = await this.call('DescribeInstances', { Filters }, where);
     return must(Reservations?.[0]?.Instances?.[0]?.InstanceId);
+  }
+
+  /** For operations of IAM. */
+  get iam(): IamContext {
+    const { identity, clock } = this.context;
+    return { ...callIn({ account: ACCOUNT, region: REGION }), ...identity, clock };
+  }
+
+  /** An instance profile with a role of the same name, which EC2 may assume. @returns its name */
+  async profile(InstanceProfileName: string): Promise<string> {
+    const trust = { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: 'ec2.amazonaws.com' } };
+    const AssumeRolePolicyDocument = JSON.stringify({ Statement: trust });
+    await createRole({ RoleName: InstanceProfileName, AssumeRolePolicyDocument }, this.iam);
+    await createInstanceProfile({ InstanceProfileName }, this.iam);
+    await addRoleToInstanceProfile({ InstanceProfileName, RoleName: InstanceProfileName }, this.iam);
+    return InstanceProfileName;
+  }
+
+  /** @returns the association's id */
+  async associate(Name: string, process = this.process): Promise<string> {
+    const input = { InstanceId: await this.instance(), IamInstanceProfile: { Name } };
+    const made = await process.call('AssociateIamInstanceProfile', input);
+    return must(made.IamInstanceProfileAssociation?.AssociationId);
+  }
+
+  /** `box associated`, of each machine that has a profile. */
+  async associations(): Promise<string[]> {
+    const listed = await this.call('DescribeIamInstanceProfileAssociations', {});
+    return (listed.IamInstanceProfileAssociations ?? []).map(
+      ({ IamInstanceProfile: profile, State }) => `${profile?.Arn?.split('/').at(-1)} ${State}`,
+    );
   }
 
   /** One that is available. @returns its id */

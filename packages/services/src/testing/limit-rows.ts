@@ -13,6 +13,8 @@ import {
   type Row,
 } from './decision-row.ts';
 
+const TO_EC2 = when('StringEquals', 'iam:PassedToService', 'ec2.amazonaws.com');
+
 export const LIMIT_ROWS: Row[] = [
   // Conditions.
   {
@@ -295,5 +297,21 @@ export const LIMIT_ROWS: Row[] = [
     action: 'iam:PassRole',
     resource: role('admin'),
     policies: [[allow('iam:PassRole', role('task'))]],
+  },
+  {
+    name: 'a role may be passed on to a service',
+    expected: 'allowed',
+    action: 'iam:PassRole',
+    resource: role('task'),
+    policies: [[allow('iam:PassRole', '*', TO_EC2)]],
+    context: { 'iam:PassedToService': 'ec2.amazonaws.com' },
+  },
+  {
+    name: 'to another it may not',
+    expected: 'implicitDeny',
+    action: 'iam:PassRole',
+    resource: role('task'),
+    policies: [[allow('iam:PassRole', '*', TO_EC2)]],
+    context: { 'iam:PassedToService': 'rds.amazonaws.com' },
   },
 ];

@@ -68,7 +68,7 @@ export async function callEntry(entry: unknown, input: unknown, where: Where = {
   return handle(input, call);
 }
 
-function callIn(where: { account: string; region: string }): CallContext {
+export function callIn(where: { account: string; region: string }): CallContext {
   const { account } = where;
   const principal = {
     account,

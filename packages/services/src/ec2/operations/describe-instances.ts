@@ -7,6 +7,7 @@ import { named } from '../ec2-lookup.ts';
 import { reservationShape } from '../instance-shapes.ts';
 import { listInstances } from '../instances.ts';
 import { NOT_OF_INSTANCES } from '../instance-filters.ts';
+import { listAssociations } from '../profile-associations.ts';
 import { readScope } from '../volume-facts.ts';
 
 /** The machines of the cluster, each in a reservation of its own. @throws InvalidInstanceID.NotFound, and what lists may not be asked */
@@ -17,7 +18,10 @@ export const describeInstances =
     const { InstanceIds: ids } = input;
     demandBuilt(input, ['Filters', 'InstanceIds', 'MaxResults', 'NextToken']);
     const { volumes } = await readScope(services, scope);
-    const all = (await listInstances(services, scope)).map((each) => reservationShape(scope, each, volumes));
+    const associations = await listAssociations(services.store, scope);
+    const all = (await listInstances(services, scope)).map((each) =>
+      reservationShape(scope, each, { volumes, associations }),
+    );
     const { items, NextToken } = pageOf(services, {
       items: filtered(named(all, ids, { kind: 'instance', idOf }), input.Filters, {
         table: FILTERS,
@@ -47,6 +51,8 @@ const FILTERS: FilterTable<Reservation> = {
   'block-device-mapping.device-name': (of) => mappings(of).map(({ DeviceName }) => DeviceName),
   'block-device-mapping.status': (of) => mappings(of).map(({ Ebs }) => Ebs?.Status),
   'block-device-mapping.volume-id': (of) => mappings(of).map(({ Ebs }) => Ebs?.VolumeId),
+  'iam-instance-profile.arn': (of) => [inside(of).IamInstanceProfile?.Arn],
+  'iam-instance-profile.id': (of) => [inside(of).IamInstanceProfile?.Id],
   'instance-id': (of) => [idOf(of)],
   'instance-state-code': (of) => [inside(of).State?.Code],
   'instance-state-name': (of) => [inside(of).State?.Name],

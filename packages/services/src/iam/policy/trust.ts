@@ -3,12 +3,20 @@ import { statementMatches, type Question } from './evaluation.ts';
 import type { CompiledPolicy } from './policy-document.ts';
 import type { Principals } from './trust-principals.ts';
 
-export interface Caller {
+export type Caller = Identity | Service;
+
+export interface Identity {
   readonly account: string;
   /** `AIDA…` or `AROA…`: who is meant by a name is decided when the policy is written. */
   readonly id: string;
   /** Of a role's session: a policy may name one alone. */
   readonly sessionArn: string | undefined;
+}
+
+/** Of AWS, which takes the role for somebody: for a machine. */
+export interface Service {
+  /** `ec2.amazonaws.com`. */
+  readonly service: string;
 }
 
 /**
@@ -42,9 +50,11 @@ function named(
   caller: Caller,
   ids: TrustQuestion['ids'],
 ): 'named' | 'account' | undefined {
+  if (principals.everybody) return 'named';
+  if ('service' in caller) return principals.services.includes(caller.service) ? 'named' : undefined;
   const byName = principals.arns.some(
     (arn) => ids[arn] === caller.id && (!arn.startsWith('arn:aws:sts:') || arn === caller.sessionArn),
   );
-  if (byName || principals.everybody) return 'named';
+  if (byName) return 'named';
   return principals.accounts.includes(caller.account) ? 'account' : undefined;
 }
