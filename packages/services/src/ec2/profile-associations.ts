@@ -1,6 +1,6 @@
 /**
- * Which instance profile a machine has, and how that is told. The record is all there is to it: whoever is associated is so at once, and
- * what the machine may follows from the profile as it is when it is asked for (instance-credentials.ts).
+ * Which instance profile a machine has, and how that is told. The record is all there is to it: it counts at once, and what the machine
+ * may follows from the profile as it is when keys are asked for (instance-credentials.ts).
  */
 import type {
   IamInstanceProfile,

@@ -16,7 +16,8 @@ export async function profileWithRole(
 }
 
 /**
- * Whether the profile of this name has a role, as one asks it of the document that a change finds: which roles are gone was looked at before.
+ * Whether the profile of this name has a role, as one asks it of the document that a change finds. A change cannot look at roles,
+ * so whether that in the profile is gone was looked at before.
  * @throws NoSuchEntityException
  */
 export async function occupancyOf(

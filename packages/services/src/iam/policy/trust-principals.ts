@@ -8,7 +8,7 @@ export interface Principals {
   readonly accounts: readonly string[];
   /** Users, roles and sessions of roles, by ARN. */
   readonly arns: readonly string[];
-  /** `ec2.amazonaws.com`: no caller of AssumeRole is one, and a machine's role is assumed by it (ec2/instance-credentials.ts). */
+  /** `ec2.amazonaws.com`: it takes the roles of machines. No caller of AssumeRole is one. */
   readonly services: readonly string[];
 }
 

@@ -5,7 +5,7 @@ import type { Principals } from './trust-principals.ts';
 
 export type Caller = Identity | Service;
 
-export interface Identity {
+interface Identity {
   readonly account: string;
   /** `AIDA…` or `AROA…`: who is meant by a name is decided when the policy is written. */
   readonly id: string;
@@ -14,7 +14,7 @@ export interface Identity {
 }
 
 /** Of AWS, which takes the role for somebody: for a machine. */
-export interface Service {
+interface Service {
   /** `ec2.amazonaws.com`. */
   readonly service: string;
 }
