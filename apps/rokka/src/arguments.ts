@@ -50,6 +50,8 @@ export interface Arguments {
   restore: RestoreArguments;
   /** Where the AWS API is answered; 0 for nowhere. */
   awsPort: number;
+  /** Whether Run Command may run scripts on this machine. */
+  allowShell: boolean;
 }
 
 /** Of databases and their past. */
@@ -204,6 +206,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
       least: 0,
       most: 65_535,
     }),
+    allowShell: values['allow-shell'] ?? false,
     node:
       values.node === undefined ? undefined : wholeNumber('node', values.node, { least: 1, most: 1 << 20 }),
     hours: wholeNumber('hours', values.hours ?? '1', { least: 1, most: TOKEN_HOURS_MAX }),
@@ -233,6 +236,7 @@ function parse(argv: readonly string[]) {
         'archive-endpoint': { type: 'string' },
         'archive-region': { type: 'string' },
         standby: { type: 'boolean' },
+        'allow-shell': { type: 'boolean' },
         join: { type: 'string' },
         set: { type: 'string', multiple: true },
         json: { type: 'boolean' },

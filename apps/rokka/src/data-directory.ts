@@ -124,6 +124,8 @@ export const dataPaths = {
   aws: (directory: string) => path.join(directory, 'secrets', 'aws'),
   archive: (directory: string) => path.join(directory, 'archive'),
   archiveKeys: (directory: string) => path.join(directory, 'secrets', 'archive.ini'),
+  /** What is installed on this machine for commands, and what they keep. */
+  agent: (directory: string) => path.join(directory, 'agent'),
   log: (directory: string) => path.join(directory, 'rokka.log'),
   authority: (directory: string) => path.join(directory, 'secrets', 'authority.json'),
   /** Key and certificate of one process. */

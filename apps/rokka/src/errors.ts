@@ -92,6 +92,10 @@ export const rokkaErrors = defineErrors({
   ROKKA_CUT_LOST: (why: string) => `the moment that all snapshots were to show is lost: ${why}`,
   ROKKA_SET_UNFINISHED: (snapshot: string, why: string) =>
     `snapshot ${snapshot} of a set cannot be made: ${why}`,
+  ROKKA_SNAPSHOT_REFUSED: (why: string) => `no snapshot is made: ${why}`,
+  ROKKA_NO_INSTANCE_KEYS: (why: string) => `this machine has no keys of its own: ${why}`,
+  ROKKA_SET_UNSOUND: (set: string, why: string) => `snapshot set ${set} does not count: ${why}`,
+  ROKKA_TAGS_INVALID: (why: string) => `the tags cannot be used: ${why}`,
   ROKKA_UNMOUNTED: (mountPoint: string) =>
     `${mountPoint} was unmounted by hand: it is mounted again; detach the volume to take it away`,
   ROKKA_CHILD_LATE: (name: string, ms: number) => `${name} was not ready within ${ms} ms`,

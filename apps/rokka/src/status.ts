@@ -32,6 +32,8 @@ export interface SupervisorStatus {
   readonly holder?: string;
   /** The AWS API, where it is wanted. */
   readonly gateway?: { readonly port: number; readonly pid?: number; readonly ready: boolean };
+  /** It carries out what Run Command sends to this machine. */
+  readonly agent?: { readonly pid?: number; readonly ready: boolean };
   readonly head: {
     readonly pid?: number;
     readonly restarts: number;

@@ -16,6 +16,7 @@ import {
 import type { Registry } from '@rokka/registry';
 import { membershipsByNode } from '@rokka/volume';
 import type { Arguments } from './arguments.ts';
+import { AwsFace } from './aws-face.ts';
 import type { SupervisedChild } from './child.ts';
 import type { NodeRequest } from './commands/node.ts';
 import { openClusterRegistry } from './cluster-registry.ts';
@@ -40,8 +41,6 @@ import type { DatabaseStatus } from './databases/database-status.ts';
 import { headChild } from './databases/head-child.ts';
 import { sweepMounts } from './databases/volume-mounts.ts';
 import { rokkaErrors } from './errors.ts';
-import { compileAhead } from './compile-cache.ts';
-import { gatewayChild } from './gateway-child.ts';
 import { HeadPlace, type HeldPlace, placeHolder } from './head-place.ts';
 import { operateNode } from './node-operations.ts';
 import type { ManyMachines, TokenRequest } from './machines/many-machines.ts';
@@ -69,9 +68,7 @@ export class Supervisor implements AsyncDisposable {
   readonly #controller: DatabaseController | undefined;
   readonly #keeper: ArchiveKeeper | undefined;
   /** The AWS API, where it is wanted. */
-  readonly #gateway: SupervisedChild | undefined;
-  #gatewayStarted: Promise<void> | undefined;
-  readonly #ending = new AbortController();
+  readonly #aws: AwsFace | undefined;
   readonly #place: HeadPlace | undefined;
   readonly #registry: Registry;
   readonly #failed = new Deferred<CodedError>();
@@ -102,7 +99,7 @@ export class Supervisor implements AsyncDisposable {
       };
       this.#controller = openController(this.databases, of);
       this.#keeper = openKeeper(this.databases, of);
-      this.#gateway = this.#makeGateway();
+      this.#aws = this.#makeAwsFace();
     } else this.#place = this.#makePlace();
     void this.#place?.failed.then((error) => this.#failed.resolve(error));
   }
@@ -165,8 +162,9 @@ export class Supervisor implements AsyncDisposable {
       holder,
       head: { pid: head?.pid, restarts: head?.restarts ?? 0, ready: head?.ready ?? false, detail },
       databases,
-      ...(this.#gateway && {
-        gateway: { port: this.#options.args.awsPort, pid: this.#gateway.pid, ready: this.#gateway.ready },
+      ...(this.#aws && {
+        gateway: { port: this.#options.args.awsPort, ...partOf(this.#aws.gateway) },
+        agent: partOf(this.#aws.agent),
       }),
     } as SupervisorStatus;
   }
@@ -215,11 +213,10 @@ export class Supervisor implements AsyncDisposable {
   /** The head first: it needs the nodes to make its last writes durable. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
-    this.#ending.abort();
     if (this.#head?.pid !== undefined) this.#options.onProgress('stopping the database');
     const kept = this.#keeper?.[Symbol.asyncDispose]();
     closeArchiveStore(this.#options.data.path);
-    await Promise.all([kept, this.#gateway?.[Symbol.asyncDispose]()]);
+    await Promise.all([kept, this.#aws?.[Symbol.asyncDispose]()]);
     await this.#controller?.[Symbol.asyncDispose]();
     if (this.#controller) await this.#sweepMounts();
     await this.#place?.[Symbol.asyncDispose]();
@@ -229,14 +226,12 @@ export class Supervisor implements AsyncDisposable {
     await this.#registry[Symbol.asyncDispose]();
     // Nothing of a start that was cut short may go on behind the caller's back.
     await this.#started?.catch(() => {});
-    await this.#gatewayStarted;
   }
 
   /** Ends every process without asking: what a power cut does. Dispose it as well. */
   kill(): void {
     this.#stopping = true;
-    this.#ending.abort();
-    this.#gateway?.kill();
+    this.#aws?.kill();
     this.#controller?.kill();
     this.#place?.kill();
     this.#nodes.kill();
@@ -254,15 +249,7 @@ export class Supervisor implements AsyncDisposable {
     this.#options.onProgress('opening the database');
     await (this.#place ?? this.#controller)?.start();
     this.#keeper?.start();
-    // Databases need it for nothing; why it does not run stands in the log.
-    this.#gatewayStarted = this.#startGateway().catch(() => {});
-  }
-
-  async #startGateway(): Promise<void> {
-    if (!this.#gateway) return;
-    const { signal } = this.#ending;
-    await compileAhead({ program: 'gateway', dataDirectory: this.#options.data.path, signal });
-    if (!this.#stopping) await this.#gateway.start();
+    this.#aws?.start();
   }
 
   /** What cannot be taken away now keeps nobody from starting: who mounts there tries again. */
@@ -313,14 +300,10 @@ export class Supervisor implements AsyncDisposable {
     });
   }
 
-  #makeGateway(): SupervisedChild | undefined {
+  #makeAwsFace(): AwsFace | undefined {
     const { data, args, onLog } = this.#options;
     if (args.awsPort === 0) return undefined;
-    return gatewayChild({
-      options: { directory: data.path, port: args.awsPort },
-      onReady: ({ url }) => onLog('info', `the AWS API is answered at ${url}`),
-      onLog,
-    });
+    return new AwsFace({ directory: data.path, port: args.awsPort, allowShell: args.allowShell, onLog });
   }
 
   #placedHead(place: HeldPlace, onFinal: (error: CodedError) => void): SupervisedChild {
@@ -397,3 +380,5 @@ function makePassword(directory: string): void {
   if (fs.existsSync(file) && fs.statSync(file).size > 0) return;
   translated(directory, () => writeDurably(file, `${generatePassword(systemRandom)}\n`));
 }
+
+const partOf = ({ pid, ready }: SupervisedChild) => ({ pid, ready });

@@ -77,7 +77,10 @@ export class Agent implements AsyncDisposable {
       const id = `${delivery.command}/${delivery.instance}`;
       if (this.#running.has(id) || this.#running.size >= RUNNING_MAX || this.#ending.signal.aborted) continue;
       if (delivery.begunAtMs === undefined && !(await desk.begin(delivery))) continue;
-      this.#running.set(id, this.#carryOut(delivery).finally(() => this.#running.delete(id)));
+      this.#running.set(
+        id,
+        this.#carryOut(delivery).finally(() => this.#running.delete(id)),
+      );
     }
   }
 

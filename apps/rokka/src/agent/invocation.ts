@@ -127,9 +127,13 @@ class Invocation {
       stopped ??= as;
       end(new Error(why));
     };
-    const cancels = [clock.after(ms, () => stop('TimedOut', `it took longer than ${ms} ms`), { keepAlive: true })];
+    const cancels = [
+      clock.after(ms, () => stop('TimedOut', `it took longer than ${ms} ms`), { keepAlive: true }),
+    ];
     const watch = () => {
-      cancels[1] = clock.after(CANCEL_LOOK_MS, () => void this.#isCancelled().then(onLook), { keepAlive: true });
+      cancels[1] = clock.after(CANCEL_LOOK_MS, () => void this.#isCancelled().then(onLook), {
+        keepAlive: true,
+      });
     };
     const onLook = (isCancelled: boolean) => {
       if (isCancelled) stop('Cancelled', 'it was cancelled');

@@ -12,6 +12,7 @@ import {
   ec2Service,
   ensureAdministrator,
   importHandlers,
+  listInstances,
   IdentityAuthorizer,
   IdentityCredentials,
   identityServices,
@@ -21,6 +22,9 @@ import {
   type RdsContext,
   RdsKeeper,
   rdsService,
+  type SsmContext,
+  SsmKeeper,
+  ssmService,
   writeAwsProfile,
 } from '@rokka/services';
 import { listNodes } from '../cluster.ts';
@@ -96,10 +100,27 @@ async function runGateway(
       machines: async () => machinesOf(await listNodes(registry), own),
     };
     resources.use(new Keeping({ service: 'RDS', keeper: new RdsKeeper(rds), clock, log }));
+    const ssm: SsmContext = {
+      registry,
+      clock,
+      random,
+      instances: async (scope) =>
+        (await listInstances(ec2, scope)).map(({ id, machine }) => ({
+          id,
+          machineKey: machine.key,
+          tags: {},
+        })),
+    };
+    resources.use(new Keeping({ service: 'SSM', keeper: new SsmKeeper(ssm), clock, log }));
     resources.use(new Keeping({ service: 'EC2', keeper: new Ec2Keeper(ec2), clock, log }));
     const gateway = resources.use(
       await openGateway({
-        services: [...identityServices({ ...identity, trail }), rdsService(rds), ec2Service(ec2)],
+        services: [
+          ...identityServices({ ...identity, trail }),
+          rdsService(rds),
+          ec2Service(ec2),
+          ssmService(ssm),
+        ],
         credentials: new IdentityCredentials(identity),
         authorizer: new IdentityAuthorizer(identity),
         audit: trail,

@@ -1,0 +1,81 @@
+/** The instance that this machine is, as EC2 tells it to the machine's own keys. */
+import * as fs from 'node:fs';
+import type { EC2Client } from '@aws-sdk/client-ec2';
+import { must } from '@rokka/kernel';
+import type { MountedVolume } from '@rokka/snapshots';
+import { rokkaErrors } from '../errors.ts';
+
+export interface AttachedVolume extends MountedVolume {
+  /** `/dev/sdf` */
+  readonly device: string;
+}
+
+/**
+ * All but the boot volume.
+ * @throws ROKKA_SNAPSHOT_REFUSED where there is none, or one is not mounted; what EC2 answers
+ */
+export async function attachedVolumes(
+  client: EC2Client,
+  instance: string,
+  abortSignal: AbortSignal,
+): Promise<AttachedVolume[]> {
+  const { DescribeInstancesCommand } = await import('@aws-sdk/client-ec2');
+  const answer = await client.send(new DescribeInstancesCommand({ InstanceIds: [instance] }), {
+    abortSignal,
+  });
+  const { BlockDeviceMappings = [], RootDeviceName } = must(answer.Reservations?.[0]?.Instances?.[0]);
+  const data = BlockDeviceMappings.filter(({ DeviceName }) => DeviceName !== RootDeviceName);
+  if (data.length === 0)
+    throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([`instance ${instance} has no volume but its boot volume`]);
+  return data.map(({ DeviceName, Ebs }) => {
+    const volume = must(Ebs?.VolumeId);
+    const mountPoint = mountPointOf(volume);
+    if (mountPoint === undefined)
+      throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([
+        `volume ${volume} is not mounted now: it is being attached or detached`,
+      ]);
+    return { volume, mountPoint, device: must(DeviceName) };
+  });
+}
+
+/** A volume's mount has its id for a source. */
+function mountPointOf(volume: string): string | undefined {
+  const mounts = fs.readFileSync('/proc/self/mounts', 'utf8').split('\n');
+  return mounts.map((line) => line.split(' ')).find(([source]) => source === volume)?.[1];
+}
+
+/**
+ * Nobody is frozen for what is then refused.
+ * @throws ROKKA_SNAPSHOT_REFUSED that says which right the instance's role lacks
+ */
+export async function demandRights(
+  client: EC2Client,
+  { instance, signal }: { instance: string; signal: AbortSignal },
+): Promise<void> {
+  const { CreateSnapshotsCommand, CreateTagsCommand } = await import('@aws-sdk/client-ec2');
+  const InstanceSpecification = { InstanceId: instance, ExcludeBootVolume: true };
+  const trials = [
+    () =>
+      client.send(new CreateSnapshotsCommand({ InstanceSpecification, DryRun: true }), {
+        abortSignal: signal,
+      }),
+    () =>
+      client.send(
+        new CreateTagsCommand({
+          Resources: ['snap-00000000000000000'],
+          Tags: [{ Key: 'AppConsistent', Value: 'True' }],
+          DryRun: true,
+        }),
+        { abortSignal: signal },
+      ),
+  ];
+  for (const trial of trials)
+    try {
+      await trial();
+    } catch (error) {
+      const { name, message } = error as Error;
+      if (name === 'UnauthorizedOperation')
+        throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([`the instance's role lacks a right: ${message}`]);
+      if (name !== 'DryRunOperation' && name !== 'InvalidSnapshot.NotFound') throw error;
+    }
+}

@@ -1,0 +1,63 @@
+/**
+ * What AWS-ConfigureAWSPackage installs on a machine: the writers of applications. Their code comes with Rokka; installing them makes the
+ * directory in which a machine's own scripts stand, and lets snapshots ask applications at all.
+ *
+ * What is installed stands in one file, written whole. Uninstalling leaves the scripts of the machine's owner where they are.
+ */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { writeDurably } from '@rokka/kernel';
+
+export const WRITERS_PACKAGE = 'AwsVssComponents';
+/** Of the writers that come with this program. */
+export const WRITERS_VERSION = '1.0.0';
+
+const ABOUT_SCRIPTS = `Scripts that speak for applications which no writer knows.
+
+Executable files named pre-… run before volumes are copied, those named post-… afterwards, also where a
+pre-… script has failed, each in the order of the names. While post-… has not run, the application must
+leave what it has on the volumes as it is.
+`;
+
+export class Packages {
+  readonly #directory: string;
+
+  /** @param directory the agent's own, on no volume that is copied */
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  get scripts(): string {
+    return path.join(this.#directory, 'scripts');
+  }
+
+  /** Versions by name. */
+  installed(): Readonly<Record<string, string>> {
+    try {
+      return JSON.parse(fs.readFileSync(this.#file, 'utf8')) as Record<string, string>;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+      throw error;
+    }
+  }
+
+  installWriters(): void {
+    fs.mkdirSync(this.scripts, { recursive: true, mode: 0o700 });
+    fs.writeFileSync(path.join(this.scripts, 'README'), ABOUT_SCRIPTS);
+    this.#write({ ...this.installed(), [WRITERS_PACKAGE]: WRITERS_VERSION });
+  }
+
+  uninstallWriters(): void {
+    const { [WRITERS_PACKAGE]: _, ...others } = this.installed();
+    this.#write(others);
+  }
+
+  get #file(): string {
+    return path.join(this.#directory, 'packages.json');
+  }
+
+  #write(packages: Readonly<Record<string, string>>): void {
+    fs.mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    writeDurably(this.#file, `${JSON.stringify(packages)}\n`);
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The agent of this machine: the process that carries out what Run Command sends here. It has no key of its own; for what a document
+ * does with AWS it has those of the instance's role, as the gateway's clients have theirs. It may end at any moment, and begins
+ * again where the registry says. Its only argument is AgentProcessOptions as JSON.
+ */
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { type Clock, must, systemClock, systemRandom } from '@rokka/kernel';
+import type { Registry } from '@rokka/registry';
+import {
+  CommandDesk,
+  ensureAdministrator,
+  IdentityStore,
+  instanceCredentials,
+  PolicyCache,
+  setOfSnapshot,
+} from '@rokka/services';
+import { configurePackage } from '../agent/actions/configure-package.ts';
+import { createVssSnapshot } from '../agent/actions/create-vss-snapshot.ts';
+import { runShellScript } from '../agent/actions/run-shell-script.ts';
+import type { Actions } from '../agent/action.ts';
+import { Agent } from '../agent/agent.ts';
+import { Packages } from '../agent/packages.ts';
+import { machineWriters } from '../agent/machine-writers.ts';
+import { openClusterRegistry } from '../cluster-registry.ts';
+import { listNodes } from '../cluster.ts';
+import { dataPaths } from '../data-directory.ts';
+import { openSnapshots } from '../databases/cluster-databases.ts';
+import { rokkaErrors } from '../errors.ts';
+import { machinesOf, ownMachine } from '../machines/machine-list.ts';
+import { runChild, type ParentChannel, type RunningChild } from './channel.ts';
+
+export interface AgentProcessOptions {
+  directory: string;
+  /** Where the gateway answers, on this machine. */
+  gatewayPort: number;
+  /** Whether documents may run scripts. */
+  allowShell: boolean;
+}
+
+const VERSION = '1.0.0';
+/** Starting again would change nothing. */
+const FINAL = /^(REGISTRY_VERSION|REGISTRY_CORRUPT)$/;
+
+await runChild({
+  finality: (code) => (FINAL.test(code) ? 'always' : 'never'),
+  work: (channel) => runAgent(JSON.parse(must(process.argv[2])) as AgentProcessOptions, channel),
+});
+
+async function runAgent(options: AgentProcessOptions, channel: ParentChannel): Promise<RunningChild> {
+  const { directory } = options;
+  const resources = new AsyncDisposableStack();
+  try {
+    const clock = systemClock;
+    const registry = resources.use(await openClusterRegistry(directory));
+    const own = ownMachine(directory, clock);
+    const [machine] = machinesOf(await listNodes(registry), own);
+    const packages = new Packages(dataPaths.agent(directory));
+    const { name = 'Linux', version = os.release() } = release();
+    const agent = resources.use(
+      await Agent.start({
+        desk: new CommandDesk({ registry, clock }),
+        actions: await actionsOf(options, { registry, packages, clock }),
+        clock,
+        facts: () => ({
+          machineKey: must(machine).key,
+          version: VERSION,
+          platformName: name,
+          platformVersion: version,
+          ipAddress: own.privateIp ?? '127.0.0.1',
+          computerName: own.host,
+          packages: packages.installed(),
+        }),
+        log: (text) => channel.send({ kind: 'log', level: 'warn', text }),
+      }),
+    );
+    return {
+      status: () => ({ running: agent.running, memoryBytes: process.memoryUsage().rss }),
+      [Symbol.asyncDispose]: () => resources.disposeAsync(),
+    };
+  } catch (error) {
+    await resources.disposeAsync();
+    throw error;
+  }
+}
+
+async function actionsOf(
+  { directory, gatewayPort, allowShell }: AgentProcessOptions,
+  { registry, packages, clock }: { registry: Registry; packages: Packages; clock: Clock },
+): Promise<Actions> {
+  const random = systemRandom;
+  const { account } = await ensureAdministrator({ registry, clock, random });
+  const identity = {
+    store: new IdentityStore({ registry, clock, account }),
+    policies: new PolicyCache(),
+    random,
+    clock,
+  };
+  const snapshots = openSnapshots({ directory, registry });
+  const writers = machineWriters({ scripts: packages.scripts, state: dataPaths.agent(directory), clock });
+  const vss = createVssSnapshot({
+    clock,
+    packages,
+    async ec2For(scope, instanceId) {
+      const keys = await instanceCredentials({ context: { registry, clock, identity }, scope, instanceId });
+      if ('missing' in keys) throw rokkaErrors.ROKKA_NO_INSTANCE_KEYS([keys.missing]);
+      const { EC2Client } = await import('@aws-sdk/client-ec2');
+      const endpoint = `http://127.0.0.1:${gatewayPort}`;
+      return new EC2Client({ endpoint, region: scope.region, credentials: keys });
+    },
+    lookUp: (scope, snapshot) => setOfSnapshot({ registry, snapshots }, { scope, snapshot }),
+    writersFor: (volumes, of) => writers.find(volumes, of),
+    recoverWriters: () => writers.recover(),
+  });
+  return new Map([
+    ['aws:createVssSnapshot', vss],
+    ['aws:configurePackage', configurePackage(packages)],
+    ['aws:runShellScript', runShellScript({ isAllowed: allowShell })],
+  ]);
+}
+
+/** As the distribution says it, where it does. */
+function release(): { name?: string; version?: string } {
+  const file = ['/etc/os-release', '/usr/lib/os-release'].find((each) => fs.existsSync(path.resolve(each)));
+  if (file === undefined) return {};
+  const text = fs.readFileSync(file, 'utf8');
+  const valueOf = (key: string) => new RegExp(`^${key}="?([^"\\n]*)"?$`, 'm').exec(text)?.[1];
+  const [name, version] = [valueOf('NAME'), valueOf('VERSION_ID')];
+  return { ...(name !== undefined && { name }), ...(version !== undefined && { version }) };
+}
