@@ -56,7 +56,7 @@ class Invocation {
       await this.#lookAround();
       const next = nextOf(steps, this.#results, this.#stopped);
       if (next.kind === 'end') {
-        await desk.end(this.#delivery, { status: next.status, steps: this.#results } as Ending);
+        await desk.end(this.#delivery, { status: next.status, steps: this.#results });
         return;
       }
       await this.#take(next, must(steps[next.at]));
