@@ -30,7 +30,6 @@ export {
 } from './ec2/instance-credentials.ts';
 export { Ec2Keeper } from './ec2/ec2-keeper.ts';
 export { ec2Service } from './ec2/ec2-service.ts';
-export { listInstances } from './ec2/instances.ts';
 export { setOfSnapshot, type SnapshotSetFacts } from './ec2/set-of-snapshot.ts';
 export { rdsArn, type ResourceKind } from './rds/rds-arns.ts';
 export { RdsKeeper } from './rds/rds-keeper.ts';
@@ -39,6 +38,7 @@ export { CommandDesk, type DeliveredDocument, type Delivery, type Ending } from 
 export type { AgentFacts } from './ssm/agents.ts';
 export type { DocumentStep, Json, JsonObject, ParameterValues } from './ssm/documents/document-model.ts';
 export { stepSeconds } from './ssm/documents/execution-time.ts';
+export { ec2Instances } from './ssm/ec2-instances.ts';
 export type { SsmContext, SsmInstance } from './ssm/ssm-context.ts';
 export { SsmKeeper } from './ssm/ssm-keeper.ts';
 export { ssmService } from './ssm/ssm-service.ts';

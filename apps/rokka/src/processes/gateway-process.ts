@@ -8,11 +8,11 @@ import { openGateway } from '@rokka/gateway';
 import { systemClock, systemRandom } from '@rokka/kernel';
 import {
   type Ec2Context,
+  ec2Instances,
   Ec2Keeper,
   ec2Service,
   ensureAdministrator,
   importHandlers,
-  listInstances,
   IdentityAuthorizer,
   IdentityCredentials,
   identityServices,
@@ -104,12 +104,7 @@ async function runGateway(
       registry,
       clock,
       random,
-      instances: async (scope) =>
-        (await listInstances(ec2, scope)).map(({ id, machine }) => ({
-          id,
-          machineKey: machine.key,
-          tags: {},
-        })),
+      instances: ec2Instances(ec2),
     };
     resources.use(new Keeping({ service: 'SSM', keeper: new SsmKeeper(ssm), clock, log }));
     resources.use(new Keeping({ service: 'EC2', keeper: new Ec2Keeper(ec2), clock, log }));
