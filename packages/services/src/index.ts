@@ -19,6 +19,9 @@ export { IdentityStore, type IdentityStoreOptions } from './iam/identity-store.t
 export { PolicyCache } from './iam/policy-cache.ts';
 export { openTrail, type Trail, type TrailOptions } from './cloudtrail/trail.ts';
 export { type ArchivePoints, type RdsContext } from './rds/rds-context.ts';
+export type { DlmContext } from './dlm/dlm-context.ts';
+export { DlmKeeper } from './dlm/dlm-keeper.ts';
+export { dlmService } from './dlm/dlm-service.ts';
 export type { Ec2Context, Machine } from './ec2/ec2-context.ts';
 export {
   instanceCredentials,
@@ -46,6 +49,7 @@ export type { StepResult, StepStatus } from './ssm/step-results.ts';
 export {
   importHandlers,
   loadCloudTrailHandlers,
+  loadDlmHandlers,
   loadEc2Handlers,
   loadIamHandlers,
   loadRdsHandlers,

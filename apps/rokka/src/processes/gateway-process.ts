@@ -7,6 +7,8 @@ import * as path from 'node:path';
 import { openGateway } from '@rokka/gateway';
 import { systemClock, systemRandom } from '@rokka/kernel';
 import {
+  DlmKeeper,
+  dlmService,
   type Ec2Context,
   ec2Instances,
   Ec2Keeper,
@@ -108,6 +110,8 @@ async function runGateway(
     };
     resources.use(new Keeping({ service: 'SSM', keeper: new SsmKeeper(ssm), clock, log }));
     resources.use(new Keeping({ service: 'EC2', keeper: new Ec2Keeper(ec2), clock, log }));
+    const dlm = { ec2, ssm };
+    resources.use(new Keeping({ service: 'DLM', keeper: new DlmKeeper(dlm), clock, log }));
     const gateway = resources.use(
       await openGateway({
         services: [
@@ -115,6 +119,7 @@ async function runGateway(
           rdsService(rds),
           ec2Service(ec2),
           ssmService(ssm),
+          dlmService(dlm),
         ],
         credentials: new IdentityCredentials(identity),
         authorizer: new IdentityAuthorizer(identity),
