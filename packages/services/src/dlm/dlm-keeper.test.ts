@@ -6,6 +6,7 @@ import { deleteRole } from '../iam/operations/delete-role.ts';
 import { deleteRolePolicy } from '../iam/operations/delete-role-policy.ts';
 import { MemoryRegistry } from '@rokka/registry';
 import { detailsOf, DlmBench, dlmProcessOver, roleArn, scripted } from '../testing/dlm-bench.ts';
+import { heldRegistry } from '../testing/held-registry.ts';
 import { REGION } from '../testing/service-bench.ts';
 
 const NAME = 'aws:dlm:lifecycle-schedule-name';
@@ -37,7 +38,8 @@ test('what was missed is made up for once', async () => {
   await bench.sleepUntil(bench.nightOf(4).replace('T03:00', 'T07:30'));
   assert.deepEqual(await bench.sets(), [bench.setOf(0), bench.setOf(4).replace('T03:00', 'T07:30')]);
   await bench.minutes(30);
-  assert.equal((await bench.sets()).length, 2);
+  const { Snapshots } = await bench.call('DescribeSnapshots', {});
+  assert.deepEqual([Snapshots?.length, (await bench.sets()).length], [4, 2]);
   await bench.nights(5);
   assert.equal((await bench.sets()).length, 3);
 });
@@ -226,6 +228,32 @@ test('one that is disabled does nothing, and what it missed is not made up for',
   assert.deepEqual(await bench.sets(), [bench.setOf(0), bench.setOf(3)]);
 });
 
+test('a policy that is disabled, changed, or deleted while a run lasts', async () => {
+  using bench = new DlmBench();
+  await bench.machine();
+  await bench.actAsAgent();
+  const PolicyId = await bench.policy({ CreateRule: scripted(), RetainRule: { Count: 1 } });
+  await bench.nights(0);
+  bench.agent = 'away';
+  await bench.nights(1);
+  await bench.dlm.call('UpdateLifecyclePolicy', { PolicyId, State: 'DISABLED' });
+  bench.agent = 'good';
+  await bench.round();
+  const marked = (await bench.sets()).filter((text) => text.includes('dlm:run='));
+  assert.equal(marked.length, 1);
+  // By the rule that counts then.
+  const PolicyDetails = detailsOf({ CreateRule: scripted(), RetainRule: { Count: 2 } });
+  await bench.dlm.call('UpdateLifecyclePolicy', { PolicyId, State: 'ENABLED', PolicyDetails });
+  await bench.round();
+  assert.deepEqual(await bench.sets(), [bench.setOf(0), bench.setOf(1)]);
+  bench.agent = 'away';
+  await bench.nights(2);
+  await bench.dlm.call('DeleteLifecyclePolicy', { PolicyId });
+  bench.agent = 'good';
+  await bench.nights(3);
+  assert.equal((await bench.sets()).length, 3);
+});
+
 test('two keepers at once take a time once', async () => {
   const registry = new MemoryRegistry();
   using bench = new DlmBench(registry);
@@ -243,6 +271,21 @@ test('two keepers at once take a time once', async () => {
   assert.deepEqual(await bench.sets(), [bench.setOf(0), bench.setOf(1), bench.setOf(2)]);
   const { Snapshots } = await bench.call('DescribeSnapshots', {});
   assert.deepEqual([Snapshots?.length, bench.deliveries.length], [6, 3]);
+});
+
+test('a keeper that slept over a night takes nothing of it', async () => {
+  const registry = new MemoryRegistry();
+  using bench = new DlmBench(registry);
+  await bench.machine();
+  const id = await bench.policy();
+  const others = () => bench.round();
+  const held = heldRegistry(registry, [[{ on: 'write', key: `dlm/policies/${id}` }, others]]);
+  const slow = dlmProcessOver(bench.dlmContext(held, 99)).keeper;
+  bench.advanceTo(0);
+  await slow.step();
+  await bench.round();
+  const { Snapshots } = await bench.call('DescribeSnapshots', {});
+  assert.deepEqual([Snapshots?.length, await bench.sets()], [2, [bench.setOf(0)]]);
 });
 
 test('tags of the service cannot be set or taken away by others', async () => {

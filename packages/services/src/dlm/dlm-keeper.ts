@@ -18,6 +18,13 @@ import { takeDueTimes } from './taking.ts';
 /** More than any way is long. */
 const STEPS_MAX = 32;
 
+/** A run: of a policy, by the name of its schedule, on a target. */
+interface Going {
+  readonly id: string;
+  readonly name: string;
+  readonly target: string;
+}
+
 type Attempt = (one: () => Promise<unknown>) => Promise<void>;
 
 export class DlmKeeper {
@@ -40,26 +47,33 @@ export class DlmKeeper {
   async #lookAt(scope: Scope, known: PolicyRecord, attempt: Attempt): Promise<void> {
     const policy = await takeDueTimes(this.#services, scope, known);
     if (!policy?.isEnabled) return;
-    for (const schedule of policy.details.schedules)
-      for (const [target, { end }] of Object.entries(policy.courses[schedule.name]?.runs ?? {}))
-        if (!end)
-          await attempt(() => this.#goOn({ services: this.#services, scope, policy, schedule, target }));
+    for (const { name } of policy.details.schedules)
+      for (const [target, { end }] of Object.entries(policy.courses[name]?.runs ?? {}))
+        if (!end) await attempt(() => this.#goOn(scope, { id: policy.id, name, target }));
   }
 
-  async #goOn(lane: RunContext): Promise<void> {
+  async #goOn(scope: Scope, of: Going): Promise<void> {
     for (let steps = 0; steps < STEPS_MAX; steps++) {
-      const run = await this.#runOf(lane);
-      if (!run) return;
-      const step = decide(await this.#factsOf(lane, run));
+      const found = await this.#find(scope, of);
+      if (!found) return;
+      const step = decide(await this.#factsOf(found.context, found.run));
       if (step.step === 'none') return;
-      await carryOut(lane, run, step);
+      await carryOut(found.context, found.run, step);
     }
-    throw servicesErrors.SERVICE_STEPS_ENDLESS([`${lane.policy.id} on ${lane.target}`, STEPS_MAX]);
+    throw servicesErrors.SERVICE_STEPS_ENDLESS([`${of.id} on ${of.target}`, STEPS_MAX]);
   }
 
-  async #runOf({ scope, policy, schedule, target }: RunContext): Promise<Run | undefined> {
-    const found = await this.#services.store.get<PolicyRecord>(policyKey(scope, policy.id));
-    return found?.isEnabled ? found.courses[schedule.name]?.runs[target] : undefined;
+  /** As it is now: nothing is deleted by a rule that counts no more. Undefined where it does not go on. */
+  async #find(
+    scope: Scope,
+    { id, name, target }: Going,
+  ): Promise<{ run: Run; context: RunContext } | undefined> {
+    const services = this.#services;
+    const policy = await services.store.get<PolicyRecord>(policyKey(scope, id));
+    const schedule = policy?.details.schedules.find((each) => each.name === name);
+    const run = policy?.courses[name]?.runs[target];
+    if (!policy?.isEnabled || !schedule || !run) return undefined;
+    return { run, context: { services, scope, policy, schedule, target } };
   }
 
   /** The command first: what it has made is there before it ends. */

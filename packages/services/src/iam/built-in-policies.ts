@@ -10,6 +10,7 @@ const READ_ONLY_SERVICES = [
   'acm-pca',
   'cloudtrail',
   'cloudwatch',
+  'dlm',
   'ec2',
   'ecs',
   'iam',
