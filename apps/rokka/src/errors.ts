@@ -94,6 +94,8 @@ export const rokkaErrors = defineErrors({
     `snapshot ${snapshot} of a set cannot be made: ${why}`,
   ROKKA_SNAPSHOT_REFUSED: (why: string) => `no snapshot is made: ${why}`,
   ROKKA_NO_INSTANCE_KEYS: (why: string) => `this machine has no keys of its own: ${why}`,
+  ROKKA_THAWED_LATE: (ms: number) =>
+    `nobody thawed within ${ms} ms, and all went on by themselves: what was copied meanwhile does not count`,
   ROKKA_SET_UNSOUND: (set: string, why: string) => `snapshot set ${set} does not count: ${why}`,
   ROKKA_TAGS_INVALID: (why: string) => `the tags cannot be used: ${why}`,
   ROKKA_UNMOUNTED: (mountPoint: string) =>

@@ -8,7 +8,6 @@ import {
   type CommandDesk,
   type Delivery,
   type DocumentStep,
-  type Ending,
   type StepResult,
   stepSeconds,
 } from '@rokka/services';

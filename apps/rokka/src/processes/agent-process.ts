@@ -17,7 +17,8 @@ import {
   setOfSnapshot,
 } from '@rokka/services';
 import { configurePackage } from '../agent/actions/configure-package.ts';
-import { createVssSnapshot } from '../agent/actions/create-vss-snapshot.ts';
+import { createVssSnapshot, type VssOptions } from '../agent/actions/create-vss-snapshot.ts';
+import { manageVssIo } from '../agent/actions/manage-vss-io.ts';
 import { runShellScript } from '../agent/actions/run-shell-script.ts';
 import type { Actions } from '../agent/action.ts';
 import { Agent } from '../agent/agent.ts';
@@ -99,7 +100,7 @@ async function actionsOf(
   };
   const snapshots = openSnapshots({ directory, registry });
   const writers = machineWriters({ scripts: packages.scripts, state: dataPaths.agent(directory), clock });
-  const vss = createVssSnapshot({
+  const options: VssOptions = {
     clock,
     packages,
     async ec2For(scope, instanceId) {
@@ -112,9 +113,10 @@ async function actionsOf(
     lookUp: (scope, snapshot) => setOfSnapshot({ registry, snapshots }, { scope, snapshot }),
     writersFor: (volumes, of) => writers.find(volumes, of),
     recoverWriters: () => writers.recover(),
-  });
+  };
   return new Map([
-    ['aws:createVssSnapshot', vss],
+    ['aws:createVssSnapshot', createVssSnapshot(options)],
+    ['aws:manageVssIO', manageVssIo(options)],
     ['aws:configurePackage', configurePackage(packages)],
     ['aws:runShellScript', runShellScript({ isAllowed: allowShell })],
   ]);
