@@ -141,7 +141,10 @@ class Invocation {
     if (!step.finallyStep) watch();
     try {
       const result = await action.run(this.#input(step, { signal: controller.signal, say }));
-      return { result, stopped: result.succeeded ? undefined : stopped };
+      if (result.succeeded) return { result, stopped: undefined };
+      // It was cut short with the agent: whoever comes after it says so.
+      signal.throwIfAborted();
+      return { result, stopped };
     } catch (error) {
       signal.throwIfAborted();
       if (!isCoded(error) && !stopped) throw error;
