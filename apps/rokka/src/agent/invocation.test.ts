@@ -5,6 +5,7 @@ import { CodedError, must, settled, VirtualClock } from '@rokka/kernel';
 import type { Delivery, DocumentStep, Ending, StepResult } from '@rokka/services';
 import type { Action, ActionInput, ActionResult } from './action.ts';
 import { failed, succeeded } from './action.ts';
+import { textOf } from './inputs.ts';
 import { carryOut } from './invocation.ts';
 
 const HOUR_MS = 3_600_000;
@@ -86,11 +87,11 @@ class Bench {
   async run(signal = new AbortController().signal): Promise<void> {
     const action: Action = {
       run: async (input) => {
-        this.begun.push(String(input.inputs['name'] ?? ''));
+        this.begun.push(textOf(input.inputs, 'name'));
         return this.#behaviour(input);
       },
       recover: async (input) => {
-        this.recovered.push(String(input.inputs['name'] ?? ''));
+        this.recovered.push(textOf(input.inputs, 'name'));
         return 'It is undone.';
       },
     };
@@ -109,7 +110,7 @@ const named = (name: string, more: Partial<DocumentStep> = {}) => step(name, { i
 const failing =
   (...names: string[]) =>
   async ({ inputs }: ActionInput) =>
-    names.includes(String(inputs['name'])) ? failed('no') : succeeded;
+    names.includes(textOf(inputs, 'name')) ? failed('no') : succeeded;
 
 const COURSES: [string, DocumentStep[], string[], Ending['status'], string[]][] = [
   ['all go well', [named('a'), named('b')], [], 'Success', ['a Success', 'b Success']],
