@@ -117,6 +117,27 @@ test('invocations: with their steps where these are asked for', async () => {
   );
 });
 
+test('what was not over at the end has ended as the invocation has', async () => {
+  using bench = new SsmBench(undefined, 1);
+  await bench.hello();
+  await bench.call('CreateDocument', { Name: 'two-steps', Content: TWO_STEPS });
+  const CommandId = await bench.send({ DocumentName: 'two-steps', Parameters: {} });
+  const [delivery] = await bench.begin(bench.instances[0]);
+  await bench.desk.end(delivery, {
+    status: 'TimedOut',
+    steps: [stepOf('one', { status: 'InProgress', statusDetails: 'InProgress', stdout: 'some' })],
+  });
+  const { CommandInvocations } = await bench.call('ListCommandInvocations', { CommandId, Details: true });
+  const plugins = must(CommandInvocations?.[0].CommandPlugins);
+  assert.deepEqual(
+    plugins.map(({ Status, StatusDetails, Output }) => [Status, StatusDetails, Output]),
+    [
+      ['TimedOut', 'ExecutionTimedOut', 'some'],
+      ['TimedOut', 'ExecutionTimedOut', ''],
+    ],
+  );
+});
+
 test('machines: those whose agents have registered, and whether these are there', async () => {
   using bench = new SsmBench(undefined, 7);
   const list = async (input: Parameters<typeof bench.call<'DescribeInstanceInformation'>>[1] = {}) => {

@@ -48,7 +48,7 @@ async function carryOut(bench: SsmBench): Promise<void> {
   for (const instance of bench.instances)
     for (const delivery of await bench.begin(instance)) {
       const steps = delivery.document.steps.map(({ name, inputs }) =>
-        stepOf(name, { stdout: String(inputs['runCommand']), startedAtMs: 0, endedAtMs: 20 }),
+        stepOf(name, { stdout: JSON.stringify(inputs['runCommand']), startedAtMs: 0, endedAtMs: 20 }),
       );
       await bench.desk.end(delivery, { status: 'Success', steps });
     }
@@ -106,14 +106,14 @@ test('a life of commands and documents, as the SDK and its waiter see it', { tim
   const waits = { client, maxWaitTime: 30, minDelay: 1, maxDelay: 1 };
   await waitUntilCommandExecuted(waits, { CommandId, InstanceId });
   const invocation = await client.send(new GetCommandInvocationCommand({ CommandId, InstanceId }));
-  assert.equal(invocation.StandardOutputContent, 'goodbye ann');
+  assert.equal(invocation.StandardOutputContent, '["goodbye ann"]');
   assert.equal(invocation.ExecutionElapsedTime, 'PT0.02S');
   const { CommandInvocations = [] } = await client.send(
     new ListCommandInvocationsCommand({ CommandId, Details: true }),
   );
   assert.deepEqual(
     CommandInvocations.map(({ CommandPlugins }) => CommandPlugins?.[0].Output),
-    ['goodbye ann', 'goodbye ann'],
+    ['["goodbye ann"]', '["goodbye ann"]'],
   );
 
   const cancelled = await client.send(
