@@ -16,3 +16,11 @@ export {
   type SnapshotOfVolume,
   type SnapshotSetResult,
 } from './provider.ts';
+export { snapshotErrors } from './errors.ts';
+export { postgresql, type PostgresLogin, type PostgresOptions } from './writers/postgresql.ts';
+export {
+  tryRestoredPostgres,
+  type PostgresPrograms,
+  type RestoredPostgres,
+  type RestoredPostgresOptions,
+} from './writers/postgresql-restored.ts';
