@@ -1,7 +1,7 @@
 /** Snapshots in which applications have nothing to recover. */
 export type { Coordination, Limits, Step, WriterFacts, WriterState } from './coordination.ts';
 export { coordinate, LIMITS, type CoordinateOptions } from './coordinator.ts';
-export { snapshotsErrors } from './errors.ts';
+export { snapshotErrors } from './errors.ts';
 export { outcomeOf, type Outcome } from './outcome.ts';
 export {
   FREEZE_MS_MAX,
@@ -21,3 +21,10 @@ export {
   type Writer,
   type WriterKind,
 } from './writer.ts';
+export { postgresql, type PostgresLogin, type PostgresOptions } from './writers/postgresql.ts';
+export {
+  tryRestoredPostgres,
+  type PostgresPrograms,
+  type RestoredPostgres,
+  type RestoredPostgresOptions,
+} from './writers/postgresql-restored.ts';

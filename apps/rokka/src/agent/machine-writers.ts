@@ -1,6 +1,6 @@
 /** The writers of this machine: of which kinds, in which order they freeze, and where their scripts are. */
 import type { Clock } from '@rokka/kernel';
-import type { MountedVolume, Writer, WriterKind } from '@rokka/snapshots';
+import { type MountedVolume, postgresql, type Writer, type WriterKind } from '@rokka/snapshots';
 
 export interface MachineWritersOptions {
   /** The directory of this machine's own pre- and post-scripts. */
@@ -24,7 +24,7 @@ export interface MachineWriters {
 }
 
 export function machineWriters(_options: MachineWritersOptions): MachineWriters {
-  const applications: readonly WriterKind[] = [];
+  const applications: readonly WriterKind[] = [postgresql()];
   const kernel: readonly WriterKind[] = [];
   const discover = async (
     kinds: readonly WriterKind[],
