@@ -7,6 +7,7 @@ import * as path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { must } from '@rokka/kernel';
+import { parseRecovery, type Recovery } from '../postgresql-recovery.ts';
 import type { PostgresPrograms } from '../postgresql-restored.ts';
 
 /** A superuser whom everybody may be. */
@@ -22,6 +23,8 @@ export interface InstalledPrograms extends PostgresPrograms {
   /** Why they do not run here. */
   readonly skip: string | false;
 }
+
+export { REDO_BYTES_MAX } from '../postgresql-hold.ts';
 
 /** One of each source. */
 export function installedPrograms(): readonly InstalledPrograms[] {
@@ -57,6 +60,7 @@ export class PostgresServer implements AsyncDisposable {
   readonly #options: ServerOptions;
   readonly #socketDirectory: string;
   #process: ChildProcess | undefined;
+  #recovery: Recovery | undefined;
 
   private constructor(options: ServerOptions, socketDirectory: string) {
     this.#options = options;
@@ -87,6 +91,11 @@ export class PostgresServer implements AsyncDisposable {
     const server = new PostgresServer(options, temporaryDirectory('rokka-pg-'));
     await server.#start();
     return server;
+  }
+
+  /** What it had to do when it was started. */
+  get recovery(): Recovery {
+    return must(this.#recovery);
   }
 
   get dataDirectory(): string {
@@ -143,6 +152,7 @@ export class PostgresServer implements AsyncDisposable {
         log += chunk.toString();
         if (!log.includes('ready to accept connections')) return;
         clearTimeout(late);
+        this.#recovery = parseRecovery(log);
         resolve();
         log = '';
       });
