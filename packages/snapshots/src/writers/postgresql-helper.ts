@@ -104,11 +104,12 @@ answerLines({
     return { inRecovery: row.recovering === true };
   },
 
-  /** On a server that follows another one: a restart point. */
+  /** On a server that follows another one: a restart point. Answers with what is on the disk after it, at least. */
   async checkpoint(): Promise<string> {
     await requireControl().query('CHECKPOINT');
     const [row] = await requireControl().query(
-      'SELECT coalesce(pg_last_wal_replay_lsn(), pg_last_wal_receive_lsn())::text AS position',
+      `SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0')
+        ELSE pg_current_wal_flush_lsn() END::text AS position`,
     );
     return String(row.position);
   },

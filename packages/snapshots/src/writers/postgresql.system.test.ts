@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Client } from 'pg';
 import { isCoded, must } from '@rokka/kernel';
-import { PostgresWriter, postgresql } from './postgresql.ts';
+import { PostgresWriter, postgresql, type PostgresOptions } from './postgresql.ts';
 import { findClusters } from './postgresql-cluster.ts';
 import { REDO_BYTES_MAX } from './postgresql-hold.ts';
 import { tryRestoredPostgres } from './postgresql-restored.ts';
@@ -97,7 +97,7 @@ for (const programs of installedPrograms()) {
       t.after(() => client.end());
       await client.query('CREATE TABLE a (n int)');
       await client.query('BEGIN; INSERT INTO a VALUES (1)');
-      await using writer = await only(base, server, 1_500);
+      await using writer = await only(base, server, { holdMs: 1_500 });
       await assert.rejects(writer.freeze(signal()), (error) => {
         assert.ok(isCoded(error, 'SNAPSHOTS_VETO'));
         assert.match(error.message, /idle in transaction/);
@@ -112,6 +112,103 @@ for (const programs of installedPrograms()) {
       await writer.thaw(signal());
     },
   );
+
+  test(
+    `${programs.name}: all databases are held, and where that cannot be, the options say what then`,
+    options,
+    async (t) => {
+      const { server, base } = await start(t, programs);
+      const first = await server.client();
+      await first.query('CREATE DATABASE second');
+      const client = await server.client('second');
+      t.after(() => Promise.all([first.end(), client.end()]));
+      await client.query('CREATE TABLE a (n int)');
+      await using writer = await only(base, server, { holdMs: 1_500, otherwise: 'crash' });
+      assert.equal((await writer.freeze(signal())).level, 'application');
+      const waiting = client.query('INSERT INTO a VALUES (1)');
+      const waits = () => first.query(`SELECT 1 FROM pg_locks WHERE NOT granted AND relation IS NOT NULL`);
+      while ((await waits()).rows.length === 0) await sleep(20);
+      await writer.thaw(signal());
+      await waiting;
+
+      await client.query('BEGIN; INSERT INTO a VALUES (1)');
+      const frozen = await writer.freeze(signal());
+      assert.equal(frozen.level, 'crash');
+      assert.match(frozen.position ?? '', /^[0-9A-F]+\/[0-9A-F]+$/);
+      await writer.thaw(signal());
+      await client.query('COMMIT');
+    },
+  );
+
+  test(
+    `${programs.name}: a table that is being made, and the transaction that makes it, are waited for`,
+    options,
+    async (t) => {
+      const { server, base } = await start(t, programs);
+      const client = await server.client();
+      t.after(() => client.end());
+      await using writer = await only(base, server);
+      await client.query('BEGIN; CREATE TABLE fresh (n int)');
+      const freezing = writer.freeze(signal());
+      await sleep(500);
+      await client.query('INSERT INTO fresh VALUES (1); COMMIT');
+      await freezing;
+      await client.query(`SET lock_timeout = '200ms'`);
+      for (const sql of [
+        'INSERT INTO fresh VALUES (2)',
+        'CREATE TABLE other (n int)',
+        'SELECT * FROM fresh FOR UPDATE',
+      ])
+        await assert.rejects(client.query(sql), { code: '55P03' });
+      assert.equal((await client.query('SELECT * FROM fresh')).rows.length, 1, 'readers go on');
+      await writer.thaw(signal());
+    },
+  );
+
+  test(
+    `${programs.name}: a server that follows another one cannot be held, and the level says so`,
+    options,
+    async (t) => {
+      const { server, base } = await start(t, programs);
+      {
+        await using writer = await only(base, server);
+        await writer.freeze(signal());
+        const copy = await copyOf(t, base);
+        await writer.thaw(signal());
+        fs.rmSync(path.join(copy, 'data/postmaster.pid'));
+        fs.writeFileSync(path.join(copy, 'data/standby.signal'), '');
+        await using standby = await PostgresServer.open({ programs, dataDirectory: path.join(copy, 'data') });
+        await using second = await only(copy, standby);
+        await second.prepare(signal());
+        assert.equal((await second.freeze(signal())).level, 'crash');
+        await second.thaw(signal());
+      }
+    },
+  );
+
+  test(`${programs.name}: whom the server does not let in says how it can be done`, options, async (t) => {
+    const { server, base } = await start(t, programs);
+    fs.writeFileSync(
+      path.join(server.dataDirectory, 'pg_hba.conf'),
+      'local all tester trust\nlocal all all reject\n',
+    );
+    const client = await server.client();
+    await client.query('SELECT pg_reload_conf()');
+    await client.end();
+    const { dataDirectory } = server;
+    const volumes = [{ volume: 'vol-1', mountPoint: base }];
+    // The server reads its configuration when it gets round to it.
+    for (let refused = false; !refused;) {
+      const [writer] = await postgresql().discover({ volumes, signal: signal() });
+      await using _ = writer;
+      const outcome = await writer.identify(signal()).catch((error: unknown) => error);
+      refused = isCoded(outcome, 'SNAPSHOTS_UNREACHABLE');
+    }
+    const logins = [{ dataDirectory, user: 'tester' }];
+    const [writer] = await postgresql({ logins }).discover({ volumes, signal: signal() });
+    await using _ = writer;
+    assert.equal((await writer.identify(signal())).length, 1);
+  });
 
   test(`${programs.name}: a step that is late lets go of everything`, options, async (t) => {
     const { server, base } = await start(t, programs);
@@ -162,10 +259,14 @@ async function start(
   return { server, base };
 }
 
-async function only(base: string, server: PostgresServer, holdMs = 10_000): Promise<PostgresWriter> {
+async function only(
+  base: string,
+  server: PostgresServer,
+  options: PostgresOptions = {},
+): Promise<PostgresWriter> {
   const clusters = await findClusters([{ mountPoint: base }], signal());
   const cluster = must(clusters.find(({ dataDirectory }) => dataDirectory === server.dataDirectory));
-  return new PostgresWriter({ cluster, holdMs });
+  return new PostgresWriter({ cluster, ...options });
 }
 
 /** With the link to the WAL led to its copy. */

@@ -23,7 +23,7 @@ export interface OpenFile {
   readonly door: string;
 }
 
-/** Regular files, each once. */
+/** Regular files that have a name, each once. */
 export async function openFiles(devices: ReadonlySet<number>, signal: AbortSignal): Promise<OpenFile[]> {
   const found = new Map<FileKey, OpenFile>();
   for (const pid of await processIds(signal)) {
@@ -46,7 +46,8 @@ async function look(door: string, devices: ReadonlySet<number>): Promise<OpenFil
     const path = await fs.readlink(door);
     if (!path.startsWith('/')) return undefined;
     const stat = await fs.stat(door);
-    if (!stat.isFile() || !devices.has(stat.dev)) return undefined;
+    const named = stat.isFile() && stat.nlink > 0;
+    if (!named || !devices.has(stat.dev)) return undefined;
     return { key: fileKey(stat), device: stat.dev, path, door };
   } catch {
     // Closed, or ended, meanwhile.

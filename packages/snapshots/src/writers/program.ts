@@ -6,7 +6,8 @@ import { spawn } from 'node:child_process';
 import { Deferred, systemClock, type Clock } from '@rokka/kernel';
 
 export interface RunOptions {
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
   readonly env?: NodeJS.ProcessEnv;
   readonly clock?: Clock;
 }
@@ -24,8 +25,8 @@ const KILLED_MS_MAX = 2_000;
 
 /** Never rejects: that it could not be started, or did not end in time, is an end too. */
 export async function runProgram(file: string, args: readonly string[], options: RunOptions): Promise<Ended> {
-  const { signal, env = process.env, clock = systemClock } = options;
-  if (signal.aborted) return { failure: 'was not started: the time is over', output: '' };
+  const { signal, timeoutMs, env = process.env, clock = systemClock } = options;
+  if (signal?.aborted) return { failure: 'was not started: the time is over', output: '' };
   const child = spawn(file, [...args], { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Deferred<string | undefined>();
   const output = new Tail(OUTPUT_BYTES_MAX);
@@ -33,21 +34,28 @@ export async function runProgram(file: string, args: readonly string[], options:
   child.on('error', (error) => ended.resolve(`could not be started (${error.message})`));
   // Not 'close': a process that it left behind may keep the pipes for ever.
   child.on('exit', (status, by) => ended.resolve(status === 0 ? undefined : howEnded(status, by)));
+  let isLate = false;
+  let cancelHanging = () => {};
   const late = () => {
+    isLate = true;
     killGroup(child.pid);
-    clock.after(KILLED_MS_MAX, () => ended.resolve('was killed and hangs in the kernel'), {
-      keepAlive: true,
-    });
+    const hangs = () => ended.resolve('hangs in the kernel');
+    cancelHanging = clock.after(KILLED_MS_MAX, hangs, { keepAlive: true });
   };
-  signal.addEventListener('abort', late, { once: true });
+  signal?.addEventListener('abort', late, { once: true });
+  const cancel = timeoutMs === undefined ? () => {} : clock.after(timeoutMs, late, { keepAlive: true });
   const failure = await ended.promise;
-  signal.removeEventListener('abort', late);
+  signal?.removeEventListener('abort', late);
+  cancel();
+  cancelHanging();
   // What it has just said is still in the pipe.
   await new Promise<void>((resolve) => clock.soon(resolve));
   child.stdout.destroy();
   child.stderr.destroy();
-  const timedOut = signal.aborted && failure !== undefined;
-  return { failure: timedOut ? 'did not end in time and was killed' : failure, output: output.text() };
+  return {
+    failure: isLate && failure !== undefined ? 'did not end in time and was killed' : failure,
+    output: output.text(),
+  };
 }
 
 function howEnded(status: number | null, by: NodeJS.Signals | null): string {

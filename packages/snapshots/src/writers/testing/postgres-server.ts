@@ -147,10 +147,13 @@ export class PostgresServer implements AsyncDisposable {
     this.#process = child;
     let log = '';
     await new Promise<void>((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error(`not ready: ${log}`)), READY_MS_MAX);
+      const late = setTimeout(() => {
+        child.kill('SIGQUIT');
+        reject(new Error(`not ready: ${log}`));
+      }, READY_MS_MAX);
       child.stderr.on('data', (chunk: Buffer) => {
         log += chunk.toString();
-        if (!log.includes('ready to accept connections')) return;
+        if (!/ready to accept (read-only )?connections/.test(log)) return;
         clearTimeout(late);
         this.#recovery = parseRecovery(log);
         resolve();
