@@ -16,3 +16,17 @@ export {
   type SnapshotOfVolume,
   type SnapshotSetResult,
 } from './provider.ts';
+export { snapshotErrors } from './errors.ts';
+export { mariadbKind, type MariadbKindOptions } from './writers/mariadb/kind.ts';
+export {
+  startRestoredMariadb,
+  type InnodbRecovery,
+  type RestoredMariadb,
+  type RestoredMariadbOptions,
+} from './writers/mariadb/restored.ts';
+export { redisKind, type RedisKindOptions } from './writers/redis/kind.ts';
+export {
+  startRestoredRedis,
+  type RestoredRedis,
+  type RestoredRedisOptions,
+} from './writers/redis/restored.ts';
