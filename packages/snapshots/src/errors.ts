@@ -20,4 +20,14 @@ export const snapshotErrors = defineErrors({
     `${file} does not say which scripts have to be run: run the post scripts by hand, then delete it`,
   SNAPSHOTS_PROGRAM_FAILED: (program: string, how: string) => `${program} ${how}`,
   SNAPSHOTS_RESTORED_BROKEN: (what: string, why: string) => `${what}, restored, is not usable: ${why}`,
+  SNAPSHOTS_SERVER_SILENT: (server: string, why: string) =>
+    `${server} has files on the volumes, but cannot be asked (${why}): give the account and password to its kind of writer, or exclude it`,
+  SNAPSHOTS_SERVER_UNFIT: (server: string, why: string) =>
+    `${server} cannot be brought to a safe point: ${why}`,
+  SNAPSHOTS_SERVER_REFUSED: (server: string, request: string, why: string) =>
+    `${server} refused ${request}: ${why}; nothing of it is held`,
+  SNAPSHOTS_COPY_DEAD: (program: string, log: string) =>
+    `${program} did not start on the copy; its log: ${log}`,
+  SNAPSHOTS_COPY_OF_ROOT: (directory: string) =>
+    `${directory} belongs to root, as whom no copy is started: chown it to the server's account`,
 });

@@ -32,3 +32,16 @@ export { sqlite, tryRestoredSqlite, type SqliteOptions } from './writers/sqlite.
 export { type RestoredSqlite } from './writers/sqlite-helper.ts';
 export { recoverScripts, script, type ScriptOptions } from './writers/script.ts';
 export { files } from './writers/files.ts';
+export { mariadbKind, type MariadbKindOptions } from './writers/mariadb/kind.ts';
+export {
+  startRestoredMariadb,
+  type InnodbRecovery,
+  type RestoredMariadb,
+  type RestoredMariadbOptions,
+} from './writers/mariadb/restored.ts';
+export { redisKind, type RedisKindOptions } from './writers/redis/kind.ts';
+export {
+  startRestoredRedis,
+  type RestoredRedis,
+  type RestoredRedisOptions,
+} from './writers/redis/restored.ts';

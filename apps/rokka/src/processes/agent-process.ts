@@ -6,7 +6,7 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { type Clock, must, systemClock, systemRandom } from '@rokka/kernel';
+import { type Clock, describeError, must, systemClock, systemRandom } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
 import {
   CommandDesk,
@@ -23,7 +23,7 @@ import { runShellScript } from '../agent/actions/run-shell-script.ts';
 import type { Actions } from '../agent/action.ts';
 import { Agent } from '../agent/agent.ts';
 import { Packages } from '../agent/packages.ts';
-import { machineWriters } from '../agent/machine-writers.ts';
+import { type MachineWriters, machineWriters } from '../agent/machine-writers.ts';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { listNodes } from '../cluster.ts';
 import { dataPaths } from '../data-directory.ts';
@@ -59,10 +59,14 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
     const [machine] = machinesOf(await listNodes(registry), own);
     const packages = new Packages(dataPaths.agent(directory));
     const { name = 'Linux', version = os.release() } = release();
+    const log = (text: string) => channel.send({ kind: 'log', level: 'warn', text });
+    const writers = machineWriters({ scripts: packages.scripts, state: dataPaths.agent(directory), clock });
+    // What an agent that was killed has stopped goes on before anything else.
+    await writers.recover().catch((error: unknown) => log(describeError(error)));
     const agent = resources.use(
       await Agent.start({
         desk: new CommandDesk({ registry, clock }),
-        actions: await actionsOf(options, { registry, packages, clock }),
+        actions: await actionsOf(options, { registry, packages, writers, clock }),
         clock,
         facts: () => ({
           machineKey: must(machine).key,
@@ -73,7 +77,7 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
           computerName: own.host,
           packages: packages.installed(),
         }),
-        log: (text) => channel.send({ kind: 'log', level: 'warn', text }),
+        log,
       }),
     );
     return {
@@ -88,8 +92,9 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
 
 async function actionsOf(
   { directory, gatewayPort, allowShell }: AgentProcessOptions,
-  { registry, packages, clock }: { registry: Registry; packages: Packages; clock: Clock },
+  of: { registry: Registry; packages: Packages; writers: MachineWriters; clock: Clock },
 ): Promise<Actions> {
+  const { registry, packages, writers, clock } = of;
   const random = systemRandom;
   const { account } = await ensureAdministrator({ registry, clock, random });
   const identity = {
@@ -99,7 +104,6 @@ async function actionsOf(
     clock,
   };
   const snapshots = openSnapshots({ directory, registry });
-  const writers = machineWriters({ scripts: packages.scripts, state: dataPaths.agent(directory), clock });
   const options: VssOptions = {
     clock,
     packages,

@@ -35,6 +35,6 @@ export function isPlaced(
   return volumes.some(({ root, device }) => device === file.device && isBelow(root, file.path));
 }
 
-function isBelow(root: string, file: string): boolean {
+export function isBelow(root: string, file: string): boolean {
   return file === root || file.startsWith(root === '/' ? root : `${root}/`);
 }
