@@ -52,7 +52,7 @@ export function machineWriters({ scripts, state, clock }: MachineWritersOptions)
   return {
     async find(volumes, { noWriters, signal }) {
       const applications: typeof tiers = noWriters ? [] : tiers;
-      return Promise.all([...applications, [files()]].map((kinds) => find(kinds, volumes, signal)));
+      return Promise.all([...applications, [files]].map((kinds) => find(kinds, volumes, signal)));
     },
     async recover() {
       const undone = await recoverScripts(own, AbortSignal.timeout(RECOVERY_MS));
