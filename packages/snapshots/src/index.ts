@@ -29,7 +29,7 @@ export {
   type RestoredPostgresOptions,
 } from './writers/postgresql-restored.ts';
 export { sqlite, tryRestoredSqlite, type SqliteOptions } from './writers/sqlite.ts';
-export { type RestoredSqlite } from './writers/sqlite-helper.ts';
+export type { RestoredSqlite } from './writers/sqlite-helper.ts';
 export { recoverScripts, script, type ScriptOptions } from './writers/script.ts';
 export { files } from './writers/files.ts';
 export { mariadbKind, type MariadbKindOptions } from './writers/mariadb/kind.ts';

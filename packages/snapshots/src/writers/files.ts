@@ -21,12 +21,9 @@ class FilesWriter implements Writer {
     this.#volumes = volumes;
   }
 
+  /** It speaks for no application: whose files these are others say, or nobody. */
   identify(): Promise<readonly Component[]> {
-    const components = this.#volumes.map(({ volume, mountPoint }) => ({
-      name: `files of ${volume} at ${mountPoint}`,
-      paths: [mountPoint],
-    }));
-    return Promise.resolve(components);
+    return Promise.resolve([]);
   }
 
   /** Most of it, so that what is left to do in the freeze is little. */
