@@ -41,7 +41,9 @@ export async function findClusters(
 ): Promise<readonly Cluster[]> {
   const volumes = await placeVolumes(mounted, signal);
   const running = new Map<string, WorkingDirectory>();
-  for (const at of await workingDirectories(SERVER_NAMES, signal)) running.set(at.key, at);
+  // The lowest number is the server's own: the others come and go with its clients.
+  const processes = await workingDirectories(SERVER_NAMES, signal);
+  for (const at of processes.sort((a, b) => b.pid - a.pid)) running.set(at.key, at);
   const clusters = new Map<string, Cluster>();
   const take = async (directory: string, process: WorkingDirectory | undefined) => {
     const cluster = await obeying(readCluster(directory, { process, volumes }), signal);

@@ -101,9 +101,10 @@ async function tryStart(directory: string, options: RestoredPostgresOptions): Pr
     `unix_socket_directories=${base}`,
   ];
   const args = ['-D', directory, ...settings.flatMap((setting) => ['-c', setting])];
-  const account = process.getuid?.() === 0 ? { uid: owner.uid, gid: owner.gid } : {};
-  const server = spawn(path.join(bin, 'postgres'), args, {
-    ...account,
+  const account = [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups'];
+  // It goes with this process, however that ends.
+  const setpriv = ['--pdeathsig', 'QUIT', ...(process.getuid?.() === 0 ? account : [])];
+  const server = spawn('setpriv', [...setpriv, '--', path.join(bin, 'postgres'), ...args], {
     cwd: '/',
     env: { PATH: process.env.PATH, LC_ALL: 'C', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -205,7 +205,7 @@ class Load {
     const { file, journalMode, namespace = [] } = options;
     const program = path.join(import.meta.dirname, 'testing/sqlite-load.ts');
     const [command, ...args] = [...namespace, process.execPath, '--no-warnings', program, file, journalMode];
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] });
     const load = new Load();
     readline.createInterface(child.stdout).on('line', (line) => (load.committed = Number(line)));
     t.after(async () => {
