@@ -47,7 +47,8 @@ export class HelperProcess implements AsyncDisposable {
     stderr.on('data', (chunk: Buffer) => this.#words.push(chunk));
     readline.createInterface(stdout).on('line', (line) => this.#onLine(line));
     this.#child.on('error', (error) => this.#onEnd(error.message));
-    this.#child.on('exit', (status, by) => this.#onEnd(this.#words.text() || (by ?? `status ${status}`)));
+    // Not 'exit': what it said last may still be on the way.
+    this.#child.on('close', (status, by) => this.#onEnd(this.#words.text() || (by ?? `status ${status}`)));
   }
 
   static start(options: HelperOptions): HelperProcess {
@@ -95,7 +96,7 @@ export class HelperProcess implements AsyncDisposable {
 
   async #whenEnded(): Promise<void> {
     if (this.#ended !== undefined) return;
-    await deadline(once(this.#child, 'exit'), { what: `the helper of ${this.#what}`, ms: ENDS_MS_MAX });
+    await deadline(once(this.#child, 'close'), { what: `the helper of ${this.#what}`, ms: ENDS_MS_MAX });
   }
 
   #onLine(line: string): void {

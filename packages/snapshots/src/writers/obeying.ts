@@ -2,6 +2,8 @@
 
 /** What `work` becomes, or the signal's reason; the work itself is left to its fate. */
 export async function obeying<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Left alone, it may fail later, and nobody listens then.
+  work.catch(() => {});
   signal.throwIfAborted();
   let onAbort = () => {};
   const aborted = new Promise<never>((_, reject) => {

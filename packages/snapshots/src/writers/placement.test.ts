@@ -57,6 +57,12 @@ test('whoever waits for a file system goes when the signal says so', async () =>
   await assert.rejects(obeying(never, AbortSignal.timeout(10)), { name: 'TimeoutError' });
   await assert.rejects(obeying(Promise.resolve(1), AbortSignal.abort(new Error('over'))), /over/);
   assert.equal(await obeying(Promise.resolve(1), signal()), 1);
+  // Would end the test's process if nobody listened.
+  await assert.rejects(
+    obeying(Promise.reject(new Error('work')), AbortSignal.abort(new Error('over'))),
+    /over/,
+  );
+  await new Promise((resolve) => setImmediate(resolve));
 });
 
 test('a log or a journal beside a file makes it one to look at', () => {

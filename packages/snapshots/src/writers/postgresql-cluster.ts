@@ -41,7 +41,9 @@ export async function findClusters(
 ): Promise<readonly Cluster[]> {
   const volumes = await placeVolumes(mounted, signal);
   const running = new Map<string, WorkingDirectory>();
-  for (const at of await workingDirectories(SERVER_NAMES, signal)) running.set(at.key, at);
+  // The lowest number is the server's own: the others come and go with its clients.
+  const processes = await workingDirectories(SERVER_NAMES, signal);
+  for (const at of processes.sort((a, b) => b.pid - a.pid)) running.set(at.key, at);
   const clusters = new Map<string, Cluster>();
   const take = async (directory: string, process: WorkingDirectory | undefined) => {
     const cluster = await obeying(readCluster(directory, { process, volumes }), signal);
@@ -80,10 +82,7 @@ async function readCluster(
     if (!process && !(await anyAnswers(socketDirectories, file.port))) return undefined;
     const parts = await partsOf(directory);
     const outside = [];
-    for (const part of parts) {
-      const { dev } = await fs.stat(part);
-      if (!isPlaced(volumes, { path: part, device: dev })) outside.push(part);
-    }
+    for (const part of parts) if (!(await isPartPlaced(part, volumes))) outside.push(part);
     const { port } = file;
     return {
       dataDirectory: parts[0],
@@ -111,8 +110,20 @@ export async function partsOf(dataDirectory: string): Promise<readonly string[]>
   const parts = [own];
   for (const directory of [own, path.join(own, 'pg_tblspc')])
     for (const entry of await fs.readdir(directory, { withFileTypes: true }))
-      if (entry.isSymbolicLink()) parts.push(await fs.realpath(path.join(directory, entry.name)));
+      if (entry.isSymbolicLink()) parts.push(await targetOf(path.join(directory, entry.name)));
   return parts;
+}
+
+async function targetOf(link: string): Promise<string> {
+  return fs.realpath(link).catch(async () => path.resolve(path.dirname(link), await fs.readlink(link)));
+}
+
+/** Not one that leads nowhere, as a link does that was made for another mount namespace. */
+export async function isPartPlaced(part: string, volumes: readonly PlacedVolume[]): Promise<boolean> {
+  return fs.stat(part).then(
+    ({ dev }) => isPlaced(volumes, { path: part, device: dev }),
+    () => false,
+  );
 }
 
 export interface PidFile {

@@ -94,9 +94,8 @@ if (process.getuid?.() === 0 && uid !== 0) {
 }
 
 answerLines({
-  async open(details: { target: SessionTarget }): Promise<Opened> {
-    target = details.target;
-    const { target: wanted } = details;
+  async open({ target: wanted }: { target: SessionTarget }): Promise<Opened> {
+    target = wanted;
     control = await Session.open(wanted, { database: 'postgres' }).catch(() =>
       Session.open(wanted, { database: 'template1' }),
     );
@@ -154,8 +153,6 @@ answerLines({
       await release();
     }
   },
-
-  release,
 });
 
 async function release(): Promise<void> {

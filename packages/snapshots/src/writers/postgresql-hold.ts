@@ -11,7 +11,7 @@
  * before: then all is let go, and tried again, beginning with the table that was waited for. Tables that are never at rest for so
  * long are a veto.
  *
- * Nothing here outlives the sessions.
+ * An autovacuum that is in the way is cancelled by the server, as for everybody who waits for a lock. Nothing here outlives the sessions.
  */
 import { type Clock } from '@rokka/kernel';
 

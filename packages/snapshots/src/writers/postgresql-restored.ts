@@ -13,8 +13,8 @@ import * as path from 'node:path';
 import { snapshotErrors } from '../errors.ts';
 import { searchDirectories } from './directory-search.ts';
 import { obeying } from './obeying.ts';
-import { isPlaced, placeVolumes, type PlacedVolume } from './placement.ts';
-import { partsOf } from './postgresql-cluster.ts';
+import { placeVolumes, type PlacedVolume } from './placement.ts';
+import { isPartPlaced, partsOf } from './postgresql-cluster.ts';
 import { parseRecovery, type Recovery } from './postgresql-recovery.ts';
 import { fileKey, workingDirectories } from './processes.ts';
 import { Tail } from './program.ts';
@@ -76,16 +76,9 @@ async function requireOwn(
   const key = fileKey(await fs.stat(directory));
   const users = await workingDirectories(['postgres', 'postmaster'], signal);
   if (users.some((user) => user.key === key)) throw broken('a server runs on it: stop it');
-  const parts = await partsOf(directory).catch((cause: unknown) => {
-    throw broken(
-      `a link of it leads nowhere (${(cause as Error).message}): let it lead to the restored part`,
-    );
-  });
-  for (const part of parts) {
-    const { dev } = await fs.stat(part);
-    if (!isPlaced(volumes, { path: part, device: dev }))
+  for (const part of await obeying(partsOf(directory), signal))
+    if (!(await obeying(isPartPlaced(part, volumes), signal)))
       throw broken(`a link of it leads to ${part}, which is not restored: let it lead to the restored part`);
-  }
 }
 
 async function tryStart(directory: string, options: RestoredPostgresOptions): Promise<Recovery> {
@@ -108,9 +101,10 @@ async function tryStart(directory: string, options: RestoredPostgresOptions): Pr
     `unix_socket_directories=${base}`,
   ];
   const args = ['-D', directory, ...settings.flatMap((setting) => ['-c', setting])];
-  const account = process.getuid?.() === 0 ? { uid: owner.uid, gid: owner.gid } : {};
-  const server = spawn(path.join(bin, 'postgres'), args, {
-    ...account,
+  const account = [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups'];
+  // It goes with this process, however that ends.
+  const setpriv = ['--pdeathsig', 'QUIT', ...(process.getuid?.() === 0 ? account : [])];
+  const server = spawn('setpriv', [...setpriv, '--', path.join(bin, 'postgres'), ...args], {
     cwd: '/',
     env: { PATH: process.env.PATH, LC_ALL: 'C', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],

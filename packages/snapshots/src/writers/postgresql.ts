@@ -130,6 +130,7 @@ export class PostgresWriter implements Writer {
 
   async abort(): Promise<void> {
     // The sessions are this process's; it need not be asked, and may be waiting for a lock.
+    this.#held = false;
     await this.#helper?.kill();
     this.#helper = undefined;
   }

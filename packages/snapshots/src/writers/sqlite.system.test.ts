@@ -1,6 +1,6 @@
 /** Databases that another process writes to. The snapshot is a copy that is made while all is held. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
@@ -131,6 +131,42 @@ test('a journal that a crash left is rolled back before the snapshot', OPTIONS, 
   assert.equal(rowsOf(path.join(crashed, 'app.db')), 1);
 });
 
+test(
+  'a database that is open in another mount namespace is found, or said to be there',
+  {
+    ...OPTIONS,
+    skip:
+      spawnSync('unshare', ['--mount', 'true']).status !== 0 &&
+      'mount namespaces are for root (unshare --mount)',
+  },
+  async (t) => {
+    const base = temporary(t);
+    const [volume, elsewhere] = ['volume', 'elsewhere'].map((name) => path.join(base, name));
+    for (const directory of [volume, elsewhere]) fs.mkdirSync(directory);
+    using mounts = new DisposableStack();
+    const mount = (at: string) => {
+      execFileSync('mount', ['-t', 'tmpfs', 'rokka-test', at]);
+      mounts.defer(() => execFileSync('umount', ['--lazy', at]));
+    };
+    mount(volume);
+    const bind = `mount --bind ${volume} ${elsewhere} && exec "$@"`;
+    await Load.start(t, {
+      file: path.join(elsewhere, 'in/app.db'),
+      journalMode: 'delete',
+      namespace: ['unshare', '--mount', 'sh', '-c', bind, 'sh'],
+    });
+    {
+      await using writer = await only(volume);
+      assert.deepEqual((await writer.identify())[0].paths, [path.join(volume, 'in/app.db')]);
+      assert.equal((await writer.freeze(signal())).level, 'application');
+      await writer.thaw(signal());
+    }
+    mount(path.join(volume, 'in'));
+    await using blind = await only(volume);
+    await assert.rejects(blind.identify(), (error) => isCoded(error, 'SNAPSHOTS_UNREACHABLE'));
+  },
+);
+
 test('databases that nobody has open are nobody to be held', OPTIONS, async (t) => {
   const base = temporary(t);
   new DatabaseSync(path.join(base, 'app.db')).close();
@@ -146,8 +182,8 @@ function temporary(t: TestContext): string {
   return directory;
 }
 
-async function only(base: string, holdMs = 10_000): Promise<SqliteWriter> {
-  const volumes = [{ volume: 'vol-1', mountPoint: base }];
+async function only(mountPoint: string, holdMs = 10_000): Promise<SqliteWriter> {
+  const volumes = [{ volume: 'vol-1', mountPoint }];
   const writers = await sqlite({ holdMs }).discover({ volumes, signal: signal() });
   assert.equal(writers.length, 1);
   return writers[0] as SqliteWriter;
@@ -164,13 +200,12 @@ class Load {
 
   static async start(
     t: TestContext,
-    { file, journalMode }: { file: string; journalMode: string },
+    options: { file: string; journalMode: string; namespace?: readonly string[] },
   ): Promise<Load> {
-    fs.mkdirSync(path.dirname(file), { recursive: true });
+    const { file, journalMode, namespace = [] } = options;
     const program = path.join(import.meta.dirname, 'testing/sqlite-load.ts');
-    const child = spawn(process.execPath, ['--no-warnings', program, file, journalMode], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const [command, ...args] = [...namespace, process.execPath, '--no-warnings', program, file, journalMode];
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] });
     const load = new Load();
     readline.createInterface(child.stdout).on('line', (line) => (load.committed = Number(line)));
     t.after(async () => {
