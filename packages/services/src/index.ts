@@ -19,6 +19,9 @@ export { IdentityStore, type IdentityStoreOptions } from './iam/identity-store.t
 export { PolicyCache } from './iam/policy-cache.ts';
 export { openTrail, type Trail, type TrailOptions } from './cloudtrail/trail.ts';
 export { type ArchivePoints, type RdsContext } from './rds/rds-context.ts';
+export type { DlmContext } from './dlm/dlm-context.ts';
+export { DlmKeeper } from './dlm/dlm-keeper.ts';
+export { dlmService } from './dlm/dlm-service.ts';
 export type { Ec2Context, Machine } from './ec2/ec2-context.ts';
 export {
   instanceCredentials,
@@ -30,7 +33,6 @@ export {
 } from './ec2/instance-credentials.ts';
 export { Ec2Keeper } from './ec2/ec2-keeper.ts';
 export { ec2Service } from './ec2/ec2-service.ts';
-export { listInstances } from './ec2/instances.ts';
 export { setOfSnapshot, type SnapshotSetFacts } from './ec2/set-of-snapshot.ts';
 export { rdsArn, type ResourceKind } from './rds/rds-arns.ts';
 export { RdsKeeper } from './rds/rds-keeper.ts';
@@ -39,6 +41,7 @@ export { CommandDesk, type DeliveredDocument, type Delivery, type Ending } from 
 export type { AgentFacts } from './ssm/agents.ts';
 export type { DocumentStep, Json, JsonObject, ParameterValues } from './ssm/documents/document-model.ts';
 export { stepSeconds } from './ssm/documents/execution-time.ts';
+export { ec2Instances } from './ssm/ec2-instances.ts';
 export type { SsmContext, SsmInstance } from './ssm/ssm-context.ts';
 export { SsmKeeper } from './ssm/ssm-keeper.ts';
 export { ssmService } from './ssm/ssm-service.ts';
@@ -46,6 +49,7 @@ export type { StepResult, StepStatus } from './ssm/step-results.ts';
 export {
   importHandlers,
   loadCloudTrailHandlers,
+  loadDlmHandlers,
   loadEc2Handlers,
   loadIamHandlers,
   loadRdsHandlers,

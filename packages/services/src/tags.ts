@@ -26,16 +26,20 @@ export function checkedTags(tags: readonly GivenTag[] | undefined, rules: TagRul
   const { keyMax, invalid } = rules;
   const checked = (tags ?? []).map(({ Key = '', Value = '' }) => ({ Key, Value }));
   for (const { Key, Value } of checked)
-    if (Key.length < 1 || Key.length > keyMax || Value.length > VALUE_MAX || /^aws:/i.test(Key))
+    if (Key.length < 1 || Key.length > keyMax || Value.length > VALUE_MAX || isReserved(Key))
       throw invalid(
         `The tag ${Key.slice(0, keyMax)} is not valid: a key has 1 to ${keyMax} characters and does not begin with aws:, a value has up to ${VALUE_MAX}.`,
       );
   return withTags([], checked, rules);
 }
 
-/** Later ones count. @throws what the rules say where they become too many */
+/** Of a service's own: nobody else sets them or takes them away. */
+export const isReserved = (key: string) => /^aws:/i.test(key);
+
+/** Later ones count. Those of a service are not counted. @throws what the rules say where they become too many */
 export function withTags(tags: readonly Tag[], more: readonly Tag[], rules: TagRules): Tag[] {
   const byKey = new Map([...tags, ...more].map((tag) => [tag.Key, tag]));
-  if (byKey.size > TAGS_MAX) throw rules.tooMany(`A resource has at most ${TAGS_MAX} tags.`);
+  const own = [...byKey.keys()].filter((key) => !isReserved(key));
+  if (own.length > TAGS_MAX) throw rules.tooMany(`A resource has at most ${TAGS_MAX} tags.`);
   return [...byKey.values()];
 }

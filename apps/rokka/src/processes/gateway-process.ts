@@ -7,12 +7,14 @@ import * as path from 'node:path';
 import { openGateway } from '@rokka/gateway';
 import { systemClock, systemRandom } from '@rokka/kernel';
 import {
+  DlmKeeper,
+  dlmService,
   type Ec2Context,
+  ec2Instances,
   Ec2Keeper,
   ec2Service,
   ensureAdministrator,
   importHandlers,
-  listInstances,
   IdentityAuthorizer,
   IdentityCredentials,
   identityServices,
@@ -104,15 +106,12 @@ async function runGateway(
       registry,
       clock,
       random,
-      instances: async (scope) =>
-        (await listInstances(ec2, scope)).map(({ id, machine }) => ({
-          id,
-          machineKey: machine.key,
-          tags: {},
-        })),
+      instances: ec2Instances(ec2),
     };
     resources.use(new Keeping({ service: 'SSM', keeper: new SsmKeeper(ssm), clock, log }));
     resources.use(new Keeping({ service: 'EC2', keeper: new Ec2Keeper(ec2), clock, log }));
+    const dlm = { ec2, ssm };
+    resources.use(new Keeping({ service: 'DLM', keeper: new DlmKeeper(dlm), clock, log }));
     const gateway = resources.use(
       await openGateway({
         services: [
@@ -120,6 +119,7 @@ async function runGateway(
           rdsService(rds),
           ec2Service(ec2),
           ssmService(ssm),
+          dlmService(dlm),
         ],
         credentials: new IdentityCredentials(identity),
         authorizer: new IdentityAuthorizer(identity),

@@ -223,7 +223,7 @@ test('CreateTags and DeleteTags', async () => {
       await withSnapshot(bench);
     },
     async operation({ call }, bench) {
-      const Resources = [await idOfFirst(bench), await idOfSnapshot(bench)];
+      const Resources = [await idOfFirst(bench), await idOfSnapshot(bench), await bench.instance()];
       await call('CreateTags', { Resources, Tags: [{ Key: 'a' }, { Key: 'b' }] });
       await call('DeleteTags', { Resources, Tags: [{ Key: 'a' }] });
     },
@@ -232,13 +232,14 @@ test('CreateTags and DeleteTags', async () => {
       assert.deepEqual(
         Tags.map(({ ResourceType, Key }) => [ResourceType, Key]),
         [
+          ['instance', 'b'],
           ['snapshot', 'b'],
           ['volume', 'b'],
         ],
       );
     },
   });
-  assert.equal(crashes, 8);
+  assert.equal(crashes, 12);
 });
 
 test('the keeper itself, cut short at each of its writes', async () => {

@@ -1,9 +1,8 @@
 /** Every operation of EC2 that Rokka has, by the name that callers use. The others answer that they are not built. */
 import type * as ec2 from '@aws-sdk/client-ec2';
-import { type Operations, Pages } from '@rokka/gateway';
-import { RecordStore } from '../record-store.ts';
-import type { Ec2Context, Ec2Services } from './ec2-context.ts';
-import { Ec2Keeper } from './ec2-keeper.ts';
+import type { Operations } from '@rokka/gateway';
+import type { Ec2Context } from './ec2-context.ts';
+import { ec2ServicesOf } from './ec2-services.ts';
 import { associateIamInstanceProfile } from './operations/associate-iam-instance-profile.ts';
 import { attachVolume } from './operations/attach-volume.ts';
 import { copySnapshot } from './operations/copy-snapshot.ts';
@@ -29,16 +28,9 @@ import { disassociateIamInstanceProfile } from './operations/disassociate-iam-in
 import { modifyVolume } from './operations/modify-volume.ts';
 import { replaceIamInstanceProfileAssociation } from './operations/replace-iam-instance-profile-association.ts';
 
-const SECRET_BYTES = 32;
-
-/** The table for `defineService`. Tokens of lists count as long as the process runs that gave them. */
+/** The table for `defineService`. */
 export function ec2Operations(context: Ec2Context) {
-  const services: Ec2Services = {
-    ...context,
-    store: new RecordStore({ ...context, service: 'ec2' }),
-    keeper: new Ec2Keeper(context),
-    pages: new Pages({ secret: Buffer.from(context.random.hex(SECRET_BYTES), 'hex') }),
-  };
+  const services = ec2ServicesOf(context);
   return {
     AssociateIamInstanceProfile: associateIamInstanceProfile(services),
     AttachVolume: attachVolume(services),

@@ -1,10 +1,14 @@
 /** Lists: filters, pages, tags, machines, zones and regions. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { CreateTagsCommand } from '@aws-sdk/client-ec2';
+import type { OperationEntry } from '@rokka/gateway';
 import { must } from '@rokka/kernel';
 import { Ec2Bench } from '../testing/ec2-bench.ts';
-import { REGION } from '../testing/service-bench.ts';
+import { ACCOUNT, callIn, REGION } from '../testing/service-bench.ts';
+import { ec2Operations } from './ec2-handlers.ts';
 import { filtered } from './ec2-lists.ts';
+import { listTaggedInstances } from './instance-tags.ts';
 
 const value = { code: 'InvalidParameterValue' };
 
@@ -161,9 +165,10 @@ test('tags of several things at once: all of them, or none', async () => {
   await assert.rejects(create({ Resources: [...Resources, 'vol-0123456789abcdef0'] }), {
     code: 'InvalidVolume.NotFound',
   });
-  await assert.rejects(create({ Resources: [...Resources, await bench.instance()] }), {
-    code: 'OperationNotPermitted',
+  await assert.rejects(create({ Resources: [...Resources, 'i-0123456789abcdef0'] }), {
+    code: 'InvalidInstanceID.NotFound',
   });
+  await assert.rejects(create({ Resources: [await bootVolume(bench)] }), { code: 'OperationNotPermitted' });
   await assert.rejects(create({ Resources: [...Resources, 'subnet-1'] }), { code: 'InvalidID' });
   await assert.rejects(create({ Tags: [{ Key: 'AWS:x' }] }), value);
   await assert.rejects(create({ Tags: [{ Key: 'v', Value: 'v'.repeat(257) }] }), value);
@@ -177,6 +182,69 @@ test('tags of several things at once: all of them, or none', async () => {
   assert.deepEqual(await tags(), ['volume a=2']);
   await bench.call('DeleteTags', { Resources });
   assert.deepEqual(await tags(), []);
+});
+
+async function bootVolume(bench: Ec2Bench): Promise<string> {
+  const { Volumes = [] } = await bench.call('DescribeVolumes', {
+    Filters: [{ Name: 'attachment.device', Values: ['/dev/xvda'] }],
+  });
+  return must(Volumes[0]?.VolumeId);
+}
+
+test('machines have tags, are found by them, and those of one region are not those of another', async () => {
+  using bench = new Ec2Bench();
+  const one = await bench.instance();
+  const two = await bench.instance('two.example');
+  await bench.call('CreateTags', {
+    Resources: [one, two],
+    Tags: [{ Key: 'team', Value: 'red' }, { Key: 'x' }],
+  });
+  await bench.call('CreateTags', { Resources: [two], Tags: [{ Key: 'team', Value: 'green' }] });
+  const found = async (Name: string, ...Values: string[]) => {
+    const { Reservations = [] } = await bench.call('DescribeInstances', { Filters: [{ Name, Values }] });
+    return Reservations.map(({ Instances }) => Instances?.[0].InstanceId);
+  };
+  assert.deepEqual(await found('tag:team', 'red'), [one]);
+  assert.deepEqual(await found('tag:team', 'r*', 'green'), [one, two].sort());
+  assert.deepEqual(await found('tag-key', 'x'), [one, two].sort());
+  assert.deepEqual(await found('tag:Team', 'red'), []);
+  const { Reservations = [] } = await bench.call('DescribeInstances', { InstanceIds: [two] });
+  assert.deepEqual(Reservations[0].Instances?.[0].Tags, [
+    { Key: 'team', Value: 'green' },
+    { Key: 'x', Value: '' },
+  ]);
+  const told = async (where: object = {}) => {
+    const { Tags = [] } = await bench.call('DescribeTags', {}, where);
+    return Tags.map(({ ResourceType, ResourceId, Key }) => `${ResourceType} ${ResourceId} ${Key}`).sort();
+  };
+  assert.deepEqual(
+    await told(),
+    [one, two].flatMap((id) => [`instance ${id} team`, `instance ${id} x`]).sort(),
+  );
+  assert.deepEqual(await told({ region: 'eu-west-9' }), []);
+  const instances = await listTaggedInstances(bench.context, { account: ACCOUNT, region: REGION });
+  assert.deepEqual(instances.find(({ id }) => id === one)?.tags, [
+    { Key: 'team', Value: 'red' },
+    { Key: 'x', Value: '' },
+  ]);
+  await bench.call('DeleteTags', { Resources: [one, two], Tags: [{ Key: 'team', Value: 'red' }] });
+  assert.deepEqual(await found('tag-key', 'team'), [two]);
+  await bench.call('DeleteTags', { Resources: [one, two] });
+  assert.deepEqual(await told(), []);
+  assert.deepEqual(await bench.registry.list(`accounts/${ACCOUNT}/${REGION}/ec2/instance-tags/`), []);
+});
+
+test('a call about a machine can be allowed by its tags', async () => {
+  using bench = new Ec2Bench();
+  const InstanceId = await bench.instance();
+  await bench.call('CreateTags', { Resources: [InstanceId], Tags: [{ Key: 'team', Value: 'red' }] });
+  const { resources } = ec2Operations(bench.context).CreateTags as OperationEntry<typeof CreateTagsCommand>;
+  const call = callIn({ account: ACCOUNT, region: REGION });
+  const [ask] = must(await resources?.({ Resources: [InstanceId], Tags: [] }, call));
+  assert.deepEqual(ask, {
+    arn: `arn:aws:ec2:${REGION}:${ACCOUNT}:instance/${InstanceId}`,
+    conditions: { 'aws:ResourceTag/team': 'red', 'ec2:ResourceTag/team': 'red' },
+  });
 });
 
 test('machines are instances, with the same ids whoever looks, and other ones in another region', async () => {

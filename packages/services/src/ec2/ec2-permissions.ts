@@ -8,6 +8,7 @@ import type { Ec2Services } from './ec2-context.ts';
 import type { ResourceKind } from './ec2-ids.ts';
 import { checkedId } from './ec2-inputs.ts';
 import { recordKeys, type VolumeRecord } from './ec2-records.ts';
+import { readInstanceTags } from './instance-tags.ts';
 import { listAssociations, readAssociation } from './profile-associations.ts';
 import { readSnapshots } from './snapshot-facts.ts';
 
@@ -64,6 +65,6 @@ async function tagsOf(
 ): Promise<readonly Tag[]> {
   if (kind === 'volume')
     return (await services.store.get<VolumeRecord>(recordKeys.volume(scope, id)))?.tags ?? [];
-  if (kind === 'instance') return [];
+  if (kind === 'instance') return readInstanceTags(services.store, scope, id);
   return (await readSnapshots(services, scope)).find(({ record }) => record.id === id)?.record.tags ?? [];
 }

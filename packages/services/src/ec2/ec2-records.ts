@@ -103,6 +103,12 @@ export interface ProfileAssociationRecord {
   readonly sinceMs: number;
 }
 
+/** Tags of a machine; without any there is no record. */
+export interface InstanceTagsRecord {
+  readonly instance: string;
+  readonly tags: readonly Tag[];
+}
+
 const prefix = ({ account, region }: Scope, kind: string) => `accounts/${account}/${region}/ec2/${kind}/`;
 
 export const recordPrefixes = {
@@ -110,6 +116,7 @@ export const recordPrefixes = {
   snapshots: (scope: Scope) => prefix(scope, 'snapshots'),
   sets: (scope: Scope) => prefix(scope, 'snapshot-sets'),
   profileAssociations: (scope: Scope) => prefix(scope, 'profile-associations'),
+  instanceTags: (scope: Scope) => prefix(scope, 'instance-tags'),
 };
 export const recordKeys = {
   volume: (scope: Scope, id: string) => recordPrefixes.volumes(scope) + id,
@@ -117,6 +124,7 @@ export const recordKeys = {
   set: (scope: Scope, id: string) => recordPrefixes.sets(scope) + id,
   profileAssociation: (scope: Scope, instance: string) =>
     recordPrefixes.profileAssociations(scope) + instance,
+  instanceTags: (scope: Scope, instance: string) => recordPrefixes.instanceTags(scope) + instance,
 };
 
 /** Owner of kept points. */

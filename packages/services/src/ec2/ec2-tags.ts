@@ -1,4 +1,4 @@
-/** Tags of volumes and snapshots, several at once. Machines and their disks have none: nothing is kept of them. */
+/** Tags of volumes, snapshots and instances, several at once. The disks of machines have none: nothing is kept of them. */
 import type { ResourceAsk } from '@rokka/gateway';
 import type { Scope } from '../scope.ts';
 import type { Tag } from '../tags.ts';
@@ -8,6 +8,7 @@ import { PREFIXES, type ResourceKind } from './ec2-ids.ts';
 import { checkedId } from './ec2-inputs.ts';
 import { findSnapshot, findVolume } from './ec2-lookup.ts';
 import { askFor } from './ec2-permissions.ts';
+import { changeInstanceTags, readInstanceTags } from './instance-tags.ts';
 import { findInstance } from './instances.ts';
 import { changeSnapshot } from './snapshot-facts.ts';
 import { changeVolume } from './volume-changes.ts';
@@ -52,7 +53,11 @@ async function prepared(
   const kind = kindOf(id);
   if (kind === 'instance') {
     await findInstance(services, scope, id);
-    throw ec2Failures.notPermitted(`${id} is a machine of the cluster, and machines have no tags here.`);
+    change(await readInstanceTags(services.store, scope, id));
+    return async () => {
+      await changeInstanceTags(services.store, scope, { instance: id, change });
+      return true;
+    };
   }
   if (kind === 'volume') {
     const facts = await findVolume(services, scope, id);

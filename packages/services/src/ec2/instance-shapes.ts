@@ -2,9 +2,10 @@
 import type { Instance, InstanceBlockDeviceMapping, InstanceStatus, Reservation } from '@aws-sdk/client-ec2';
 import type { Scope } from '../scope.ts';
 import { BOOT_DEVICE } from './ec2-inputs.ts';
-import type { ProfileAssociationRecord } from './ec2-records.ts';
+import type { InstanceTagsRecord, ProfileAssociationRecord } from './ec2-records.ts';
+import { tagsIn } from './instance-tags.ts';
 import { profileShape } from './profile-associations.ts';
-import { attachmentShape } from './volume-shapes.ts';
+import { attachmentShape, tagShapes } from './volume-shapes.ts';
 import type { InstanceFacts } from './instances.ts';
 import type { VolumeFacts } from './volume-facts.ts';
 
@@ -16,6 +17,7 @@ const RUNNING = { Code: 16, Name: 'running' } as const;
 interface InstanceHoldings {
   readonly volumes: readonly VolumeFacts[];
   readonly associations: readonly ProfileAssociationRecord[];
+  readonly tags: readonly InstanceTagsRecord[];
 }
 
 export function reservationShape(scope: Scope, instance: InstanceFacts, has: InstanceHoldings): Reservation {
@@ -26,7 +28,7 @@ export function reservationShape(scope: Scope, instance: InstanceFacts, has: Ins
   };
 }
 
-function instanceShape(instance: InstanceFacts, { volumes, associations }: InstanceHoldings): Instance {
+function instanceShape(instance: InstanceFacts, { volumes, associations, tags }: InstanceHoldings): Instance {
   const { machine } = instance;
   const association = associations.find((each) => each.instance === instance.id);
   return {
@@ -43,7 +45,7 @@ function instanceShape(instance: InstanceFacts, { volumes, associations }: Insta
     ...(association && { IamInstanceProfile: profileShape(association) }),
     Monitoring: { State: 'disabled' },
     AmiLaunchIndex: 0,
-    Tags: [],
+    Tags: tagShapes(tagsIn(tags, instance.id)),
   };
 }
 

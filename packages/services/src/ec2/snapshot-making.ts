@@ -10,7 +10,7 @@ import type { SnapshotFacts } from './snapshot-facts.ts';
 /** One that nobody has yet. */
 export function newSnapshot(
   { clock, random }: Ec2Services,
-  of: Omit<SnapshotRecord, 'id' | 'kept' | 'createdAtMs'>,
+  of: Omit<SnapshotRecord, 'id' | 'kept' | 'createdAtMs'> & Partial<Pick<SnapshotRecord, 'id'>>,
 ): SnapshotRecord {
   return {
     id: newSnapshotId(random),

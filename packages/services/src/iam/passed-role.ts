@@ -14,16 +14,18 @@ export interface Passing {
   arn: string;
   /** Of the role. */
   tags: readonly Tag[];
+  /** That it is passed to; EC2 unless given. */
+  service?: string;
   /** ARN of what gets it, where that is known. */
   associated?: string;
 }
 
-export function askForPassing({ arn, tags, associated }: Passing): ResourceAsk {
+export function askForPassing({ arn, tags, associated, service = EC2_PRINCIPAL }: Passing): ResourceAsk {
   return {
     arn,
     action: 'iam:PassRole',
     conditions: {
-      'iam:PassedToService': EC2_PRINCIPAL,
+      'iam:PassedToService': service,
       ...(associated !== undefined && { 'iam:AssociatedResourceArn': associated }),
       ...resourceTags(tags),
     },

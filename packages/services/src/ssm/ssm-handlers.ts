@@ -1,7 +1,6 @@
 /** Every operation of SSM that Rokka has, by the name that callers use. The others answer that they are not built. */
 import type * as ssm from '@aws-sdk/client-ssm';
-import { type Operations, Pages } from '@rokka/gateway';
-import { RecordStore } from '../record-store.ts';
+import type { Operations } from '@rokka/gateway';
 import { cancelCommand } from './operations/cancel-command.ts';
 import { createDocument } from './operations/create-document.ts';
 import { deleteDocument } from './operations/delete-document.ts';
@@ -16,17 +15,12 @@ import { listDocumentVersions } from './operations/list-document-versions.ts';
 import { sendCommand } from './operations/send-command.ts';
 import { updateDocument } from './operations/update-document.ts';
 import { updateDocumentDefaultVersion } from './operations/update-document-default-version.ts';
-import type { SsmContext, SsmServices } from './ssm-context.ts';
+import type { SsmContext } from './ssm-context.ts';
+import { ssmServicesOf } from './ssm-services.ts';
 
-const SECRET_BYTES = 32;
-
-/** The table for `defineService`. Tokens of lists count as long as the process runs that gave them. */
+/** The table for `defineService`. */
 export function ssmOperations(context: SsmContext) {
-  const services: SsmServices = {
-    ...context,
-    store: new RecordStore({ ...context, service: 'ssm' }),
-    pages: new Pages({ secret: Buffer.from(context.random.hex(SECRET_BYTES), 'hex') }),
-  };
+  const services = ssmServicesOf(context);
   return {
     CancelCommand: cancelCommand(services),
     CreateDocument: createDocument(services),

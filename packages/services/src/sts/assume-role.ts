@@ -1,8 +1,9 @@
 import type { AssumeRoleCommandInput, AssumeRoleCommandOutput } from '@aws-sdk/client-sts';
 import { callerOf, type CallerState } from '../iam/caller.ts';
-import { entityKey, type RoleDocument, type Tag } from '../iam/documents.ts';
+import type { RoleDocument, Tag } from '../iam/documents.ts';
 import { assumedRoleArn, entityArn, parseEntityArn } from '../iam/iam-arns.ts';
 import type { IamContext, Output } from '../iam/iam-context.ts';
+import { roleByArn } from '../iam/role-by-arn.ts';
 import { type Assumption, mayAssume } from './role-trust.ts';
 import { sessionPolicies } from './session-policies.ts';
 import { makeSession } from './sessions.ts';
@@ -73,9 +74,7 @@ function checkInput(input: AssumeRoleCommandInput): Tag[] {
 async function findRole({ store }: IamContext, arn: string | undefined): Promise<RoleDocument | undefined> {
   const parsed = arn === undefined ? undefined : parseEntityArn(arn);
   if (!parsed) throw stsFailures.validation(`${arn} is invalid: RoleArn must be the ARN of a role`);
-  if (parsed.kind !== 'roles' || parsed.account !== store.account) return undefined;
-  const found = (await store.fresh<RoleDocument>(entityKey(store.account, 'roles', parsed.name)))?.value;
-  return found && entityArn(store.account, 'roles', found) === arn ? found : undefined;
+  return roleByArn(store, String(arn));
 }
 
 interface Request {

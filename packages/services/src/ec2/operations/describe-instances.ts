@@ -5,6 +5,7 @@ import { demandBuilt, scopeOf } from '../ec2-inputs.ts';
 import { filtered, type FilterTable, ofNothing, pageOf, tagsShown } from '../ec2-lists.ts';
 import { named } from '../ec2-lookup.ts';
 import { reservationShape } from '../instance-shapes.ts';
+import { listInstanceTags } from '../instance-tags.ts';
 import { listInstances } from '../instances.ts';
 import { NOT_OF_INSTANCES } from '../instance-filters.ts';
 import { listAssociations } from '../profile-associations.ts';
@@ -19,8 +20,9 @@ export const describeInstances =
     demandBuilt(input, ['Filters', 'InstanceIds', 'MaxResults', 'NextToken']);
     const { volumes } = await readScope(services, scope);
     const associations = await listAssociations(services.store, scope);
+    const tags = await listInstanceTags(services.store, scope);
     const all = (await listInstances(services, scope)).map((each) =>
-      reservationShape(scope, each, { volumes, associations }),
+      reservationShape(scope, each, { volumes, associations, tags }),
     );
     const { items, NextToken } = pageOf(services, {
       items: filtered(named(all, ids, { kind: 'instance', idOf }), input.Filters, {

@@ -1,0 +1,262 @@
+/** Policies over days: what is made, what goes, and what is told of it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { must } from '@rokka/kernel';
+import { deleteRole } from '../iam/operations/delete-role.ts';
+import { deleteRolePolicy } from '../iam/operations/delete-role-policy.ts';
+import { MemoryRegistry } from '@rokka/registry';
+import { detailsOf, DlmBench, dlmProcessOver, roleArn, scripted } from '../testing/dlm-bench.ts';
+import { REGION } from '../testing/service-bench.ts';
+
+const NAME = 'aws:dlm:lifecycle-schedule-name';
+
+test('a machine is copied each night, and two nights are kept', async () => {
+  using bench = new DlmBench();
+  const machine = await bench.machine();
+  const id = await bench.policy({ TagsToAdd: [{ Key: 'by', Value: 'policy' }] });
+  await bench.round();
+  assert.deepEqual(await bench.sets(), []);
+  await bench.nights(0);
+  assert.deepEqual(await bench.sets(), [bench.setOf(0, 'by=policy')]);
+  const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
+  assert.equal(Snapshots.length, 2);
+  assert.equal(Snapshots[0].Description, `Created for policy: ${id} schedule: night`);
+  const tags = new Map(Snapshots[0].Tags?.map(({ Key, Value }) => [Key, Value]));
+  assert.deepEqual([tags.get('aws:dlm:lifecycle-policy-id'), tags.get('aws:dlm:instance-id')], [id, machine]);
+  await bench.nights(1, 3);
+  assert.deepEqual(await bench.sets(), [bench.setOf(2, 'by=policy'), bench.setOf(3, 'by=policy')]);
+  const { State, StatusMessage } = await bench.shown(id);
+  assert.deepEqual([State, StatusMessage], ['ENABLED', '']);
+});
+
+test('what was missed is made up for once', async () => {
+  using bench = new DlmBench();
+  await bench.machine();
+  await bench.policy({ RetainRule: { Count: 5 } });
+  await bench.nights(0);
+  await bench.sleepUntil(bench.nightOf(4).replace('T03:00', 'T07:30'));
+  assert.deepEqual(await bench.sets(), [bench.setOf(0), bench.setOf(4).replace('T03:00', 'T07:30')]);
+  await bench.minutes(30);
+  assert.equal((await bench.sets()).length, 2);
+  await bench.nights(5);
+  assert.equal((await bench.sets()).length, 3);
+});
+
+test('snapshots of one’s own, and those of other policies, stay', async () => {
+  using bench = new DlmBench();
+  await bench.machine();
+  const { Volumes = [] } = await bench.call('DescribeVolumes', {
+    Filters: [{ Name: 'attachment.device', Values: ['/dev/sdf'] }],
+  });
+  await bench.snapshot(must(Volumes[0].VolumeId));
+  const before = await bench.sets();
+  const first = await bench.policy({ RetainRule: { Count: 1 } });
+  await bench.nights(0);
+  await bench.dlm.call('DeleteLifecyclePolicy', { PolicyId: first });
+  await bench.dlm.call('CreateLifecyclePolicy', {
+    ExecutionRoleArn: roleArn('lifecycle'),
+    Description: 'second',
+    State: 'ENABLED',
+    PolicyDetails: detailsOf({ RetainRule: { Count: 1 } }),
+  });
+  await bench.nights(1, 3);
+  assert.deepEqual(await bench.sets(), [...before, bench.setOf(0), bench.setOf(3)].sort());
+});
+
+test('volumes with the tag are copied one by one, with their tags', async () => {
+  using bench = new DlmBench();
+  const one = await bench.volume();
+  const two = await bench.attached();
+  await bench.volume();
+  for (const volume of [one, two]) await bench.tag(volume);
+  await bench.policy({ CopyTags: true, RetainRule: { Count: 1 } }, { ResourceTypes: ['VOLUME'] });
+  await bench.nights(0, 1);
+  const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
+  assert.deepEqual(new Set(Snapshots.map(({ VolumeId }) => VolumeId)), new Set([one, two]));
+  assert.deepEqual(await bench.sets(), [bench.setOf(1, 'backup=yes')]);
+});
+
+test('old ones go by their age, after a new one is there', async () => {
+  using bench = new DlmBench();
+  await bench.machine();
+  await bench.policy({ RetainRule: { Interval: 2, IntervalUnit: 'DAYS' } });
+  await bench.nights(0, 3);
+  assert.deepEqual(await bench.sets(), [bench.setOf(1), bench.setOf(2), bench.setOf(3)]);
+});
+
+test('with a script the agent makes them, and they become the policy’s', async () => {
+  using bench = new DlmBench();
+  await bench.machine();
+  await bench.actAsAgent();
+  const id = await bench.policy({ CreateRule: scripted(), TagsToAdd: [{ Key: 'a=;,', Value: 'b;=,' }] });
+  await bench.nights(0, 2);
+  assert.deepEqual(await bench.sets(), [bench.setOf(1, 'a=;,=b;=,'), bench.setOf(2, 'a=;,=b;=,')]);
+  assert.equal(bench.deliveries.length, 3);
+  const { name, parameters } = bench.deliveries[0].document;
+  assert.deepEqual([name, parameters['ExcludeBootVolume']], ['AWSEC2-CreateVssSnapshot', ['True']]);
+  assert.equal((await bench.shown(id)).StatusMessage, '');
+});
+
+test('a script that fails: snapshots all the same, or none; and old ones stay where there are no new ones', async () => {
+  for (const agent of ['bad', 'late'] as const) {
+    using bench = new DlmBench();
+    const machine = await bench.machine();
+    await bench.actAsAgent();
+    const id = await bench.policy({ CreateRule: scripted(), RetainRule: { Count: 1 } });
+    bench.agent = agent;
+    await bench.nights(0, 1);
+    assert.deepEqual(await bench.sets(), [bench.setOf(1)], agent);
+    const { State, StatusMessage = '' } = await bench.shown(id);
+    assert.equal(State, 'ENABLED');
+    assert.match(
+      StatusMessage,
+      new RegExp(
+        `^night of .* on ${machine}: the snapshots are not consistent for applications: .*nobody would freeze\\.$`,
+      ),
+    );
+    const CreateRule = scripted({ ExecuteOperationOnScriptFailure: false, MaximumRetryCount: 2 });
+    const PolicyDetails = detailsOf({ CreateRule, RetainRule: { Count: 1 } });
+    await bench.dlm.call('UpdateLifecyclePolicy', { PolicyId: id, PolicyDetails });
+    bench.deliveries.length = 0;
+    await bench.nights(2);
+    assert.deepEqual(await bench.sets(), [bench.setOf(1)], agent);
+    assert.equal(bench.deliveries.length, 3);
+    assert.match(
+      (await bench.shown(id)).StatusMessage ?? '',
+      /: the command .* ended as Failed: nobody would freeze\.$/,
+    );
+    bench.agent = 'good';
+    await bench.nights(3);
+    assert.deepEqual([await bench.sets(), (await bench.shown(id)).StatusMessage], [[bench.setOf(3)], '']);
+  }
+});
+
+test('an agent that never was there, or is gone', async () => {
+  using bench = new DlmBench();
+  await bench.machine();
+  const id = await bench.policy({ CreateRule: scripted(), RetainRule: { Count: 1 } });
+  bench.agent = 'away';
+  await bench.nights(0);
+  assert.deepEqual(await bench.sets(), [bench.setOf(0)]);
+  assert.match((await bench.shown(id)).StatusMessage ?? '', /InvalidInstanceId: /);
+  bench.agent = 'good';
+  await bench.actAsAgent();
+  bench.agent = 'away';
+  await bench.nights(1);
+  assert.deepEqual(await bench.sets(), [bench.setOf(0)]);
+  // It may begin within ten minutes.
+  await bench.minutes(11);
+  assert.equal((await bench.sets()).length, 1);
+  assert.match((await bench.sets())[0], new RegExp(`^${bench.nightOf(1).slice(0, 10)}T03:1`));
+  assert.match((await bench.shown(id)).StatusMessage ?? '', /ended as DeliveryTimedOut\.$/);
+});
+
+test('snapshots that fail delete nothing, and those that last are waited for', async () => {
+  using bench = new DlmBench();
+  await bench.machine();
+  const id = await bench.policy({ RetainRule: { Count: 1 } });
+  await bench.nights(0);
+  bench.controller.snapshotsFail = 'no room';
+  await bench.nights(1);
+  const failed = bench.setOf(1).replace(' ', ' error ');
+  assert.deepEqual(await bench.sets(), [bench.setOf(0), failed]);
+  assert.match((await bench.shown(id)).StatusMessage ?? '', /: the snapshots could not be made\.$/);
+  bench.controller.snapshotsFail = undefined;
+  bench.controller.snapshotsWait = true;
+  await bench.nights(2, 3);
+  assert.deepEqual(await bench.sets(), [bench.setOf(0), failed, bench.setOf(2).replace(' ', ' pending ')]);
+  bench.controller.snapshotsWait = false;
+  await bench.round();
+  assert.deepEqual(await bench.sets(), [bench.setOf(2)]);
+});
+
+test('a role that may not, or is gone: the policy is in error until it is well again', async () => {
+  using bench = new DlmBench();
+  await bench.machine();
+  const id = await bench.policy({ CreateRule: scripted(), RetainRule: { Count: 1 } });
+  const told = async () => {
+    const { State, StatusMessage } = await bench.shown(id);
+    return [State, StatusMessage];
+  };
+  await bench.nights(0);
+  const rest = ['ec2:CreateTags', 'ec2:Describe*', 'ssm:SendCommand'];
+  const needed: [string[], RegExp][] = [
+    [['ec2:Create*'], /ec2:DescribeInstances on \*\.$/],
+    [rest.slice(1, 2), /ssm:SendCommand on .*document\/AWSEC2-CreateVssSnapshot\.$/],
+    [rest.slice(1), /ec2:CreateTags on .*snapshot\/snap-/],
+    [rest, /ec2:DeleteSnapshot on .*snapshot\/snap-/],
+  ];
+  let night = 1;
+  for (const [actions, why] of needed) {
+    await bench.allow('lifecycle', actions);
+    await bench.nights(night++);
+    const [state, message = ''] = await told();
+    assert.equal(state, 'ERROR');
+    assert.match(message, why);
+  }
+  await deleteRolePolicy({ RoleName: 'lifecycle', PolicyName: 'own' }, bench.iam);
+  await deleteRole({ RoleName: 'lifecycle' }, bench.iam);
+  await bench.nights(night++);
+  assert.deepEqual(await told(), ['ERROR', `There is no role ${roleArn('lifecycle')}.`]);
+  await bench.role('lifecycle', ['*'], 'ec2.amazonaws.com');
+  await bench.nights(night++);
+  assert.match((await told())[1] ?? '', /does not allow dlm.amazonaws.com to assume it\.$/);
+  const ExecutionRoleArn = await bench.role('other');
+  await bench.dlm.call('UpdateLifecyclePolicy', { PolicyId: id, ExecutionRoleArn });
+  assert.equal((await told())[0], 'ERROR');
+  await bench.nights(night);
+  assert.deepEqual(await told(), ['ENABLED', '']);
+  // One that could neither be tagged nor deleted is nobody's.
+  const own = (await bench.sets()).filter((text) => text.includes(NAME));
+  assert.deepEqual(own, [bench.setOf(night)]);
+});
+
+test('one that is disabled does nothing, and what it missed is not made up for', async () => {
+  using bench = new DlmBench();
+  await bench.machine();
+  const PolicyId = await bench.policy();
+  await bench.nights(0);
+  await bench.dlm.call('UpdateLifecyclePolicy', { PolicyId, State: 'DISABLED' });
+  await bench.nights(1, 2);
+  assert.equal((await bench.shown(PolicyId)).State, 'DISABLED');
+  await bench.dlm.call('UpdateLifecyclePolicy', { PolicyId, State: 'ENABLED' });
+  await bench.round();
+  assert.deepEqual(await bench.sets(), [bench.setOf(0)]);
+  await bench.nights(3);
+  assert.deepEqual(await bench.sets(), [bench.setOf(0), bench.setOf(3)]);
+});
+
+test('two keepers at once take a time once', async () => {
+  const registry = new MemoryRegistry();
+  using bench = new DlmBench(registry);
+  await bench.machine();
+  await bench.policy({ CreateRule: scripted(), RetainRule: { Count: 9 } });
+  await bench.actAsAgent();
+  const other = dlmProcessOver(bench.dlmContext(registry.another(), 99)).keeper;
+  const both = { step: async () => void (await Promise.all([bench.dlm.keeper.step(), other.step()])) };
+  for (const night of [0, 1, 2]) {
+    bench.clock.advanceTo(
+      bench.clock.nowMs() + Date.parse(`${bench.nightOf(night)}Z`) - bench.clock.wallMs(),
+    );
+    await bench.round(both);
+  }
+  assert.deepEqual(await bench.sets(), [bench.setOf(0), bench.setOf(1), bench.setOf(2)]);
+  const { Snapshots } = await bench.call('DescribeSnapshots', {});
+  assert.deepEqual([Snapshots?.length, bench.deliveries.length], [6, 3]);
+});
+
+test('tags of the service cannot be set or taken away by others', async () => {
+  using bench = new DlmBench();
+  await bench.machine();
+  await bench.policy();
+  await bench.nights(0);
+  const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
+  const Resources = Snapshots.map(({ SnapshotId }) => must(SnapshotId));
+  const refused = { code: 'InvalidParameterValue' };
+  await assert.rejects(bench.call('DeleteTags', { Resources, Tags: [{ Key: NAME }] }), refused);
+  await assert.rejects(bench.call('CreateTags', { Resources, Tags: [{ Key: NAME, Value: 'x' }] }), refused);
+  await bench.call('DeleteTags', { Resources });
+  assert.deepEqual(await bench.sets(), [bench.setOf(0)]);
+  const other = await bench.call('DescribeSnapshots', {}, { region: `${REGION}9` });
+  assert.deepEqual(other.Snapshots, []);
+});

@@ -1,0 +1,85 @@
+/** Snapshots of every volume that is attached to an instance, all of one moment: what that asks for, and how it is begun. */
+import type { InstanceSpecification, TagSpecification } from '@aws-sdk/client-ec2';
+import type { ResourceAsk } from '@rokka/gateway';
+import type { Scope } from '../scope.ts';
+import { type Tag, withTags } from '../tags.ts';
+import type { Ec2Services } from './ec2-context.ts';
+import { ec2Failures } from './ec2-failures.ts';
+import { newSetId } from './ec2-ids.ts';
+import { checkedId, tagRules } from './ec2-inputs.ts';
+import { askFor, askForNew } from './ec2-permissions.ts';
+import { findInstance } from './instances.ts';
+import type { SnapshotFacts } from './snapshot-facts.ts';
+import { madeSet, newSnapshot } from './snapshot-making.ts';
+import { demandState } from './volume-changes.ts';
+import { readScope, type VolumeFacts } from './volume-facts.ts';
+
+export interface InstanceSnapshots {
+  /** Of the set. With one that is there already, nothing more is made. */
+  readonly id?: string;
+  readonly specification: InstanceSpecification | undefined;
+  readonly description: string;
+  readonly tags: readonly Tag[];
+  /** Whether each has the tags of its volume, beside. */
+  readonly copiesTags: boolean;
+}
+
+export async function askForInstanceSnapshots(
+  services: Ec2Services,
+  scope: Scope,
+  of: { specification: InstanceSpecification | undefined; tags: readonly TagSpecification[] | undefined },
+): Promise<ResourceAsk[]> {
+  const { specification, tags } = of;
+  const volumes = await attachedTo(services, scope, specification);
+  return [
+    await askFor(services, scope, ['instance', specification?.InstanceId]),
+    ...(await Promise.all(volumes.map(({ volume }) => askFor(services, scope, ['volume', volume.id])))),
+    ...askForNew(scope, 'snapshot', { operation: 'CreateSnapshots', tags }),
+  ];
+}
+
+/** @throws InvalidInstanceID.NotFound, InvalidParameterValue, IncorrectState, TagLimitExceeded, OperationNotPermitted for a boot volume */
+export async function makeInstanceSnapshots(
+  services: Ec2Services,
+  scope: Scope,
+  of: InstanceSnapshots,
+): Promise<SnapshotFacts[]> {
+  const { specification, description, tags: own } = of;
+  const { id: instance } = await findInstance(services, scope, specification?.InstanceId);
+  if (specification?.ExcludeBootVolume !== true)
+    throw ec2Failures.notPermitted(
+      `The boot volume of ${instance} is the disk that the cluster itself stands on, of which no snapshot can be made: say ExcludeBootVolume.`,
+    );
+  const volumes = await attachedTo(services, scope, specification);
+  if (volumes.length === 0)
+    throw ec2Failures.parameter(`No volume is attached to ${instance} that is not excluded.`);
+  for (const facts of volumes) demandState(facts, ['in-use']);
+  const members = volumes.map(({ volume: { id, sizeGiB, tags } }) =>
+    newSnapshot(services, {
+      volume: { id, sizeGiB },
+      description,
+      tags: of.copiesTags ? withTags(tags, own, tagRules) : own,
+    }),
+  );
+  return madeSet(services, scope, {
+    id: of.id ?? newSetId(services.random),
+    size: members.length,
+    members,
+  });
+}
+
+/** @throws InvalidParameterValue for an excluded one that is not attached */
+async function attachedTo(
+  services: Ec2Services,
+  scope: Scope,
+  specification: InstanceSpecification | undefined,
+): Promise<VolumeFacts[]> {
+  const id = checkedId('instance', specification?.InstanceId);
+  const { volumes } = await readScope(services, scope);
+  const attached = volumes.filter(({ volume }) => volume.attachment?.instance === id);
+  const excluded = (specification?.ExcludeDataVolumeIds ?? []).map((text) => checkedId('volume', text));
+  const stranger = excluded.find((one) => !attached.some(({ volume }) => volume.id === one));
+  if (stranger !== undefined)
+    throw ec2Failures.parameter(`Volume ${stranger} of ExcludeDataVolumeIds is not attached to ${id}.`);
+  return attached.filter(({ volume }) => !excluded.includes(volume.id));
+}

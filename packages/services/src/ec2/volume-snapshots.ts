@@ -1,0 +1,81 @@
+/** A snapshot of one volume: what that asks for, how it is begun, and how one goes. */
+import type { TagSpecification } from '@aws-sdk/client-ec2';
+import type { ResourceAsk } from '@rokka/gateway';
+import type { Scope } from '../scope.ts';
+import { type Tag, withTags } from '../tags.ts';
+import type { Ec2Services } from './ec2-context.ts';
+import { ec2Failures } from './ec2-failures.ts';
+import { tagRules } from './ec2-inputs.ts';
+import { findVolume } from './ec2-lookup.ts';
+import { askFor, askForNew } from './ec2-permissions.ts';
+import { recordPrefixes, type VolumeRecord } from './ec2-records.ts';
+import { changeSnapshot, type SnapshotFacts } from './snapshot-facts.ts';
+import { madeSnapshot, newSnapshot } from './snapshot-making.ts';
+import { forget } from './snapshot-steps.ts';
+import { demandState } from './volume-changes.ts';
+
+export interface VolumeSnapshot {
+  /** Of the snapshot. With one that is there already, nothing more is made. */
+  readonly id?: string;
+  readonly volume: string | undefined;
+  readonly description: string;
+  readonly tags: readonly Tag[];
+  /** Whether it has the tags of its volume, beside. */
+  readonly copiesTags: boolean;
+}
+
+export async function askForVolumeSnapshot(
+  services: Ec2Services,
+  scope: Scope,
+  of: { volume: string | undefined; tags: readonly TagSpecification[] | undefined },
+): Promise<ResourceAsk[]> {
+  return [
+    await askFor(services, scope, ['volume', of.volume]),
+    ...askForNew(scope, 'snapshot', { operation: 'CreateSnapshot', tags: of.tags }),
+  ];
+}
+
+/** @throws InvalidVolume.NotFound, IncorrectState, TagLimitExceeded, OperationNotPermitted */
+export async function makeVolumeSnapshot(
+  services: Ec2Services,
+  scope: Scope,
+  of: VolumeSnapshot,
+): Promise<SnapshotFacts> {
+  const facts = await findVolume(services, scope, of.volume);
+  demandState(facts, ['available', 'in-use']);
+  const { id, sizeGiB, tags } = facts.volume;
+  const record = newSnapshot(services, {
+    ...(of.id !== undefined && { id: of.id }),
+    volume: { id, sizeGiB },
+    description: of.description,
+    tags: of.copiesTags ? withTags(tags, of.tags, tagRules) : of.tags,
+  });
+  return madeSnapshot(services, scope, record);
+}
+
+/**
+ * One that is pending may go too: where it is of a set, the others are finished.
+ * @throws InvalidSnapshot.NotFound; InvalidSnapshot.InUse while a volume is being made of it
+ */
+export async function removeSnapshot(
+  services: Ec2Services,
+  scope: Scope,
+  facts: SnapshotFacts,
+): Promise<void> {
+  const { store } = services;
+  const { id, kept } = facts.record;
+  const volumes = await store.list<VolumeRecord>(recordPrefixes.volumes(scope));
+  const made = volumes.find(({ wish }) => wish?.kept === kept);
+  if (made)
+    throw ec2Failures.snapshotInUse(
+      `The snapshot ${id} is currently in use: volume ${made.id} is being made of it.`,
+    );
+  const isRemoved =
+    facts.set && !facts.set.isFinished
+      ? await changeSnapshot(store, scope, {
+          facts,
+          change: (found) => (found.deleted ? found : { ...found, deleted: true }),
+        })
+      : await forget({ ...services, scope }, facts);
+  if (!isRemoved) throw ec2Failures.notFound('snapshot', [id]);
+}
