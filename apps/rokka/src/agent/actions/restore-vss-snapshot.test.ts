@@ -290,8 +290,13 @@ test('a right that is missing is named before anything is changed', async () => 
 test('two restores at once are one too many', async () => {
   const bench = new Bench('Test');
   bench.verify = async (options) => {
+    bench.verify = clean;
     assert.match((await bench.run()).stderr, /c-1 is restoring here/);
     return clean(options);
   };
+  assert.equal((await bench.run()).succeeded, true);
+  const recovering = bench.recover();
+  assert.match((await bench.run()).stderr, /c-1 is restoring here/, 'nor while one is taken back');
+  assert.equal(await recovering, 'It had made no volume.');
   assert.equal((await bench.run()).succeeded, true);
 });

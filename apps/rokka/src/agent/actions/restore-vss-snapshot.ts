@@ -34,28 +34,33 @@ const SECOND_MS = 1_000;
 
 export function restoreVssSnapshot(options: RestoreOptions): Action {
   /** Of volumes that another restore is moving nothing could be said. */
-  let running: string | undefined;
+  const moving = new Set<string>();
   return {
     async run(input: ActionInput): Promise<ActionResult> {
       const { command } = input.delivery;
-      if (running !== undefined) return failed(`command ${running} is restoring here: wait for its end`);
-      running = command;
+      const [other] = moving;
+      if (other !== undefined) return failed(`command ${other} is restoring here: wait for its end`);
+      moving.add(command);
       try {
         return await restore(input, options);
       } catch (error) {
         if (!isOfTheWorld(error, input.signal)) throw error;
         return failed(describeError(error));
       } finally {
-        running = undefined;
+        moving.delete(command);
       }
     },
     async recover(input: ActionInput): Promise<string> {
+      const { command } = input.delivery;
+      moving.add(command);
       try {
         return await withVolumes(input, options, (volumes) => recover(volumes, input, options));
       } catch (error) {
         // Where the registry is away it is tried again.
         if (!OVER.some((code) => isCoded(error, code))) throw error;
         return describeError(error);
+      } finally {
+        moving.delete(command);
       }
     },
   };
@@ -108,6 +113,6 @@ async function recover(
     return 'All volumes had been replaced already: those made from the snapshots are in use.';
   const { deleted, putBack } = await undo(volumes, of);
   if (deleted.length === 0) return 'It had made no volume.';
-  const back = putBack.length === 0 ? '' : ` ${putBack.join(', ')} is as before.`;
+  const back = putBack.length === 0 ? '' : ` As before: ${putBack.join(', ')}.`;
   return `What it had made is deleted: ${deleted.join(', ')}.${back}`;
 }
