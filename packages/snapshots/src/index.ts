@@ -10,7 +10,9 @@ export {
   type SnapshotOfVolume,
   type SnapshotSetResult,
 } from './provider.ts';
+export { readable } from './readable.ts';
 export { straysOn, type StraysOptions } from './strays.ts';
+export type { Verdict, Verifier, VerifyOptions } from './verifier.ts';
 export {
   LEVELS,
   type Component,

@@ -167,7 +167,7 @@ class Invocation {
   }
 
   #input({ inputs }: DocumentStep, of: Pick<ActionInput, 'signal' | 'say'>): ActionInput {
-    return { delivery: this.#delivery, inputs, ...of };
+    return { delivery: this.#delivery, inputs, ending: this.#options.signal, ...of };
   }
 }
 

@@ -16,12 +16,15 @@ import {
   PolicyCache,
   setOfSnapshot,
 } from '@rokka/services';
+import { readable, straysOn } from '@rokka/snapshots';
 import { configurePackage } from '../agent/actions/configure-package.ts';
 import { createVssSnapshot, type VssOptions } from '../agent/actions/create-vss-snapshot.ts';
 import { manageVssIo } from '../agent/actions/manage-vss-io.ts';
+import { restoreVssSnapshot } from '../agent/actions/restore-vss-snapshot.ts';
 import { runShellScript } from '../agent/actions/run-shell-script.ts';
 import type { Actions } from '../agent/action.ts';
 import { Agent } from '../agent/agent.ts';
+import { mountPointOf } from '../agent/own-instance.ts';
 import { Packages } from '../agent/packages.ts';
 import { type MachineWriters, machineWriters } from '../agent/machine-writers.ts';
 import { openClusterRegistry } from '../cluster-registry.ts';
@@ -108,11 +111,22 @@ async function actionsOf(
     clock,
     packages,
     async ec2For(scope, instanceId) {
-      const keys = await instanceCredentials({ context: { registry, clock, identity }, scope, instanceId });
-      if ('missing' in keys) throw rokkaErrors.ROKKA_NO_INSTANCE_KEYS([keys.missing]);
+      const freshKeys = async () => {
+        const keys = await instanceCredentials({ context: { registry, clock, identity }, scope, instanceId });
+        if ('missing' in keys) throw rokkaErrors.ROKKA_NO_INSTANCE_KEYS([keys.missing]);
+        return keys;
+      };
+      const keys = await freshKeys();
       const { EC2Client } = await import('@aws-sdk/client-ec2');
       const endpoint = `http://127.0.0.1:${gatewayPort}`;
-      return new EC2Client({ endpoint, region: scope.region, credentials: keys });
+      // A step may take longer than its first keys count.
+      let first: typeof keys | undefined = keys;
+      const credentials = () => {
+        const given = first;
+        first = undefined;
+        return given ? Promise.resolve(given) : freshKeys();
+      };
+      return new EC2Client({ endpoint, region: scope.region, credentials });
     },
     lookUp: (scope, snapshot) => setOfSnapshot({ registry, snapshots }, { scope, snapshot }),
     writersFor: (volumes, of) => writers.find(volumes, of),
@@ -121,6 +135,15 @@ async function actionsOf(
   return new Map([
     ['aws:createVssSnapshot', createVssSnapshot(options)],
     ['aws:manageVssIO', manageVssIo(options)],
+    [
+      'aws:restoreVssSnapshot',
+      restoreVssSnapshot({
+        ...options,
+        verifiers: [readable],
+        mountPointOf,
+        writing: (volumes, signal) => straysOn({ volumes, components: [], signal }),
+      }),
+    ],
     ['aws:configurePackage', configurePackage(packages)],
     ['aws:runShellScript', runShellScript({ isAllowed: allowShell })],
   ]);
