@@ -6,67 +6,14 @@ import { test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must } from '@rokka/kernel';
 import { readIdentity } from './data-directory.ts';
-import { mountPointOf } from './databases/volume-mounts.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
+import { AVAILABILITY_ZONE as AvailabilityZone, Ec2UnderTest } from './testing/ec2-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped({ cli: true, root: true });
 const timeout = 400_000;
-const AvailabilityZone = 'us-east-1a';
-
-/** A cluster's volumes as their owner sees them. */
-class Ec2 {
-  readonly client: ec2.EC2Client;
-  readonly #cluster: string;
-
-  constructor(client: ec2.EC2Client, cluster: string) {
-    this.client = client;
-    this.#cluster = cluster;
-  }
-
-  get waiting() {
-    return { client: this.client, maxWaitTime: 120, minDelay: 1, maxDelay: 1 };
-  }
-
-  async instance(): Promise<string> {
-    const { Reservations } = await this.client.send(new ec2.DescribeInstancesCommand({}));
-    return must(Reservations?.[0]?.Instances?.[0]?.InstanceId);
-  }
-
-  async volume(input: Partial<ec2.CreateVolumeCommandInput>): Promise<string> {
-    const made = await this.client.send(new ec2.CreateVolumeCommand({ AvailabilityZone, ...input }));
-    const VolumeId = must(made.VolumeId);
-    await ec2.waitUntilVolumeAvailable(this.waiting, { VolumeIds: [VolumeId] });
-    return VolumeId;
-  }
-
-  /** @returns the directory in which its files are */
-  async attach(VolumeId: string, name: string): Promise<string> {
-    const InstanceId = await this.instance();
-    await this.client.send(new ec2.AttachVolumeCommand({ VolumeId, InstanceId, Device: `/dev/${name}` }));
-    await this.attached(VolumeId);
-    return mountPointOf(this.#cluster, name);
-  }
-
-  async attached(VolumeId: string): Promise<void> {
-    const Filters = [
-      { Name: 'volume-id', Values: [VolumeId] },
-      { Name: 'attachment.status', Values: ['attached'] },
-    ];
-    await ec2.waitUntilVolumeInUse(this.waiting, { Filters });
-  }
-
-  async detach(VolumeId: string): Promise<void> {
-    await this.client.send(new ec2.DetachVolumeCommand({ VolumeId }));
-    await ec2.waitUntilVolumeAvailable(this.waiting, { VolumeIds: [VolumeId] });
-  }
-
-  async completed(SnapshotIds: string[]): Promise<void> {
-    await ec2.waitUntilSnapshotCompleted(this.waiting, { SnapshotIds });
-  }
-}
 
 const file = (directory: string) => path.join(directory, 'note.txt');
 const freeBytes = (directory: string) => {
@@ -83,7 +30,7 @@ test(
     await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
     const cloud = await CloudUnderTest.start(rokka, port);
     const client = new ec2.EC2Client(cloud.client(cloud.administratorKey()));
-    const own = new Ec2(client, must(readIdentity(place.data)).cluster);
+    const own = new Ec2UnderTest(client, must(readIdentity(place.data)).cluster);
 
     const made = await cloud.ask<{ VolumeId: string; State: string }>(
       'ec2',

@@ -93,7 +93,15 @@ export const rokkaErrors = defineErrors({
   ROKKA_SET_UNFINISHED: (snapshot: string, why: string) =>
     `snapshot ${snapshot} of a set cannot be made: ${why}`,
   ROKKA_SNAPSHOT_REFUSED: (why: string) => `no snapshot is made: ${why}`,
+  ROKKA_RESTORE_REFUSED: (why: string) => `nothing is restored: ${why}`,
+  ROKKA_RESTORE_LATE: (what: string, ms: number) => `${what}: not within ${ms} ms`,
+  ROKKA_RESTORE_BROKEN: (volume: string) =>
+    `volume ${volume}, made from its snapshot, cannot be opened: its state is error`,
+  ROKKA_RESTORE_LEFT: (command: string, why: string) =>
+    `not all is as it was before: ${why}. What was made has the tag RokkaRestore=${command}: detach and delete it; RokkaReplaces says which volume belongs in its place`,
   ROKKA_NO_INSTANCE_KEYS: (why: string) => `this machine has no keys of its own: ${why}`,
+  ROKKA_THAWED_LATE: (ms: number) =>
+    `nobody thawed within ${ms} ms, and all went on by themselves: what was copied meanwhile does not count`,
   ROKKA_SET_UNSOUND: (set: string, why: string) => `snapshot set ${set} does not count: ${why}`,
   ROKKA_TAGS_INVALID: (why: string) => `the tags cannot be used: ${why}`,
   ROKKA_UNMOUNTED: (mountPoint: string) =>

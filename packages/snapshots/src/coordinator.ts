@@ -23,7 +23,7 @@ import {
   type Step,
   type Turn,
 } from './coordination.ts';
-import { snapshotsErrors } from './errors.ts';
+import { snapshotErrors } from './errors.ts';
 import { FREEZE_MS_MAX, HOLD_MS_MAX, type Provider } from './provider.ts';
 import type { Writer } from './writer.ts';
 
@@ -91,7 +91,7 @@ class Course {
     this.#options.onTurn?.(now);
     for (const who of cancel) {
       const why = now.veto ? `${now.veto.who} refused` : 'nobody waits for it';
-      this.#open.get(who)?.abort(snapshotsErrors.SNAPSHOTS_STOPPED([why]));
+      this.#open.get(who)?.abort(snapshotErrors.SNAPSHOTS_STOPPED([why]));
     }
     for (const ask of asks) void this.#ask(ask).then((answer) => this.#answered(answer));
     if (now.step === 'done') this.#done.resolve(now);
@@ -111,7 +111,7 @@ class Course {
     const ms = Math.max(0, untilMs - clock.nowMs());
     const controller = new AbortController();
     this.#open.set(who, controller);
-    const late = snapshotsErrors.SNAPSHOTS_LATE([who, step, Math.round(ms)]);
+    const late = snapshotErrors.SNAPSHOTS_LATE([who, step, Math.round(ms)]);
     const cancelTimer = clock.after(ms, () => controller.abort(late), { keepAlive: true });
     const { signal } = controller;
     const work = this.#call(who, step, signal);

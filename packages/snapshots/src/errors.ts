@@ -1,6 +1,33 @@
+/** What can go wrong while applications are brought to a safe point, held and let go. */
 import { defineErrors } from '@rokka/kernel';
 
-export const snapshotsErrors = defineErrors({
+export const snapshotErrors = defineErrors({
   SNAPSHOTS_LATE: (who: string, step: string, ms: number) => `${who} did not ${step} within ${ms} ms`,
   SNAPSHOTS_STOPPED: (why: string) => `the snapshot was stopped: ${why}`,
+  SNAPSHOTS_VETO: (writer: string, why: string) => `${writer} cannot be held: ${why}`,
+  SNAPSHOTS_NOT_HELD: (writer: string, why: string) =>
+    `${writer} was not held all the time (${why}): the snapshot is no better than that of a machine that lost power; make another one`,
+  SNAPSHOTS_UNREACHABLE: (what: string, why: string) => `${what} is there but cannot be reached: ${why}`,
+  SNAPSHOTS_OUTSIDE: (what: string, part: string) =>
+    `${part} belongs to ${what} but is on no volume of the snapshot, which would not be whole: add the volume that it is on`,
+  SNAPSHOTS_HELPER_ENDED: (helper: string, how: string) =>
+    `the process that holds ${helper} has ended (${how}), and what it held is free again; make another snapshot`,
+  SNAPSHOTS_SCRIPT_FAILED: (script: string, how: string, output: string) =>
+    `the script ${script} ${how}${output === '' ? '' : `; it said: ${output}`}`,
+  SNAPSHOTS_SCRIPT_UNSAFE: (script: string, why: string) =>
+    `${script} is not run, ${why}: chown it to root or to the account of this process, and chmod go-w`,
+  SNAPSHOTS_JOURNAL_GARBAGE: (file: string) =>
+    `${file} does not say which scripts have to be run: run the post scripts by hand, then delete it`,
+  SNAPSHOTS_PROGRAM_FAILED: (program: string, how: string) => `${program} ${how}`,
+  SNAPSHOTS_RESTORED_BROKEN: (what: string, why: string) => `${what}, restored, is not usable: ${why}`,
+  SNAPSHOTS_SERVER_SILENT: (server: string, why: string) =>
+    `${server} has files on the volumes, but cannot be asked (${why}): give the account and password to its kind of writer, or exclude it`,
+  SNAPSHOTS_SERVER_UNFIT: (server: string, why: string) =>
+    `${server} cannot be brought to a safe point: ${why}`,
+  SNAPSHOTS_SERVER_REFUSED: (server: string, request: string, why: string) =>
+    `${server} refused ${request}: ${why}; nothing of it is held`,
+  SNAPSHOTS_COPY_DEAD: (program: string, log: string) =>
+    `${program} did not start on the copy; its log: ${log}`,
+  SNAPSHOTS_COPY_OF_ROOT: (directory: string) =>
+    `${directory} belongs to root, as whom no copy is started: chown it to the server's account`,
 });

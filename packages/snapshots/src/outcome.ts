@@ -30,6 +30,7 @@ export function outcomeOf(
     .map(({ id, frozen }) => `${id} reached the level ${frozen?.level}`);
   const strays = of.strays.map((stray) => `no writer speaks for ${stray}`);
   if (of.withoutWriters) strays.push('applications were not asked');
+  if (writers.length === 0) strays.push('nobody had the kernel write out what it holds');
   const level = refused.length + doubts.length > 0 ? 'crash' : lowest(writers, strays.length > 0);
   const reasons = level === 'application' ? [] : [...refused, ...doubts, ...lesser, ...strays];
   return {

@@ -31,7 +31,7 @@ export interface Frozen {
 export interface Writer extends AsyncDisposable {
   /** Unique among the writers of one snapshot; the kind's name first, as in `postgresql:5432`. */
   readonly id: string;
-  /** @throws a coded error where it cannot tell what it has */
+  /** None where it speaks for no application. @throws a coded error where it cannot tell what it has */
   identify(signal: AbortSignal): Promise<readonly Component[]>;
   /** Long work that makes the freeze short, such as a checkpoint. Nothing is held yet. @throws a veto */
   prepare(signal: AbortSignal): Promise<void>;

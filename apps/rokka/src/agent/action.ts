@@ -6,6 +6,8 @@ export interface ActionInput {
   readonly inputs: JsonObject;
   /** Aborted when the step is to end: it was cancelled, or its time is over. */
   readonly signal: AbortSignal;
+  /** Aborted when the agent ends. What is to be tidied up after `signal` has until then; `recover` does the rest. */
+  readonly ending: AbortSignal;
   /** Tells how it goes; the lines are its standard output. */
   say(line: string): void;
 }

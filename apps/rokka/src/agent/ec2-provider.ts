@@ -73,23 +73,16 @@ export class Ec2Provider implements Provider {
 
   /**
    * Resolves when the set is copied, and shows the moment at which writers held.
-   * @throws ROKKA_SET_UNSOUND; what EC2 answers; the signal's reason
+   * @throws ROKKA_SET_UNSOUND; errors of the registry; the signal's reason
    */
   async confirm(set: string, signal: AbortSignal): Promise<void> {
-    const { client, lookUp, clock } = this.#options;
-    const { DescribeSnapshotsCommand } = await import('@aws-sdk/client-ec2');
-    const ids = [...this.snapshots];
-    for (;;) {
-      const { Snapshots = [] } = await client.send(new DescribeSnapshotsCommand({ SnapshotIds: ids }), {
-        abortSignal: signal,
-      });
-      const failed = Snapshots.find(({ State }) => State === 'error');
-      if (failed) throw rokkaErrors.ROKKA_SET_UNSOUND([set, failed.StateMessage ?? 'a snapshot failed']);
-      if (Snapshots.length === ids.length && Snapshots.every(({ State }) => State === 'completed')) break;
-      await clock.sleep(SLOW_LOOK_MS, signal);
-    }
-    const facts = await lookUp(must(ids[0]));
-    if (facts?.cut?.atMs !== this.#seen?.atMs)
+    const { lookUp, clock } = this.#options;
+    const first = must(this.snapshots[0]);
+    let facts = await lookUp(first);
+    for (; facts?.state === 'pending'; facts = await lookUp(first)) await clock.sleep(SLOW_LOOK_MS, signal);
+    if (facts?.state !== 'completed')
+      throw rokkaErrors.ROKKA_SET_UNSOUND([set, facts ? 'a snapshot failed' : 'it was deleted']);
+    if (facts.cut?.atMs !== this.#seen?.atMs)
       throw rokkaErrors.ROKKA_SET_UNSOUND([set, 'copying began anew at another moment, when nobody held']);
   }
 }

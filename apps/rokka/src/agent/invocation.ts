@@ -8,7 +8,6 @@ import {
   type CommandDesk,
   type Delivery,
   type DocumentStep,
-  type Ending,
   type StepResult,
   stepSeconds,
 } from '@rokka/services';
@@ -142,7 +141,10 @@ class Invocation {
     if (!step.finallyStep) watch();
     try {
       const result = await action.run(this.#input(step, { signal: controller.signal, say }));
-      return { result, stopped: result.succeeded ? undefined : stopped };
+      if (result.succeeded) return { result, stopped: undefined };
+      // It was cut short with the agent: whoever comes after it says so.
+      signal.throwIfAborted();
+      return { result, stopped };
     } catch (error) {
       signal.throwIfAborted();
       if (!isCoded(error) && !stopped) throw error;
@@ -165,7 +167,7 @@ class Invocation {
   }
 
   #input({ inputs }: DocumentStep, of: Pick<ActionInput, 'signal' | 'say'>): ActionInput {
-    return { delivery: this.#delivery, inputs, ...of };
+    return { delivery: this.#delivery, inputs, ending: this.#options.signal, ...of };
   }
 }
 

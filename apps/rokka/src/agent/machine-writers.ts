@@ -1,41 +1,62 @@
-/** The writers of this machine: of which kinds, in which order they freeze, and where their scripts are. */
+/**
+ * The writers of this machine: of which kinds, in which order they freeze, and where their scripts are.
+ *
+ * Scripts come first: what they speak for may use the servers. The kernel comes last: it writes out what all of them have written.
+ */
+import * as path from 'node:path';
 import type { Clock } from '@rokka/kernel';
-import type { MountedVolume, Writer, WriterKind } from '@rokka/snapshots';
+import {
+  files,
+  mariadbKind,
+  type MountedVolume,
+  postgresql,
+  recoverScripts,
+  redisKind,
+  script,
+  sqlite,
+  type Writer,
+  type WriterKind,
+} from '@rokka/snapshots';
 
 export interface MachineWritersOptions {
   /** The directory of this machine's own pre- and post-scripts. */
   readonly scripts: string;
-  /** Where an attempt is noted down before its scripts run. */
+  /** The agent's own, on no volume that is copied: an attempt is noted down there before its scripts run. */
   readonly state: string;
   readonly clock: Clock;
 }
 
 export interface MachineWriters {
   /**
-   * Those that have something on the volumes, tier by tier: applications first, and the kernel, which writes out what they wrote, last.
+   * Those that have something on the volumes, tier by tier.
    * @throws what a kind throws that found something and cannot reach it
    */
   find(
     volumes: readonly MountedVolume[],
     of: { noWriters: boolean; signal: AbortSignal },
   ): Promise<Writer[][]>;
-  /** After a crash of this process. Answers what was done, in words. */
+  /** After a crash of this process. Answers what was done, in words. @throws what `recoverScripts` throws */
   recover(): Promise<string>;
 }
 
-export function machineWriters(_options: MachineWritersOptions): MachineWriters {
-  const applications: readonly WriterKind[] = [];
-  const kernel: readonly WriterKind[] = [];
-  const discover = async (
-    kinds: readonly WriterKind[],
-    volumes: readonly MountedVolume[],
-    signal: AbortSignal,
-  ) => (await Promise.all(kinds.map((kind) => kind.discover({ volumes, signal })))).flat();
+const RECOVERY_MS = 60_000;
+
+export function machineWriters({ scripts, state, clock }: MachineWritersOptions): MachineWriters {
+  const own = { directory: scripts, stateDirectory: path.join(state, 'writers') };
+  const tiers: readonly (readonly WriterKind[])[] = [
+    [script(own)],
+    [postgresql(), mariadbKind({ clock }), redisKind({ clock }), sqlite()],
+  ];
+  const find = async (kinds: readonly WriterKind[], volumes: readonly MountedVolume[], signal: AbortSignal) =>
+    (await Promise.all(kinds.map((kind) => kind.discover({ volumes, signal })))).flat();
   return {
     async find(volumes, { noWriters, signal }) {
-      const first = noWriters ? [] : await discover(applications, volumes, signal);
-      return [first, await discover(kernel, volumes, signal)];
+      const applications: typeof tiers = noWriters ? [] : tiers;
+      return Promise.all([...applications, [files]].map((kinds) => find(kinds, volumes, signal)));
     },
-    recover: async () => '',
+    async recover() {
+      const undone = await recoverScripts(own, AbortSignal.timeout(RECOVERY_MS));
+      return undone ? 'Scripts that let applications go on were run.' : 'No script was to be run.';
+    },
   };
 }

@@ -39,7 +39,7 @@ export async function attachedVolumes(
 }
 
 /** A volume's mount has its id for a source. */
-function mountPointOf(volume: string): string | undefined {
+export function mountPointOf(volume: string): string | undefined {
   const mounts = fs.readFileSync('/proc/self/mounts', 'utf8').split('\n');
   return mounts.map((line) => line.split(' ')).find(([source]) => source === volume)?.[1];
 }

@@ -22,6 +22,8 @@ function configOf({ set, level, writers, frozenForMs }: Outcome): string {
   const facts = {
     level,
     set: set?.id,
+    // Without it nobody could tell a set of which one snapshot was deleted.
+    size: set?.snapshots.length,
     heldMs: set?.heldMs,
     frozenMs: frozenForMs === undefined ? undefined : Math.round(frozenForMs),
   };

@@ -6,7 +6,7 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { type Clock, must, systemClock, systemRandom } from '@rokka/kernel';
+import { type Clock, describeError, must, systemClock, systemRandom } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
 import {
   CommandDesk,
@@ -16,13 +16,17 @@ import {
   PolicyCache,
   setOfSnapshot,
 } from '@rokka/services';
+import { readable, straysOn } from '@rokka/snapshots';
 import { configurePackage } from '../agent/actions/configure-package.ts';
-import { createVssSnapshot } from '../agent/actions/create-vss-snapshot.ts';
+import { createVssSnapshot, type VssOptions } from '../agent/actions/create-vss-snapshot.ts';
+import { manageVssIo } from '../agent/actions/manage-vss-io.ts';
+import { restoreVssSnapshot } from '../agent/actions/restore-vss-snapshot.ts';
 import { runShellScript } from '../agent/actions/run-shell-script.ts';
 import type { Actions } from '../agent/action.ts';
 import { Agent } from '../agent/agent.ts';
+import { mountPointOf } from '../agent/own-instance.ts';
 import { Packages } from '../agent/packages.ts';
-import { machineWriters } from '../agent/machine-writers.ts';
+import { type MachineWriters, machineWriters } from '../agent/machine-writers.ts';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { listNodes } from '../cluster.ts';
 import { dataPaths } from '../data-directory.ts';
@@ -58,10 +62,14 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
     const [machine] = machinesOf(await listNodes(registry), own);
     const packages = new Packages(dataPaths.agent(directory));
     const { name = 'Linux', version = os.release() } = release();
+    const log = (text: string) => channel.send({ kind: 'log', level: 'warn', text });
+    const writers = machineWriters({ scripts: packages.scripts, state: dataPaths.agent(directory), clock });
+    // What an agent that was killed has stopped goes on before anything else.
+    await writers.recover().catch((error: unknown) => log(describeError(error)));
     const agent = resources.use(
       await Agent.start({
         desk: new CommandDesk({ registry, clock }),
-        actions: await actionsOf(options, { registry, packages, clock }),
+        actions: await actionsOf(options, { registry, packages, writers, clock }),
         clock,
         facts: () => ({
           machineKey: must(machine).key,
@@ -72,7 +80,7 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
           computerName: own.host,
           packages: packages.installed(),
         }),
-        log: (text) => channel.send({ kind: 'log', level: 'warn', text }),
+        log,
       }),
     );
     return {
@@ -87,8 +95,9 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
 
 async function actionsOf(
   { directory, gatewayPort, allowShell }: AgentProcessOptions,
-  { registry, packages, clock }: { registry: Registry; packages: Packages; clock: Clock },
+  of: { registry: Registry; packages: Packages; writers: MachineWriters; clock: Clock },
 ): Promise<Actions> {
+  const { registry, packages, writers, clock } = of;
   const random = systemRandom;
   const { account } = await ensureAdministrator({ registry, clock, random });
   const identity = {
@@ -98,23 +107,43 @@ async function actionsOf(
     clock,
   };
   const snapshots = openSnapshots({ directory, registry });
-  const writers = machineWriters({ scripts: packages.scripts, state: dataPaths.agent(directory), clock });
-  const vss = createVssSnapshot({
+  const options: VssOptions = {
     clock,
     packages,
     async ec2For(scope, instanceId) {
-      const keys = await instanceCredentials({ context: { registry, clock, identity }, scope, instanceId });
-      if ('missing' in keys) throw rokkaErrors.ROKKA_NO_INSTANCE_KEYS([keys.missing]);
+      const freshKeys = async () => {
+        const keys = await instanceCredentials({ context: { registry, clock, identity }, scope, instanceId });
+        if ('missing' in keys) throw rokkaErrors.ROKKA_NO_INSTANCE_KEYS([keys.missing]);
+        return keys;
+      };
+      const keys = await freshKeys();
       const { EC2Client } = await import('@aws-sdk/client-ec2');
       const endpoint = `http://127.0.0.1:${gatewayPort}`;
-      return new EC2Client({ endpoint, region: scope.region, credentials: keys });
+      // A step may take longer than its first keys count.
+      let first: typeof keys | undefined = keys;
+      const credentials = () => {
+        const given = first;
+        first = undefined;
+        return given ? Promise.resolve(given) : freshKeys();
+      };
+      return new EC2Client({ endpoint, region: scope.region, credentials });
     },
     lookUp: (scope, snapshot) => setOfSnapshot({ registry, snapshots }, { scope, snapshot }),
     writersFor: (volumes, of) => writers.find(volumes, of),
     recoverWriters: () => writers.recover(),
-  });
+  };
   return new Map([
-    ['aws:createVssSnapshot', vss],
+    ['aws:createVssSnapshot', createVssSnapshot(options)],
+    ['aws:manageVssIO', manageVssIo(options)],
+    [
+      'aws:restoreVssSnapshot',
+      restoreVssSnapshot({
+        ...options,
+        verifiers: [readable],
+        mountPointOf,
+        writing: (volumes, signal) => straysOn({ volumes, components: [], signal }),
+      }),
+    ],
     ['aws:configurePackage', configurePackage(packages)],
     ['aws:runShellScript', runShellScript({ isAllowed: allowShell })],
   ]);

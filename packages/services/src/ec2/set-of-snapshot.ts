@@ -4,12 +4,15 @@ import type { Registry } from '@rokka/registry';
 import { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
 import { readSnapshots } from './snapshot-facts.ts';
+import { snapshotState } from './status.ts';
 
 export interface SnapshotSetFacts {
   /** `set-…` */
   readonly set: string;
   /** Undefined before the moment; after a failure another one may come. */
   readonly cut: SetCut | undefined;
+  /** `completed` when all of them are copied, `error` when one will never be. */
+  readonly state: 'pending' | 'completed' | 'error';
 }
 
 /**
@@ -25,5 +28,8 @@ export async function setOfSnapshot(
   const found = all.find(({ record }) => record.id === of.snapshot);
   if (!found?.set) return undefined;
   const { id } = found.set;
-  return { set: id, cut: found.kept?.cut ?? (await snapshots.cutOf(id)) };
+  const states = all.filter(({ set }) => set?.id === id).map(snapshotState);
+  const open = states.find((each) => each !== 'completed');
+  const state = states.includes('error') ? 'error' : (open ?? 'completed');
+  return { set: id, cut: found.kept?.cut ?? (await snapshots.cutOf(id)), state };
 }

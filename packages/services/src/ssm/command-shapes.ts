@@ -1,9 +1,9 @@
 /** Commands and invocations, as answers show them. */
 import type { Command, CommandInvocation, CommandPlugin } from '@aws-sdk/client-ssm';
 import { type CommandFacts, expiresAtMs, invocationDetails, stateOf } from './command-facts.ts';
-import { statusOf } from './invocation-status.ts';
+import { isEnd, statusOf } from './invocation-status.ts';
 import type { CommandInstance, CommandRecord } from './ssm-records.ts';
-import type { StepResult } from './step-results.ts';
+import type { StepResult, StepStatus } from './step-results.ts';
 
 /** Of a plugin's output in a list. */
 const OUTPUT_MAX = 2500;
@@ -66,22 +66,25 @@ export function invocationShape(
   };
 }
 
-/** Those that were not reported have not begun. */
-export function stepsOf({ command, invocations }: CommandFacts, { id }: CommandInstance): StepResult[] {
-  const reported = invocations.get(id)?.steps ?? [];
-  return command.document.steps.map(
-    ({ name, action }) =>
-      reported.find((step) => step.name === name) ?? {
-        name,
-        action,
-        status: 'Pending',
-        statusDetails: 'Pending',
-        responseCode: -1,
-        stdout: '',
-        stderr: '',
-      },
-  );
+/** What was not reported has not begun; what was not over at the end has ended as the invocation has. */
+export function stepsOf(facts: CommandFacts, instance: CommandInstance): StepResult[] {
+  const details = invocationDetails(facts, instance);
+  const ended = isEnd(details) ? { status: statusOf(details) as StepStatus, statusDetails: details } : {};
+  const reported = facts.invocations.get(instance.id)?.steps ?? [];
+  return facts.command.document.steps.map(({ name, action }) => {
+    const step = reported.find((each) => each.name === name) ?? { ...NOT_BEGUN, name, action };
+    return OPEN.includes(step.status) ? { ...step, ...ended } : step;
+  });
 }
+
+const OPEN: readonly StepStatus[] = ['Pending', 'InProgress'];
+const NOT_BEGUN = {
+  status: 'Pending',
+  statusDetails: 'Pending',
+  responseCode: -1,
+  stdout: '',
+  stderr: '',
+} as const;
 
 function pluginShape(step: StepResult): CommandPlugin {
   const { name, status, statusDetails, responseCode, startedAtMs, endedAtMs } = step;

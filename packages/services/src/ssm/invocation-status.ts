@@ -60,6 +60,7 @@ const STATUS: Readonly<Record<InvocationDetails, InvocationStatus>> = {
   AccessDenied: 'Failed',
 };
 
+/** An end has one that a step may have too. */
 export const statusOf = (details: InvocationDetails): InvocationStatus => STATUS[details];
 
 const OPEN: readonly InvocationDetails[] = ['Pending', 'Delayed', 'InProgress', 'Cancelling'];

@@ -5,25 +5,23 @@ import {
   DocumentVersionLimitExceeded,
   DuplicateDocumentContent,
   DuplicateDocumentVersionName,
-  DuplicateInstanceId,
-  InvalidCommandId,
   InvalidDocument,
   InvalidDocumentContent,
   InvalidDocumentOperation,
   InvalidDocumentSchemaVersion,
   InvalidDocumentVersion,
-  InvalidFilterKey,
   InvalidInstanceId,
   InvalidInstanceInformationFilterValue,
   InvalidNextToken,
   InvalidParameters,
-  InvalidPluginName,
-  InvocationDoesNotExist,
   MaxDocumentSizeExceeded,
 } from '@aws-sdk/client-ssm';
 import { AwsError } from '@rokka/gateway';
 
-/** Most of them have a member `Message` of their own. */
+/**
+ * Most of them have a member `Message` of their own. Those that have none would be told without a reason, so they are plain errors
+ * of the same code: clients make the same exceptions of them.
+ */
 const said = (message: string) => ({ Message: message, message, $metadata: {} });
 const shown = (text: string) => text.slice(0, 200);
 
@@ -53,16 +51,19 @@ export const ssmFailures = {
         `Instances [[${shown(ids.join(', '))}]] not in a valid state for account: no agent has registered there.`,
       ),
     ),
+  notOfCommand: (command: string, ids: readonly string[]) =>
+    new InvalidInstanceId(said(`The command ${command} is not for ${shown(ids.join(', '))}.`)),
   duplicateInstance: (id: string) =>
-    new DuplicateInstanceId(said(`The instance ${shown(id)} was named twice.`)),
-  commandId: (id: string) => new InvalidCommandId(said(`There is no command ${shown(id)}.`)),
+    new AwsError('DuplicateInstanceId', `The instance ${shown(id)} was named twice.`),
+  commandId: (id: string) => new AwsError('InvalidCommandId', `There is no command ${shown(id)}.`),
   noInvocation: (command: string, instance: string) =>
-    new InvocationDoesNotExist(
-      said(`The command ${shown(command)} has no invocation on ${shown(instance)}.`),
+    new AwsError(
+      'InvocationDoesNotExist',
+      `The command ${shown(command)} has no invocation on ${shown(instance)}.`,
     ),
-  pluginName: (why: string) => new InvalidPluginName(said(why)),
+  pluginName: (why: string) => new AwsError('InvalidPluginName', why),
   filterKey: (key: string) =>
-    new InvalidFilterKey(said(`The filter '${shown(key)}' is not one of this list.`)),
+    new AwsError('InvalidFilterKey', `The filter '${shown(key)}' is not one of this list.`),
   instanceFilterValue: (why: string) => new InvalidInstanceInformationFilterValue(said(why)),
   nextToken: () => new InvalidNextToken(said('The NextToken is not one that this list gave.')),
   /** The SDK has no class for what the model itself refuses. */

@@ -58,7 +58,8 @@ export class SsmKeeper {
   }
 
   async #lookAt(scope: Scope, { id, requestedAtMs, finishedAtMs }: CommandRecord): Promise<void> {
-    if (finishedAtMs === undefined) await this.#store.create(recordKeys.open(id), { ...scope, id });
+    if (finishedAtMs === undefined)
+      await this.#store.change<OpenCommand>(recordKeys.open(id), (found) => found ?? { ...scope, id });
     else if (this.#clock.wallMs() - requestedAtMs >= KEPT_MS)
       await this.#store.change(recordKeys.command(scope, id), () => undefined);
   }

@@ -15,6 +15,7 @@ import { coordinate, outcomeOf, type Outcome, straysOn, type Writer } from '@rok
 import { rokkaErrors } from '../../errors.ts';
 import type { Action, ActionInput, ActionResult } from '../action.ts';
 import { failed, succeeded } from '../action.ts';
+import { isAwsError } from '../aws-answers.ts';
 import { Ec2Provider } from '../ec2-provider.ts';
 import { attachedVolumes, type AttachedVolume, demandRights } from '../own-instance.ts';
 import { type Packages, WRITERS_PACKAGE } from '../packages.ts';
@@ -51,11 +52,6 @@ export function createVssSnapshot(options: VssOptions): Action {
       return `Nothing is frozen any more. ${done} Snapshots that were made have no tag AppConsistent.`;
     },
   };
-}
-
-/** What EC2 answers, or that it does not. */
-function isAwsError(error: unknown): boolean {
-  return error instanceof Error && ('$metadata' in error || '$fault' in error);
 }
 
 async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<ActionResult> {

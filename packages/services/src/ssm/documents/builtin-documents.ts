@@ -1,6 +1,6 @@
 /**
  * The documents that Amazon owns, as far as they can be carried out here: with the names and parameters that AWS's have, and one step
- * each. They have one version, and nobody changes them.
+ * each; and one of ours, for which AWS has only a script. They have one version, and nobody changes them.
  */
 import { contentHash } from './content-hash.ts';
 import { type JsonObject } from './document-model.ts';
@@ -73,6 +73,28 @@ export const BUILTIN_DOCUMENTS: ReadonlyMap<string, BuiltinDocument> = new Map([
       Action: { type: 'String', description: 'What is done.', allowedValues: ['Freeze', 'Thaw'] },
     },
     inputs: same('Action'),
+  }),
+  builtin('Rokka-RestoreVssSnapshot', {
+    description:
+      'Tries whether the snapshots of a set can be restored, or puts them in the places of the volumes that they show.',
+    action: 'aws:restoreVssSnapshot',
+    parameters: {
+      SnapshotSetId: text('Of the snapshots, as their tag AwsVssConfig has it.', ''),
+      SnapshotIds: {
+        type: 'StringList',
+        description: 'All snapshots of one set, instead of its id.',
+        default: [],
+      },
+      Mode: {
+        ...text('Test: beside the volumes in use, and away again. Replace: in their places.', 'Test'),
+        allowedValues: ['Test', 'Replace'],
+      },
+      executionTimeout: seconds('3600'),
+    },
+    inputs: {
+      ...same('SnapshotSetId', 'SnapshotIds', 'Mode'),
+      timeoutSeconds: '{{ executionTimeout }}',
+    },
   }),
   builtin('AWS-ConfigureAWSPackage', {
     description: 'Installs or uninstalls a package.',

@@ -10,7 +10,7 @@ import type { CommandRecord } from '../ssm-records.ts';
 
 /**
  * What has not begun never will. Agents are told of the rest, and end it as soon as they can.
- * @throws InvalidCommandId, InvalidInstanceId, DuplicateInstanceId
+ * @throws InvalidCommandId, InvalidInstanceId
  */
 export const cancelCommand =
   (services: SsmServices): Operation<typeof CancelCommandCommand> =>
@@ -20,7 +20,7 @@ export const cancelCommand =
     const { InstanceIds: ids = [] } = input;
     const { command } = await findCommand(services, scope, input.CommandId);
     const unknown = ids.filter((id) => !command.instances.some((instance) => instance.id === id));
-    if (unknown.length > 0) throw ssmFailures.noInstances(unknown);
+    if (unknown.length > 0) throw ssmFailures.notOfCommand(command.id, unknown);
     const atMs = services.clock.wallMs();
     await changeCommand(services.store, scope, {
       id: command.id,

@@ -1,0 +1,302 @@
+/** Both ways to restore: what they do, and that they leave all or nothing, wherever a call fails or the agent dies. */
+import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
+import { test } from 'node:test';
+import '@aws-sdk/client-ec2';
+import { CodedError, VirtualClock } from '@rokka/kernel';
+import type { Delivery } from '@rokka/services';
+import type { Verdict, VerifyOptions } from '@rokka/snapshots';
+import type { ActionInput, ActionResult } from '../action.ts';
+import { type Fault, FakeEc2, INSTANCE } from '../testing/fake-ec2.ts';
+import { restoreVssSnapshot } from './restore-vss-snapshot.ts';
+
+const BEFORE = { '/dev/sdf': 'vol-f attached', '/dev/sdg': 'vol-g attached' };
+const REPLACED = {
+  '/dev/sdf': 'snap-f attached',
+  '/dev/sdg': 'snap-g attached',
+  'vol-f': 'available',
+  'vol-g': 'available',
+};
+const FAULTS: readonly Fault[] = ['refuse', 'lose', 'die', 'dieAfter'];
+const SOON_MS = 60_000;
+const TURNS_MAX = 100_000;
+
+const clean = async ({ mountPoints }: VerifyOptions): Promise<Verdict[]> =>
+  mountPoints.map((what) => ({ what, isClean: true, words: 'well' }));
+
+class Bench {
+  readonly ec2 = new FakeEc2();
+  readonly clock = new VirtualClock();
+  readonly cancel = new AbortController();
+  readonly said: string[] = [];
+  /** Of what verifiers were shown. */
+  shown: Record<string, string> = {};
+  verify: (options: VerifyOptions) => Promise<readonly Verdict[]> = clean;
+  /** How often somebody is asked before programs write on volumes. */
+  writesFrom = Infinity;
+  readonly #mode: string;
+  readonly #action = restoreVssSnapshot({
+    clock: this.clock,
+    verifiers: [
+      {
+        name: 'own',
+        verify: (options) => {
+          this.shown = this.ec2.stand;
+          return this.verify(options);
+        },
+      },
+    ],
+    ec2For: async () => this.ec2.client(),
+    mountPointOf: (volume) => this.ec2.mountPointOf(volume),
+    writing: async (volumes) =>
+      this.writesFrom-- <= 0 ? volumes.map(({ mountPoint }) => `cat, which writes ${mountPoint}/a`) : [],
+  });
+
+  constructor(mode: 'Test' | 'Replace') {
+    this.#mode = mode;
+    for (const letter of ['f', 'g']) {
+      const device = `/dev/sd${letter}`;
+      this.ec2.put(`vol-${letter}`, device);
+      const Tags = [
+        { Key: 'Device', Value: device },
+        { Key: 'AwsVssConfig', Value: '{"set":"set-1","size":2,"level":"filesystem"}' },
+      ];
+      this.ec2.snapshots.push({
+        SnapshotId: `snap-${letter}`,
+        VolumeId: `vol-${letter}`,
+        State: 'completed',
+        Tags,
+      });
+    }
+  }
+
+  get input(): ActionInput {
+    const { ending } = this.ec2;
+    const delivery = { command: 'c-1', instance: INSTANCE, scope: { account: '1', region: 'us-east-1' } };
+    return {
+      delivery: delivery as Delivery,
+      inputs: { SnapshotSetId: 'set-1', Mode: this.#mode, timeoutSeconds: '3600' },
+      signal: AbortSignal.any([ending, this.cancel.signal]),
+      ending,
+      say: (line) => this.said.push(line),
+    };
+  }
+
+  run(): Promise<ActionResult> {
+    return this.#driven(this.#action.run(this.input));
+  }
+
+  recover(): Promise<string> {
+    return this.#driven(this.#action.recover(this.input));
+  }
+
+  /** As the agent does it: once more where it is cut short, as long as somebody is there. */
+  async runAndRecover(): Promise<ActionResult | string> {
+    const result = await this.run();
+    if (!this.ec2.ending.aborted) return result;
+    this.ec2.newAgent();
+    return this.recover();
+  }
+
+  /** Looked at by nobody for a while. */
+  get stand(): Record<string, string> {
+    return this.ec2.stand;
+  }
+
+  async #driven<T>(work: Promise<T>): Promise<T> {
+    const over = work.then(
+      () => true,
+      () => true,
+    );
+    for (let turns = 0; !(await Promise.race([over, turn(false)])); turns++) {
+      assert.ok(turns < TURNS_MAX, 'it ends');
+      if (this.clock.pending > 0) this.clock.runNext(Number.MAX_SAFE_INTEGER);
+    }
+    return work;
+  }
+}
+
+/** A run with a fault at each call, until there are no more calls. @returns how many there were */
+async function atEveryCall(
+  mode: 'Test' | 'Replace',
+  check: (bench: Bench, result: ActionResult | string, where: string) => void,
+): Promise<number> {
+  for (let at = 0; ; at++)
+    for (const fault of FAULTS) {
+      const bench = new Bench(mode);
+      bench.ec2.newAgent({ [at]: fault });
+      const result = await bench.runAndRecover();
+      check(bench, result, `${fault} at call ${at}: ${bench.said.join('')}${JSON.stringify(result)}`);
+      if (bench.ec2.calls <= at && !bench.ec2.ending.aborted && typeof result !== 'string') return at;
+    }
+}
+
+test('a set is tried out beside the volumes in use, and nothing of it stays', async () => {
+  const bench = new Bench('Test');
+  assert.deepEqual(await bench.run(), { succeeded: true, responseCode: 0, stderr: '' });
+  assert.deepEqual(bench.shown, {
+    ...BEFORE,
+    '/dev/sdh': 'snap-f attached',
+    '/dev/sdi': 'snap-g attached',
+  });
+  assert.deepEqual(bench.stand, BEFORE);
+  const said = bench.said.join('');
+  assert.match(said, /set-1, level filesystem, 2 snapshots/);
+  assert.match(said, /own: \/mnt\/dev\/sdh: clean: well\n.*sdi: clean.*\nEverything starts clean\./);
+});
+
+test('it is a success only where every verifier says so', async () => {
+  const verifiers: [Bench['verify'], RegExp][] = [
+    [async () => [{ what: 'x', isClean: false, words: 'torn' }], /own says of x: torn/],
+    [() => Promise.reject(new CodedError('NO_PROGRAM', 'install it')), /NO_PROGRAM: install it/],
+  ];
+  for (const [verify, why] of verifiers) {
+    const bench = new Bench('Test');
+    bench.verify = verify;
+    const { succeeded, stderr } = await bench.run();
+    assert.equal(succeeded, false);
+    assert.match(stderr, why);
+    assert.deepEqual(bench.stand, BEFORE);
+  }
+});
+
+test('a verifier that breaks, never ends or is cancelled leaves nothing behind', async () => {
+  const broken = new Bench('Test');
+  broken.verify = () => Promise.reject(new TypeError('ours'));
+  await assert.rejects(broken.run(), TypeError);
+  const endless = new Bench('Test');
+  endless.verify = () => new Promise(() => {});
+  assert.match((await endless.run()).stderr, /KERNEL_DEADLINE/);
+  const cancelled = new Bench('Test');
+  cancelled.verify = async (options) => {
+    cancelled.cancel.abort(new Error('it was cancelled'));
+    return clean(options);
+  };
+  assert.match((await cancelled.run()).stderr, /it was cancelled/);
+  for (const { stand } of [broken, endless, cancelled]) assert.deepEqual(stand, BEFORE);
+});
+
+test('a device of another account is passed over', async () => {
+  const bench = new Bench('Test');
+  bench.ec2.taken.add('/dev/sdh').add('/dev/sdj');
+  assert.equal((await bench.run()).succeeded, true);
+  assert.deepEqual(Object.keys(bench.shown).sort(), ['/dev/sdf', '/dev/sdg', '/dev/sdi', '/dev/sdk']);
+});
+
+test('Test leaves nothing behind, whichever call fails, and wherever the agent dies', async () => {
+  const calls = await atEveryCall('Test', (bench, _result, where) =>
+    assert.deepEqual(bench.stand, BEFORE, where),
+  );
+  assert.ok(calls > 25, `${calls} calls`);
+});
+
+test('volumes are replaced, and those that were there are kept', async () => {
+  const bench = new Bench('Replace');
+  assert.equal((await bench.run()).succeeded, true);
+  assert.deepEqual(bench.stand, REPLACED);
+  for (const id of ['vol-f', 'vol-g'])
+    assert.deepEqual(bench.ec2.volumes.get(id)?.tags, [{ Key: 'RokkaReplaced', Value: 'c-1' }]);
+  assert.match(bench.said.join(''), /Kept, detached from \/dev\/sdf: vol-f/);
+});
+
+test('where nothing is attached any more, a volume is put all the same', async () => {
+  const bench = new Bench('Replace');
+  bench.ec2.volumes.delete('vol-g');
+  assert.equal((await bench.run()).succeeded, true);
+  const { 'vol-g': _, ...others } = REPLACED;
+  assert.deepEqual(bench.stand, others);
+});
+
+test('all volumes are replaced or none, whichever call fails, and what is told is so', async () => {
+  let undone = 0;
+  let goneOn = 0;
+  await atEveryCall('Replace', (bench, result, where) => {
+    const isReplaced = bench.stand['/dev/sdf'] === REPLACED['/dev/sdf'];
+    assert.deepEqual(bench.stand, isReplaced ? REPLACED : BEFORE, where);
+    if (bench.said.some((line) => line.startsWith('As before: vol-f at /dev/sdf, vol-g'))) undone++;
+    // Where it stands is seen, not waited for.
+    assert.ok(bench.clock.nowMs() < SOON_MS, where);
+    if (typeof result === 'string') {
+      assert.equal(/had been replaced already/.test(result), isReplaced, where);
+      if (isReplaced) goneOn++;
+    } else
+      assert.equal(
+        result.succeeded || /all volumes are replaced, but/.test(result.stderr),
+        isReplaced,
+        where,
+      );
+  });
+  assert.ok(undone > 10 && goneOn > 0, `${undone} and ${goneOn} times`);
+});
+
+test('an agent that dies while it takes back goes on with it', async () => {
+  let died = 0;
+  for (let at = 12; at < 40; at++)
+    for (let diesAt = at + 1; ; diesAt++) {
+      const bench = new Bench('Replace');
+      bench.ec2.newAgent({ [at]: 'refuse', [diesAt]: 'dieAfter' });
+      await bench.run();
+      if (!bench.ec2.ending.aborted) break;
+      died++;
+      // And once more, while it recovers.
+      bench.ec2.newAgent({ 2: 'dieAfter' });
+      await bench.recover().catch((error: Error) => assert.match(error.message, /the agent ends/));
+      bench.ec2.newAgent();
+      await bench.recover();
+      const isReplaced = bench.stand['/dev/sdf'] === REPLACED['/dev/sdf'];
+      assert.deepEqual(bench.stand, isReplaced ? REPLACED : BEFORE, `${at}, ${diesAt}`);
+    }
+  assert.ok(died > 100, `${died} times`);
+});
+
+test('what cannot be taken back is told, with the way to find it', async () => {
+  const bench = new Bench('Test');
+  bench.verify = async (options) => {
+    bench.ec2.denied.add('DeleteVolume');
+    return clean(options);
+  };
+  const { succeeded, stderr } = await bench.run();
+  assert.equal(succeeded, false);
+  assert.match(stderr, /ROKKA_RESTORE_LEFT: .*no right to DeleteVolume.*RokkaRestore=c-1/);
+});
+
+test('nothing is replaced under programs that write, and they are named', async () => {
+  for (const writesFrom of [0, 1]) {
+    const bench = new Bench('Replace');
+    bench.writesFrom = writesFrom;
+    const { succeeded, stderr } = await bench.run();
+    assert.equal(succeeded, false);
+    assert.match(
+      stderr,
+      /ROKKA_RESTORE_REFUSED.*cat, which writes \/mnt\/dev\/sdf\/a; cat.*sdg\/a\. Stop them/,
+    );
+    assert.deepEqual(bench.stand, BEFORE);
+    assert.equal(bench.ec2.changes.includes('DetachVolume'), false);
+  }
+});
+
+test('a right that is missing is named before anything is changed', async () => {
+  const operations = ['DescribeSnapshots', 'DescribeInstances', 'CreateVolume', 'AttachVolume'];
+  for (const operation of [...operations, 'DetachVolume', 'DeleteVolume', 'CreateTags'])
+    for (const mode of ['Test', 'Replace'] as const) {
+      const bench = new Bench(mode);
+      bench.ec2.denied.add(operation);
+      const { stderr } = await bench.run();
+      assert.match(stderr, new RegExp(`ROKKA_RESTORE_REFUSED.*no right to ${operation}`));
+      assert.deepEqual(bench.ec2.changes, []);
+    }
+});
+
+test('two restores at once are one too many', async () => {
+  const bench = new Bench('Test');
+  bench.verify = async (options) => {
+    bench.verify = clean;
+    assert.match((await bench.run()).stderr, /c-1 is restoring here/);
+    return clean(options);
+  };
+  assert.equal((await bench.run()).succeeded, true);
+  const recovering = bench.recover();
+  assert.match((await bench.run()).stderr, /c-1 is restoring here/, 'nor while one is taken back');
+  assert.equal(await recovering, 'It had made no volume.');
+  assert.equal((await bench.run()).succeeded, true);
+});

@@ -1,0 +1,126 @@
+/**
+ * What is restored, from what was asked for and what the snapshots say of themselves (`vss-report.ts`). Pure. A set is restored whole
+ * or not at all: half of it shows a moment that never was.
+ */
+import type { Snapshot } from '@aws-sdk/client-ec2';
+import { must } from '@rokka/kernel';
+import type { JsonObject } from '@rokka/services';
+import { type Level, LEVELS } from '@rokka/snapshots';
+import { rokkaErrors } from '../../errors.ts';
+import { linesOf, textOf } from '../inputs.ts';
+
+export type RestoreMode = 'Test' | 'Replace';
+
+export interface RestoreRequest {
+  readonly mode: RestoreMode;
+  readonly asked: { readonly set: string } | { readonly snapshots: readonly string[] };
+}
+
+/** One snapshot of the set. */
+export interface RestorePart {
+  readonly snapshot: string;
+  /** The volume that it shows. */
+  readonly shows: string;
+  /** Where that one was attached: `/dev/sdf`. */
+  readonly device: string;
+}
+
+export interface RestorePlan {
+  readonly set: string;
+  readonly level: Level;
+  /** Whether all of them have the tag AppConsistent. */
+  readonly isConsistent: boolean;
+  /** In the order of their devices. */
+  readonly parts: readonly RestorePart[];
+}
+
+const SET = /^[A-Za-z0-9-]{1,64}$/;
+const refuse = (why: string) => rokkaErrors.ROKKA_RESTORE_REFUSED([why]);
+
+/** @throws ROKKA_RESTORE_REFUSED */
+export function restoreRequestOf(inputs: JsonObject): RestoreRequest {
+  const set = textOf(inputs, 'SnapshotSetId');
+  const snapshots = linesOf(inputs, 'SnapshotIds').filter((id) => id !== '');
+  const mode = textOf(inputs, 'Mode');
+  if (mode !== 'Test' && mode !== 'Replace') throw refuse(`Mode is Test or Replace, not "${mode}"`);
+  if ((set === '') === (snapshots.length === 0))
+    throw refuse('give either SnapshotSetId or SnapshotIds, to say which snapshots are meant');
+  if (snapshots.length > 0) return { mode, asked: { snapshots: [...new Set(snapshots)] } };
+  if (!SET.test(set)) throw refuse(`"${set}" is no id of a set`);
+  return { mode, asked: { set } };
+}
+
+/**
+ * @param found the snapshots that were asked for; of a set, at least all that name it
+ * @throws ROKKA_RESTORE_REFUSED for what is no whole set, or is not there yet
+ */
+export function planOf(found: readonly Snapshot[], { asked }: RestoreRequest): RestorePlan {
+  const told = found.map((snapshot) => ({ snapshot, config: configOf(snapshot) }));
+  const chosen = 'set' in asked ? told.filter(({ config }) => config?.set === asked.set) : told;
+  const [first] = chosen;
+  if (!first)
+    throw refuse(
+      'set' in asked ? `no snapshot has set ${asked.set} in its tag AwsVssConfig` : 'none is there',
+    );
+  const stranger = chosen.find(({ config }) => config === undefined);
+  if (stranger)
+    throw refuse(`${stranger.snapshot.SnapshotId} does not say of which set it is: it has no AwsVssConfig`);
+  const { set, size, level } = must(first.config);
+  const other = chosen.find(({ config }) => config?.set !== set);
+  if (other)
+    throw refuse(
+      `${first.snapshot.SnapshotId} is of set ${set}, ${other.snapshot.SnapshotId} of ${other.config?.set}`,
+    );
+  if (size === undefined) throw refuse(`set ${set} does not say how many snapshots it had`);
+  if (chosen.length !== size) throw refuse(`set ${set} had ${size} snapshots, and ${chosen.length} are here`);
+  const parts = chosen.map(({ snapshot }) => partOf(snapshot)).sort((a, b) => (a.device < b.device ? -1 : 1));
+  const twice = parts.find(({ device }, at) => at > 0 && parts[at - 1]?.device === device);
+  if (twice) throw refuse(`two snapshots of set ${set} belong to ${twice.device}`);
+  const isConsistent = chosen.every(({ snapshot }) => tagOf(snapshot, 'AppConsistent') === 'True');
+  return { set, level, isConsistent, parts };
+}
+
+function partOf(snapshot: Snapshot): RestorePart {
+  const id = must(snapshot.SnapshotId);
+  const device = tagOf(snapshot, 'Device');
+  if (device === undefined) throw refuse(`${id} has no tag Device, which says where a volume of it belongs`);
+  if (snapshot.State !== 'completed')
+    throw refuse(`${id} is ${snapshot.State}: wait until all are completed`);
+  return { snapshot: id, shows: must(snapshot.VolumeId), device };
+}
+
+interface SetConfig {
+  readonly set: string;
+  readonly size: number | undefined;
+  readonly level: Level;
+}
+
+/** Undefined where there is none that can be read. */
+function configOf(snapshot: Snapshot): SetConfig | undefined {
+  let value: Partial<Record<'set' | 'size' | 'level', unknown>> | null;
+  try {
+    value = JSON.parse(tagOf(snapshot, 'AwsVssConfig') ?? 'null') as typeof value;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return undefined;
+  }
+  if (typeof value !== 'object' || typeof value?.set !== 'string') return undefined;
+  const { set, size } = value;
+  const level = LEVELS.find((known) => known === value.level) ?? 'crash';
+  return { set, size: typeof size === 'number' ? size : undefined, level };
+}
+
+export const tagOf = (
+  { Tags = [] }: { Tags?: { Key?: string | undefined; Value?: string | undefined }[] | undefined },
+  key: string,
+): string | undefined => Tags.find(({ Key }) => Key === key)?.Value;
+
+/** Names that EC2 proposes for data volumes; then those of which there are many. */
+const NAMES = [
+  ...Array.from('fghijklmnop', (letter) => `/dev/sd${letter}`),
+  ...Array.from('bcdefghijklmnopqrstuvwxyz', (letter) => `/dev/xvd${letter}`),
+];
+
+/** @param taken devices at which something is attached, or belongs */
+export const freeDevices = (taken: readonly string[]): string[] =>
+  NAMES.filter((name) => !taken.includes(name));

@@ -1,0 +1,223 @@
+/**
+ * The writer of applications that nobody knows but their administrator: executables `pre-*` in a directory hold what they know, and
+ * `post-*` let it go, each kind in the order of the names. A `pre` that fails or is late is a veto.
+ *
+ * The `post` scripts always run once the first `pre` was to be run: also where it failed, was killed for being late, or never began.
+ * They cannot tell what it has done, so they must be able to undo what was not done. All run, also where one of them fails. They run
+ * once an attempt; only where this process ends before they have all ended, the next one runs them (again), after it has ended
+ * what is left of the attempt's scripts: in `prepare`, or in `recoverScripts` when the machine starts.
+ *
+ * Level `application`, on the word of the scripts.
+ */
+import { randomUUID } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { snapshotErrors } from '../errors.ts';
+import type { Component, DiscoverOptions, Frozen, MountedVolume, Writer, WriterKind } from '../writer.ts';
+import { obeying } from './obeying.ts';
+import { processIds } from './processes.ts';
+import { runProgram } from './program.ts';
+import { ScriptJournal, type Attempt } from './script-journal.ts';
+
+export interface ScriptOptions {
+  /** Where the scripts are. */
+  readonly directory: string;
+  /** Where it stands what has to be undone; not on a volume that is in a snapshot. */
+  readonly stateDirectory: string;
+  /** For each script. */
+  readonly scriptMs?: number;
+}
+
+/** As Data Lifecycle Manager has it (ExecutionTimeout). */
+const SCRIPT_MS = 10_000;
+const ATTEMPT_VARIABLE = 'ROKKA_SNAPSHOT_ATTEMPT';
+
+export function script(options: ScriptOptions): WriterKind {
+  return {
+    name: 'script',
+    discover({ volumes }: DiscoverOptions): Promise<readonly Writer[]> {
+      const scripts = findScripts(options.directory);
+      const none = scripts.pre.length + scripts.post.length === 0;
+      return Promise.resolve(none ? [] : [new ScriptWriter({ ...options, volumes, scripts })]);
+    },
+  };
+}
+
+/**
+ * Undoes what a process had begun that was killed. Call it before anything else is done with the writers.
+ * @returns whether there was something to undo
+ * @throws SNAPSHOTS_SCRIPT_FAILED: a post script, when all have run; SNAPSHOTS_JOURNAL_GARBAGE; the signal's reason
+ */
+export async function recoverScripts(options: ScriptOptions, signal: AbortSignal): Promise<boolean> {
+  const journal = new ScriptJournal(options.stateDirectory);
+  const attempt = journal.read();
+  if (!attempt) return false;
+  await endLeftOver(attempt, signal);
+  const { scriptMs = SCRIPT_MS } = options;
+  await obeying(endAttempt(attempt, { outcome: 'recover', scriptMs, journal }), signal);
+  return true;
+}
+
+interface Scripts {
+  readonly pre: readonly string[];
+  readonly post: readonly string[];
+}
+
+/** Executables only: what is being edited there (`pre-app~`) mostly is one too, so names are plain. */
+export function findScripts(directory: string): Scripts {
+  const names = fs.existsSync(directory) ? fs.readdirSync(directory).sort() : [];
+  const kind = (prefix: string) =>
+    names
+      .filter((name) => name.startsWith(prefix) && /^[\w-]+(\.sh)?$/.test(name))
+      .map((name) => path.join(directory, name))
+      .filter((file) => (fs.statSync(file).mode & 0o111) !== 0);
+  return { pre: kind('pre-'), post: kind('post-') };
+}
+
+class ScriptWriter implements Writer {
+  readonly id = 'script';
+  readonly #options: ScriptOptions;
+  readonly #volumes: readonly MountedVolume[];
+  readonly #scripts: Scripts;
+  readonly #journal: ScriptJournal;
+  readonly #scriptMs: number;
+  /** Whose post scripts have to run. */
+  #begun: Attempt | undefined;
+  /** The post scripts of the last attempt. */
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(
+    options: ScriptOptions & { readonly volumes: readonly MountedVolume[]; readonly scripts: Scripts },
+  ) {
+    this.#options = options;
+    this.#volumes = options.volumes;
+    this.#scripts = options.scripts;
+    this.#journal = new ScriptJournal(options.stateDirectory);
+    this.#scriptMs = options.scriptMs ?? SCRIPT_MS;
+  }
+
+  identify(): Promise<readonly Component[]> {
+    const name = `what the scripts in ${this.#options.directory} hold`;
+    return Promise.resolve([{ name, paths: this.#volumes.map(({ mountPoint }) => mountPoint) }]);
+  }
+
+  async prepare(signal: AbortSignal): Promise<void> {
+    for (const file of [...this.#scripts.pre, ...this.#scripts.post]) requireSafe(file);
+    await recoverScripts(this.#options, signal);
+  }
+
+  async freeze(signal: AbortSignal): Promise<Frozen> {
+    const attempt = {
+      id: randomUUID(),
+      post: this.#scripts.post,
+      environment: {
+        ROKKA_SNAPSHOT_VOLUMES: this.#volumes.map(({ volume }) => volume).join(' '),
+        ROKKA_SNAPSHOT_MOUNT_POINTS: this.#volumes.map(({ mountPoint }) => mountPoint).join(':'),
+      },
+    };
+    this.#journal.write(attempt);
+    this.#begun = attempt;
+    for (const file of this.#scripts.pre) {
+      const failed = await run(file, { attempt, phase: 'pre', scriptMs: this.#scriptMs, signal });
+      if (failed) throw snapshotErrors.SNAPSHOTS_VETO([this.id, failed.message], { cause: failed });
+    }
+    return { level: 'application' };
+  }
+
+  async thaw(signal: AbortSignal): Promise<void> {
+    await obeying(this.#post('thaw'), signal);
+  }
+
+  async abort(signal: AbortSignal): Promise<void> {
+    await obeying(this.#post('abort'), signal);
+  }
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // What a step did not wait for to its end. Whether it failed was that step's to say.
+    await Promise.allSettled([this.#post('abort')]);
+  }
+
+  /** Begins them, once an attempt; or the run that has begun. */
+  #post(outcome: string): Promise<void> {
+    const attempt = this.#begun;
+    this.#begun = undefined;
+    if (attempt)
+      this.#running = endAttempt(attempt, { outcome, scriptMs: this.#scriptMs, journal: this.#journal });
+    return this.#running;
+  }
+}
+
+/** They have run then, whatever they say: one that failed is for people to look at. */
+async function endAttempt(
+  attempt: Attempt,
+  options: { outcome: string; scriptMs: number; journal: ScriptJournal },
+): Promise<void> {
+  try {
+    await runPost(attempt, options);
+  } finally {
+    options.journal.remove();
+  }
+}
+
+/** By no signal of whoever waits: each has its own deadline, and none is left out. @throws the first failure, when all have run */
+async function runPost(attempt: Attempt, options: { outcome: string; scriptMs: number }): Promise<void> {
+  let first: Error | undefined;
+  for (const file of attempt.post) {
+    const failed = await run(file, { attempt, phase: 'post', ...options });
+    first ??= failed;
+  }
+  if (first) throw first;
+}
+
+async function run(
+  file: string,
+  options: {
+    attempt: Attempt;
+    phase: 'pre' | 'post';
+    outcome?: string;
+    scriptMs: number;
+    signal?: AbortSignal;
+  },
+): Promise<Error | undefined> {
+  const { attempt, phase, outcome, scriptMs, signal } = options;
+  const env = {
+    PATH: process.env.PATH,
+    ...attempt.environment,
+    [ATTEMPT_VARIABLE]: attempt.id,
+    ROKKA_SNAPSHOT_PHASE: phase,
+    ...(outcome !== undefined && { ROKKA_SNAPSHOT_OUTCOME: outcome }),
+  };
+  const { failure, output } = await runProgram(file, [], {
+    timeoutMs: scriptMs,
+    env,
+    ...(signal && { signal }),
+  });
+  return failure === undefined ? undefined : snapshotErrors.SNAPSHOTS_SCRIPT_FAILED([file, failure, output]);
+}
+
+/** A script that outlived whoever started it could hold only now, after the post scripts have let go. */
+async function endLeftOver(attempt: Attempt, signal: AbortSignal): Promise<void> {
+  const mark = `${ATTEMPT_VARIABLE}=${attempt.id}`;
+  for (const pid of await processIds(signal)) {
+    try {
+      const environment = fs.readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+      if (environment.includes(mark)) process.kill(pid, 'SIGKILL');
+    } catch {
+      // It is another user's, or has ended.
+    }
+  }
+}
+
+/** Whoever may write it may have anything run under this account. */
+function requireSafe(file: string): void {
+  const { uid, mode } = fs.statSync(file);
+  const own = process.getuid?.();
+  if (uid !== 0 && uid !== own)
+    throw snapshotErrors.SNAPSHOTS_SCRIPT_UNSAFE([file, `because it belongs to user ${uid}`]);
+  if ((mode & 0o022) !== 0)
+    throw snapshotErrors.SNAPSHOTS_SCRIPT_UNSAFE([file, 'because others may write it']);
+}

@@ -1,0 +1,225 @@
+/** Databases that another process writes to. The snapshot is a copy that is made while all is held. */
+import assert from 'node:assert/strict';
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import * as fs from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import * as readline from 'node:readline';
+import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { isCoded, must } from '@rokka/kernel';
+import { sqlite, tryRestoredSqlite, type SqliteWriter } from './sqlite.ts';
+
+const signal = () => AbortSignal.timeout(30_000);
+const OPTIONS = { timeout: 60_000 };
+
+for (const journalMode of ['wal', 'delete', 'truncate', 'persist'])
+  test(
+    `journal_mode ${journalMode}: a copy under load has all that was committed, and nothing to recover`,
+    OPTIONS,
+    async (t) => {
+      const base = temporary(t);
+      const file = path.join(base, 'deep/er/app.db');
+      const load = await Load.start(t, { file, journalMode });
+      await using writer = await only(base);
+      assert.deepEqual(await writer.identify(), [{ name: `SQLite database ${file}`, paths: [file] }]);
+      await writer.prepare(signal());
+      const frozen = await writer.freeze(signal());
+      // Answers that are still on the way.
+      await sleep(100);
+      const { committed } = load;
+      const copy = path.join(temporary(t), 'copy');
+      await promisify(execFile)('cp', ['-a', base, copy]);
+      assert.equal(load.committed, committed, 'nobody writes while it is held');
+      await writer.thaw(signal());
+      await load.goesOn();
+      assert.equal(frozen.level, 'application');
+      assert.match(must(frozen.position), /app\.db@\d+$/);
+
+      const restored = path.join(copy, 'deep/er/app.db');
+      assert.deepEqual(await tryRestoredSqlite({ mountPoints: [copy], signal: signal() }), [
+        { path: restored, logBytes: 0, hotJournal: false, integrity: 'ok' },
+      ]);
+      assert.equal(rowsOf(restored), committed);
+    },
+  );
+
+test('a log that readers keep is no recovered application', OPTIONS, async (t) => {
+  const base = temporary(t);
+  const file = path.join(base, 'app.db');
+  using database = new DatabaseSync(file);
+  database.exec('PRAGMA journal_mode=wal; CREATE TABLE t (n); INSERT INTO t VALUES (1)');
+  using reader = new DatabaseSync(file);
+  reader.exec('BEGIN; SELECT * FROM t');
+  database.exec('INSERT INTO t VALUES (2)');
+  await using writer = await only(base, 600);
+  assert.equal((await writer.freeze(signal())).level, 'crash');
+  const copy = path.join(temporary(t), 'copy');
+  fs.cpSync(base, copy, { recursive: true });
+  await writer.thaw(signal());
+  const [examined] = await tryRestoredSqlite({ mountPoints: [copy], signal: signal() });
+  assert.ok(examined.logBytes > 0);
+  assert.equal(examined.integrity, 'ok');
+});
+
+for (const journalMode of ['wal', 'delete'])
+  test(
+    `journal_mode ${journalMode}: a lock that is not to be had is a veto with the file's name`,
+    OPTIONS,
+    async (t) => {
+      const base = temporary(t);
+      const [free, taken] = ['a.db', 'b.db'].map((name) => path.join(base, name));
+      using first = new DatabaseSync(free);
+      using second = new DatabaseSync(taken);
+      for (const database of [first, second])
+        database.exec(`PRAGMA journal_mode=${journalMode}; CREATE TABLE t (n)`);
+      second.exec('BEGIN IMMEDIATE; INSERT INTO t VALUES (1)');
+      await using writer = await only(base, 300);
+      await assert.rejects(writer.freeze(signal()), (error) => {
+        assert.ok(isCoded(error, 'SNAPSHOTS_VETO'));
+        assert.ok(error.message.includes(taken));
+        return true;
+      });
+      first.exec('INSERT INTO t VALUES (2)');
+    },
+  );
+
+test('the process that holds is killed, and the program goes on', OPTIONS, async (t) => {
+  const base = temporary(t);
+  const load = await Load.start(t, { file: path.join(base, 'app.db'), journalMode: 'wal' });
+  await using writer = await only(base);
+  await writer.freeze(signal());
+  process.kill(must(writer.helperPid), 'SIGKILL');
+  await load.goesOn();
+  await assert.rejects(writer.thaw(signal()), (error) => isCoded(error, 'SNAPSHOTS_HELPER_ENDED'));
+});
+
+test('a database that is replaced while it is held does not count', OPTIONS, async (t) => {
+  const base = temporary(t);
+  const file = path.join(base, 'app.db');
+  using database = new DatabaseSync(file);
+  database.exec('CREATE TABLE t (n)');
+  await using writer = await only(base);
+  await writer.freeze(signal());
+  fs.copyFileSync(file, `${file}.new`);
+  fs.renameSync(`${file}.new`, file);
+  await assert.rejects(writer.thaw(signal()), (error) => isCoded(error, 'SNAPSHOTS_NOT_HELD'));
+});
+
+test('a journal that a crash left is rolled back before the snapshot', OPTIONS, async (t) => {
+  const base = temporary(t);
+  const crashed = path.join(base, 'crashed');
+  fs.mkdirSync(crashed);
+  using database = new DatabaseSync(path.join(base, 'app.db'));
+  database.exec('CREATE TABLE t (n); INSERT INTO t VALUES (1); PRAGMA cache_size=1; BEGIN');
+  database.exec(
+    'WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 5000) INSERT INTO t SELECT randomblob(500) FROM s',
+  );
+  for (const name of ['app.db', 'app.db-journal'])
+    fs.copyFileSync(path.join(base, name), path.join(crashed, name));
+  const before = path.join(temporary(t), 'before');
+  fs.cpSync(crashed, before, { recursive: true });
+  const [examined] = await tryRestoredSqlite({ mountPoints: [before], signal: signal() });
+  assert.equal(examined.hotJournal, true, 'the crash is one');
+  await using writer = await only(crashed);
+  await writer.freeze(signal());
+  assert.deepEqual(fs.readdirSync(crashed), ['app.db']);
+  await writer.thaw(signal());
+  assert.equal(rowsOf(path.join(crashed, 'app.db')), 1);
+});
+
+test(
+  'a database that is open in another mount namespace is found, or said to be there',
+  {
+    ...OPTIONS,
+    skip:
+      spawnSync('unshare', ['--mount', 'true']).status !== 0 &&
+      'mount namespaces are for root (unshare --mount)',
+  },
+  async (t) => {
+    const base = temporary(t);
+    const [volume, elsewhere] = ['volume', 'elsewhere'].map((name) => path.join(base, name));
+    for (const directory of [volume, elsewhere]) fs.mkdirSync(directory);
+    using mounts = new DisposableStack();
+    const mount = (at: string) => {
+      execFileSync('mount', ['-t', 'tmpfs', 'rokka-test', at]);
+      mounts.defer(() => execFileSync('umount', ['--lazy', at]));
+    };
+    mount(volume);
+    const bind = `mount --bind ${volume} ${elsewhere} && exec "$@"`;
+    await Load.start(t, {
+      file: path.join(elsewhere, 'in/app.db'),
+      journalMode: 'delete',
+      namespace: ['unshare', '--mount', 'sh', '-c', bind, 'sh'],
+    });
+    {
+      await using writer = await only(volume);
+      assert.deepEqual((await writer.identify())[0].paths, [path.join(volume, 'in/app.db')]);
+      assert.equal((await writer.freeze(signal())).level, 'application');
+      await writer.thaw(signal());
+    }
+    mount(path.join(volume, 'in'));
+    await using blind = await only(volume);
+    await assert.rejects(blind.identify(), (error) => isCoded(error, 'SNAPSHOTS_UNREACHABLE'));
+  },
+);
+
+test('databases that nobody has open are nobody to be held', OPTIONS, async (t) => {
+  const base = temporary(t);
+  new DatabaseSync(path.join(base, 'app.db')).close();
+  fs.writeFileSync(path.join(base, 'text'), 'text');
+  fs.writeFileSync(path.join(base, 'text-journal'), 'text');
+  const volumes = [{ volume: 'vol-1', mountPoint: base }];
+  assert.deepEqual(await sqlite().discover({ volumes, signal: signal() }), []);
+});
+
+function temporary(t: TestContext): string {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-sqlite-'));
+  t.after(() => fs.rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+async function only(mountPoint: string, holdMs = 10_000): Promise<SqliteWriter> {
+  const volumes = [{ volume: 'vol-1', mountPoint }];
+  const writers = await sqlite({ holdMs }).discover({ volumes, signal: signal() });
+  assert.equal(writers.length, 1);
+  return writers[0] as SqliteWriter;
+}
+
+function rowsOf(file: string): number {
+  using database = new DatabaseSync(file);
+  return Number(database.prepare('SELECT count(*) AS count FROM t').get()?.count);
+}
+
+/** testing/sqlite-load.ts, in a process of its own. */
+class Load {
+  committed = 0;
+
+  static async start(
+    t: TestContext,
+    options: { file: string; journalMode: string; namespace?: readonly string[] },
+  ): Promise<Load> {
+    const { file, journalMode, namespace = [] } = options;
+    const program = path.join(import.meta.dirname, 'testing/sqlite-load.ts');
+    const [command, ...args] = [...namespace, process.execPath, '--no-warnings', program, file, journalMode];
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] });
+    const load = new Load();
+    readline.createInterface(child.stdout).on('line', (line) => (load.committed = Number(line)));
+    t.after(async () => {
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+    });
+    await load.goesOn();
+    return load;
+  }
+
+  async goesOn(): Promise<void> {
+    const before = this.committed;
+    for (let i = 0; i < 500 && this.committed < before + 20; i++) await sleep(20);
+    assert.ok(this.committed >= before + 20, `${this.committed} after ${before}`);
+  }
+}
