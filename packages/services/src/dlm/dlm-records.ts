@@ -81,7 +81,7 @@ export interface Run {
   readonly end?: RunEnd;
 }
 
-export interface RunEnd {
+interface RunEnd {
   readonly atMs: number;
   /** Why it has made nothing. */
   readonly failure?: string;

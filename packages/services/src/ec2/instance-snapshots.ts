@@ -14,7 +14,7 @@ import { madeSet, newSnapshot } from './snapshot-making.ts';
 import { demandState } from './volume-changes.ts';
 import { readScope, type VolumeFacts } from './volume-facts.ts';
 
-export interface InstanceSnapshots {
+interface InstanceSnapshots {
   /** Of the set. With one that is there already, nothing more is made. */
   readonly id?: string;
   readonly specification: InstanceSpecification | undefined;

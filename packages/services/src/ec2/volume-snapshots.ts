@@ -14,7 +14,7 @@ import { madeSnapshot, newSnapshot } from './snapshot-making.ts';
 import { forget } from './snapshot-steps.ts';
 import { demandState } from './volume-changes.ts';
 
-export interface VolumeSnapshot {
+interface VolumeSnapshot {
   /** Of the snapshot. With one that is there already, nothing more is made. */
   readonly id?: string;
   readonly volume: string | undefined;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Ec2Bench } from '../testing/ec2-bench.ts';
+import { agentOf } from '../testing/ssm-bench.ts';
 import { callEntry } from '../testing/service-bench.ts';
 import { CommandDesk } from './command-desk.ts';
 import { ec2Instances } from './ec2-instances.ts';
@@ -12,9 +13,7 @@ test('a command is sent to the instances that have a tag, and they are listed by
   const { registry, clock, random } = bench.context;
   const table = ssmOperations({ registry, clock, random, instances: ec2Instances(bench.context) });
   const desk = new CommandDesk({ registry, clock });
-  const agent = { version: '1', platformName: 'Debian', platformVersion: '13', ipAddress: '10.0.0.1' };
-  for (const machineKey of ['first', 'second'])
-    await desk.hello({ ...agent, machineKey, computerName: machineKey, packages: {} });
+  for (const machineKey of ['first', 'second']) await desk.hello(agentOf(machineKey));
   const one = await bench.instance();
   const send = async (): Promise<unknown> => {
     const { Command } = (await callEntry(table.SendCommand, {

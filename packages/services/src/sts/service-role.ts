@@ -23,7 +23,7 @@ export interface ServiceRole {
   firstDenied(asks: readonly RoleAsk[]): Promise<RoleAsk | undefined>;
 }
 
-export interface ServiceRoleOf {
+interface ServiceRoleOf {
   readonly identity: Pick<IdentityServices, 'store' | 'policies'>;
   readonly clock: Clock;
   readonly arn: string;

@@ -11,8 +11,8 @@ import { putRolePolicy } from '../iam/operations/put-role-policy.ts';
 import { CommandDesk, type Delivery } from '../ssm/command-desk.ts';
 import { ec2Instances } from '../ssm/ec2-instances.ts';
 import { SsmKeeper } from '../ssm/ssm-keeper.ts';
-import type { StepResult } from '../ssm/step-results.ts';
 import { Ec2Bench } from './ec2-bench.ts';
+import { agentOf, stepOf } from './ssm-bench.ts';
 import { ACCOUNT, callEntry, REGION, type Where } from './service-bench.ts';
 
 type Table = ReturnType<typeof dlmOperations>;
@@ -33,7 +33,7 @@ const DAY_MS = 24 * HOUR_MS;
 /** The agent's machine. */
 const MACHINE = 'first';
 /** All that the service does as the role. */
-export const ACTIONS = [
+const ACTIONS = [
   'ec2:CreateSnapshot',
   'ec2:CreateSnapshots',
   'ec2:CreateTags',
@@ -155,15 +155,7 @@ export class DlmBench extends Ec2Bench {
 
   async actAsAgent(): Promise<void> {
     if (this.agent === 'away') return;
-    await this.desk.hello({
-      machineKey: MACHINE,
-      version: '1',
-      platformName: 'Debian',
-      platformVersion: '13',
-      ipAddress: '10.0.0.1',
-      computerName: MACHINE,
-      packages: {},
-    });
+    await this.desk.hello(agentOf(MACHINE));
     for (const delivery of await this.desk.deliveries(MACHINE)) await this.#carryOut(delivery);
   }
 
@@ -195,17 +187,10 @@ export class DlmBench extends Ec2Bench {
         Description: inputs['description'],
         TagSpecifications: [{ ResourceType: 'snapshot', Tags: [{ Key, Value }] }],
       });
-    const isGood = this.agent === 'good';
-    const step: StepResult = {
-      name: 'createVssSnapshot',
-      action: 'aws:createVssSnapshot',
-      status: isGood ? 'Success' : 'Failed',
-      statusDetails: isGood ? 'Success' : 'Failed',
-      responseCode: isGood ? 0 : 1,
-      stdout: '',
-      stderr: isGood ? '' : 'nobody would freeze',
-    };
-    await this.desk.end(delivery, { status: isGood ? 'Success' : 'Failed', steps: [step] });
+    const status = this.agent === 'good' ? 'Success' : 'Failed';
+    const stderr = this.agent === 'good' ? '' : 'nobody would freeze';
+    const steps = [stepOf('createVssSnapshot', { status, statusDetails: status, stderr })];
+    await this.desk.end(delivery, { status, steps });
   }
 }
 
