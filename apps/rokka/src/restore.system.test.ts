@@ -2,16 +2,18 @@
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import * as iam from '@aws-sdk/client-iam';
-import * as ssm from '@aws-sdk/client-ssm';
+import { SSMClient } from '@aws-sdk/client-ssm';
 import { must, systemClock } from '@rokka/kernel';
 import { tagsOf } from './agent/vss-report.ts';
 import { readIdentity } from './data-directory.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { Ec2UnderTest } from './testing/ec2-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
+import { RunCommandUnderTest } from './testing/run-command.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
@@ -45,14 +47,22 @@ const eventually = async <T>(what: string, look: () => Promise<T | undefined>): 
 class Machine {
   readonly own: Ec2UnderTest;
   readonly #iam: iam.IAMClient;
-  readonly #ssm: ssm.SSMClient;
+  readonly #commands: RunCommandUnderTest;
   directories: string[] = [];
 
-  constructor(cloud: CloudUnderTest, data: string) {
+  private constructor(of: { own: Ec2UnderTest; iam: iam.IAMClient; commands: RunCommandUnderTest }) {
+    this.own = of.own;
+    this.#iam = of.iam;
+    this.#commands = of.commands;
+  }
+
+  static async of(cloud: CloudUnderTest): Promise<Machine> {
     const client = cloud.client(cloud.administratorKey());
-    this.own = new Ec2UnderTest(new ec2.EC2Client(client), must(readIdentity(data)).cluster);
-    this.#iam = new iam.IAMClient(client);
-    this.#ssm = new ssm.SSMClient(client);
+    const { cluster } = must(readIdentity(cloud.rokka.place.data));
+    const own = new Ec2UnderTest(new ec2.EC2Client(client), cluster);
+    const commands = new RunCommandUnderTest(new SSMClient(client), await own.instance());
+    await commands.online();
+    return new Machine({ own, iam: new iam.IAMClient(client), commands });
   }
 
   async giveRole(): Promise<void> {
@@ -90,6 +100,12 @@ class Machine {
       fs.writeFileSync(path.join(directory, 'note.txt'), text, { flush: true });
   }
 
+  /** On the first volume. */
+  makeDatabase(): void {
+    using database = new DatabaseSync(path.join(must(this.directories[0]), 'app.db'));
+    database.exec('CREATE TABLE t (n); INSERT INTO t VALUES (1)');
+  }
+
   get texts(): string[] {
     return this.directories.map((directory) => fs.readFileSync(path.join(directory, 'note.txt'), 'utf8'));
   }
@@ -117,39 +133,21 @@ class Machine {
     return set.id;
   }
 
-  async send(parameters: Record<string, string[]>): Promise<string> {
-    const InstanceIds = [await this.own.instance()];
-    await eventually('the agent has told of itself', async () => {
-      const { InstanceInformationList = [] } = await this.#ssm.send(
-        new ssm.DescribeInstanceInformationCommand({}),
-      );
-      return InstanceInformationList[0];
-    });
-    const { Command } = await this.#ssm.send(
-      new ssm.SendCommandCommand({
-        DocumentName: 'Rokka-RestoreVssSnapshot',
-        InstanceIds,
-        Parameters: parameters,
-      }),
-    );
-    return must(Command?.CommandId);
+  begin(parameters: Readonly<Record<string, string>>): Promise<string> {
+    return this.#commands.send('Rokka-RestoreVssSnapshot', parameters);
   }
 
-  async end(CommandId: string): Promise<ssm.GetCommandInvocationCommandOutput> {
-    const InstanceId = await this.own.instance();
-    return eventually(`command ${CommandId} ends`, async () => {
-      const now = await this.#ssm.send(new ssm.GetCommandInvocationCommand({ CommandId, InstanceId }));
-      return ['Pending', 'InProgress', 'Delayed'].includes(must(now.Status)) ? undefined : now;
-    });
-  }
-
-  async restore(parameters: Record<string, string[]>): Promise<{ status: string; out: string; err: string }> {
-    const end = await this.end(await this.send(parameters));
+  async ended(command: string): Promise<{ status: string; out: string; err: string }> {
+    const end = await this.#commands.ended(command);
     return {
       status: must(end.Status),
       out: end.StandardOutputContent ?? '',
       err: end.StandardErrorContent ?? '',
     };
+  }
+
+  async restore(parameters: Readonly<Record<string, string>>) {
+    return this.ended(await this.begin(parameters));
   }
 
   /** How many are, and stay. */
@@ -174,11 +172,12 @@ test(
     await using place = await TestPlace.make();
     const port = await freePort();
     await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
-    const machine = new Machine(await CloudUnderTest.start(rokka, port), place.data);
+    const machine = await Machine.of(await CloudUnderTest.start(rokka, port));
     await machine.giveRole();
     await machine.makeVolumes();
     machine.write('one');
-    const SnapshotSetId = [await machine.snapshotSet()];
+    machine.makeDatabase();
+    const SnapshotSetId = await machine.snapshotSet();
     machine.write('two');
     const before = (await machine.volumes()).length;
 
@@ -190,28 +189,29 @@ test(
 
     const tried = await machine.restore({ SnapshotSetId });
     assert.equal(tried.status, 'Success', JSON.stringify(tried));
-    assert.equal(tried.out.match(/clean: 1 files with 3 bytes were read to the end/g)?.length, 2, tried.out);
+    assert.match(tried.out, /readable: .*clean: 2 files.*\nreadable: .*clean: 1 files with 3 bytes/);
+    assert.match(tried.out, /sqlite: .*app\.db: clean: whole/);
     assert.equal((await machine.volumes()).length, before);
     assert.deepEqual(machine.texts, ['two', 'two']);
 
     // The agent is killed as soon as something is there that it has made.
-    const command = await machine.send({ SnapshotSetId });
+    const command = await machine.begin({ SnapshotSetId });
     await eventually('a volume is made', async () => (await machine.volumes('RokkaRestore', command))[0]);
     const { agent } = await rokka.status();
     rokka.kill([must(agent?.pid)]);
-    const cut = await machine.end(command);
-    assert.match(must(cut.StandardErrorContent), /the agent ended.*What it had made is deleted: vol-/);
-    assert.equal(cut.Status, 'Failed');
+    const cut = await machine.ended(command);
+    assert.match(cut.err, /the agent ended.*What it had made is deleted: vol-/);
+    assert.equal(cut.status, 'Failed');
     assert.equal((await machine.volumes()).length, before);
 
     const held = fs.openSync(path.join(must(machine.directories[0]), 'note.txt'), 'a');
-    const busy = await machine.restore({ SnapshotSetId, Mode: ['Replace'] });
+    const busy = await machine.restore({ SnapshotSetId, Mode: 'Replace' });
     fs.closeSync(held);
     assert.match(busy.err, new RegExp(`programs have files open.*pid ${process.pid}.*note.txt`));
     assert.deepEqual(machine.texts, ['two', 'two']);
 
     // It is killed in the middle of replacing: then all are those that were there, or all are new.
-    const exchange = await machine.send({ SnapshotSetId, Mode: ['Replace'] });
+    const exchange = await machine.begin({ SnapshotSetId, Mode: 'Replace' });
     await eventually('one is detached', async () =>
       (await machine.volumes('RokkaReplaces')).length === DEVICES.length &&
       (await machine.attached()) < DEVICES.length
@@ -219,12 +219,12 @@ test(
         : undefined,
     );
     rokka.kill([must((await rokka.status()).agent?.pid)]);
-    const ended = await machine.end(exchange);
-    assert.equal(ended.Status, 'Failed');
-    const isBefore = /What it had made is deleted: .* As before: vol-/.test(must(ended.StandardErrorContent));
+    const ended = await machine.ended(exchange);
+    assert.equal(ended.status, 'Failed');
+    const isBefore = /What it had made is deleted: .* As before: vol-/.test(ended.err);
     assert.deepEqual(machine.texts, isBefore ? ['two', 'two'] : ['one', 'one'], JSON.stringify(ended));
 
-    const replaced = await machine.restore({ SnapshotSetId, Mode: ['Replace'] });
+    const replaced = await machine.restore({ SnapshotSetId, Mode: 'Replace' });
     assert.equal(replaced.status, 'Success', JSON.stringify(replaced));
     assert.deepEqual(machine.texts, ['one', 'one']);
     const kept = await machine.volumes('RokkaReplaced');

@@ -116,10 +116,10 @@ export class History {
       if (pg >= (this.volume?.groups.length ?? 0)) this.#growing.add(node);
     },
     state: ({ node, state }) => {
-      if (state.hydrating) this.#startsOver(state.pg, node);
+      if (state.hydrating) this.startsOver(state.pg, node);
     },
     ack: ({ node, pg, scl }) => {
-      if (scl === 0) this.#startsOver(pg, node);
+      if (scl === 0) this.startsOver(pg, node);
     },
   };
 
@@ -149,7 +149,13 @@ export class History {
     return before ? [group.membership, before] : [group.membership];
   }
 
-  #startsOver(pg: PgIndex, node: NodeId): void {
+  /** It was told to begin anew, and it is not known whether it has. */
+  mayStartOver(pg: PgIndex, node: NodeId): boolean {
+    return this.#toldToStartOver.has(`${node}/${pg}`);
+  }
+
+  /** What it says now it says as one that has begun anew, if it was told to. */
+  startsOver(pg: PgIndex, node: NodeId): void {
     const key = `${node}/${pg}`;
     if (!this.#toldToStartOver.has(key)) return;
     this.#arrived(pg, node);

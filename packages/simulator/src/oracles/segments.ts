@@ -24,6 +24,8 @@ interface Seen {
   readonly delivered: Set<Lsn>;
   /** Where a newcomer's log may begin: what a peer said that its pages contain, or that nobody's log needs any more. */
   base: Lsn;
+  /** The same, while it is not known whether it has begun anew: it may have and be done before it says so to anybody. */
+  baseIfAnew: Lsn;
   /** LSNs whose whole chain is known to have reached it. */
   readonly complete: Set<Lsn>;
   claimed: Lsn;
@@ -98,6 +100,7 @@ export class SegmentOracle {
         pg,
         delivered: new Set(),
         base: zero,
+        baseIfAnew: zero,
         complete: new Set([zero]),
         claimed: zero,
         claimedAtStart: zero,
@@ -105,7 +108,7 @@ export class SegmentOracle {
         membershipEpoch: zero,
         epochsAtStart: { volumeEpoch: zero, membershipEpoch: zero },
         truncation: Truncation.none,
-        ...(before && { ...before, claimed: zero, claimedAtStart: zero }),
+        ...(before && { ...before, base: before.baseIfAnew, claimed: zero, claimedAtStart: zero }),
       };
       this.#segments.set(key, segment);
     }
@@ -118,10 +121,12 @@ export class SegmentOracle {
     const isNewcomer = this.#history.arrivalsOf(pg, to) > 0;
     // One that was replaced meanwhile and has not heard of it goes on: of what kind it was nobody says any more.
     const kind = this.#history.kindOf(pg, to);
-    if (!isNewcomer || state.damaged || state.hydrating) return;
+    const mayBeAnew = this.#history.mayStartOver(pg, to);
+    if (!(isNewcomer || mayBeAnew) || state.damaged || state.hydrating) return;
     const segment = this.#segment(to, pg);
     const offer = kind === 'tail' ? state.logFloor : state.kind === 'full' ? state.coalesced : (0 as Lsn);
-    if (offer > segment.base) segment.base = offer;
+    if (isNewcomer && offer > segment.base) segment.base = offer;
+    if (mayBeAnew && offer > segment.baseIfAnew) segment.baseIfAnew = offer;
   }
 
   #demandSame(record: SeenRecord, what: string): void {
@@ -172,6 +177,10 @@ export class SegmentOracle {
     const { node, pg, claimedAtStart } = segment;
     const { scl, epoch, mayBeOld } = told;
     if (scl === segment.claimed) return;
+    if (this.#history.mayStartOver(pg, node) && !this.#hasChain(segment, scl)) {
+      this.#history.startsOver(pg, node);
+      return this.#claim(this.#segment(node, pg), told);
+    }
     this.#demandChain(segment, scl);
     demand(!segment.truncation.covers(scl), 'I2', () => {
       return `${node}, group ${pg} counts ${scl} and knows the range that annuls it`;
@@ -181,6 +190,15 @@ export class SegmentOracle {
     if (scl < segment.claimed) this.#demandTruncated(segment, scl, epoch);
     segment.claimed = scl;
     if (scl < claimedAtStart) segment.claimedAtStart = scl;
+  }
+
+  #hasChain({ pg, delivered, complete, base }: Seen, scl: Lsn): boolean {
+    for (let lsn = scl; lsn > base && !complete.has(lsn);) {
+      const record = this.#history.records.get(lsn);
+      if (record?.pg !== pg || !delivered.has(lsn)) return false;
+      lsn = record.previousPgLsn;
+    }
+    return true;
   }
 
   #demandChain(segment: Seen, scl: Lsn): void {
