@@ -25,6 +25,14 @@ const timeout = 400_000;
 const SNAPSHOT = 'AWSEC2-CreateVssSnapshot';
 const WRITERS = { action: 'Install', name: 'AwsVssComponents' };
 const RIGHTS = ['ec2:DescribeInstances', 'ec2:CreateTags', 'ec2:CreateSnapshots'];
+const RESTORING = [
+  'ec2:DescribeSnapshots',
+  'ec2:DescribeVolumes',
+  'ec2:CreateVolume',
+  'ec2:AttachVolume',
+  'ec2:DetachVolume',
+  'ec2:DeleteVolume',
+];
 const TRUST = {
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Principal: { Service: 'ec2.amazonaws.com' }, Action: 'sts:AssumeRole' }],
@@ -59,6 +67,8 @@ after(
   { timeout },
 );
 
+const tagsOf = ({ Tags = [] }: ec2.Snapshot): Partial<Record<string, string>> =>
+  Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value]));
 const snapshot = (more: Readonly<Record<string, string>> = {}) =>
   commands.run(SNAPSHOT, { ExcludeBootVolume: 'True', ...more });
 
@@ -144,10 +154,10 @@ test(
     const { Snapshots = [] } = await own.client.send(
       new ec2.DescribeSnapshotsCommand({ Filters: [{ Name: 'tag:AppConsistent', Values: ['True'] }] }),
     );
-    const facts = Snapshots.map(({ VolumeId, Description, Tags = [] }) => {
-      const tags = Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value]));
-      const config = JSON.parse(tags.AwsVssConfig) as { level: string };
-      return [VolumeId, tags.Device, tags.Name, tags.Team, Description, config.level];
+    const facts = Snapshots.map((made) => {
+      const { Device, Name, Team, AwsVssConfig } = tagsOf(made);
+      const { level } = JSON.parse(must(AwsVssConfig)) as { level: string };
+      return [made.VolumeId, Device, Name, Team, made.Description, level];
     });
     const said = ['ledger', 'books', 'before the change', 'application'];
     assert.deepEqual(
@@ -155,11 +165,20 @@ test(
       new Set([[volumes[0], '/dev/sdf', ...said].join(), [volumes[1], '/dev/sdg', ...said].join()]),
     );
 
+    await giveRole([...RIGHTS, ...RESTORING]);
+    const { set } = JSON.parse(must(tagsOf(must(Snapshots[0])).AwsVssConfig)) as { set: string };
+    const tried = await commands.run('Rokka-RestoreVssSnapshot', { SnapshotSetId: set });
+    assert.equal(tried.Status, 'Success', `${tried.StandardOutputContent}${tried.StandardErrorContent}`);
+    assert.match(
+      must(tried.StandardOutputContent),
+      /PostgreSQL at .*pgdata.*it starts, after \d+ bytes of its log/,
+    );
+
     await server[Symbol.asyncDispose]();
     for (const volume of volumes) await own.detach(volume);
-    for (const { SnapshotId, Tags = [] } of Snapshots) {
-      const device = must(Tags.find(({ Key }) => Key === 'Device')?.Value);
-      await own.attach(await own.volume({ SnapshotId: must(SnapshotId) }), path.basename(device));
+    for (const made of Snapshots) {
+      const volume = await own.volume({ SnapshotId: must(made.SnapshotId) });
+      await own.attach(volume, path.basename(must(tagsOf(made).Device)));
     }
     await using restored = await PostgresServer.open(options);
     const found = await InsertLoad.found(await restored.client());

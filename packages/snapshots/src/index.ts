@@ -31,6 +31,7 @@ export {
   type RestoredPostgresOptions,
 } from './writers/postgresql-restored.ts';
 export { sqlite, tryRestoredSqlite, type SqliteOptions } from './writers/sqlite.ts';
+export { postgresqlVerifier } from './writers/postgresql-verifier.ts';
 export { sqliteVerifier } from './writers/sqlite-verifier.ts';
 export type { RestoredSqlite } from './writers/sqlite-helper.ts';
 export { recoverScripts, script, type ScriptOptions } from './writers/script.ts';

@@ -18,6 +18,8 @@ export interface Verdict {
 export interface VerifyOptions {
   /** Roots of the volumes, all those of the set. */
   readonly mountPoints: readonly string[];
+  /** By mount point: where the volume that it shows is mounted, or was. Links on the copies may lead there. */
+  readonly originals?: ReadonlyMap<string, string>;
   /** Aborted when there is no more time: what was not seen until then is not clean. */
   readonly signal: AbortSignal;
 }

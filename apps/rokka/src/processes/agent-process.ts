@@ -16,7 +16,7 @@ import {
   PolicyCache,
   setOfSnapshot,
 } from '@rokka/services';
-import { readable, sqliteVerifier, straysOn } from '@rokka/snapshots';
+import { postgresqlVerifier, readable, sqliteVerifier, straysOn } from '@rokka/snapshots';
 import { configurePackage } from '../agent/actions/configure-package.ts';
 import { createVssSnapshot, type VssOptions } from '../agent/actions/create-vss-snapshot.ts';
 import { manageVssIo } from '../agent/actions/manage-vss-io.ts';
@@ -139,7 +139,7 @@ async function actionsOf(
       'aws:restoreVssSnapshot',
       restoreVssSnapshot({
         ...options,
-        verifiers: [readable, sqliteVerifier],
+        verifiers: [readable, postgresqlVerifier, sqliteVerifier],
         mountPointOf,
         writing: (volumes, signal) => straysOn({ volumes, components: [], signal }),
       }),

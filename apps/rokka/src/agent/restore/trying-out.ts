@@ -1,4 +1,5 @@
 /** A restore that is only tried: beside the volumes in use, and away again whatever came of it. */
+import * as path from 'node:path';
 import { deadline, describeError } from '@rokka/kernel';
 import type { Verdict, Verifier, VerifyOptions } from '@rokka/snapshots';
 import { rokkaErrors } from '../../errors.ts';
@@ -23,8 +24,10 @@ export async function tryOut(restoring: Restoring): Promise<string | undefined> 
   return why;
 }
 
-/** @returns directories */
-async function mountAll(restoring: Restoring): Promise<string[]> {
+/** Directories, each with the one in which the volume is mounted that it shows, if it is at its device. */
+type Mounts = ReadonlyMap<string, string>;
+
+async function mountAll(restoring: Restoring): Promise<Mounts> {
   const { volumes, input, plan, place } = restoring;
   const { signal, say } = input;
   const made = await makeAll(restoring, undefined);
@@ -32,13 +35,13 @@ async function mountAll(restoring: Restoring): Promise<string[]> {
   const belong = plan.parts.map(({ device }) => device);
   const free = freeDevices([...place.attached.map(({ device }) => device), ...belong]);
   for (const { volume } of made) await attachSomewhere(restoring, volume, free);
-  const mountPoints: string[] = [];
+  const mounts = new Map<string, string>();
   for (const { volume, part } of made) {
     const mountPoint = await volumes.mounted(volume, signal);
     say(`  ${volume} of ${part.snapshot}, mounted at ${mountPoint}\n`);
-    mountPoints.push(mountPoint);
+    mounts.set(mountPoint, path.join(path.dirname(mountPoint), path.basename(part.device)));
   }
-  return mountPoints;
+  return mounts;
 }
 
 /** @param free is used up: one may be another account's, which is told only when it is tried */
@@ -55,14 +58,15 @@ async function attachSomewhere({ volumes, input }: Restoring, volume: string, fr
   throw rokkaErrors.ROKKA_RESTORE_REFUSED(['no device is free at which a volume could be attached']);
 }
 
-async function judge(restoring: Restoring, mountPoints: readonly string[]): Promise<Judgement[]> {
+async function judge(restoring: Restoring, originals: Mounts): Promise<Judgement[]> {
   const { clock, verifiers, input, verifyUntilMs } = restoring;
   const late = new AbortController();
   const ms = Math.max(0, verifyUntilMs - clock.nowMs());
   const cancel = clock.after(ms, () => late.abort(new Error('the time for verifying is over')), {
     keepAlive: true,
   });
-  const options = { mountPoints, signal: AbortSignal.any([input.signal, late.signal]) };
+  const mountPoints = [...originals.keys()];
+  const options = { mountPoints, originals, signal: AbortSignal.any([input.signal, late.signal]) };
   const judgements: Judgement[] = [];
   try {
     for (const verifier of verifiers) {
