@@ -5,15 +5,12 @@ import * as path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
-import * as iam from '@aws-sdk/client-iam';
-import { SSMClient } from '@aws-sdk/client-ssm';
 import { must, systemClock } from '@rokka/kernel';
 import { tagsOf } from './agent/vss-report.ts';
-import { readIdentity } from './data-directory.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
-import { Ec2UnderTest } from './testing/ec2-under-test.ts';
+import type { Ec2UnderTest } from './testing/ec2-under-test.ts';
+import { InstanceUnderTest } from './testing/instance-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { RunCommandUnderTest } from './testing/run-command.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
@@ -22,7 +19,6 @@ const timeout = 600_000;
 const COMMAND_MS_MAX = 180_000;
 const LOOK_MS = 100;
 const DEVICES = ['sdf', 'sdg'];
-const Name = 'restoring';
 const RIGHTS = [
   'DescribeInstances',
   'DescribeSnapshots',
@@ -43,49 +39,17 @@ const eventually = async <T>(what: string, look: () => Promise<T | undefined>): 
   }
 };
 
-/** One instance with a role, two volumes and a snapshot set of them. */
+/** An instance with two volumes and a snapshot set of them. */
 class Machine {
-  readonly own: Ec2UnderTest;
-  readonly #iam: iam.IAMClient;
-  readonly #commands: RunCommandUnderTest;
+  readonly instance: InstanceUnderTest;
   directories: string[] = [];
 
-  private constructor(of: { own: Ec2UnderTest; iam: iam.IAMClient; commands: RunCommandUnderTest }) {
-    this.own = of.own;
-    this.#iam = of.iam;
-    this.#commands = of.commands;
+  constructor(instance: InstanceUnderTest) {
+    this.instance = instance;
   }
 
-  static async of(cloud: CloudUnderTest): Promise<Machine> {
-    const client = cloud.client(cloud.administratorKey());
-    const { cluster } = must(readIdentity(cloud.rokka.place.data));
-    const own = new Ec2UnderTest(new ec2.EC2Client(client), cluster);
-    const commands = new RunCommandUnderTest(new SSMClient(client), await own.instance());
-    await commands.online();
-    return new Machine({ own, iam: new iam.IAMClient(client), commands });
-  }
-
-  async giveRole(): Promise<void> {
-    const trust = { Effect: 'Allow', Principal: { Service: 'ec2.amazonaws.com' }, Action: 'sts:AssumeRole' };
-    const AssumeRolePolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement: [trust] });
-    await this.#iam.send(new iam.CreateRoleCommand({ RoleName: Name, AssumeRolePolicyDocument }));
-    await this.#iam.send(new iam.CreateInstanceProfileCommand({ InstanceProfileName: Name }));
-    await this.#iam.send(
-      new iam.AddRoleToInstanceProfileCommand({ InstanceProfileName: Name, RoleName: Name }),
-    );
-    const InstanceId = await this.own.instance();
-    await this.own.client.send(
-      new ec2.AssociateIamInstanceProfileCommand({ InstanceId, IamInstanceProfile: { Name } }),
-    );
-  }
-
-  async allow(...operations: string[]): Promise<void> {
-    const Action = operations.map((operation) => `ec2:${operation}`);
-    const PolicyDocument = JSON.stringify({
-      Version: '2012-10-17',
-      Statement: [{ Effect: 'Allow', Action, Resource: '*' }],
-    });
-    await this.#iam.send(new iam.PutRolePolicyCommand({ RoleName: Name, PolicyName: Name, PolicyDocument }));
+  get own(): Ec2UnderTest {
+    return this.instance.own;
   }
 
   async makeVolumes(): Promise<void> {
@@ -134,11 +98,11 @@ class Machine {
   }
 
   begin(parameters: Readonly<Record<string, string>>): Promise<string> {
-    return this.#commands.send('Rokka-RestoreVssSnapshot', parameters);
+    return this.instance.commands.send('Rokka-RestoreVssSnapshot', parameters);
   }
 
   async ended(command: string): Promise<{ status: string; out: string; err: string }> {
-    const end = await this.#commands.ended(command);
+    const end = await this.instance.commands.ended(command);
     return {
       status: must(end.Status),
       out: end.StandardOutputContent ?? '',
@@ -172,8 +136,8 @@ test(
     await using place = await TestPlace.make();
     const port = await freePort();
     await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
-    const machine = await Machine.of(await CloudUnderTest.start(rokka, port));
-    await machine.giveRole();
+    const machine = new Machine(await InstanceUnderTest.of(await CloudUnderTest.start(rokka, port)));
+    await machine.instance.giveRole();
     await machine.makeVolumes();
     machine.write('one');
     machine.makeDatabase();
@@ -181,11 +145,11 @@ test(
     machine.write('two');
     const before = (await machine.volumes()).length;
 
-    await machine.allow(...RIGHTS);
+    await machine.instance.allow(...RIGHTS);
     const refused = await machine.restore({ SnapshotSetId });
     assert.match(refused.err, /ROKKA_RESTORE_REFUSED.*ec2:DeleteVolume/);
     assert.deepEqual(await machine.volumes('RokkaRestore'), []);
-    await machine.allow(...RIGHTS, 'DeleteVolume');
+    await machine.instance.allow(...RIGHTS, 'DeleteVolume');
 
     const tried = await machine.restore({ SnapshotSetId });
     assert.equal(tried.status, 'Success', JSON.stringify(tried));

@@ -6,16 +6,12 @@ import assert from 'node:assert/strict';
 import * as path from 'node:path';
 import { after, before, test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
-import * as iam from '@aws-sdk/client-iam';
-import { SSMClient } from '@aws-sdk/client-ssm';
 import { must } from '@rokka/kernel';
 import { installedPrograms, PostgresServer, REDO_BYTES_MAX } from '@rokka/snapshots/testing';
-import { readIdentity } from './data-directory.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
-import { Ec2UnderTest } from './testing/ec2-under-test.ts';
+import { InstanceUnderTest } from './testing/instance-under-test.ts';
 import { InsertLoad } from './testing/insert-load.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { RunCommandUnderTest } from './testing/run-command.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
@@ -23,26 +19,19 @@ const programs = installedPrograms().find((found) => found.skip === false);
 const skip = whySkipped({ cli: true, root: true }) || (programs ? false : 'there is no PostgreSQL');
 const timeout = 400_000;
 const SNAPSHOT = 'AWSEC2-CreateVssSnapshot';
-const WRITERS = { action: 'Install', name: 'AwsVssComponents' };
-const RIGHTS = ['ec2:DescribeInstances', 'ec2:CreateTags', 'ec2:CreateSnapshots'];
+const RIGHTS = ['DescribeInstances', 'CreateTags', 'CreateSnapshots'];
 const RESTORING = [
-  'ec2:DescribeSnapshots',
-  'ec2:DescribeVolumes',
-  'ec2:CreateVolume',
-  'ec2:AttachVolume',
-  'ec2:DetachVolume',
-  'ec2:DeleteVolume',
+  'DescribeSnapshots',
+  'DescribeVolumes',
+  'CreateVolume',
+  'AttachVolume',
+  'DetachVolume',
+  'DeleteVolume',
 ];
-const TRUST = {
-  Version: '2012-10-17',
-  Statement: [{ Effect: 'Allow', Principal: { Service: 'ec2.amazonaws.com' }, Action: 'sts:AssumeRole' }],
-};
-
 let place: TestPlace;
 let rokka: RokkaUnderTest;
 let cloud: CloudUnderTest;
-let own: Ec2UnderTest;
-let commands: RunCommandUnderTest;
+let instance: InstanceUnderTest;
 
 before(
   async () => {
@@ -51,10 +40,7 @@ before(
     const port = await freePort();
     rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
     cloud = await CloudUnderTest.start(rokka, port);
-    const access = cloud.client(cloud.administratorKey());
-    own = new Ec2UnderTest(new ec2.EC2Client(access), must(readIdentity(place.data)).cluster);
-    commands = new RunCommandUnderTest(new SSMClient(access), await own.instance());
-    await commands.online();
+    instance = await InstanceUnderTest.of(cloud);
   },
   { timeout },
 );
@@ -69,60 +55,44 @@ after(
 
 const tagsOf = ({ Tags = [] }: ec2.Snapshot): Partial<Record<string, string>> =>
   Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value]));
-const snapshot = (more: Readonly<Record<string, string>> = {}) =>
-  commands.run(SNAPSHOT, { ExcludeBootVolume: 'True', ...more });
-
-/** The role of the instance may do this and nothing else. */
-async function giveRole(actions: readonly string[]): Promise<void> {
-  const client = new iam.IAMClient(cloud.client(cloud.administratorKey()));
-  const PolicyDocument = JSON.stringify({
-    Version: '2012-10-17',
-    Statement: [{ Effect: 'Allow', Action: actions, Resource: '*' }],
-  });
-  await client.send(new iam.PutRolePolicyCommand({ RoleName: 'vss', PolicyName: 'vss', PolicyDocument }));
-  client.destroy();
-}
 
 test('what is missing is said before anybody is held', { skip, timeout }, async () => {
   const why = async (more: Readonly<Record<string, string>> = {}) => {
-    const { Status, StandardErrorContent } = await snapshot(more);
+    const { Status, StandardErrorContent } = await instance.snapshot(more);
     assert.equal(Status, 'Failed');
     return StandardErrorContent ?? '';
   };
   assert.match(await why(), /AwsVssComponents is not installed/);
-  const installed = await commands.run('AWS-ConfigureAWSPackage', WRITERS);
+  const installed = await instance.installWriters();
   assert.equal(installed.Status, 'Success', installed.StandardErrorContent);
   assert.match(await why(), /No instance profile is associated/);
-  const client = new iam.IAMClient(cloud.client(cloud.administratorKey()));
-  const document = { RoleName: 'vss', AssumeRolePolicyDocument: JSON.stringify(TRUST) };
-  await client.send(new iam.CreateRoleCommand(document));
-  await client.send(new iam.CreateInstanceProfileCommand({ InstanceProfileName: 'vss' }));
-  const names = { InstanceProfileName: 'vss', RoleName: 'vss' };
-  await client.send(new iam.AddRoleToInstanceProfileCommand(names));
-  const IamInstanceProfile = { Name: 'vss' };
-  const InstanceId = await own.instance();
-  await own.client.send(new ec2.AssociateIamInstanceProfileCommand({ InstanceId, IamInstanceProfile }));
-  await giveRole(RIGHTS.slice(0, 1));
+  await instance.giveRole();
+  await instance.allow('DescribeInstances');
   assert.match(await why(), /has no volume but its boot volume/);
-  const volume = await own.volume({ Size: 1 });
-  await own.attach(volume, 'sdp');
+  const volume = await instance.own.volume({ Size: 1 });
+  await instance.own.attach(volume, 'sdp');
   assert.match(await why(), /lacks a right: .*ec2:CreateSnapshots/);
-  await giveRole(RIGHTS.filter((right) => right !== 'ec2:CreateTags'));
+  await instance.allow(...RIGHTS.filter((right) => right !== 'CreateTags'));
   assert.match(await why(), /lacks a right: .*ec2:CreateTags/);
-  await giveRole(RIGHTS);
+  await instance.allow(...RIGHTS);
   assert.match(await why({ tags: 'Key=AppConsistent,Value=True' }), /AppConsistent is reserved/);
   assert.match(await why({ ExcludeBootVolume: 'False' }), /the boot volume/);
-  const { Snapshots } = await own.client.send(new ec2.DescribeSnapshotsCommand({ OwnerIds: ['self'] }));
+  const { Snapshots } = await instance.own.client.send(
+    new ec2.DescribeSnapshotsCommand({ OwnerIds: ['self'] }),
+  );
   assert.deepEqual(Snapshots, []);
-  await own.detach(volume);
+  await instance.own.detach(volume);
 });
 
 test(
   'PostgreSQL with its log on a second volume is snapshotted under load, and starts clean',
   { skip, timeout },
   async () => {
-    const volumes = [await own.volume({ Size: 2 }), await own.volume({ Size: 2 })];
-    const [data, log] = [await own.attach(volumes[0], 'sdf'), await own.attach(volumes[1], 'sdg')];
+    const volumes = [await instance.own.volume({ Size: 2 }), await instance.own.volume({ Size: 2 })];
+    const [data, log] = [
+      await instance.own.attach(volumes[0], 'sdf'),
+      await instance.own.attach(volumes[1], 'sdg'),
+    ];
     const options = {
       programs: must(programs),
       dataDirectory: path.join(data, 'pgdata'),
@@ -138,7 +108,7 @@ test(
       '--document-name',
       SNAPSHOT,
       '--instance-ids',
-      await own.instance(),
+      await instance.own.instance(),
       '--parameters',
       JSON.stringify({
         ExcludeBootVolume: ['True'],
@@ -146,12 +116,12 @@ test(
         tags: ['Key=Name,Value=ledger;Key=Team,Value=books'],
       }),
     );
-    const end = await commands.ended(command.Command.CommandId);
+    const end = await instance.commands.ended(command.Command.CommandId);
     assert.equal(end.Status, 'Success', `${end.StandardOutputContent}${end.StandardErrorContent}`);
     await load.acknowledged(200);
     const late = await load.stop();
 
-    const { Snapshots = [] } = await own.client.send(
+    const { Snapshots = [] } = await instance.own.client.send(
       new ec2.DescribeSnapshotsCommand({ Filters: [{ Name: 'tag:AppConsistent', Values: ['True'] }] }),
     );
     const facts = Snapshots.map((made) => {
@@ -165,9 +135,9 @@ test(
       new Set([[volumes[0], '/dev/sdf', ...said].join(), [volumes[1], '/dev/sdg', ...said].join()]),
     );
 
-    await giveRole([...RIGHTS, ...RESTORING]);
+    await instance.allow(...RIGHTS, ...RESTORING);
     const { set } = JSON.parse(must(tagsOf(must(Snapshots[0])).AwsVssConfig)) as { set: string };
-    const tried = await commands.run('Rokka-RestoreVssSnapshot', { SnapshotSetId: set });
+    const tried = await instance.commands.run('Rokka-RestoreVssSnapshot', { SnapshotSetId: set });
     assert.equal(tried.Status, 'Success', `${tried.StandardOutputContent}${tried.StandardErrorContent}`);
     assert.match(
       must(tried.StandardOutputContent),
@@ -175,10 +145,10 @@ test(
     );
 
     await server[Symbol.asyncDispose]();
-    for (const volume of volumes) await own.detach(volume);
+    for (const volume of volumes) await instance.own.detach(volume);
     for (const made of Snapshots) {
-      const volume = await own.volume({ SnapshotId: must(made.SnapshotId) });
-      await own.attach(volume, path.basename(must(tagsOf(made).Device)));
+      const volume = await instance.own.volume({ SnapshotId: must(made.SnapshotId) });
+      await instance.own.attach(volume, path.basename(must(tagsOf(made).Device)));
     }
     await using restored = await PostgresServer.open(options);
     const found = await InsertLoad.found(await restored.client());

@@ -1,0 +1,102 @@
+/**
+ * Snapshots in the middle of work, again and again: what is restored of each keeps what its application promises. ROKKA_VSS_ROUNDS says how often; once
+ * where nobody does.
+ */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { test } from 'node:test';
+import * as ec2 from '@aws-sdk/client-ec2';
+import { must, systemClock, systemRandom } from '@rokka/kernel';
+import { dataPaths } from './data-directory.ts';
+import { CloudUnderTest } from './testing/cloud-under-test.ts';
+import { InstanceUnderTest } from './testing/instance-under-test.ts';
+import { RokkaUnderTest } from './testing/rokka-under-test.ts';
+import { freePort, TestPlace } from './testing/test-place.ts';
+import { entriesOf, PROGRAM, scriptsFor } from './testing/two-volume-application.ts';
+import { whySkipped } from './testing/why-skipped.ts';
+
+const ROUNDS = Number(process.env['ROKKA_VSS_ROUNDS'] ?? 1);
+const skip = whySkipped({ root: true });
+const timeout = 200_000 + ROUNDS * 60_000;
+/** Between two snapshots. */
+const WORK_MS_MAX = 1_500;
+
+test(
+  `an application with its files on two volumes, ${ROUNDS} rounds with its scripts, and as many without`,
+  { skip, timeout },
+  async (t) => {
+    await using place = await TestPlace.make();
+    const port = await freePort();
+    await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
+    const instance = await InstanceUnderTest.of(await CloudUnderTest.start(rokka, port));
+    await instance.giveRole();
+    await instance.allow('DescribeInstances', 'CreateTags', 'CreateSnapshots');
+    await instance.installWriters();
+    const { own } = instance;
+    const volumes = [await own.volume({ Size: 1 }), await own.volume({ Size: 1 })] as const;
+    const journal = await own.attach(volumes[0], 'sdf');
+    const ledger = await own.attach(volumes[1], 'sdg');
+    const control = fs.mkdtempSync(path.join(place.path, 'control-'));
+    const child = spawn(process.execPath, [PROGRAM, journal, ledger, control], { stdio: 'inherit' });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+
+    /** What was in both files when they were copied. */
+    const restored = async (snapshots: readonly Pick<ec2.Snapshot, 'VolumeId' | 'SnapshotId'>[]) => {
+      const of = async (volume: string, device: string) => {
+        const { SnapshotId } = must(snapshots.find(({ VolumeId }) => VolumeId === volume));
+        const copy = await own.volume({ SnapshotId: must(SnapshotId) });
+        return { copy, directory: await own.attach(copy, device) };
+      };
+      const [one, other] = [await of(volumes[0], 'sdh'), await of(volumes[1], 'sdi')];
+      const entries = entriesOf({ journal: one.directory, ledger: other.directory });
+      for (const { copy } of [one, other]) {
+        await own.detach(copy);
+        await own.client.send(new ec2.DeleteVolumeCommand({ VolumeId: copy }));
+      }
+      return entries;
+    };
+    const made = async (description: string) => {
+      const Filters = [{ Name: 'description', Values: [description] }];
+      return (await own.client.send(new ec2.DescribeSnapshotsCommand({ Filters }))).Snapshots ?? [];
+    };
+
+    const rounds = async (kind: string) => {
+      const seen: { journal: number; ledger: number }[] = [];
+      for (let round = 0; round < ROUNDS; round++) {
+        await systemClock.sleep(systemRandom.below(WORK_MS_MAX));
+        const description = `${kind} ${round}`;
+        const { Status, StandardErrorContent } = await instance.snapshot({ description });
+        assert.equal(Status, kind === 'held' ? 'Success' : 'Failed', StandardErrorContent);
+        seen.push(await restored(await made(description)));
+      }
+      return seen;
+    };
+    try {
+      // Nobody speaks for it: one moment of both volumes, and no more.
+      for (const entries of await rounds('unheld'))
+        assert.ok([0, 1].includes(entries.journal - entries.ledger), JSON.stringify(entries));
+      const directory = path.join(dataPaths.agent(place.data), 'scripts');
+      for (const [name, text] of Object.entries(scriptsFor(control)))
+        fs.writeFileSync(path.join(directory, name), text, { mode: 0o700 });
+      for (const entries of await rounds('held'))
+        assert.equal(entries.journal, entries.ledger, 'nothing was half done');
+      // One volume after the other: what others do, and what it is worth.
+      let apart = 0;
+      for (let round = 0; round < ROUNDS; round++) {
+        const snapshots = [];
+        for (const VolumeId of volumes)
+          snapshots.push(await own.client.send(new ec2.CreateSnapshotCommand({ VolumeId })));
+        await own.completed(snapshots.map(({ SnapshotId }) => must(SnapshotId)));
+        const entries = await restored(snapshots);
+        if (![0, 1].includes(entries.journal - entries.ledger)) apart++;
+      }
+      t.diagnostic(`one volume after the other: ${apart} of ${ROUNDS} copies do not fit together`);
+    } finally {
+      child.kill('SIGKILL');
+      await ended;
+    }
+    await rokka.stop();
+  },
+);
