@@ -21,6 +21,7 @@ import { parseArgs } from 'node:util';
 import { append } from './append.ts';
 import { besidePostgres } from './beside-postgres.ts';
 import { clone } from './clone.ts';
+import { holds } from './holds.ts';
 import { copy } from './copy.ts';
 import { embedded } from './embedded.ts';
 import { files } from './files.ts';
@@ -45,6 +46,7 @@ const TOPICS: Record<string, Topic> = {
   soak,
   growth,
   clone,
+  holds,
 };
 
 const { values } = parseArgs({

@@ -98,6 +98,10 @@ export class PostgresServer implements AsyncDisposable {
     return must(this.#recovery);
   }
 
+  get socketDirectory(): string {
+    return this.#socketDirectory;
+  }
+
   get dataDirectory(): string {
     return this.#options.dataDirectory;
   }
