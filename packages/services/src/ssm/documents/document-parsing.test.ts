@@ -259,6 +259,7 @@ test('the built-in documents are documents, of one step each', () => {
     'AWSEC2-ManageVssIO': 'aws:manageVssIO',
     'AWS-ConfigureAWSPackage': 'aws:configurePackage',
     'AWS-RunShellScript': 'aws:runShellScript',
+    'Rokka-RestoreVssSnapshot': 'aws:restoreVssSnapshot',
   });
 });
 
