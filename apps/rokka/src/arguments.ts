@@ -115,6 +115,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
                     AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or from DIR/secrets/archive.ini, in AWS's format
                     [--archive-region R]   [--archive-endpoint URL] of another service than AWS
   --aws-port N      where the AWS API is answered, on this machine alone; 0 for nowhere   (default 4566)
+  --allow-shell     of up: commands that come in by the AWS API may run scripts on this machine, as whoever runs Rokka
   --standby         of up: wait, and run the database when the machine that does is gone; the first time with
                     --join TOKEN (from rokka token --standby), --listen and --registry
 `;

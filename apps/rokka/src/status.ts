@@ -76,6 +76,8 @@ export function describeStatus(status: SupervisorStatus): string {
     lines.push(
       `AWS API     port ${gateway.port}, ${gateway.ready ? `process ${gateway.pid}` : 'not answered: the log says why'}`,
     );
+  const { agent } = status;
+  if (agent) lines.push(`agent       ${agent.ready ? `process ${agent.pid}` : 'down: the log says why'}`);
   lines.push(diskLine(status.freeBytes));
   return lines.join('\n');
 }
