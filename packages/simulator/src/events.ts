@@ -78,6 +78,8 @@ export type SimEvent =
       readonly node: NodeId;
       readonly to: string;
       readonly of: 'fence' | 'peer';
+      /** It answers whoever told it to begin anew. */
+      readonly anew?: boolean;
       readonly state: SegmentState;
     }
   /** A writer told a node who the members of a group are, with a request that makes, fences or drops its segment. */

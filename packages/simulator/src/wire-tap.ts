@@ -179,7 +179,8 @@ export class WireTap implements NetworkObserver {
       this.#emit({ kind: 'gave', node, to, pg, epoch, records: seenRecords(body) });
     } else {
       const of = isOrder ? 'fence' : 'peer';
-      this.#emit({ kind: 'state', node, to, of, state: must(storage.decodeSegmentState(body)) });
+      const anew = asked.type === MESSAGE.START_OVER;
+      this.#emit({ kind: 'state', node, to, of, anew, state: must(storage.decodeSegmentState(body)) });
     }
   }
 }

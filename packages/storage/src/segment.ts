@@ -26,7 +26,7 @@ import { FLAG_INIT } from '@rokka/quorum';
 import { laterEpoch, SCL_UNKNOWN } from './control-state.ts';
 import type { CopiedEntry, Generation, Hydration, SegmentControl } from './control-state.ts';
 import { storageErrors } from './errors.ts';
-import { includesNode, nameMembers, sameMembers } from './membership.ts';
+import { nameMembers, sameMembers } from './membership.ts';
 import type {
   CreateSegment,
   Epochs,
@@ -225,12 +225,13 @@ export class Segment implements ChainWatcher {
     if (membershipEpoch < own.membershipEpoch)
       throw storageErrors.STORAGE_STALE_MEMBERSHIP([membershipEpoch, own.membershipEpoch], more);
     if (membershipEpoch > own.membershipEpoch) {
-      if (!includesNode(members, self))
-        throw storageErrors.STORAGE_NOT_A_MEMBER([self, membershipEpoch], more);
-    } else if (members.length > 0 && !sameMembers(members, this.#members)) {
-      const names = [nameMembers(this.#members), nameMembers(members)] as const;
-      throw storageErrors.STORAGE_MEMBERSHIP_CONFLICT([membershipEpoch, ...names], more);
-    }
+      const place = members.find(({ node }) => node === self);
+      if (!place) throw storageErrors.STORAGE_NOT_A_MEMBER([self, membershipEpoch], more);
+      // It was made for a group that never was: one of the other kind would count for pages that it never gets.
+      if (place.kind === this.kind) return;
+    } else if (members.length === 0 || sameMembers(members, this.#members)) return;
+    const names = [nameMembers(this.#members), nameMembers(members)] as const;
+    throw storageErrors.STORAGE_MEMBERSHIP_CONFLICT([membershipEpoch, ...names], more);
   }
 
   /** @throws STORAGE_LOG_DAMAGED, STORAGE_SEGMENT_UNKNOWN: unknown is never served */
@@ -266,7 +267,7 @@ export class Segment implements ChainWatcher {
    */
   givesWayTo(message: CreateSegment): boolean {
     const { kind, hydrate, anew, members, volumeEpoch, membershipEpoch } = message;
-    if (hydrate) return this.isUntouched && volumeEpoch === this.#volumeEpoch;
+    if (hydrate) return this.isUntouched && volumeEpoch >= this.#volumeEpoch;
     if (this.chain.scl > 0 || this.chain.heldCount > 0) return false;
     const own = this.#membershipEpoch;
     const forSame = membershipEpoch === own && kind === this.kind && sameMembers(members, this.#members);

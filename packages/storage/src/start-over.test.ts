@@ -189,7 +189,11 @@ test('a number that the log knows of a forgotten segment is not given to another
     create(pg);
     return at;
   });
-  const member = { ...must(createMessage().members[0]), node: node.store.identity.node };
+  const member = {
+    ...must(createMessage().members[0]),
+    node: node.store.identity.node,
+    kind: 'tail' as const,
+  };
   node.fence({ pg: 1 as PgIndex, membershipEpoch: 4 as Epoch, members: [member] });
   write();
   node.store[Symbol.dispose]();
@@ -226,6 +230,7 @@ test('a segment that nobody ever counted with is made anew, if its writer says s
     [node.store.identity.node, peer].map((name) => ({
       ...must(createMessage().members[0]),
       node: name as NodeId,
+      kind: 'tail' as const,
     }));
   const volumeEpoch = 3 as Epoch;
   const stateOf = (of: TestStore) => {

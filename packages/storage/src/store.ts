@@ -162,8 +162,14 @@ export class SegmentStore implements Disposable {
     if (!segment && !this.segments.incomplete)
       throw storageErrors.STORAGE_NO_SEGMENT([message.volume, message.pg]);
     segment?.demandEpochs('start over', message);
-    // One that never got anything may be of another kind, left by a writer that died while it made the group.
-    if (!segment || segment.isUntouched) {
+    // One that never got anything, or knows nothing any more, may be of another kind: left by a writer that died while it made the group.
+    const isOther = segment !== undefined && segment.kind !== message.kind;
+    if (isOther && !segment.isUntouched && !segment.damaged)
+      throw storageErrors.STORAGE_BAD_MESSAGE([
+        MESSAGE.START_OVER,
+        `volume ${message.volume}, protection group ${message.pg} is ${segment.kind} here`,
+      ]);
+    if (!segment || segment.isUntouched || isOther) {
       this.#demandLatest(message);
       if (segment) this.#discard(segment);
       const made = this.#make(message, control.newcomer(message.required));

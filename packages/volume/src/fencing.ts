@@ -44,6 +44,10 @@ export async function fenceSegment(
       ranges,
       timeoutMs === undefined ? {} : { timeoutMs },
     );
+    // One of the other kind counts for what it never gets.
+    const member = group.members.find(({ node }) => node === link.node);
+    if (member && answer.kind !== member.kind && !isMissing())
+      throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg]);
     // Another writer's fence may have come between the node's obeying this one and its answer.
     if (answer.volumeEpoch === volumeEpoch) return answer;
     throw volumeErrors.VOLUME_FENCED([state.record.volumeId, volumeEpoch, answer.volumeEpoch], {
@@ -61,12 +65,14 @@ export async function fenceSegment(
     }
     if (answer.damaged && !isNewcomer) makes = 'anew';
   } catch (error) {
-    const isLeftOver = isMissing() && !isNewcomer && saysLeftOver(error);
+    // A newcomer's node that knows nothing any more is told to start over instead.
+    const isOld = isNewcomer ? isCoded(error, 'STORAGE_MEMBERSHIP_CONFLICT') : saysLeftOver(error);
+    const isLeftOver = isMissing() && isOld;
     if (!isCoded(error, 'STORAGE_NO_SEGMENT') && !isLeftOver) throw error;
     // A node that is not on the list has had its segment: an empty one in its place would be a lie.
     if (!isMissing() && !mutant('amnesia-accepted'))
       throw volumeErrors.VOLUME_SEGMENT_LOST([link.node, group.pg], { cause: error });
-    makes = isLeftOver ? 'anew' : 'segment';
+    makes = isLeftOver && !isNewcomer ? 'anew' : 'segment';
   }
   if (makes === 'segment') await group.createOn(link, volumeEpoch);
   if (makes === 'anew') await makeAnew(group, link, { state, isWanted: isMissing });

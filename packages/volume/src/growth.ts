@@ -59,26 +59,26 @@ export async function makeGroup(pg: PgIndex, options: GrowthOptions): Promise<Ma
     const { record } = state;
     const membership = settledMembership(nextGroupEpoch(record), placeMembers(record.nodes, pg, record));
     const group = options.group({ pg, membership });
-    const isOutdated = () => state.record.nodes.some(({ node }, place) => node !== record.nodes[place]?.node);
-    const made = await makeSegments(group, { ...options, isOutdated });
+    // Whoever changes the nodes raises the epoch, in the same write.
+    const isOutdated = () => nextGroupEpoch(state.record) !== membership.epoch;
+    const made = await makeSegments(group, { ...options, asked, isOutdated });
     if (made) return { group, made, left: [...asked].filter((node) => group.placeOf(node) < 0) };
-    for (const { node } of group.members) asked.add(node);
-    await state.placeAnew();
   }
 }
 
 /** @returns nothing where the group is to be placed anew */
 async function makeSegments(
   group: Group,
-  options: GrowthOptions & { isOutdated(): boolean },
+  options: GrowthOptions & { asked: Set<NodeId>; isOutdated(): boolean },
 ): Promise<ReadonlySet<NodeId> | undefined> {
-  const { clock, state, links, demandAlive, isOutdated } = options;
+  const { clock, state, links, demandAlive, asked, isOutdated } = options;
   /** By node, the connection on which it made its segment. */
   const made = new Map<NodeId, number>();
   const busy = new Set<NodeId>();
   let stale: CodedError | undefined;
   const begin = async (link: NodeLink) => {
     busy.add(link.node);
+    asked.add(link.node);
     const { connections } = link;
     try {
       await make(group, link, state);

@@ -96,11 +96,6 @@ export class VolumeState {
     await this.#change(({ truncationRanges }) => ({ truncationRanges: [...truncationRanges, range] }));
   }
 
-  /** The next group is made for other members than it was begun for: no segment of the ones before is taken for one of theirs. */
-  async placeAnew(): Promise<void> {
-    await this.#change((record) => ({ nextGroupEpoch: (nextGroupEpoch(record) + 1) as Epoch }));
-  }
-
   /** @param stores those of the nodes that have their segment */
   async addGroup(group: GroupRecord, stores: VolumeRecord['stores']): Promise<void> {
     await this.#change(({ groups, stores: known }) => {
@@ -132,11 +127,13 @@ export class VolumeState {
 
   /**
    * Decides the next membership of a group. Who comes has no segment yet; who goes may have one, and gives its place in
-   * new groups to the one that came for it.
+   * new groups to the one that came for it. Then the next group begins under a higher epoch, in the same write: no segment that somebody
+   * has made of it for the ones before, in whatever attempt, is taken for one of theirs.
    * @throws VOLUME_NODE_RETIRED, VOLUME_INTERRUPTED
    */
   async changeMembership(pg: PgIndex, next: Membership): Promise<void> {
-    await this.#change(({ groups, nodes, stores }) => {
+    await this.#change((record) => {
+      const { groups, nodes, stores } = record;
       const group = must(groups[pg]);
       assert(next.epoch === group.membership.epoch + 1, 'membership epochs go up one by one');
       const before = allMembers(group.membership).map(({ node }) => node);
@@ -158,15 +155,18 @@ export class VolumeState {
       // Who has nothing in any group has nothing to lose: it may come on a new disk.
       const isNew = (node: string) =>
         came.includes(node as NodeId) && !groups.some((other) => isIn(other, node as NodeId));
+      const places = nodes.map(({ node, zone }) => {
+        const heir = heirs.get(node);
+        // One node may come for two others, in two groups; a new group has it once.
+        const isFree = heir !== undefined && !nodes.some((other) => other.node === heir);
+        return { node: isFree ? heir : node, zone };
+      });
+      const isPlacedAnew = places.some(({ node }, place) => node !== nodes[place]?.node);
       return {
         stores: Object.fromEntries(Object.entries(stores).filter(([node]) => !isNew(node))),
         groups: groups.map((other) => (other.pg === pg ? changed : other)),
-        nodes: nodes.map(({ node, zone }) => {
-          const heir = heirs.get(node);
-          // One node may come for two others, in two groups; a new group has it once.
-          const isFree = heir !== undefined && !nodes.some((other) => other.node === heir);
-          return { node: isFree ? heir : node, zone };
-        }),
+        nodes: places,
+        ...(isPlacedAnew && { nextGroupEpoch: (nextGroupEpoch(record) + 1) as Epoch }),
       };
     });
   }

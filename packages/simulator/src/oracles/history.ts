@@ -115,8 +115,10 @@ export class History {
       if (by === 'start over') this.#toldToStartOver.add(`${node}/${pg}`);
       if (pg >= (this.volume?.groups.length ?? 0)) this.#growing.add(node);
     },
-    state: ({ node, state }) => {
+    state: ({ node, state, anew }) => {
       if (state.hydrating) this.startsOver(state.pg, node);
+      // It had healed meanwhile, and goes on.
+      else if (anew) this.#toldToStartOver.delete(`${node}/${state.pg}`);
     },
     ack: ({ node, pg, scl }) => {
       if (scl === 0) this.startsOver(pg, node);

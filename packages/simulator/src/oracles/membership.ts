@@ -5,6 +5,7 @@
  */
 import { must, type Epoch, type Lsn, type NodeId, type PgIndex } from '@rokka/kernel';
 import { allMembers, type Membership, type PlacedMember } from '@rokka/quorum';
+import type { SegmentState } from '@rokka/storage';
 import type { VolumeRecord } from '@rokka/volume';
 import { demand } from '../broken-invariant.ts';
 import type { Listeners } from '../event-log.ts';
@@ -24,6 +25,8 @@ interface Standing {
   since: Lsn;
   /** Pages that were copied to it. */
   readonly pages: Set<number>;
+  /** Those of them that came while it was not known whether it had begun anew. */
+  readonly pagesIfAnew: Set<number>;
 }
 
 export class MembershipOracle {
@@ -70,13 +73,17 @@ export class MembershipOracle {
       // Whoever says that it neither hydrates nor is damaged has what it says, and be it nothing.
       this.#standing(node, pg).unknown = false;
       if (!this.#isAnother(node)) this.#knownTo(volumeEpoch, pg).add(node);
-      this.#standing(node, pg).unknown = false;
+      this.#demandKind(node, state);
       this.#claim(node, pg, state);
     },
     'membership-told': (event) => this.#told(event),
     'gave-pages': ({ to, pg, from, next }) => {
-      const { pages } = this.#standing(to as NodeId, pg);
-      for (let page = from as number; page < next; page++) pages.add(page);
+      const { pages, pagesIfAnew } = this.#standing(to as NodeId, pg);
+      const mayBeAnew = this.#history.mayStartOver(pg, to as NodeId);
+      for (let page = from as number; page < next; page++) {
+        pages.add(page);
+        if (mayBeAnew) pagesIfAnew.add(page);
+      }
     },
     fate: ({ who, what }) => {
       if (what === 'spoilt') this.#spoilt.add(who);
@@ -114,14 +121,36 @@ export class MembershipOracle {
     return known !== undefined && known !== this.#stores.get(node);
   }
 
+  /** Whoever counts is of the kind that it is counted as: a tail never gets the pages for which a full one counts. */
+  #demandKind(node: NodeId, { pg, kind, volumeEpoch, membershipEpoch }: SegmentState): void {
+    const group = this.#volume?.groups[pg];
+    const isNow = volumeEpoch === this.#volume?.volumeEpoch && membershipEpoch === group?.membership.epoch;
+    if (!group || !isNow || group.missing.includes(node) || this.#isAnother(node)) return;
+    const wanted = this.#history.kindOf(pg, node);
+    demand(
+      wanted === undefined || wanted === kind,
+      'I11',
+      () => `${node} is ${kind} in group ${pg}, not ${wanted}`,
+    );
+  }
+
   #standing(node: NodeId, pg: PgIndex): Standing {
     const store = this.#volume?.stores[node] ?? this.#stores.get(node);
-    const key = `${node}/${store}/${pg}/${this.#history.arrivalsOf(pg, node)}`;
-    let standing = this.#standings.get(key);
+    const life = this.#history.arrivalsOf(pg, node);
+    const keyOf = (of: number) => `${node}/${store}/${pg}/${of}`;
+    let standing = this.#standings.get(keyOf(life));
     if (!standing) {
       const zero = 0 as Lsn & Epoch;
-      standing = { claimed: zero, unknown: false, membershipEpoch: zero, since: zero, pages: new Set() };
-      this.#standings.set(key, standing);
+      const before = this.#history.hasBegunAnew(pg, node) ? this.#standings.get(keyOf(life - 1)) : undefined;
+      standing = {
+        claimed: zero,
+        unknown: false,
+        membershipEpoch: zero,
+        since: zero,
+        pages: new Set(before?.pagesIfAnew),
+        pagesIfAnew: new Set(),
+      };
+      this.#standings.set(keyOf(life), standing);
     }
     return standing;
   }
