@@ -5,7 +5,8 @@ import { SupervisedChild } from './child.ts';
 import { compileCacheEnvironment, NODE_FLAGS } from './compile-cache.ts';
 import type { AgentProcessOptions } from './processes/agent-process.ts';
 
-const READY_MS = 60_000;
+/** Scripts of an agent that was killed may have to let applications go on first. */
+const READY_MS = 180_000;
 /** What it runs is cut short, and every writer let go. */
 const STOP_MS = 30_000;
 

@@ -100,6 +100,8 @@ export const rokkaErrors = defineErrors({
   ROKKA_RESTORE_LEFT: (command: string, why: string) =>
     `not all is as it was before: ${why}. What was made has the tag RokkaRestore=${command}: detach and delete it; RokkaReplaces says which volume belongs in its place`,
   ROKKA_NO_INSTANCE_KEYS: (why: string) => `this machine has no keys of its own: ${why}`,
+  ROKKA_WRITERS_BUSY: () =>
+    `applications of this machine are being held for another command: send this one again when that has ended`,
   ROKKA_THAWED_LATE: (ms: number) =>
     `nobody thawed within ${ms} ms, and all went on by themselves: what was copied meanwhile does not count`,
   ROKKA_SET_UNSOUND: (set: string, why: string) => `snapshot set ${set} does not count: ${why}`,

@@ -78,7 +78,7 @@ test(
       for (const entries of await rounds('unheld'))
         assert.ok([0, 1].includes(entries.journal - entries.ledger), JSON.stringify(entries));
       const directory = path.join(dataPaths.agent(place.data), 'scripts');
-      for (const [name, text] of Object.entries(scriptsFor(control)))
+      for (const [name, text] of Object.entries(scriptsFor(control, [journal, ledger])))
         fs.writeFileSync(path.join(directory, name), text, { mode: 0o700 });
       for (const entries of await rounds('held'))
         assert.equal(entries.journal, entries.ledger, 'nothing was half done');

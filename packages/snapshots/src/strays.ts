@@ -2,11 +2,15 @@
  * Programs that write on volumes and that no writer speaks for, from /proc. They are why a snapshot is not called consistent for
  * applications although every writer was well: somebody else's files may be in the middle of something.
  *
+ * Whether a file is on a volume its device says, for names say nothing of programs in other mount namespaces, as in containers. Whether a
+ * writer speaks for it its name says: so what a writer found in a container is told here as well, rather once too often.
+ *
  * Seen are files that are open for writing. A program that opens a file only now and then is seen only when it does.
  */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import type { Component, MountedVolume } from './writer.ts';
+import { isBelow, placeVolumes, type PlacedVolume } from './writers/placement.ts';
 
 /** Of an open file description, as in `fcntl.h`. */
 const ACCESS_MODE = 0o3;
@@ -20,34 +24,43 @@ export interface StraysOptions {
   readonly proc?: string;
 }
 
-/** @returns `name (pid 123) writes PATH`, up to STRAYS_MAX of them, one a program */
+/** @returns `name (pid 123), which writes PATH`, up to STRAYS_MAX of them, one a program */
 export async function straysOn(options: StraysOptions): Promise<string[]> {
   const { proc = '/proc', signal } = options;
   const strays: string[] = [];
+  const placed = await placeVolumes(options.volumes, signal);
   for (const pid of (await fs.readdir(proc)).filter((name) => /^\d+$/.test(name))) {
     if (strays.length >= STRAYS_MAX) break;
     signal.throwIfAborted();
-    const file = await firstStray(path.join(proc, pid), options);
-    if (file === undefined) continue;
+    const what = await firstStray(path.join(proc, pid), { ...options, placed });
+    if (what === undefined) continue;
     const name = await fs.readFile(path.join(proc, pid, 'comm'), 'utf8').catch(() => 'a program');
-    strays.push(`${name.trim()} (pid ${pid}), which writes ${file}`);
+    strays.push(`${name.trim()} (pid ${pid}), which ${what}`);
   }
   return strays;
 }
 
-/** Undefined too where the program has ended meanwhile, or is not ours to look at. */
+/** Undefined too where the program has ended meanwhile. */
 async function firstStray(
   process: string,
-  { volumes, components }: StraysOptions,
+  { placed, components }: StraysOptions & { placed: readonly PlacedVolume[] },
 ): Promise<string | undefined> {
-  const isOnVolume = (file: string) => volumes.some(({ mountPoint }) => isWithin(file, mountPoint));
+  const isOnVolume = (file: string, device: number) =>
+    placed.some((volume) => device === volume.device && (volume.whole || isBelow(volume.root, file)));
   const isKnown = (file: string) =>
-    components.some(({ paths }) => paths.some((known) => isWithin(file, known)));
-  for (const fd of await fs.readdir(path.join(process, 'fd')).catch(() => [])) {
-    const file = await fs.readlink(path.join(process, 'fd', fd)).catch(() => '');
-    if (!isOnVolume(file) || isKnown(file)) continue;
+    components.some(({ paths }) => paths.some((known) => isBelow(known, file)));
+  const open = await fs.readdir(path.join(process, 'fd')).catch(({ code }: NodeJS.ErrnoException) => code);
+  if (open === 'EACCES') return 'cannot be looked into';
+  for (const fd of Array.isArray(open) ? open : []) {
+    const at = path.join(process, 'fd', fd);
+    const device = await fs.stat(at).then(
+      ({ dev }) => dev,
+      () => undefined,
+    );
+    const file = await fs.readlink(at).catch(() => '');
+    if (device === undefined || !isOnVolume(file, device) || isKnown(file)) continue;
     const facts = await fs.readFile(path.join(process, 'fdinfo', fd), 'utf8').catch(() => '');
-    if (writes(facts)) return file;
+    if (writes(facts)) return `writes ${file}`;
   }
   return undefined;
 }
@@ -57,6 +70,3 @@ function writes(fdinfo: string): boolean {
   const flags = /^flags:\s*([0-7]+)/m.exec(fdinfo);
   return flags !== null && (Number.parseInt(flags[1], 8) & ACCESS_MODE) !== 0;
 }
-
-const isWithin = (file: string, directory: string) =>
-  file === directory || file.startsWith(directory.endsWith('/') ? directory : `${directory}/`);

@@ -25,6 +25,8 @@ export interface Ec2ProviderOptions {
   /** What the registry has of a snapshot that was just made. */
   lookUp(snapshot: string): Promise<SnapshotSetFacts | undefined>;
   readonly clock: Clock;
+  /** Every writer holds, and the volumes are copied when it resolves. */
+  onFrozen?(signal: AbortSignal): Promise<void>;
 }
 
 export class Ec2Provider implements Provider {
@@ -37,7 +39,10 @@ export class Ec2Provider implements Provider {
     this.#options = options;
   }
 
-  async hold(): Promise<void> {}
+  async hold(signal: AbortSignal): Promise<void> {
+    await this.#options.onFrozen?.(signal);
+  }
+
   async release(): Promise<void> {}
   async [Symbol.asyncDispose](): Promise<void> {}
 
@@ -61,7 +66,10 @@ export class Ec2Provider implements Provider {
     this.#made = Snapshots;
     const first = must(this.snapshots[0]);
     let facts = await lookUp(first);
-    for (; !facts?.cut; facts = await lookUp(first)) await clock.sleep(LOOK_MS, signal);
+    for (; facts?.state === 'pending' && !facts.cut; facts = await lookUp(first))
+      await clock.sleep(LOOK_MS, signal);
+    if (!facts?.cut)
+      throw rokkaErrors.ROKKA_SET_UNSOUND([facts?.set ?? first, 'it failed, or was deleted, before its moment']);
     const { set, cut } = facts;
     this.#seen = cut;
     const snapshots = Snapshots.map(({ VolumeId, SnapshotId }) => ({

@@ -3,7 +3,7 @@
  * that whoever comes after a crash goes on there. A step that was cut short is not run again: it may have done half of what it
  * does. It has failed, and its action undoes what it left.
  */
-import { type Clock, describeError, isCoded, must } from '@rokka/kernel';
+import { AssertionError, type Clock, describeError, isCoded, must } from '@rokka/kernel';
 import {
   type CommandDesk,
   type Delivery,
@@ -70,7 +70,7 @@ class Invocation {
     if (last?.status !== 'InProgress') return;
     const step = must(this.#delivery.document.steps[this.#results.length - 1]);
     const action = this.#options.actions.get(step.action);
-    const said = (await action?.recover(this.#input(step, { signal, say: () => {} }))) ?? '';
+    const said = await recovered(action, this.#input(step, { signal, say: () => {} }));
     const stderr = `the agent ended while the step ran. ${said}`;
     const over = { status: 'Failed', statusDetails: 'Failed', responseCode: 1, stderr } as const;
     this.#results[this.#results.length - 1] = { ...last, ...over, endedAtMs: clock.wallMs() };
@@ -147,7 +147,8 @@ class Invocation {
       return { result, stopped };
     } catch (error) {
       signal.throwIfAborted();
-      if (!isCoded(error) && !stopped) throw error;
+      // An action meets the world: its services may answer anything, or nothing. Our own mistakes end the process.
+      if (error instanceof AssertionError) throw error;
       return { result: failed(describeError(error)), stopped };
     } finally {
       for (const cancel of cancels) cancel();
@@ -168,6 +169,16 @@ class Invocation {
 
   #input({ inputs }: DocumentStep, of: Pick<ActionInput, 'signal' | 'say'>): ActionInput {
     return { delivery: this.#delivery, inputs, ending: this.#options.signal, ...of };
+  }
+}
+
+/** What an action cannot undo it says; the step has failed in any case. */
+async function recovered(action: Action | undefined, input: ActionInput): Promise<string> {
+  try {
+    return (await action?.recover(input)) ?? '';
+  } catch (error) {
+    if (error instanceof AssertionError || input.ending.aborted) throw error;
+    return `What it left cannot be undone: ${describeError(error)}`;
   }
 }
 

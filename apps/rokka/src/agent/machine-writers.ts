@@ -17,6 +17,7 @@ import {
   type Writer,
   type WriterKind,
 } from '@rokka/snapshots';
+import { rokkaErrors } from '../errors.ts';
 
 export interface MachineWritersOptions {
   /** The directory of this machine's own pre- and post-scripts. */
@@ -35,11 +36,20 @@ export interface MachineWriters {
     volumes: readonly MountedVolume[],
     of: { noWriters: boolean; signal: AbortSignal },
   ): Promise<Writer[][]>;
-  /** After a crash of this process. Answers what was done, in words. @throws what `recoverScripts` throws */
-  recover(): Promise<string>;
+  /**
+   * For one course at a time: two would let each other's applications go. Dispose it when every writer is disposed.
+   * @throws ROKKA_WRITERS_BUSY
+   */
+  lease(): Disposable;
+  /**
+   * What a process before this one has stopped goes on. Before anything else is done with the writers.
+   * @throws what `recoverScripts` throws; the reason of its signal
+   */
+  recover(): Promise<void>;
 }
 
-const RECOVERY_MS = 60_000;
+/** Less than a start of the agent may take. */
+const RECOVERY_MS = 120_000;
 
 export function machineWriters({ scripts, state, clock }: MachineWritersOptions): MachineWriters {
   const own = { directory: scripts, stateDirectory: path.join(state, 'writers') };
@@ -49,14 +59,19 @@ export function machineWriters({ scripts, state, clock }: MachineWritersOptions)
   ];
   const find = async (kinds: readonly WriterKind[], volumes: readonly MountedVolume[], signal: AbortSignal) =>
     (await Promise.all(kinds.map((kind) => kind.discover({ volumes, signal })))).flat();
+  let isLeased = false;
   return {
+    lease() {
+      if (isLeased) throw rokkaErrors.ROKKA_WRITERS_BUSY([]);
+      isLeased = true;
+      return { [Symbol.dispose]: () => void (isLeased = false) };
+    },
     async find(volumes, { noWriters, signal }) {
       const applications: typeof tiers = noWriters ? [] : tiers;
       return Promise.all([...applications, [files]].map((kinds) => find(kinds, volumes, signal)));
     },
     async recover() {
-      const undone = await recoverScripts(own, AbortSignal.timeout(RECOVERY_MS));
-      return undone ? 'Scripts that let applications go on were run.' : 'No script was to be run.';
+      await recoverScripts(own, AbortSignal.timeout(RECOVERY_MS));
     },
   };
 }

@@ -17,6 +17,9 @@ const ABOUT_SCRIPTS = `Scripts that speak for applications which no writer knows
 Executable files named pre-… run before volumes are copied, those named post-… afterwards, also where a
 pre-… script has failed, each in the order of the names. While post-… has not run, the application must
 leave what it has on the volumes as it is.
+
+A file speaks-for names the files and directories that the scripts speak for, one path a line. Programs
+that write elsewhere on the volumes are told as what nobody speaks for.
 `;
 
 export class Packages {

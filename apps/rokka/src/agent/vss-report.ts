@@ -4,15 +4,16 @@ import type { Tag } from './tag-list.ts';
 
 const TAG_CHARACTERS_MAX = 256;
 
+/** Only where it is so: that it is not there is how a failure is told. */
+export const APP_CONSISTENT: Tag = { Key: 'AppConsistent', Value: 'True' };
+
 /**
- * The tags of one snapshot of the set. `AppConsistent` is there only where it is so: that it is not is how a failure is told.
- * @param device `/dev/sdf`: where a volume that is made of it belongs
+ * The tags that each snapshot of the set has in any case.
+ * @param device `/dev/sdf`: where a volume that is made of it belongs; undefined where that is not known
  */
-export function tagsOf(outcome: Outcome, device: string): Tag[] {
-  const isConsistent = outcome.level === 'application';
+export function tagsOf(outcome: Outcome, device: string | undefined): Tag[] {
   return [
-    { Key: 'Device', Value: device },
-    ...(isConsistent ? [{ Key: 'AppConsistent', Value: 'True' }] : []),
+    ...(device === undefined ? [] : [{ Key: 'Device', Value: device }]),
     { Key: 'AwsVssConfig', Value: configOf(outcome) },
   ];
 }

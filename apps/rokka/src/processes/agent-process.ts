@@ -130,7 +130,7 @@ async function actionsOf(
     },
     lookUp: (scope, snapshot) => setOfSnapshot({ registry, snapshots }, { scope, snapshot }),
     writersFor: (volumes, of) => writers.find(volumes, of),
-    recoverWriters: () => writers.recover(),
+    leaseWriters: () => writers.lease(),
   };
   return new Map([
     ['aws:createVssSnapshot', createVssSnapshot(options)],

@@ -11,11 +11,15 @@ const ENTRY_CHARACTERS = 11;
 
 export const PROGRAM = path.join(import.meta.dirname, 'two-volume-program.ts');
 
-/** Executables for the agent's directory of scripts. */
-export function scriptsFor(control: string): Readonly<Record<string, string>> {
+/** Executables for the agent's directory of scripts, and what they speak for. */
+export function scriptsFor(
+  control: string,
+  directories: readonly string[],
+): Readonly<Record<string, string>> {
   const [wish, paused] = [path.join(control, 'pause'), path.join(control, 'paused')];
   return {
     'pre-application': `#!/bin/sh\ntouch ${wish}\nfor i in $(seq 500); do [ -e ${paused} ] && exit 0; sleep 0.01; done\nexit 1\n`,
+    'speaks-for': `${directories.join('\n')}\n`,
     'post-application': `#!/bin/sh\nrm -f ${wish}\n`,
   };
 }

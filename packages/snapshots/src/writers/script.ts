@@ -7,7 +7,8 @@
  * once an attempt; only where this process ends before they have all ended, the next one runs them (again), after it has ended
  * what is left of the attempt's scripts: in `prepare`, or in `recoverScripts` when the machine starts.
  *
- * Level `application`, on the word of the scripts.
+ * Level `application`, on the word of the scripts. What files they speak for their administrator says in a file `speaks-for` beside them, one
+ * path a line; where there is none they speak for none, and programs that write elsewhere are told as what nobody speaks for.
  */
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -31,6 +32,15 @@ export interface ScriptOptions {
 /** As Data Lifecycle Manager has it (ExecutionTimeout). */
 const SCRIPT_MS = 10_000;
 const ATTEMPT_VARIABLE = 'ROKKA_SNAPSHOT_ATTEMPT';
+
+const SPEAKS_FOR = 'speaks-for';
+
+function spokenFor(directory: string): string[] {
+  const file = path.join(directory, SPEAKS_FOR);
+  if (!fs.existsSync(file)) return [];
+  const lines = fs.readFileSync(file, 'utf8').split('\n');
+  return lines.map((line) => line.trim()).filter((line) => path.isAbsolute(line));
+}
 
 export function script(options: ScriptOptions): WriterKind {
   return {
@@ -97,8 +107,8 @@ class ScriptWriter implements Writer {
   }
 
   identify(): Promise<readonly Component[]> {
-    const name = `what the scripts in ${this.#options.directory} hold`;
-    return Promise.resolve([{ name, paths: this.#volumes.map(({ mountPoint }) => mountPoint) }]);
+    const { directory } = this.#options;
+    return Promise.resolve([{ name: `what the scripts in ${directory} hold`, paths: spokenFor(directory) }]);
   }
 
   async prepare(signal: AbortSignal): Promise<void> {

@@ -9,17 +9,26 @@
  * has stopped `recover` lets go on.
  */
 import type { EC2Client } from '@aws-sdk/client-ec2';
-import { type Clock, describeError, isCoded, must } from '@rokka/kernel';
+import { type Clock, describeError, isCoded } from '@rokka/kernel';
 import type { SnapshotSetFacts } from '@rokka/services';
-import { coordinate, outcomeOf, type Outcome, straysOn, type Writer } from '@rokka/snapshots';
+import {
+  coordinate,
+  type Coordination,
+  type Outcome,
+  outcomeOf,
+  type SnapshotSetResult,
+  straysOn,
+  type Writer,
+} from '@rokka/snapshots';
 import { rokkaErrors } from '../../errors.ts';
 import type { Action, ActionInput, ActionResult } from '../action.ts';
 import { failed, succeeded } from '../action.ts';
 import { isAwsError } from '../aws-answers.ts';
-import { Ec2Provider } from '../ec2-provider.ts';
+import { Ec2Provider, type Ec2ProviderOptions } from '../ec2-provider.ts';
 import { attachedVolumes, type AttachedVolume, demandRights } from '../own-instance.ts';
 import { type Packages, WRITERS_PACKAGE } from '../packages.ts';
-import { linesOf, tagsOf } from '../vss-report.ts';
+import type { Tag } from '../tag-list.ts';
+import { APP_CONSISTENT, linesOf, tagsOf } from '../vss-report.ts';
 import { type VssRequest, vssRequestOf } from '../vss-request.ts';
 
 export interface VssOptions {
@@ -33,8 +42,16 @@ export interface VssOptions {
     volumes: readonly AttachedVolume[],
     of: { noWriters: boolean; signal: AbortSignal },
   ): Promise<Writer[][]>;
-  /** Lets go on what scripts of an attempt that was cut short have stopped. Answers what was done. */
-  recoverWriters(): Promise<string>;
+  /** For one course of writers at a time. @throws ROKKA_WRITERS_BUSY */
+  leaseWriters(): Disposable;
+}
+
+/** @throws ROKKA_SNAPSHOT_REFUSED */
+export function demandPackage(packages: Packages): void {
+  if (packages.installed()[WRITERS_PACKAGE] !== undefined) return;
+  throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([
+    `${WRITERS_PACKAGE} is not installed: run AWS-ConfigureAWSPackage with name=${WRITERS_PACKAGE} first`,
+  ]);
 }
 
 export function createVssSnapshot(options: VssOptions): Action {
@@ -47,68 +64,76 @@ export function createVssSnapshot(options: VssOptions): Action {
         return failed(describeError(error));
       }
     },
-    recover: async () => {
-      const done = await options.recoverWriters();
-      return `Nothing is frozen any more. ${done} Snapshots that were made have no tag AppConsistent.`;
-    },
+    // What its scripts had stopped went on when the agent began.
+    recover: async () =>
+      'Nothing is frozen any more. Snapshots may have been made; those without the tag AppConsistent are not consistent for applications.',
   };
 }
 
 async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<ActionResult> {
   const { delivery, inputs, signal, say } = input;
   const { scope, instance } = delivery;
-  const { clock, packages, writersFor } = options;
+  const { clock, packages } = options;
   const request = vssRequestOf(inputs);
-  if (packages.installed()[WRITERS_PACKAGE] === undefined)
-    throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([
-      `${WRITERS_PACKAGE} is not installed: run AWS-ConfigureAWSPackage with name=${WRITERS_PACKAGE} first`,
-    ]);
+  demandPackage(packages);
   const client = await options.ec2For(scope, instance);
   try {
     const volumes = await attachedVolumes(client, instance, signal);
     await demandRights(client, { instance, signal });
-    const provider = new Ec2Provider({
-      client,
-      instance,
-      description: request.description,
-      tags: request.tags,
-      lookUp: (snapshot) => options.lookUp(scope, snapshot),
-      clock,
-    });
-    const tiers = await writersFor(volumes, { noWriters: request.noWriters, signal });
-    const outcome = await freezeAndCopy(tiers, { volumes, provider, request, clock, signal });
+    const copying = { client, instance, description: request.description, tags: request.tags, clock };
+    const lookUp = (snapshot: string) => options.lookUp(scope, snapshot);
+    const outcome = await freezeAndCopy({ volumes, copying: { ...copying, lookUp }, request, signal }, options);
     for (const line of linesOf(outcome)) say(`${line}\n`);
     if (request.saveMetadata) say(`${JSON.stringify(outcome.writers)}\n`);
-    return await settle(outcome, { client, volumes, request, signal });
+    // What was made is to say what it is, however late it is.
+    return await settle(outcome, { client, volumes, request, signal: input.ending });
   } finally {
     client.destroy();
   }
 }
 
+interface Copying {
+  readonly volumes: readonly AttachedVolume[];
+  readonly copying: Omit<Ec2ProviderOptions, 'onFrozen'>;
+  readonly request: VssRequest;
+  readonly signal: AbortSignal;
+}
+
 async function freezeAndCopy(
-  tiers: Writer[][],
-  of: {
-    volumes: readonly AttachedVolume[];
-    provider: Ec2Provider;
-    request: VssRequest;
-    clock: Clock;
-    signal: AbortSignal;
-  },
+  { volumes, copying, request, signal }: Copying,
+  { clock, leaseWriters, writersFor }: VssOptions,
 ): Promise<Outcome> {
-  const { volumes, provider, request, clock, signal } = of;
+  const { noWriters } = request;
+  using _ = leaseWriters();
   await using owned = new AsyncDisposableStack();
+  const tiers = await writersFor(volumes, { noWriters, signal });
   for (const writer of tiers.flat()) owned.use(writer);
-  const course = await coordinate({ tiers, provider, clock, signal });
-  const components = course.writers.flatMap((writer) => writer.components);
-  const strays = request.noWriters || course.veto ? [] : await straysOn({ volumes, components, signal });
-  const outcome = outcomeOf(course, { strays, withoutWriters: request.noWriters });
+  const strays = new Set<string>();
+  let now: Coordination | undefined;
+  // Right before the moment, and once more after it: who writes all the time is seen by one of the two.
+  const look = async (until: AbortSignal) => {
+    const components = now?.writers.flatMap((writer) => writer.components) ?? [];
+    for (const stray of noWriters ? [] : await straysOn({ volumes, components, signal: until })) strays.add(stray);
+  };
+  const provider = new Ec2Provider({ ...copying, onFrozen: look });
+  const course = await coordinate({ tiers, provider, clock, signal, onTurn: (turn) => (now = turn) });
+  if (course.set) await look(signal);
+  const outcome = outcomeOf(course, { strays: [...strays], withoutWriters: noWriters });
   if (!outcome.set) return { ...outcome, reasons: [...outcome.reasons, ...leftOver(provider)] };
-  try {
-    await provider.confirm(outcome.set.id, signal);
-    return outcome;
-  } catch (error) {
-    return { ...outcome, level: 'crash', reasons: [...outcome.reasons, describeError(error)] };
-  }
+  const missed = whyNotThese(outcome.set, volumes);
+  const doubts = await provider.confirm(outcome.set.id, signal).then(
+    () => missed,
+    (error: unknown) => [...missed, describeError(error)],
+  );
+  return doubts.length === 0 ? outcome : { ...outcome, level: 'crash', reasons: [...outcome.reasons, ...doubts] };
+}
+
+/** Volumes come and go while others are asked: who has something on them was not asked then. */
+function whyNotThese({ snapshots }: SnapshotSetResult, volumes: readonly AttachedVolume[]): string[] {
+  const made = new Set(snapshots.map(({ volume }) => volume));
+  const asked = new Set(volumes.map(({ volume }) => volume));
+  const changed = [...made.symmetricDifference(asked)];
+  return changed.length === 0 ? [] : [`${changed.join(', ')} came or went meanwhile`];
 }
 
 /** Snapshots of which it is not known whether they were made at their moment: they are there all the same. */
@@ -116,7 +141,7 @@ function leftOver({ snapshots }: Ec2Provider): string[] {
   return snapshots.length === 0 ? [] : [`${snapshots.join(', ')} may show another moment`];
 }
 
-/** Puts the tags on, `AppConsistent` with the last write. */
+/** Puts the tags on; `AppConsistent` when all others are there. */
 async function settle(
   outcome: Outcome,
   of: { client: EC2Client; volumes: readonly AttachedVolume[]; request: VssRequest; signal: AbortSignal },
@@ -125,11 +150,14 @@ async function settle(
   const { set, level, reasons } = outcome;
   if (!set) return failed(reasons.join('\n'));
   const { CreateTagsCommand } = await import('@aws-sdk/client-ec2');
+  const tag = (Resources: string[], Tags: Tag[]) =>
+    client.send(new CreateTagsCommand({ Resources, Tags }), { abortSignal: signal });
   for (const { snapshot, volume } of set.snapshots) {
-    const { device } = must(volumes.find((one) => one.volume === volume));
-    const Tags = tagsOf(outcome, device);
-    await client.send(new CreateTagsCommand({ Resources: [snapshot], Tags }), { abortSignal: signal });
+    const device = volumes.find((one) => one.volume === volume)?.device;
+    await tag([snapshot], tagsOf(outcome, device));
   }
+  const all = set.snapshots.map(({ snapshot }) => snapshot);
+  if (level === 'application') await tag(all, [APP_CONSISTENT]);
   const wanted = request.noWriters ? 'filesystem' : 'application';
   if (level === wanted || level === 'application') return succeeded;
   return failed([`the snapshots are of level ${level}, not ${wanted}`, ...reasons].join('\n'));

@@ -6,15 +6,16 @@
  * Nothing is kept of it but in this process: with it, what writers hold ends.
  */
 import { type Clock, Deferred, describeError, isCoded } from '@rokka/kernel';
-import { coordinate, type Coordination, HOLD_MS_MAX, type Provider, type Writer } from '@rokka/snapshots';
+import { coordinate, type Coordination, HOLD_MS_MAX, type Provider } from '@rokka/snapshots';
 import { rokkaErrors } from '../../errors.ts';
 import type { Action, ActionInput, ActionResult } from '../action.ts';
 import { failed, succeeded } from '../action.ts';
 import { textOf } from '../inputs.ts';
-import type { VssOptions } from './create-vss-snapshot.ts';
-import { attachedVolumes } from '../own-instance.ts';
+import { demandPackage, type VssOptions } from './create-vss-snapshot.ts';
+import { isAwsError } from '../aws-answers.ts';
+import { attachedVolumes, type AttachedVolume } from '../own-instance.ts';
 
-type IoOptions = Pick<VssOptions, 'clock' | 'ec2For' | 'writersFor' | 'recoverWriters'>;
+type IoOptions = Pick<VssOptions, 'clock' | 'ec2For' | 'writersFor' | 'leaseWriters' | 'packages'>;
 
 export function manageVssIo(options: IoOptions): Action {
   /** By instance. */
@@ -29,15 +30,15 @@ export function manageVssIo(options: IoOptions): Action {
           return await thaw(known, input);
         }
         if (known && !known.isOver) return failed('it is frozen already: thaw it first');
-        const pause = await freeze(input, options);
-        frozen.set(instance, pause);
+        frozen.set(instance, await freeze(input, options));
         return succeeded;
       } catch (error) {
-        if (!isCoded(error)) throw error;
+        if (!isCoded(error) && !isAwsError(error)) throw error;
         return failed(describeError(error));
       }
     },
-    recover: async () => `Nothing is frozen any more. ${await options.recoverWriters()}`,
+    // What its scripts had stopped went on when the agent began.
+    recover: async () => 'Nothing is frozen any more.',
   };
 }
 
@@ -86,31 +87,47 @@ class Pause implements Provider {
 }
 
 async function freeze({ delivery, say, signal }: ActionInput, options: IoOptions): Promise<Pause> {
-  const { clock, ec2For, writersFor } = options;
+  const { clock, ec2For, packages } = options;
+  demandPackage(packages);
   const client = await ec2For(delivery.scope, delivery.instance);
   const volumes = await attachedVolumes(client, delivery.instance, signal).finally(() => client.destroy());
-  const tiers = await writersFor(volumes, { noWriters: false, signal });
   const pause = new Pause(clock);
-  pause.course = pauseAll(tiers, pause, clock);
+  pause.course = pauseAll({ volumes, pause, signal }, options);
+  // Whoever thaws meets what it ends with.
+  pause.course.catch(() => {});
   const over = await Promise.race([pause.begun, pause.course]);
-  if (over) throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([vetoOf(over)]);
-  say(`${tiers.flat().length} writers are frozen, for ${HOLD_MS_MAX} ms at most.\n`);
+  if (over) throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([amissIn(over).join('; ') || 'it ended']);
+  say(`Applications are held, for ${HOLD_MS_MAX} ms at most.\n`);
   return pause;
 }
 
 async function thaw(pause: Pause | undefined, { say }: ActionInput): Promise<ActionResult> {
   if (!pause?.course) return failed('nothing is frozen: it never was, or the agent has begun anew');
   pause.end();
-  const { veto, doubts, frozenForMs } = await pause.course;
-  say(`Frozen for ${Math.round(frozenForMs ?? 0)} ms.\n`);
-  const amiss = [...(veto ? [`${veto.who} at ${veto.step}: ${veto.why}`] : []), ...doubts];
+  const course = await pause.course;
+  say(`Frozen for ${Math.round(course.frozenForMs ?? 0)} ms.\n`);
+  const amiss = amissIn(course);
   return amiss.length === 0 ? succeeded : failed(amiss.join('\n'));
 }
 
-const vetoOf = ({ veto }: Coordination) => (veto ? `${veto.who} at ${veto.step}: ${veto.why}` : 'it ended');
+const amissIn = ({ veto, doubts }: Coordination): string[] => [
+  ...(veto ? [`${veto.who} at ${veto.step}: ${veto.why}`] : []),
+  ...doubts,
+];
 
-async function pauseAll(tiers: Writer[][], provider: Pause, clock: Clock): Promise<Coordination> {
+/** Whoever cancels the command that froze lets go; once that has ended, only Thaw and the time do. */
+async function pauseAll(
+  of: { volumes: readonly AttachedVolume[]; pause: Pause; signal: AbortSignal },
+  { clock, writersFor, leaseWriters }: IoOptions,
+): Promise<Coordination> {
+  const { volumes, pause, signal } = of;
+  using _ = leaseWriters();
   await using owned = new AsyncDisposableStack();
+  const tiers = await writersFor(volumes, { noWriters: false, signal });
   for (const writer of tiers.flat()) owned.use(writer);
-  return await coordinate({ tiers, provider, clock });
+  const freezing = new AbortController();
+  const stop = () => freezing.abort(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  void pause.begun.then(() => signal.removeEventListener('abort', stop));
+  return await coordinate({ tiers, provider: pause, clock, signal: freezing.signal });
 }

@@ -6,12 +6,14 @@
  * it has started in the background may.
  */
 import { spawn } from 'node:child_process';
-import { Deferred } from '@rokka/kernel';
+import { Deferred, systemClock } from '@rokka/kernel';
 import type { Action, ActionInput, ActionResult } from '../action.ts';
 import { failed } from '../action.ts';
 import { linesOf, textOf } from '../inputs.ts';
 
 const STDERR_CHARACTERS_MAX = 8_000;
+/** For what a script that has ended wrote last. */
+const LAST_OUTPUT_MS = 500;
 /** As a shell says it of a signal. */
 const SIGNALLED = 137;
 
@@ -39,6 +41,8 @@ async function runScript({ inputs, signal, say }: ActionInput): Promise<ActionRe
   });
   child.on('error', (error) => ended.reject(error));
   child.on('close', (code) => ended.resolve({ code }));
+  // What the script has started in the background may have its output open for ever.
+  child.on('exit', (code) => systemClock.after(LAST_OUTPUT_MS, () => ended.resolve({ code })));
   const kill = () => {
     if (child.pid !== undefined) killGroup(child.pid);
   };
@@ -52,6 +56,8 @@ async function runScript({ inputs, signal, say }: ActionInput): Promise<ActionRe
     return failed(`the script cannot be started in ${cwd}: ${(error as Error).message}`);
   } finally {
     signal.removeEventListener('abort', kill);
+    child.stdout.destroy();
+    child.stderr.destroy();
   }
 }
 
