@@ -1,6 +1,7 @@
 /** Policies over days: what is made, what goes, and what is told of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Schedule } from '@aws-sdk/client-dlm';
 import { must } from '@rokka/kernel';
 import { deleteRole } from '../iam/operations/delete-role.ts';
 import { deleteRolePolicy } from '../iam/operations/delete-role-policy.ts';
@@ -76,6 +77,30 @@ test('volumes with the tag are copied one by one, with their tags', async () => 
   const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
   assert.deepEqual(new Set(Snapshots.map(({ VolumeId }) => VolumeId)), new Set([one, two]));
   assert.deepEqual(await bench.sets(), [bench.setOf(1, 'backup=yes')]);
+});
+
+test('how a snapshot was made, the tags of its volume do not say', async () => {
+  const claims = ['AppConsistent', 'Device', 'AwsVssConfig'].map((Key) => ({ Key, Value: 'True' }));
+  const schedules: { schedule: Schedule; agent?: DlmBench['agent']; ResourceTypes?: ['VOLUME'] }[] = [
+    { schedule: {} },
+    { schedule: {}, ResourceTypes: ['VOLUME'] },
+    { schedule: { CreateRule: scripted() } },
+    { schedule: { CreateRule: scripted() }, agent: 'bad' },
+  ];
+  for (const { schedule, agent = 'good', ResourceTypes } of schedules) {
+    using bench = new DlmBench();
+    await bench.machine();
+    await bench.actAsAgent();
+    const { Volumes = [] } = await bench.call('DescribeVolumes', {
+      Filters: [{ Name: 'attachment.device', Values: ['/dev/sdf', '/dev/sdg'] }],
+    });
+    const Resources = Volumes.map(({ VolumeId }) => must(VolumeId));
+    await bench.call('CreateTags', { Resources, Tags: [...claims, { Key: 'backup', Value: 'yes' }] });
+    await bench.policy({ CopyTags: true, ...schedule }, ResourceTypes && { ResourceTypes });
+    bench.agent = agent;
+    await bench.nights(0);
+    assert.deepEqual(await bench.sets(), [bench.setOf(0, 'backup=yes')]);
+  }
 });
 
 test('old ones go by their age, after a new one is there', async () => {
