@@ -158,6 +158,39 @@ test('a script that fails: snapshots all the same, or none; and old ones stay wh
   }
 });
 
+test('snapshots that somebody else has given the mark of a run are neither taken over nor deleted', async () => {
+  for (const agent of ['good', 'bad'] as const) {
+    using bench = new DlmBench();
+    const InstanceId = await bench.machine();
+    await bench.actAsAgent();
+    const CreateRule = scripted({ ExecuteOperationOnScriptFailure: false });
+    await bench.policy({ CreateRule, RetainRule: { Count: 1 } });
+    await bench.nights(0);
+    bench.agent = 'away';
+    await bench.nights(1);
+    const [delivery] = await bench.desk.deliveries('first');
+    const { tags, description } = must(delivery).document.parameters;
+    const Tags = [{ Key: 'dlm:run', Value: must(/Value=(.*)$/.exec(String(tags)))[1] }];
+    const { Snapshots = [] } = await bench.call('CreateSnapshots', {
+      InstanceSpecification: { InstanceId, ExcludeBootVolume: true },
+      Description: 'my own',
+    });
+    const single = await bench.call('CreateSnapshot', {
+      VolumeId: must(Snapshots[0].VolumeId),
+      Description: String(description),
+    });
+    const own = [...Snapshots, single].map(({ SnapshotId }) => must(SnapshotId));
+    await bench.call('CreateTags', { Resources: own, Tags });
+    bench.agent = agent;
+    await bench.round();
+    await bench.nights(2);
+    const { Snapshots: left = [] } = await bench.call('DescribeSnapshots', { SnapshotIds: own });
+    for (const each of left) assert.deepEqual(each.Tags, Tags, agent);
+    const others = (await bench.sets()).filter((text) => text.includes(NAME));
+    assert.deepEqual(others, [bench.setOf(agent === 'good' ? 2 : 0)]);
+  }
+});
+
 test('an agent that never was there, or is gone', async () => {
   using bench = new DlmBench();
   await bench.machine();
