@@ -33,6 +33,7 @@ export {
 } from './ec2/instance-credentials.ts';
 export { Ec2Keeper } from './ec2/ec2-keeper.ts';
 export { ec2Service } from './ec2/ec2-service.ts';
+export { isReservedOfSnapshots } from './ec2/snapshot-claims.ts';
 export { setOfSnapshot, type SnapshotSetFacts } from './ec2/set-of-snapshot.ts';
 export { rdsArn, type ResourceKind } from './rds/rds-arns.ts';
 export { RdsKeeper } from './rds/rds-keeper.ts';

@@ -1,13 +1,11 @@
 /** Tags as documents are given them: `Key=Environment,Value=Test;Key=User,Value=One`. */
+import { isReservedOfSnapshots } from '@rokka/services';
 import { rokkaErrors } from '../errors.ts';
 
 export interface Tag {
   readonly Key: string;
   readonly Value: string;
 }
-
-/** What a snapshot says of itself by them; nobody else does. */
-export const RESERVED_TAGS = ['AppConsistent', 'Device', 'AwsVssConfig'];
 
 const TAG = /^Key=([^,]{1,128}),Value=([^;]{0,256})$/;
 
@@ -20,7 +18,7 @@ export function parseTags(text: string): Tag[] {
       throw rokkaErrors.ROKKA_TAGS_INVALID([`"${part}" is none: Key=NAME,Value=TEXT;Key=…`]);
     return { Key, Value };
   });
-  const reserved = tags.find(({ Key }) => RESERVED_TAGS.includes(Key) || /^aws:/i.test(Key));
+  const reserved = tags.find(({ Key }) => isReservedOfSnapshots(Key));
   if (reserved) throw rokkaErrors.ROKKA_TAGS_INVALID([`${reserved.Key} is reserved`]);
   if (new Set(tags.map(({ Key }) => Key)).size < tags.length)
     throw rokkaErrors.ROKKA_TAGS_INVALID(['a key is there twice']);

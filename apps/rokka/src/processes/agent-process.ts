@@ -24,6 +24,7 @@ import { restoreVssSnapshot } from '../agent/actions/restore-vss-snapshot.ts';
 import { runShellScript } from '../agent/actions/run-shell-script.ts';
 import type { Actions } from '../agent/action.ts';
 import { Agent } from '../agent/agent.ts';
+import { InstanceKeys } from '../agent/instance-keys.ts';
 import { mountPointOf } from '../agent/own-instance.ts';
 import { Packages } from '../agent/packages.ts';
 import { type MachineWriters, machineWriters } from '../agent/machine-writers.ts';
@@ -31,7 +32,6 @@ import { openClusterRegistry } from '../cluster-registry.ts';
 import { listNodes } from '../cluster.ts';
 import { dataPaths } from '../data-directory.ts';
 import { openSnapshots } from '../databases/cluster-databases.ts';
-import { rokkaErrors } from '../errors.ts';
 import { machinesOf, ownMachine } from '../machines/machine-list.ts';
 import { runChild, type ParentChannel, type RunningChild } from './channel.ts';
 
@@ -107,25 +107,26 @@ async function actionsOf(
     clock,
   };
   const snapshots = openSnapshots({ directory, registry });
+  const keys = new InstanceKeys({
+    clock,
+    make: ({ account, region, instance: instanceId }) =>
+      instanceCredentials({
+        context: { registry, clock, identity },
+        scope: { account, region },
+        instanceId,
+      }),
+  });
   const options: VssOptions = {
     clock,
     packages,
-    async ec2For(scope, instanceId) {
-      const freshKeys = async () => {
-        const keys = await instanceCredentials({ context: { registry, clock, identity }, scope, instanceId });
-        if ('missing' in keys) throw rokkaErrors.ROKKA_NO_INSTANCE_KEYS([keys.missing]);
-        return keys;
-      };
-      const keys = await freshKeys();
+    async ec2For(scope, instance) {
+      const of = { ...scope, instance };
+      // That there are none is told before anything is begun.
+      await keys.get(of);
       const { EC2Client } = await import('@aws-sdk/client-ec2');
       const endpoint = `http://127.0.0.1:${gatewayPort}`;
       // A step may take longer than its first keys count.
-      let first: typeof keys | undefined = keys;
-      const credentials = () => {
-        const given = first;
-        first = undefined;
-        return given ? Promise.resolve(given) : freshKeys();
-      };
+      const credentials = () => keys.get(of);
       return new EC2Client({ endpoint, region: scope.region, credentials });
     },
     lookUp: (scope, snapshot) => setOfSnapshot({ registry, snapshots }, { scope, snapshot }),

@@ -1,6 +1,7 @@
 /** Policies over days: what is made, what goes, and what is told of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Schedule } from '@aws-sdk/client-dlm';
 import { must } from '@rokka/kernel';
 import { deleteRole } from '../iam/operations/delete-role.ts';
 import { deleteRolePolicy } from '../iam/operations/delete-role-policy.ts';
@@ -78,6 +79,30 @@ test('volumes with the tag are copied one by one, with their tags', async () => 
   assert.deepEqual(await bench.sets(), [bench.setOf(1, 'backup=yes')]);
 });
 
+test('how a snapshot was made, the tags of its volume do not say', async () => {
+  const claims = ['AppConsistent', 'Device', 'AwsVssConfig'].map((Key) => ({ Key, Value: 'True' }));
+  const schedules: { schedule: Schedule; agent?: DlmBench['agent']; ResourceTypes?: ['VOLUME'] }[] = [
+    { schedule: {} },
+    { schedule: {}, ResourceTypes: ['VOLUME'] },
+    { schedule: { CreateRule: scripted() } },
+    { schedule: { CreateRule: scripted() }, agent: 'bad' },
+  ];
+  for (const { schedule, agent = 'good', ResourceTypes } of schedules) {
+    using bench = new DlmBench();
+    await bench.machine();
+    await bench.actAsAgent();
+    const { Volumes = [] } = await bench.call('DescribeVolumes', {
+      Filters: [{ Name: 'attachment.device', Values: ['/dev/sdf', '/dev/sdg'] }],
+    });
+    const Resources = Volumes.map(({ VolumeId }) => must(VolumeId));
+    await bench.call('CreateTags', { Resources, Tags: [...claims, { Key: 'backup', Value: 'yes' }] });
+    await bench.policy({ CopyTags: true, ...schedule }, ResourceTypes && { ResourceTypes });
+    bench.agent = agent;
+    await bench.nights(0);
+    assert.deepEqual(await bench.sets(), [bench.setOf(0, 'backup=yes')]);
+  }
+});
+
 test('old ones go by their age, after a new one is there', async () => {
   using bench = new DlmBench();
   await bench.machine();
@@ -130,6 +155,39 @@ test('a script that fails: snapshots all the same, or none; and old ones stay wh
     bench.agent = 'good';
     await bench.nights(3);
     assert.deepEqual([await bench.sets(), (await bench.shown(id)).StatusMessage], [[bench.setOf(3)], '']);
+  }
+});
+
+test('snapshots that somebody else has given the mark of a run are neither taken over nor deleted', async () => {
+  for (const agent of ['good', 'bad'] as const) {
+    using bench = new DlmBench();
+    const InstanceId = await bench.machine();
+    await bench.actAsAgent();
+    const CreateRule = scripted({ ExecuteOperationOnScriptFailure: false });
+    await bench.policy({ CreateRule, RetainRule: { Count: 1 } });
+    await bench.nights(0);
+    bench.agent = 'away';
+    await bench.nights(1);
+    const [delivery] = await bench.desk.deliveries('first');
+    const { tags, description } = must(delivery).document.parameters;
+    const Tags = [{ Key: 'dlm:run', Value: must(/Value=(.*)$/.exec(String(tags)))[1] }];
+    const { Snapshots = [] } = await bench.call('CreateSnapshots', {
+      InstanceSpecification: { InstanceId, ExcludeBootVolume: true },
+      Description: 'my own',
+    });
+    const single = await bench.call('CreateSnapshot', {
+      VolumeId: must(Snapshots[0].VolumeId),
+      Description: String(description),
+    });
+    const own = [...Snapshots, single].map(({ SnapshotId }) => must(SnapshotId));
+    await bench.call('CreateTags', { Resources: own, Tags });
+    bench.agent = agent;
+    await bench.round();
+    await bench.nights(2);
+    const { Snapshots: left = [] } = await bench.call('DescribeSnapshots', { SnapshotIds: own });
+    for (const each of left) assert.deepEqual(each.Tags, Tags, agent);
+    const others = (await bench.sets()).filter((text) => text.includes(NAME));
+    assert.deepEqual(others, [bench.setOf(agent === 'good' ? 2 : 0)]);
   }
 });
 

@@ -3,7 +3,7 @@
  * again. Several may do so at once, and a crash at any point leaves nothing that the next step does not go on with.
  */
 import { servicesErrors } from '../errors.ts';
-import { readSnapshots } from '../ec2/snapshot-facts.ts';
+import { readScope } from '../ec2/volume-facts.ts';
 import type { Scope } from '../scope.ts';
 import { type CommandOutcome, commandOutcome } from '../ssm/command-outcome.ts';
 import { trying } from '../trying.ts';
@@ -77,7 +77,8 @@ export class DlmKeeper {
   }
 
   /** The command first: what it has made is there before it ends. */
-  async #factsOf({ scope, schedule }: RunContext, run: Run): Promise<RunFacts> {
+  async #factsOf(context: RunContext, run: Run): Promise<RunFacts> {
+    const { scope, schedule } = context;
     const { ec2, ssm } = this.#services;
     const { script } = schedule;
     const isScript = run.phase === 'script' && script !== undefined;
@@ -85,7 +86,7 @@ export class DlmKeeper {
       ? await commandOutcome(ssm.store, scope, run.commandId)
       : { state: 'none' };
     const isOver = !isScript || command.state === 'succeeded' || command.state === 'failed';
-    const made = isOver ? madeBy(run, await readSnapshots(ec2, scope)) : [];
+    const made = isOver ? madeBy(context, run, await readScope(ec2, scope)) : [];
     return { run, script, command, made: stateOf(made), isTagged: made.every(isTagged) };
   }
 }

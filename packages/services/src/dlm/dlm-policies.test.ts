@@ -74,6 +74,10 @@ const SCHEDULES: [schedule: Schedule, why: RegExp][] = [
   [{ DeprecateRule: { Count: 1 } }, /^DeprecateRule is not/],
   [{ ArchiveRule: { RetainRule: { RetentionArchiveTier: { Count: 1 } } } }, /^ArchiveRule is not/],
   [{ TagsToAdd: [{ Key: 'aws:x', Value: '' }] }, /^The tag aws:x is not valid/],
+  ...['AppConsistent', 'Device', 'AwsVssConfig'].map((Key): [Schedule, RegExp] => [
+    { TagsToAdd: [{ Key, Value: 'True' }] },
+    new RegExp(`^TagsToAdd has ${Key}, `),
+  ]),
   [{ CreateRule: undefined }, /^Schedules.CreateRule must be given/],
   [{ CreateRule: {} }, /^CreateRule has either/],
   [{ CreateRule: { ...NIGHTLY, CronExpression: 'cron(0 3 * * ? *)' } }, /^CreateRule has either/],

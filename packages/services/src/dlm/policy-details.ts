@@ -4,6 +4,7 @@
  */
 import type { PolicyDetails, Schedule } from '@aws-sdk/client-dlm';
 import { tagRules } from '../ec2/ec2-inputs.ts';
+import { isReservedOfSnapshots } from '../ec2/snapshot-claims.ts';
 import { checkedTags, type GivenTag, type Tag } from '../tags.ts';
 import { tagShapes } from '../ec2/volume-shapes.ts';
 import { dlmFailures } from './dlm-failures.ts';
@@ -106,9 +107,19 @@ function checkedSchedule(
     name,
     ...checkedCreateRule(CreateRule, of),
     retain: checkedRetainRule(RetainRule),
-    tagsToAdd: checkedTags(TagsToAdd, dlmTagRules),
+    tagsToAdd: checkedTagsToAdd(TagsToAdd),
     copiesTags: CopyTags,
   };
+}
+
+/** What only the agent knows of a snapshot, no policy says. */
+function checkedTagsToAdd(given: readonly GivenTag[]): Tag[] {
+  const tags = checkedTags(given, dlmTagRules);
+  const reserved = tags.find(({ Key }) => isReservedOfSnapshots(Key));
+  if (!reserved) return tags;
+  throw dlmFailures.invalid(
+    `TagsToAdd has ${reserved.Key}, by which a snapshot says how it was made: leave it out.`,
+  );
 }
 
 /** Of what is tagged in EC2. */

@@ -2,8 +2,8 @@
 import { sendToTargets } from '../ssm/command-sending.ts';
 import { askForDocument, askForInstance } from '../ssm/ssm-permissions.ts';
 import type { Run } from './dlm-records.ts';
-import { demandAllowed, descriptionOf, type RunContext, withAction } from './run-context.ts';
-import { MARK, markOf } from './run-snapshots.ts';
+import { demandAllowed, type RunContext, withAction } from './run-context.ts';
+import { descriptionOf, MARK, markOf } from './run-snapshots.ts';
 
 const DOCUMENT = 'AWSEC2-CreateVssSnapshot';
 /** In which the agent must begin: somebody may need the snapshots of now. */

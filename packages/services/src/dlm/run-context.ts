@@ -37,10 +37,6 @@ export function withAction(
   }));
 }
 
-/** As AWS writes it. */
-export const descriptionOf = ({ policy, schedule }: Lane) =>
-  `Created for policy: ${policy.id} schedule: ${schedule.name}`;
-
 /** One that is at another point by now stays as it is. */
 export async function changeRun(
   { services, scope, policy, schedule, target }: RunContext,

@@ -1,9 +1,10 @@
 /**
  * Snapshots of policies among all snapshots: they are known by their tags, which nobody but this service can set. What a command makes has
- * one that anybody could set, the mark of its run, until it is tagged; nobody else knows the mark before there are runs of it.
+ * one that anybody could set, the mark of its run, until it is tagged: it counts only on what a command of the run can have made.
  */
 import type { SnapshotFacts } from '../ec2/snapshot-facts.ts';
 import { snapshotState } from '../ec2/status.ts';
+import type { ScopeFacts } from '../ec2/volume-facts.ts';
 import type { Tag } from '../tags.ts';
 import type { RunFacts } from './deciding.ts';
 import type { PolicyRecord, Run, ScheduleRecord } from './dlm-records.ts';
@@ -24,6 +25,10 @@ const INSTANCE = 'aws:dlm:instance-id';
 const RUN = 'aws:dlm:run';
 export const MARK = 'dlm:run';
 
+/** As AWS writes it. */
+export const descriptionOf = ({ policy, schedule }: Lane) =>
+  `Created for policy: ${policy.id} schedule: ${schedule.name}`;
+
 export const markOf = ({ mark, attempt }: Run) => `${mark}.${attempt}`;
 
 /** Those that the service sets. */
@@ -37,20 +42,41 @@ export function serviceTags({ policy, schedule, target }: Lane, run: Run): Tag[]
 }
 
 /** What a run has made so far, in its phase and attempt. */
-export function madeBy(run: Run, all: readonly SnapshotFacts[]): SnapshotFacts[] {
-  return seen(all).filter(({ record, set }) => {
-    if (run.phase === 'snapshots') return (set?.id ?? record.id) === run.madeId;
-    const isOurs = [RUN, MARK].some((key) => tagOf(record, key) === markOf(run));
-    return isOurs && record.createdAtMs >= run.takenAtMs;
-  });
+export function madeBy(lane: Lane, run: Run, found: ScopeFacts): SnapshotFacts[] {
+  const all = seen(found.snapshots);
+  if (run.phase === 'snapshots')
+    return all.filter(({ record, set }) => (set?.id ?? record.id) === run.madeId);
+  const tagged = all.filter(({ record }) => tagOf(record, RUN) === markOf(run));
+  const marked = madeByCommands(lane, run, found).filter(({ record }) => tagOf(record, MARK) === markOf(run));
+  return [...tagged, ...marked];
 }
 
 /** What attempts of a run have made that came to nothing. */
-export const leftBy = (run: Run, all: readonly SnapshotFacts[]): SnapshotFacts[] =>
-  seen(all).filter(
-    ({ record }) =>
-      tagOf(record, MARK)?.startsWith(`${run.mark}.`) === true && record.createdAtMs >= run.takenAtMs,
+export const leftBy = (lane: Lane, run: Run, found: ScopeFacts): SnapshotFacts[] =>
+  madeByCommands(lane, run, found).filter(
+    ({ record }) => tagOf(record, MARK)?.startsWith(`${run.mark}.`) === true,
   );
+
+/**
+ * What commands of a run can have made and is not the policy's yet: sets of its instance, with its description, from after it began. Whoever may
+ * set tags can put the mark on any snapshot, but that does not make it one of these: the policy must neither take it over nor delete it.
+ */
+function madeByCommands(lane: Lane, run: Run, { volumes, snapshots }: ScopeFacts): SnapshotFacts[] {
+  const attached = volumes.filter(({ volume }) => volume.attachment?.instance === lane.target);
+  const own = new Set(attached.map(({ volume }) => volume.id));
+  // A volume may be detached by now: that another one of the set is there says whose set it is.
+  const sets = new Set(
+    snapshots.flatMap(({ record, set }) => (set && own.has(record.volume.id) ? set.id : [])),
+  );
+  return seen(snapshots).filter(
+    (facts) =>
+      facts.set !== undefined &&
+      sets.has(facts.set.id) &&
+      facts.record.description === descriptionOf(lane) &&
+      facts.record.createdAtMs >= run.takenAtMs &&
+      !isTagged(facts),
+  );
+}
 
 export function stateOf(made: readonly SnapshotFacts[]): RunFacts['made'] {
   const states = made.map(snapshotState);

@@ -7,13 +7,14 @@ import { unreachable } from '@rokka/kernel';
 import { askFor } from '../ec2/ec2-permissions.ts';
 import { askForInstanceSnapshots, makeInstanceSnapshots } from '../ec2/instance-snapshots.ts';
 import { readSnapshots, type SnapshotFacts } from '../ec2/snapshot-facts.ts';
+import { readScope } from '../ec2/volume-facts.ts';
 import { askForVolumeSnapshot, makeVolumeSnapshot, removeSnapshot } from '../ec2/volume-snapshots.ts';
 import { newCommandId } from '../ssm/ssm-ids.ts';
 import type { RunStep } from './deciding.ts';
 import type { Run } from './dlm-records.ts';
 import { going } from './retention.ts';
-import { changeRun, demandAllowed, descriptionOf, type RunContext, withAction } from './run-context.ts';
-import { groupsOf, leftBy, madeBy, serviceTags } from './run-snapshots.ts';
+import { changeRun, demandAllowed, type RunContext, withAction } from './run-context.ts';
+import { descriptionOf, groupsOf, leftBy, madeBy, serviceTags } from './run-snapshots.ts';
 import { tagMade } from './run-tags.ts';
 
 /** @throws coded errors, after which it is tried again */
@@ -101,7 +102,7 @@ async function create(of: RunContext, run: Run): Promise<void> {
 
 async function tag(of: RunContext, run: Run): Promise<void> {
   const { services, scope, schedule } = of;
-  const made = madeBy(run, await readSnapshots(services.ec2, scope));
+  const made = madeBy(of, run, await readScope(services.ec2, scope));
   const tags = [...schedule.tagsToAdd, ...serviceTags(of, run)];
   const asks = await Promise.all(
     made.map(({ record }) => askFor(services.ec2, scope, ['snapshot', record.id])),
@@ -130,7 +131,7 @@ async function end(
   run: Run,
   how: { readonly failure?: string; readonly note?: string },
 ): Promise<void> {
-  const left = leftBy(run, await readSnapshots(of.services.ec2, of.scope));
+  const left = leftBy(of, run, await readScope(of.services.ec2, of.scope));
   await refusable(
     () => remove(of, left),
     async () => {},

@@ -1,6 +1,7 @@
 /** Snapshots that a command has made become those of a policy: by their tags, one write of each. */
 import type { Ec2Services } from '../ec2/ec2-context.ts';
 import { tagRules } from '../ec2/ec2-inputs.ts';
+import { copiedTags } from '../ec2/snapshot-claims.ts';
 import { changeSnapshot, type SnapshotFacts } from '../ec2/snapshot-facts.ts';
 import { readScope } from '../ec2/volume-facts.ts';
 import type { Scope } from '../scope.ts';
@@ -16,7 +17,7 @@ export async function tagMade(
   const { volumes } = await readScope(services, scope);
   for (const facts of of.made) {
     const volume = volumes.find((each) => each.volume.id === facts.record.volume.id);
-    const copied = of.copiesTags ? (volume?.volume.tags ?? []) : [];
+    const copied = of.copiesTags ? copiedTags(volume?.volume.tags ?? []) : [];
     await changeSnapshot(services.store, scope, {
       facts,
       change: (found) => {

@@ -9,6 +9,7 @@ import { newSetId } from './ec2-ids.ts';
 import { checkedId, tagRules } from './ec2-inputs.ts';
 import { askFor, askForNew } from './ec2-permissions.ts';
 import { findInstance } from './instances.ts';
+import { copiedTags } from './snapshot-claims.ts';
 import type { SnapshotFacts } from './snapshot-facts.ts';
 import { madeSet, newSnapshot } from './snapshot-making.ts';
 import { demandState } from './volume-changes.ts';
@@ -58,7 +59,7 @@ export async function makeInstanceSnapshots(
     newSnapshot(services, {
       volume: { id, sizeGiB },
       description,
-      tags: of.copiesTags ? withTags(tags, own, tagRules) : own,
+      tags: of.copiesTags ? withTags(copiedTags(tags), own, tagRules) : own,
     }),
   );
   return madeSet(services, scope, {

@@ -9,6 +9,7 @@ import { tagRules } from './ec2-inputs.ts';
 import { findVolume } from './ec2-lookup.ts';
 import { askFor, askForNew } from './ec2-permissions.ts';
 import { recordPrefixes, type VolumeRecord } from './ec2-records.ts';
+import { copiedTags } from './snapshot-claims.ts';
 import { changeSnapshot, type SnapshotFacts } from './snapshot-facts.ts';
 import { madeSnapshot, newSnapshot } from './snapshot-making.ts';
 import { forget } from './snapshot-steps.ts';
@@ -48,7 +49,7 @@ export async function makeVolumeSnapshot(
     ...(of.id !== undefined && { id: of.id }),
     volume: { id, sizeGiB },
     description: of.description,
-    tags: of.copiesTags ? withTags(tags, of.tags, tagRules) : of.tags,
+    tags: of.copiesTags ? withTags(copiedTags(tags), of.tags, tagRules) : of.tags,
   });
   return madeSnapshot(services, scope, record);
 }

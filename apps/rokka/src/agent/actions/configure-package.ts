@@ -12,8 +12,12 @@ export function configurePackage(packages: Packages): Action {
         return failed(`there is no package ${name}; what can be installed is ${WRITERS_PACKAGE}`);
       if (!['', 'latest', WRITERS_VERSION].includes(version))
         return failed(`${name} has no version ${version}; it has ${WRITERS_VERSION}`);
+      // Whoever leaves it out, or has it otherwise, must not lose what is installed.
+      const action = textOf(inputs, 'action');
+      if (action !== 'Install' && action !== 'Uninstall')
+        return failed(`action is "${action}"; what can be done is Install or Uninstall`);
       const before = packages.installed()[name];
-      if (textOf(inputs, 'action') === 'Install') {
+      if (action === 'Install') {
         packages.installWriters();
         say(
           before
