@@ -69,7 +69,10 @@ export class Ec2Provider implements Provider {
     for (; facts?.state === 'pending' && !facts.cut; facts = await lookUp(first))
       await clock.sleep(LOOK_MS, signal);
     if (!facts?.cut)
-      throw rokkaErrors.ROKKA_SET_UNSOUND([facts?.set ?? first, 'it failed, or was deleted, before its moment']);
+      throw rokkaErrors.ROKKA_SET_UNSOUND([
+        facts?.set ?? first,
+        'it failed, or was deleted, before its moment',
+      ]);
     const { set, cut } = facts;
     this.#seen = cut;
     const snapshots = Snapshots.map(({ VolumeId, SnapshotId }) => ({

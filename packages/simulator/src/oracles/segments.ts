@@ -225,8 +225,9 @@ export class SegmentOracle {
   /** The claim fell: a range of its epoch or below must have annulled the old one, and only what it annulled may be missing. */
   #demandTruncated(segment: Seen, scl: Lsn, epoch: Epoch): void {
     const { node, pg, claimed } = segment;
+    // Of a later epoch than it obeys it may have heard from a peer, and says so.
     const known: readonly TruncationRange[] = this.#history.ranges.filter(
-      (range) => range.volumeEpoch <= epoch,
+      ({ volumeEpoch, after }) => volumeEpoch <= epoch || segment.truncation.covers((after + 1) as Lsn),
     );
     const range = known.findLast(({ after, through }) => claimed > after && claimed <= through);
     demand(

@@ -82,7 +82,10 @@ async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<A
     await demandRights(client, { instance, signal });
     const copying = { client, instance, description: request.description, tags: request.tags, clock };
     const lookUp = (snapshot: string) => options.lookUp(scope, snapshot);
-    const outcome = await freezeAndCopy({ volumes, copying: { ...copying, lookUp }, request, signal }, options);
+    const outcome = await freezeAndCopy(
+      { volumes, copying: { ...copying, lookUp }, request, signal },
+      options,
+    );
     for (const line of linesOf(outcome)) say(`${line}\n`);
     if (request.saveMetadata) say(`${JSON.stringify(outcome.writers)}\n`);
     // What was made is to say what it is, however late it is.
@@ -113,7 +116,8 @@ async function freezeAndCopy(
   // Right before the moment, and once more after it: who writes all the time is seen by one of the two.
   const look = async (until: AbortSignal) => {
     const components = now?.writers.flatMap((writer) => writer.components) ?? [];
-    for (const stray of noWriters ? [] : await straysOn({ volumes, components, signal: until })) strays.add(stray);
+    for (const stray of noWriters ? [] : await straysOn({ volumes, components, signal: until }))
+      strays.add(stray);
   };
   const provider = new Ec2Provider({ ...copying, onFrozen: look });
   const course = await coordinate({ tiers, provider, clock, signal, onTurn: (turn) => (now = turn) });
@@ -125,7 +129,9 @@ async function freezeAndCopy(
     () => missed,
     (error: unknown) => [...missed, describeError(error)],
   );
-  return doubts.length === 0 ? outcome : { ...outcome, level: 'crash', reasons: [...outcome.reasons, ...doubts] };
+  return doubts.length === 0
+    ? outcome
+    : { ...outcome, level: 'crash', reasons: [...outcome.reasons, ...doubts] };
 }
 
 /** Volumes come and go while others are asked: who has something on them was not asked then. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Snapshot } from '@aws-sdk/client-ec2';
 import type { JsonObject } from '@rokka/services';
-import { tagsOf } from '../vss-report.ts';
+import { APP_CONSISTENT, tagsOf } from '../vss-report.ts';
 import { freeDevices, planOf, restoreRequestOf } from './restore-plan.ts';
 
 interface Told {
@@ -66,7 +66,7 @@ test('what snapshots are made with is what they are restored by', () => {
     SnapshotId: id,
     VolumeId: volume,
     State: 'completed' as const,
-    Tags: tagsOf(outcome, `/dev/sd${'fg'[at]}`),
+    Tags: [...tagsOf(outcome, `/dev/sd${'fg'[at]}`), APP_CONSISTENT],
   }));
   const { level, isConsistent, parts } = planOf(found, bySet);
   assert.deepEqual(
