@@ -22,7 +22,8 @@ export const postgresqlVerifier: Verifier = {
     try {
       return (await tryRestoredPostgres(options)).map(verdictOn);
     } catch (error) {
-      if (!isCoded(error, 'SNAPSHOTS_RESTORED_BROKEN')) throw error;
+      if (!isCoded(error, 'SNAPSHOTS_RESTORED_BROKEN') && !isCoded(error, 'SNAPSHOTS_COPY_OF_ROOT'))
+        throw error;
       return [{ what: 'PostgreSQL', isClean: false, words: error.message }];
     }
   },
