@@ -19,6 +19,8 @@ export interface HelperOptions {
   /** The file that the child runs. */
   readonly file: string;
   readonly args?: readonly string[];
+  /** As whom it runs where this process is root. It reads what root reads, and writes what this account may write. */
+  readonly account?: { readonly uid: number; readonly gid: number };
   /** For messages, such as `PostgreSQL at /srv/pg`. */
   readonly what: string;
 }
@@ -36,7 +38,9 @@ export class HelperProcess implements AsyncDisposable {
   private constructor(options: HelperOptions) {
     this.#what = options.what;
     // A clean environment: what a library reads from it (PGHOST, NODE_OPTIONS) is not meant for this session.
-    this.#child = spawn(process.execPath, ['--no-warnings', options.file, ...(options.args ?? [])], {
+    const command = [process.execPath, '--no-warnings', options.file, ...(options.args ?? [])];
+    const [program = '', ...args] = [...asAccount(options.account), ...command];
+    this.#child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: process.env.PATH, LC_ALL: 'C' },
       cwd: '/',
@@ -111,6 +115,23 @@ export class HelperProcess implements AsyncDisposable {
   #endedError(): Error {
     return snapshotErrors.SNAPSHOTS_HELPER_ENDED([this.#what, this.#ended ?? '']);
   }
+}
+
+/** The account need not be able to read this checkout, nor come by the directories above a file of its own (those of containers). */
+function asAccount(account: HelperOptions['account']): string[] {
+  if (!account || account.uid === 0 || process.getuid?.() !== 0) return [];
+  const rights = '-all,+dac_read_search';
+  const capabilities = [`--inh-caps=${rights}`, `--ambient-caps=${rights}`, `--bounding-set=${rights}`];
+  const { uid, gid } = account;
+  return [
+    'setpriv',
+    `--reuid=${uid}`,
+    `--regid=${gid}`,
+    '--clear-groups',
+    '--no-new-privs',
+    ...capabilities,
+    '--',
+  ];
 }
 
 /** The child said no, and why; whoever asked knows what that means. */

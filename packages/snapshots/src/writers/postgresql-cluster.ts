@@ -13,6 +13,7 @@ import type { MountedVolume } from '../writer.ts';
 import { searchDirectories } from './directory-search.ts';
 import { obeying } from './obeying.ts';
 import { isPlaced, placeVolumes, type PlacedVolume } from './placement.ts';
+import { readPlainFile } from './plain-file.ts';
 import { fileKey, workingDirectories, type WorkingDirectory } from './processes.ts';
 
 export interface Cluster {
@@ -41,8 +42,9 @@ export async function findClusters(
 ): Promise<readonly Cluster[]> {
   const volumes = await placeVolumes(mounted, signal);
   const running = new Map<string, WorkingDirectory>();
+  // Anybody may call a program so; a server runs as the owner of its data directory, or does not start.
+  const processes = (await workingDirectories(SERVER_NAMES, signal)).filter(({ isOwners }) => isOwners);
   // The lowest number is the server's own: the others come and go with its clients.
-  const processes = await workingDirectories(SERVER_NAMES, signal);
   for (const at of processes.sort((a, b) => b.pid - a.pid)) running.set(at.key, at);
   const clusters = new Map<string, Cluster>();
   const take = async (directory: string, process: WorkingDirectory | undefined) => {
@@ -73,9 +75,9 @@ async function readCluster(
   { process, volumes }: { process: WorkingDirectory | undefined; volumes: readonly PlacedVolume[] },
 ): Promise<Cluster | undefined> {
   try {
-    const file = parsePidFile(await fs.readFile(path.join(directory, PID_FILE), 'utf8'));
-    if (!file) return undefined;
-    const version = (await fs.readFile(path.join(directory, 'PG_VERSION'), 'utf8')).trim();
+    const file = parsePidFile((await readPlainFile(path.join(directory, PID_FILE))) ?? '');
+    const version = (await readPlainFile(path.join(directory, 'PG_VERSION')))?.trim();
+    if (!file || version === undefined) return undefined;
     const { uid, gid } = await fs.stat(directory);
     const doors = process ? [path.join(`/proc/${process.pid}/root`, file.socketDirectory)] : [];
     const socketDirectories = file.socketDirectory === '' ? [] : [file.socketDirectory, ...doors];
@@ -128,7 +130,7 @@ export async function isPartPlaced(part: string, volumes: readonly PlacedVolume[
 
 export interface PidFile {
   readonly port: number;
-  /** Empty where the server listens on no unix socket. */
+  /** An absolute path, without `..`. Empty where the server listens on no unix socket in a directory that is known. */
   readonly socketDirectory: string;
 }
 
@@ -137,7 +139,8 @@ export function parsePidFile(text: string): PidFile | undefined {
   const lines = text.split('\n');
   const port = Number(lines[3]);
   if (!Number.isInteger(port) || port <= 0) return undefined;
-  return { port, socketDirectory: (lines[4] ?? '').trim() };
+  const directory = (lines[4] ?? '').trim();
+  return { port, socketDirectory: path.isAbsolute(directory) ? path.normalize(directory) : '' };
 }
 
 async function anyAnswers(directories: readonly string[], port: number): Promise<boolean> {

@@ -11,11 +11,14 @@ import * as fs from 'node:fs/promises';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { snapshotErrors } from '../errors.ts';
+import { accountOf, type Account } from './accounts.ts';
 import { searchDirectories } from './directory-search.ts';
 import { obeying } from './obeying.ts';
 import { placeVolumes, type PlacedVolume } from './placement.ts';
+import { readPlainFile } from './plain-file.ts';
 import { isPartPlaced, partsOf } from './postgresql-cluster.ts';
 import { parseRecovery, type Recovery } from './postgresql-recovery.ts';
+import { parseVersion, RECOVERY_FILES, safeSettings } from './postgresql-safe-settings.ts';
 import { fileKey, workingDirectories } from './processes.ts';
 import { Tail } from './program.ts';
 
@@ -37,19 +40,9 @@ export interface RestoredPostgresOptions {
 }
 
 const LOG_BYTES_MAX = 65_536;
-const CONFIGURATION = `listen_addresses = ''
-port = 5432
-shared_buffers = 16MB
-max_connections = 10
-max_prepared_transactions = 100
-logging_collector = off
-log_destination = 'stderr'
-lc_messages = 'C'
-archive_mode = off
-autovacuum = off
-`;
+const AUTO_CONF = 'postgresql.auto.conf';
 
-/** @throws SNAPSHOTS_RESTORED_BROKEN: it leads elsewhere, or is in use, or did not start; the signal's reason */
+/** @throws SNAPSHOTS_RESTORED_BROKEN: it leads elsewhere, or is in use, or did not start; SNAPSHOTS_COPY_OF_ROOT; the signal's reason */
 export async function tryRestoredPostgres(options: RestoredPostgresOptions): Promise<RestoredPostgres[]> {
   const { signal } = options;
   const volumes = await placeVolumes(
@@ -83,23 +76,21 @@ async function requireOwn(
 
 async function tryStart(directory: string, options: RestoredPostgresOptions): Promise<Recovery> {
   const { signal, programs = debian } = options;
-  const version = (await fs.readFile(path.join(directory, 'PG_VERSION'), 'utf8')).trim();
-  const owner = await fs.stat(directory);
-  await fs.rm(path.join(directory, 'postmaster.pid'), { force: true });
+  const broken = (why: string) =>
+    snapshotErrors.SNAPSHOTS_RESTORED_BROKEN([`PostgreSQL at ${directory}`, why]);
+  const version = parseVersion((await readPlainFile(path.join(directory, 'PG_VERSION'))) ?? '');
+  if (version === undefined) throw broken('its PG_VERSION is not the number of a version');
+  const owner = await accountOfCopy(directory);
+  await makeHarmless(directory, owner);
   await using resources = new AsyncDisposableStack();
   const base = await fs.mkdtemp(path.join(os.tmpdir(), 'rokka-restored-'));
   resources.defer(() => fs.rm(base, { recursive: true, force: true }));
-  await fs.writeFile(path.join(base, 'postgresql.conf'), CONFIGURATION);
+  await fs.writeFile(path.join(base, 'postgresql.conf'), '');
   await fs.writeFile(path.join(base, 'pg_hba.conf'), 'local all all peer\n');
   await fs.writeFile(path.join(base, 'pg_ident.conf'), '');
   await fs.chown(base, owner.uid, owner.gid);
   const { directory: bin, env = {} } = programs(version);
-  const settings = [
-    `config_file=${base}/postgresql.conf`,
-    `hba_file=${base}/pg_hba.conf`,
-    `ident_file=${base}/pg_ident.conf`,
-    `unix_socket_directories=${base}`,
-  ];
+  const settings = safeSettings({ version, base });
   const args = ['-D', directory, ...settings.flatMap((setting) => ['-c', setting])];
   const account = [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups'];
   // It goes with this process, however that ends.
@@ -111,16 +102,35 @@ async function tryStart(directory: string, options: RestoredPostgresOptions): Pr
   });
   resources.defer(() => void server.kill('SIGQUIT'));
   const recovery = await obeying(readLog(server), signal);
-  if (!recovery.ready)
-    throw snapshotErrors.SNAPSHOTS_RESTORED_BROKEN([
-      `PostgreSQL at ${directory}`,
-      recovery.failure ?? 'its server ended without a word',
-    ]);
+  if (!recovery.ready) throw broken(recovery.failure ?? 'its server ended without a word');
   const ended = once(server, 'exit');
   // Fast shutdown: the copy is clean afterwards.
   server.kill('SIGINT');
   await obeying(ended, signal);
   return recovery;
+}
+
+/**
+ * The owner, in his own group: that of the files may be any that a program with more rights has given them.
+ * @throws SNAPSHOTS_COPY_OF_ROOT, SNAPSHOTS_RESTORED_BROKEN
+ */
+async function accountOfCopy(directory: string): Promise<Account> {
+  const { uid } = await fs.lstat(directory);
+  if (uid === 0) throw snapshotErrors.SNAPSHOTS_COPY_OF_ROOT([directory]);
+  const account = await accountOf(uid);
+  if (account) return account;
+  const why = `its owner has the number ${uid}, of which /etc/passwd knows no account: chown it to the server's`;
+  throw snapshotErrors.SNAPSHOTS_RESTORED_BROKEN([`PostgreSQL at ${directory}`, why]);
+}
+
+/** Nothing that is in the data directory says any more what is to be run, or whom to follow. Links are removed, not followed. */
+async function makeHarmless(directory: string, owner: Account): Promise<void> {
+  for (const name of ['postmaster.pid', AUTO_CONF, ...RECOVERY_FILES])
+    await fs.rm(path.join(directory, name), { force: true });
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
+  const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+  await using file = await fs.open(path.join(directory, AUTO_CONF), flags, 0o600);
+  if (process.getuid?.() === 0) await file.chown(owner.uid, owner.gid);
 }
 
 /** Until it is ready, or has ended. */

@@ -9,7 +9,7 @@ import * as path from 'node:path';
 import { isCoded } from '@rokka/kernel';
 import type { Verdict, Verifier, VerifyOptions } from '../verifier.ts';
 import { searchDirectories } from './directory-search.ts';
-import { isBelow, placeVolumes } from './placement.ts';
+import { isBelow, isPlaced, type PlacedVolume, placeVolumes } from './placement.ts';
 import { type RestoredPostgres, tryRestoredPostgres } from './postgresql-restored.ts';
 
 const TABLESPACES = 'pg_tblspc';
@@ -22,7 +22,8 @@ export const postgresqlVerifier: Verifier = {
     try {
       return (await tryRestoredPostgres(options)).map(verdictOn);
     } catch (error) {
-      if (!isCoded(error, 'SNAPSHOTS_RESTORED_BROKEN')) throw error;
+      if (!isCoded(error, 'SNAPSHOTS_RESTORED_BROKEN') && !isCoded(error, 'SNAPSHOTS_COPY_OF_ROOT'))
+        throw error;
       return [{ what: 'PostgreSQL', isClean: false, words: error.message }];
     }
   },
@@ -39,16 +40,26 @@ async function relink({ mountPoints, originals = new Map(), signal }: VerifyOpti
   for (const volume of await placeVolumes(mounted, signal))
     for await (const { path: directory, files } of searchDirectories(volume, { signal })) {
       if (!files.includes('PG_VERSION')) continue;
-      const spaces = await fs.readdir(path.join(directory, TABLESPACES)).catch(() => []);
-      for (const name of [WAL, ...spaces.map((space) => path.join(TABLESPACES, space))])
-        await relinkOne(path.join(directory, name), originals);
+      for (const parent of [directory, path.join(directory, TABLESPACES)]) {
+        if (!(await isOwnDirectory(parent, volume))) continue;
+        const names = parent === directory ? [WAL] : await fs.readdir(parent);
+        for (const name of names) await relinkOne(path.join(parent, name), originals);
+      }
     }
+}
+
+/** A directory of the copy, by a path without links: a link would have the links of another volume changed. */
+async function isOwnDirectory(directory: string, volume: PlacedVolume): Promise<boolean> {
+  const status = await fs.lstat(directory).catch(() => undefined);
+  if (!status?.isDirectory()) return false;
+  return isPlaced([volume], { path: await fs.realpath(directory), device: status.dev });
 }
 
 /** What is no link stays. A crash in between leaves a copy that is thrown away. */
 async function relinkOne(link: string, originals: ReadonlyMap<string, string>): Promise<void> {
-  const target = await fs.readlink(link).catch(() => undefined);
-  if (target === undefined) return;
+  const written = await fs.readlink(link).catch(() => undefined);
+  if (written === undefined || !path.isAbsolute(written)) return;
+  const target = path.normalize(written);
   for (const [mountPoint, original] of originals) {
     if (!isBelow(original, target)) continue;
     await fs.unlink(link);

@@ -225,6 +225,27 @@ for (const programs of installedPrograms()) {
     assert.ok(rows.length <= 1, 'at most a session that has not yet noticed');
   });
 
+  test(`${programs.name}: a copy starts without what its own settings would run`, options, async (t) => {
+    const { server, base } = await start(t, programs);
+    await server.crash();
+    const copy = await copyOf(t, base);
+    const run = path.join(copy, 'run');
+    fs.writeFileSync(
+      path.join(copy, 'data/postgresql.auto.conf'),
+      ['shared_preload_libraries', 'archive_mode', 'restore_command', 'archive_command']
+        .map((name) => `${name} = '${name === 'archive_mode' ? 'always' : `touch ${run}`}'\n`)
+        .join(''),
+    );
+    fs.writeFileSync(path.join(copy, 'data/recovery.signal'), '');
+    const [{ recovery }] = await tryRestoredPostgres({
+      mountPoints: [copy],
+      signal: signal(),
+      programs: () => programs,
+    });
+    assert.ok(recovery.ready);
+    assert.ok(!fs.existsSync(run));
+  });
+
   test(`${programs.name}: WAL on no volume of the set is a veto`, options, async (t) => {
     const { server, base } = await start(t, programs);
     const { dataDirectory } = server;

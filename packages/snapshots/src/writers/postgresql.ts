@@ -21,11 +21,11 @@
  * Backup mode (pg_backup_start) is not used: the cut is of one moment, so the copy needs no backup_label, which somebody would have
  * to put into it, and backup mode holds nobody.
  */
-import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import { assert, isCoded } from '@rokka/kernel';
 import { snapshotErrors } from '../errors.ts';
 import type { Component, DiscoverOptions, Frozen, Writer, WriterKind } from '../writer.ts';
+import { accountOf } from './accounts.ts';
 import { HelperProcess, Refused } from './helper-process.ts';
 import { findClusters, type Cluster } from './postgresql-cluster.ts';
 import type { Opened, SessionTarget } from './postgresql-helper.ts';
@@ -179,7 +179,11 @@ export class PostgresWriter implements Writer {
     const hosts = login?.host === undefined ? socketDirectories : [login.host];
     if (login)
       return { hosts, port, users: [login.user], ...(login.password && { password: login.password }) };
-    return { hosts, port, users: [...new Set([await accountName(owner.uid), 'postgres'])] };
+    return {
+      hosts,
+      port,
+      users: [...new Set([(await accountOf(owner.uid))?.name ?? 'postgres', 'postgres'])],
+    };
   }
 
   async #orVeto<T>(step: Promise<T>): Promise<T> {
@@ -190,9 +194,4 @@ export class PostgresWriter implements Writer {
       throw snapshotErrors.SNAPSHOTS_VETO([this.id, cause.message], { cause });
     }
   }
-}
-
-async function accountName(uid: number): Promise<string> {
-  const lines = (await fs.readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
-  return lines.find((fields) => fields[2] === String(uid))?.[0] ?? 'postgres';
 }

@@ -60,6 +60,8 @@ export interface WorkingDirectory {
   readonly key: FileKey;
   /** As the process sees it. */
   readonly path: string;
+  /** The process runs as whom the directory belongs to. */
+  readonly isOwners: boolean;
 }
 
 /** Of the processes with one of these names (proc_pid_comm(5)) that may be looked at. */
@@ -83,7 +85,11 @@ async function workingDirectory(
     const name = (await fs.readFile(`/proc/${pid}/comm`, 'utf8')).trim();
     if (!names.includes(name)) return undefined;
     const door = `/proc/${pid}/cwd`;
-    return { pid, key: fileKey(await fs.stat(door)), path: await fs.readlink(door) };
+    const stat = await fs.stat(door);
+    // Not the owner of /proc/PID: that is root where a process is not dumpable.
+    const uid = /^Uid:\t\d+\t(\d+)/m.exec(await fs.readFile(`/proc/${pid}/status`, 'latin1'))?.[1];
+    const isOwners = Number(uid) === stat.uid;
+    return { pid, key: fileKey(stat), path: await fs.readlink(door), isOwners };
   } catch {
     return undefined;
   }

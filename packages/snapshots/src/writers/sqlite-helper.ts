@@ -29,6 +29,8 @@ export interface RestoredSqlite {
   readonly hotJournal: boolean;
   /** `ok`, or what is wrong. */
   readonly integrity: string;
+  /** It was not opened, because that is not safe. */
+  readonly isRefused?: true;
 }
 
 const HEADER = 'SQLite format 3\0';

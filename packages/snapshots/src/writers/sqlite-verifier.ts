@@ -10,9 +10,9 @@ export const sqliteVerifier: Verifier = {
   },
 };
 
-function verdictOn({ path, logBytes, hotJournal, integrity }: RestoredSqlite): Verdict {
+function verdictOn({ path, logBytes, hotJournal, integrity, isRefused }: RestoredSqlite): Verdict {
   const faults = [
-    ...(integrity === 'ok' ? [] : [`it is damaged: ${integrity}`]),
+    ...(integrity === 'ok' ? [] : [`${isRefused ? 'it was not opened' : 'it is damaged'}: ${integrity}`]),
     ...(hotJournal ? ['a transaction was rolled back'] : []),
     ...(logBytes > 0 ? [`a log of ${logBytes} bytes was read`] : []),
   ];

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { isCoded, must } from '@rokka/kernel';
 import { sqlite, tryRestoredSqlite, type SqliteWriter } from './sqlite.ts';
+import { sqliteVerifier } from './sqlite-verifier.ts';
 
 const signal = () => AbortSignal.timeout(30_000);
 const OPTIONS = { timeout: 60_000 };
@@ -92,7 +93,7 @@ test('the process that holds is killed, and the program goes on', OPTIONS, async
   const load = await Load.start(t, { file: path.join(base, 'app.db'), journalMode: 'wal' });
   await using writer = await only(base);
   await writer.freeze(signal());
-  process.kill(must(writer.helperPid), 'SIGKILL');
+  process.kill(must(writer.helperPids[0]), 'SIGKILL');
   await load.goesOn();
   await assert.rejects(writer.thaw(signal()), (error) => isCoded(error, 'SNAPSHOTS_HELPER_ENDED'));
 });
@@ -174,6 +175,93 @@ test('databases that nobody has open are nobody to be held', OPTIONS, async (t) 
   fs.writeFileSync(path.join(base, 'text-journal'), 'text');
   const volumes = [{ volume: 'vol-1', mountPoint: base }];
   assert.deepEqual(await sqlite().discover({ volumes, signal: signal() }), []);
+});
+
+const NOBODY = 65_534;
+const ASROOT = { ...OPTIONS, skip: process.getuid?.() !== 0 && 'root is needed, to give files away' };
+
+test('a database is held and tried as its owner, also where he does not come by', ASROOT, async (t) => {
+  const base = temporary(t);
+  const [theirs, ours] = ['theirs/app.db', 'ours/app.db'].map((name) => path.join(base, name));
+  for (const file of [theirs, ours]) {
+    fs.mkdirSync(path.dirname(file));
+    using database = new DatabaseSync(file);
+    database.exec('PRAGMA journal_mode=wal; CREATE TABLE t (n)');
+  }
+  for (const file of [path.dirname(theirs), theirs]) fs.chownSync(file, NOBODY, NOBODY);
+  using first = new DatabaseSync(theirs);
+  using second = new DatabaseSync(ours);
+  for (const database of [first, second]) database.exec('INSERT INTO t VALUES (1)');
+  const copy = path.join(temporary(t), 'copy');
+  execFileSync('cp', ['-a', base, copy]);
+  {
+    await using writer = await only(base);
+    assert.deepEqual(
+      (await writer.identify()).map(({ paths }) => paths[0]),
+      [ours, theirs],
+    );
+    assert.equal((await writer.freeze(signal())).level, 'application');
+    const status = writer.helperPids.map((pid) => fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
+    const facts = status.map((text) => [
+      /^Uid:\t(.*)/m.exec(text)?.[1],
+      /^Groups:(.*)/m.exec(text)?.[1].trim(),
+    ]);
+    assert.ok(facts.some(([uid, groups]) => uid === [0, 0, 0, 0].fill(NOBODY).join('\t') && groups === ''));
+    for (const database of [first, second])
+      assert.throws(() => database.exec('INSERT INTO t VALUES (2)'), /locked/);
+    await writer.thaw(signal());
+    for (const database of [first, second]) database.exec('INSERT INTO t VALUES (2)');
+  }
+  const examined = await tryRestoredSqlite({ mountPoints: [copy], signal: signal() });
+  assert.deepEqual(
+    examined.map(({ integrity }) => integrity),
+    ['ok', 'ok'],
+  );
+});
+
+test('where the file of one owner cannot be held, those of the others are free', ASROOT, async (t) => {
+  const base = temporary(t);
+  const [theirs, ours] = ['theirs/app.db', 'ours/app.db'].map((name) => path.join(base, name));
+  const databases = [theirs, ours].map((file) => {
+    fs.mkdirSync(path.dirname(file));
+    const database = new DatabaseSync(file);
+    database.exec('CREATE TABLE t (n)');
+    return database;
+  });
+  for (const file of [path.dirname(theirs), theirs]) fs.chownSync(file, NOBODY, NOBODY);
+  databases[0].exec('BEGIN IMMEDIATE; INSERT INTO t VALUES (1)');
+  await using writer = await only(base, 300);
+  await assert.rejects(writer.freeze(signal()), (error) => isCoded(error, 'SNAPSHOTS_VETO'));
+  databases[1].exec('INSERT INTO t VALUES (1)');
+  for (const database of databases) database.close();
+});
+
+test("what is root's in somebody's directory, or has two names, is not opened", ASROOT, async (t) => {
+  const base = temporary(t);
+  const directory = path.join(base, 'home');
+  fs.mkdirSync(directory);
+  const [ofRoot, linked] = ['root.db', 'linked.db'].map((name) => path.join(directory, name));
+  for (const file of [ofRoot, linked]) {
+    using database = new DatabaseSync(file);
+    database.exec('CREATE TABLE t (n)');
+  }
+  fs.linkSync(linked, path.join(base, 'other'));
+  fs.chownSync(directory, NOBODY, NOBODY);
+  fs.chownSync(linked, NOBODY, NOBODY);
+  using _first = new DatabaseSync(ofRoot);
+  using _second = new DatabaseSync(linked);
+  await using writer = await only(directory);
+  await assert.rejects(writer.identify(), (error) => {
+    assert.ok(isCoded(error, 'SNAPSHOTS_UNREACHABLE'));
+    for (const file of [ofRoot, linked]) assert.ok(error.message.includes(`${file}: `), error.message);
+    return true;
+  });
+  const verdicts = await sqliteVerifier.verify({ mountPoints: [directory], signal: signal() });
+  assert.deepEqual(
+    verdicts.map(({ isClean, words }) => [isClean, words.slice(0, 'it was not opened'.length)]),
+    verdicts.map(() => [false, 'it was not opened']),
+  );
+  assert.equal(verdicts.length, 2);
 });
 
 function temporary(t: TestContext): string {

@@ -9,6 +9,8 @@
  * transactions, and the level is `crash`: the copy reads its log.
  *
  * `position` is the change counter of each file.
+ *
+ * Each is opened by a process that runs as its owner (sqlite-owners.ts).
  */
 import * as path from 'node:path';
 import { assert } from '@rokka/kernel';
@@ -19,6 +21,7 @@ import { HelperProcess, Refused } from './helper-process.ts';
 import { placeVolumes } from './placement.ts';
 import { findCandidates } from './sqlite-files.ts';
 import type { Candidate, RestoredSqlite, HeldDatabase } from './sqlite-helper.ts';
+import { byOwner, type Owned, type Owner, type Refusal } from './sqlite-owners.ts';
 
 export interface SqliteOptions {
   /** For so long the locks are waited for, in all. */
@@ -40,31 +43,36 @@ export function sqlite({ holdMs = HOLD_MS }: SqliteOptions = {}): WriterKind {
       const doors = hidden.map(({ door }) => ({ path: door, hasSibling: false }));
       const unreached = await recognise(helper, { candidates: doors, signal });
       if (paths.length + unreached.length === 0) return [];
-      return [new SqliteWriter({ paths: paths.sort(), unreached, holdMs })];
+      const { owned, refused } = await byOwner(paths.sort(), signal);
+      return [new SqliteWriter({ owned, refused, unreached, holdMs })];
     },
   };
 }
 
-/** @internal for tests: `helperPid` is whom to kill */
+/** @internal for tests: `helperPids` are whom to kill */
 export class SqliteWriter implements Writer {
   readonly id = 'sqlite';
-  readonly #paths: readonly string[];
+  readonly #owned: readonly Owned[];
+  readonly #refused: readonly Refusal[];
   readonly #unreached: readonly string[];
   readonly #holdMs: number;
-  #helper: HelperProcess | undefined;
+  /** One an owner. */
+  #helpers: readonly HelperProcess[] | undefined;
 
   constructor(options: {
-    readonly paths: readonly string[];
+    readonly owned: readonly Owned[];
+    readonly refused: readonly Refusal[];
     readonly unreached: readonly string[];
     readonly holdMs: number;
   }) {
-    this.#paths = options.paths;
+    this.#owned = options.owned;
+    this.#refused = options.refused;
     this.#unreached = options.unreached;
     this.#holdMs = options.holdMs;
   }
 
-  get helperPid(): number | undefined {
-    return this.#helper?.pid;
+  get helperPids(): readonly (number | undefined)[] {
+    return (this.#helpers ?? []).map(({ pid }) => pid);
   }
 
   async identify(): Promise<readonly Component[]> {
@@ -73,36 +81,40 @@ export class SqliteWriter implements Writer {
         `a SQLite database (${this.#unreached.join(', ')})`,
         'a process has it open by a path that is not found here: mount the volume where it can be seen, or stop the process',
       ]);
-    return this.#paths.map((file) => ({ name: `SQLite database ${file}`, paths: [file] }));
+    if (this.#refused.length > 0)
+      throw snapshotErrors.SNAPSHOTS_UNREACHABLE([
+        'a SQLite database',
+        this.#refused.map(({ path, why }) => `${path}: ${why}`).join('; '),
+      ]);
+    const paths = this.#owned.flatMap((owned) => owned.paths).sort();
+    return paths.map((file) => ({ name: `SQLite database ${file}`, paths: [file] }));
   }
 
   async prepare(signal: AbortSignal): Promise<void> {
-    const helper = await this.#open(signal);
-    await this.#orVeto(helper.ask('checkpoint', {}, signal));
+    await this.#askAll('checkpoint', {}, signal);
   }
 
   async freeze(signal: AbortSignal): Promise<Frozen> {
-    const helper = await this.#open(signal);
-    const held = await this.#orVeto(
-      helper.ask<readonly HeldDatabase[]>('freeze', { ms: this.#holdMs }, signal),
-    );
+    const answers = await this.#askAll<readonly HeldDatabase[]>('freeze', { ms: this.#holdMs }, signal);
+    const held = answers.flat();
     const position = held.map(({ path, changes }) => `${path}@${changes}`).join(' ');
     return { position, level: held.every(({ logBytes }) => logBytes === 0) ? 'application' : 'crash' };
   }
 
   async thaw(signal: AbortSignal): Promise<void> {
-    assert(this.#helper, 'freeze comes first');
-    try {
-      await this.#helper.ask('thaw', {}, signal);
-    } catch (cause) {
-      if (!(cause instanceof Refused)) throw cause;
-      throw snapshotErrors.SNAPSHOTS_NOT_HELD([WHAT, cause.message], { cause });
-    }
+    assert(this.#helpers, 'freeze comes first');
+    const thawed = await Promise.allSettled(this.#helpers.map((helper) => helper.ask('thaw', {}, signal)));
+    const failed = thawed.find((outcome) => outcome.status === 'rejected');
+    if (!failed) return;
+    const cause: unknown = failed.reason;
+    if (!(cause instanceof Refused)) throw cause;
+    throw snapshotErrors.SNAPSHOTS_NOT_HELD([WHAT, cause.message], { cause });
   }
 
   async abort(): Promise<void> {
-    await this.#helper?.kill();
-    this.#helper = undefined;
+    const helpers = this.#helpers ?? [];
+    this.#helpers = undefined;
+    await Promise.all(helpers.map((helper) => helper.kill()));
   }
 
   finish(): Promise<void> {
@@ -110,29 +122,29 @@ export class SqliteWriter implements Writer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#helper?.[Symbol.asyncDispose]();
-    this.#helper = undefined;
+    const helpers = this.#helpers ?? [];
+    this.#helpers = undefined;
+    await Promise.all(helpers.map((helper) => helper[Symbol.asyncDispose]()));
   }
 
-  async #open(signal: AbortSignal): Promise<HelperProcess> {
-    if (this.#helper) return this.#helper;
-    this.#helper = startHelper();
+  /** Where one says no, nothing is held by the others. @throws SNAPSHOTS_VETO */
+  async #askAll<T>(command: string, details: object, signal: AbortSignal): Promise<T[]> {
     try {
-      await this.#orVeto(this.#helper.ask('open', { paths: this.#paths }, signal));
-      return this.#helper;
-    } catch (error) {
-      await this.abort();
-      throw error;
-    }
-  }
-
-  async #orVeto<T>(step: Promise<T>): Promise<T> {
-    try {
-      return await step;
+      const helpers = await this.#open(signal);
+      return await Promise.all(helpers.map((helper) => helper.ask<T>(command, details, signal)));
     } catch (cause) {
+      await this.abort();
       if (!(cause instanceof Refused)) throw cause;
       throw snapshotErrors.SNAPSHOTS_VETO([WHAT, cause.message], { cause });
     }
+  }
+
+  async #open(signal: AbortSignal): Promise<readonly HelperProcess[]> {
+    if (this.#helpers) return this.#helpers;
+    const helpers = (this.#helpers = this.#owned.map(({ owner }) => startHelper(owner)));
+    const open = ({ paths }: Owned, at: number) => helpers[at].ask('open', { paths }, signal);
+    await Promise.all(this.#owned.map(open));
+    return helpers;
   }
 }
 
@@ -145,23 +157,39 @@ export async function tryRestoredSqlite(options: {
   readonly signal: AbortSignal;
 }): Promise<readonly RestoredSqlite[]> {
   const { signal } = options;
-  await using helper = startHelper();
-  const examined: RestoredSqlite[] = [];
-  const mounted = options.mountPoints.map((mountPoint) => ({ mountPoint }));
-  for (const volume of await placeVolumes(mounted, signal))
-    for await (const directory of searchDirectories(volume, { signal })) {
-      const candidates = directory.files.map((name) => ({
-        path: path.join(directory.path, name),
-        hasSibling: false,
-      }));
-      for (const file of await recognise(helper, { candidates, signal }))
-        examined.push(await helper.ask<RestoredSqlite>('examine', { path: file }, signal));
-    }
+  const found: string[] = [];
+  {
+    await using helper = startHelper();
+    const mounted = options.mountPoints.map((mountPoint) => ({ mountPoint }));
+    for (const volume of await placeVolumes(mounted, signal))
+      for await (const directory of searchDirectories(volume, { signal })) {
+        const candidates = directory.files.map((name) => ({
+          path: path.join(directory.path, name),
+          hasSibling: false,
+        }));
+        found.push(...(await recognise(helper, { candidates, signal })));
+      }
+  }
+  const { owned, refused } = await byOwner(found, signal);
+  const examined: RestoredSqlite[] = refused.map(({ path: file, why }) => ({
+    path: file,
+    logBytes: 0,
+    hotJournal: false,
+    integrity: why,
+    isRefused: true,
+  }));
+  for (const { owner, paths } of owned) {
+    await using helper = startHelper(owner);
+    for (const file of paths)
+      examined.push(await helper.ask<RestoredSqlite>('examine', { path: file }, signal));
+  }
   return examined;
 }
 
-function startHelper(): HelperProcess {
-  return HelperProcess.start({ file: path.join(import.meta.dirname, 'sqlite-helper.ts'), what: WHAT });
+/** Without an account it is to read only. */
+function startHelper(account?: Owner): HelperProcess {
+  const file = path.join(import.meta.dirname, 'sqlite-helper.ts');
+  return HelperProcess.start({ file, what: WHAT, ...(account && { account }) });
 }
 
 async function recognise(
