@@ -8,7 +8,7 @@ import { isCoded } from '@rokka/kernel';
 import { tryRestoredPostgres } from './postgresql-restored.ts';
 import { safeSettings } from './postgresql-safe-settings.ts';
 
-const signal = AbortSignal.timeout(10_000);
+const signalled = () => AbortSignal.timeout(10_000);
 const OPTIONS = { timeout: 10_000 };
 const ASROOT = { ...OPTIONS, skip: process.getuid?.() !== 0 && 'root is needed, to give files away' };
 const NOBODY = 65_534;
@@ -21,7 +21,7 @@ for (const where of ['original', 'nowhere'])
     fs.mkdirSync(path.join(base, 'original'));
     fs.symlinkSync(path.join(base, where), path.join(data, 'pg_wal'));
     await assert.rejects(
-      tryRestoredPostgres({ mountPoints: [path.join(base, 'restored')], signal, programs }),
+      tryRestoredPostgres({ mountPoints: [path.join(base, 'restored')], signal: signalled(), programs }),
       (error) => {
         assert.ok(isCoded(error, 'SNAPSHOTS_RESTORED_BROKEN'));
         assert.ok(error.message.includes(path.join(base, where)));
@@ -34,7 +34,7 @@ test('what is no version is not made part of the path of a program', OPTIONS, as
   const base = temporary(t);
   fs.writeFileSync(path.join(dataDirectory(base), 'PG_VERSION'), '../../../home/somebody\n');
   const mountPoints = [path.join(base, 'restored')];
-  await assert.rejects(tryRestoredPostgres({ mountPoints, signal, programs }), (error) =>
+  await assert.rejects(tryRestoredPostgres({ mountPoints, signal: signalled(), programs }), (error) =>
     isCoded(error, 'SNAPSHOTS_RESTORED_BROKEN'),
   );
 });
@@ -47,7 +47,7 @@ for (const [uid, code] of [
     const base = temporary(t);
     fs.chownSync(dataDirectory(base), uid, uid);
     const mountPoints = [path.join(base, 'restored')];
-    await assert.rejects(tryRestoredPostgres({ mountPoints, signal, programs }), (error) =>
+    await assert.rejects(tryRestoredPostgres({ mountPoints, signal: signalled(), programs }), (error) =>
       isCoded(error, code),
     );
   });
@@ -66,7 +66,7 @@ test("a copy's server has its owner's own group, and nothing of the copy's setti
   fs.writeFileSync(program, '#!/bin/sh\necho "FATAL: $(id -u) $(id -g) $(id -G) $*" >&2\n', { mode: 0o755 });
   const mountPoints = [path.join(base, 'restored')];
   await assert.rejects(
-    tryRestoredPostgres({ mountPoints, signal, programs: () => ({ directory: base }) }),
+    tryRestoredPostgres({ mountPoints, signal: signalled(), programs: () => ({ directory: base }) }),
     (error) => {
       assert.ok(isCoded(error, 'SNAPSHOTS_RESTORED_BROKEN'));
       assert.match(error.message, new RegExp(`FATAL: ${NOBODY} ${NOBODY} ${NOBODY} `));
