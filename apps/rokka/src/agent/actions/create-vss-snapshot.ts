@@ -102,10 +102,24 @@ interface Copying {
   readonly signal: AbortSignal;
 }
 
-async function freezeAndCopy(
+async function freezeAndCopy(of: Copying, options: VssOptions): Promise<Outcome> {
+  const { outcome, provider } = await holdAll(of, options);
+  if (!outcome.set) return { ...outcome, reasons: [...outcome.reasons, ...leftOver(provider)] };
+  const missed = whyNotThese(outcome.set, of.volumes);
+  const doubts = await provider.confirm(outcome.set.id, of.signal).then(
+    () => missed,
+    (error: unknown) => [...missed, describeError(error)],
+  );
+  return doubts.length === 0
+    ? outcome
+    : { ...outcome, level: 'crash', reasons: [...outcome.reasons, ...doubts] };
+}
+
+/** Nobody waits for the copying: applications are free for another command when this resolves. */
+async function holdAll(
   { volumes, copying, request, signal }: Copying,
   { clock, leaseWriters, writersFor }: VssOptions,
-): Promise<Outcome> {
+): Promise<{ outcome: Outcome; provider: Ec2Provider }> {
   const { noWriters } = request;
   using _ = leaseWriters();
   await using owned = new AsyncDisposableStack();
@@ -122,16 +136,7 @@ async function freezeAndCopy(
   const provider = new Ec2Provider({ ...copying, onFrozen: look });
   const course = await coordinate({ tiers, provider, clock, signal, onTurn: (turn) => (now = turn) });
   if (course.set) await look(signal);
-  const outcome = outcomeOf(course, { strays: [...strays], withoutWriters: noWriters });
-  if (!outcome.set) return { ...outcome, reasons: [...outcome.reasons, ...leftOver(provider)] };
-  const missed = whyNotThese(outcome.set, volumes);
-  const doubts = await provider.confirm(outcome.set.id, signal).then(
-    () => missed,
-    (error: unknown) => [...missed, describeError(error)],
-  );
-  return doubts.length === 0
-    ? outcome
-    : { ...outcome, level: 'crash', reasons: [...outcome.reasons, ...doubts] };
+  return { outcome: outcomeOf(course, { strays: [...strays], withoutWriters: noWriters }), provider };
 }
 
 /** Volumes come and go while others are asked: who has something on them was not asked then. */
