@@ -71,7 +71,8 @@ describe('many databases', { skip }, () => {
     const before = await databases.available('one');
     assert.equal((await command('restart', 'one')).status, 0);
     const after = await databases.available('one');
-    assert.deepEqual([after.runningGeneration, after.pid === before.pid], [1, false]);
+    // The stop has ended one, and the restart another.
+    assert.deepEqual([after.runningGeneration, after.pid === before.pid], [2, false]);
     assert.deepEqual(await databases.query('one', COUNT), [{ n: '2000' }]);
 
     const old = await databases.connection('one');
