@@ -43,9 +43,7 @@ async function holdRows(plan: Plan): Promise<Row[]> {
   const port = await freePort();
   await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
   const instance = await InstanceUnderTest.of(await CloudUnderTest.start(rokka, port));
-  await instance.giveRole();
-  await instance.allow('DescribeInstances', 'CreateTags', 'CreateSnapshots');
-  await instance.installWriters();
+  await instance.mayMakeSnapshots();
   const { own } = instance;
   const data = await own.attach(await own.volume({ Size: 8 }), 'sdf');
   const log = await own.attach(await own.volume({ Size: 8 }), 'sdg');

@@ -18,13 +18,18 @@ export class AwsFace implements AsyncDisposable {
   readonly #options: AwsFaceOptions;
   readonly #ending = new AbortController();
   #started: Promise<void> | undefined;
+  #agentStarted: Promise<void> | undefined;
 
   constructor(options: AwsFaceOptions) {
     const { directory, port, allowShell, onLog } = options;
     this.#options = options;
     this.gateway = gatewayChild({
       options: { directory, port },
-      onReady: ({ url }) => onLog('info', `the AWS API is answered at ${url}`),
+      onReady: ({ url }) => {
+        onLog('info', `the AWS API is answered at ${url}`);
+        // Not before, however late that is: what the agent works for the gateway has made.
+        if (!this.#ending.signal.aborted) this.#agentStarted ??= this.agent.start().catch(() => {});
+      },
       onLog,
     });
     this.agent = agentChild({ options: { directory, gatewayPort: port, allowShell }, onLog });
@@ -41,6 +46,7 @@ export class AwsFace implements AsyncDisposable {
     await this.agent[Symbol.asyncDispose]();
     await this.gateway[Symbol.asyncDispose]();
     await this.#started;
+    await this.#agentStarted;
   }
 
   kill(): void {
@@ -53,6 +59,5 @@ export class AwsFace implements AsyncDisposable {
     const { signal } = this.#ending;
     await compileAhead({ program: 'gateway', dataDirectory: this.#options.directory, signal });
     if (!signal.aborted) await this.gateway.start();
-    if (!signal.aborted) await this.agent.start();
   }
 }

@@ -31,9 +31,7 @@ test(
     const port = await freePort();
     await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
     const instance = await InstanceUnderTest.of(await CloudUnderTest.start(rokka, port));
-    await instance.giveRole();
-    await instance.allow('DescribeInstances', 'CreateTags', 'CreateSnapshots');
-    await instance.installWriters();
+    await instance.mayMakeSnapshots();
     const { own } = instance;
     const volumes = [await own.volume({ Size: 1 }), await own.volume({ Size: 1 })] as const;
     const journal = await own.attach(volumes[0], 'sdf');

@@ -27,8 +27,6 @@ export {
   instanceCredentials,
   type InstanceCredentials,
   type InstanceCredentialsOf,
-  instanceRole,
-  type InstanceRole,
   type NoCredentials,
 } from './ec2/instance-credentials.ts';
 export { Ec2Keeper } from './ec2/ec2-keeper.ts';

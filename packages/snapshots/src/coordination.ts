@@ -17,7 +17,7 @@ import type { SnapshotSetResult } from './provider.ts';
 import type { Component, Frozen } from './writer.ts';
 
 export const PROVIDER = 'provider';
-export const REQUESTER = 'requester';
+const REQUESTER = 'requester';
 
 export type Step =
   | 'identify'

@@ -10,7 +10,9 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import type { Component, MountedVolume } from './writer.ts';
+import { obeying } from './writers/obeying.ts';
 import { isBelow, placeVolumes, type PlacedVolume } from './writers/placement.ts';
+import { processIds } from './writers/processes.ts';
 
 /** Of an open file description, as in `fcntl.h`. */
 const ACCESS_MODE = 0o3;
@@ -20,21 +22,20 @@ export interface StraysOptions {
   readonly volumes: readonly MountedVolume[];
   readonly components: readonly Component[];
   readonly signal: AbortSignal;
-  /** `/proc`; another directory in tests. */
-  readonly proc?: string;
 }
 
 /** @returns `name (pid 123), which writes PATH`, up to STRAYS_MAX of them, one a program */
 export async function straysOn(options: StraysOptions): Promise<string[]> {
-  const { proc = '/proc', signal } = options;
+  const { signal } = options;
   const strays: string[] = [];
   const placed = await placeVolumes(options.volumes, signal);
-  for (const pid of (await fs.readdir(proc)).filter((name) => /^\d+$/.test(name))) {
+  for (const pid of await processIds(signal)) {
     if (strays.length >= STRAYS_MAX) break;
-    signal.throwIfAborted();
-    const what = await firstStray(path.join(proc, pid), { ...options, placed });
+    const process = `/proc/${pid}`;
+    // A file on a hung file system must not hold up everybody who is frozen.
+    const what = await obeying(firstStray(process, { ...options, placed }), signal);
     if (what === undefined) continue;
-    const name = await fs.readFile(path.join(proc, pid, 'comm'), 'utf8').catch(() => 'a program');
+    const name = await fs.readFile(path.join(process, 'comm'), 'utf8').catch(() => 'a program');
     strays.push(`${name.trim()} (pid ${pid}), which ${what}`);
   }
   return strays;

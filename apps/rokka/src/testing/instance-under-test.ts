@@ -55,6 +55,13 @@ export class InstanceUnderTest {
     await this.#iam.send(new iam.PutRolePolicyCommand({ RoleName: Name, PolicyName: Name, PolicyDocument }));
   }
 
+  /** All that a snapshot needs: a role with these rights and no others, and the writers. */
+  async mayMakeSnapshots(): Promise<void> {
+    await this.giveRole();
+    await this.allow('DescribeInstances', 'CreateTags', 'CreateSnapshots');
+    await this.installWriters();
+  }
+
   installWriters() {
     return this.commands.run('AWS-ConfigureAWSPackage', { action: 'Install', name: 'AwsVssComponents' });
   }

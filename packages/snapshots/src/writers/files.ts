@@ -3,9 +3,8 @@
  * (syncfs(2)) before the cut, which is of one moment by itself. Level `filesystem`: files are as their programs left them at the
  * cut, where they were written until then; a program that was in the middle of something has to know how to go on.
  */
-import { snapshotErrors } from '../errors.ts';
 import type { Component, DiscoverOptions, Frozen, MountedVolume, Writer, WriterKind } from '../writer.ts';
-import { runProgram } from './program.ts';
+import { syncFileSystems } from './sync.ts';
 
 export const files: WriterKind = {
   name: 'files',
@@ -52,11 +51,10 @@ class FilesWriter implements Writer {
     return Promise.resolve();
   }
 
-  /** A program for it, because a call that hangs in this process could not be ended. @throws SNAPSHOTS_VETO */
-  async #sync(signal: AbortSignal): Promise<void> {
-    const mountPoints = this.#volumes.map(({ mountPoint }) => mountPoint);
-    const { failure, output } = await runProgram('sync', ['--file-system', ...mountPoints], { signal });
-    if (failure === undefined) return;
-    throw snapshotErrors.SNAPSHOTS_VETO([`files of ${mountPoints.join(', ')}`, `sync ${failure}: ${output}`]);
+  #sync(signal: AbortSignal): Promise<void> {
+    return syncFileSystems(
+      this.#volumes.map(({ mountPoint }) => mountPoint),
+      signal,
+    );
   }
 }

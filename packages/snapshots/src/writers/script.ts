@@ -74,7 +74,7 @@ interface Scripts {
 }
 
 /** Executables only: what is being edited there (`pre-app~`) mostly is one too, so names are plain. */
-export function findScripts(directory: string): Scripts {
+function findScripts(directory: string): Scripts {
   const names = fs.existsSync(directory) ? fs.readdirSync(directory).sort() : [];
   const kind = (prefix: string) =>
     names

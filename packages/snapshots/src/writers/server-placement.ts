@@ -1,12 +1,10 @@
 /**
- * Which paths of a server lie on the volumes of a snapshot, and that what lies there is on the disk.
+ * Which paths of a server lie on the volumes of a snapshot.
  *
  * Where a volume is the root of a file system, a path is on it when its device is the volume's: that holds through symbolic links, bind
  * mounts and other mount namespaces, where names say nothing.
  */
-import { execFile } from 'node:child_process';
 import * as fs from 'node:fs/promises';
-import { promisify } from 'node:util';
 import type { DiscoverOptions } from '../writer.ts';
 import { isPlaced, type PlacedVolume, placeVolumes } from './placement.ts';
 
@@ -29,12 +27,4 @@ export class Placement {
     if (this.#volumes.some(({ whole, device }) => whole && device === status.dev)) return true;
     return isPlaced(this.#volumes, { path: await fs.realpath(file), device: status.dev });
   }
-}
-
-/**
- * Everything that was written to the file systems of these paths is on their devices afterwards (syncfs(2)). Servers do not do it
- * themselves for all they have: MyISAM leaves it to the kernel, and Redis to its next second.
- */
-export async function syncFileSystems(paths: readonly string[], signal: AbortSignal): Promise<void> {
-  await promisify(execFile)('sync', ['-f', ...paths], { signal });
 }

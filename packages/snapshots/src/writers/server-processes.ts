@@ -7,6 +7,7 @@
  */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
+import { processIds } from './processes.ts';
 
 export interface ServerProcess {
   readonly pid: number;
@@ -23,11 +24,13 @@ export interface ServerProcess {
 }
 
 /** Those of the user's processes that this process may look into; others are left out, as are those that end meanwhile. */
-export async function serverProcesses(programs: readonly string[]): Promise<ServerProcess[]> {
+export async function serverProcesses(
+  programs: readonly string[],
+  signal: AbortSignal,
+): Promise<ServerProcess[]> {
   const found: ServerProcess[] = [];
-  for (const name of await fs.readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const server = await look(Number(name), programs).catch(() => undefined);
+  for (const pid of await processIds(signal)) {
+    const server = await look(pid, programs).catch(() => undefined);
     if (server) found.push(server);
   }
   // What a server has forked, to write a dump for it, is none of its own.

@@ -10,7 +10,7 @@ import { type Clock, must } from '@rokka/kernel';
 import { rokkaErrors } from '../../errors.ts';
 import { tagOf, type RestorePart, type RestoreRequest } from './restore-plan.ts';
 
-export const MADE_TAG = 'RokkaRestore';
+const MADE_TAG = 'RokkaRestore';
 const REPLACES_TAG = 'RokkaReplaces';
 const REPLACED_TAG = 'RokkaReplaced';
 const DEVICE_TAG = 'Device';

@@ -22,7 +22,7 @@ export function mariadbKind(options: MariadbKindOptions = {}): WriterKind {
 async function discover(what: DiscoverOptions, options: MariadbKindOptions): Promise<readonly Writer[]> {
   const placement = await Placement.of(what);
   const writers: Writer[] = [];
-  for (const server of await serverProcesses(['mariadbd', 'mysqld'])) {
+  for (const server of await serverProcesses(['mariadbd', 'mysqld'], what.signal)) {
     what.signal.throwIfAborted();
     if (await placement.holds(server.directory))
       writers.push(

@@ -24,7 +24,8 @@ import { assert, type Clock } from '@rokka/kernel';
 import { snapshotErrors } from '../../errors.ts';
 import { FREEZE_MS_MAX } from '../../provider.ts';
 import type { Component, Frozen, Writer } from '../../writer.ts';
-import { syncFileSystems, type Placement } from '../server-placement.ts';
+import type { Placement } from '../server-placement.ts';
+import { syncFileSystems } from '../sync.ts';
 import { mariadbPaths } from './files.ts';
 import { MariadbSession, type MariadbAddress } from './session.ts';
 

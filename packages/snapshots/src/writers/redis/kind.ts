@@ -22,7 +22,7 @@ async function discover(what: DiscoverOptions, options: RedisKindOptions): Promi
   const placement = await Placement.of(what);
   const { clock = systemClock, ...login } = options;
   const writers: Writer[] = [];
-  for (const process of await serverProcesses(['redis-server', 'valkey-server'])) {
+  for (const process of await serverProcesses(['redis-server', 'valkey-server'], what.signal)) {
     what.signal.throwIfAborted();
     if (!(await placement.holds(process.directory))) continue;
     const server = `${process.program} ${process.pid} at ${process.directory}`;

@@ -23,7 +23,8 @@ import * as path from 'node:path';
 import { assert, type Clock } from '@rokka/kernel';
 import { snapshotErrors } from '../../errors.ts';
 import type { Component, Frozen, Writer } from '../../writer.ts';
-import { syncFileSystems, type Placement } from '../server-placement.ts';
+import type { Placement } from '../server-placement.ts';
+import { syncFileSystems } from '../sync.ts';
 import { RedisClient, type Info, type RedisAddress } from './client.ts';
 import { Pause } from './pause.ts';
 import {
