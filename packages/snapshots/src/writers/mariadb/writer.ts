@@ -4,15 +4,14 @@
  * Level `application` says, for a cut of all its volumes at one moment while it is held:
  * - Every transaction that was acknowledged before the freeze is there, whatever innodb_flush_log_at_trx_commit says. BLOCK_COMMIT
  *   itself does not see to that: InnoDB's log may be a second behind. So the freeze waits until the log is flushed up to where it
- *   stood when commits were blocked. Measured with a setting of 0: 900 KB of it were not on the disk when BLOCK_COMMIT returned.
+ *   stood when commits were blocked; without that the system test, which has a setting of 0, loses rows.
  * - The binary log and InnoDB agree: nobody is between the two while commits are blocked, so that a restored server finds no
  *   transaction in doubt but those that an XA client has prepared itself.
  * - MyISAM, Aria and CSV tables are closed properly: CHECK TABLE has nothing to say, nothing is repaired.
  *
  * It does not say that InnoDB reads none of its log. Statements inside of open transactions go on while commits are blocked, and
- * purge does; the restored server rolls back what was never committed. Measured: even with a checkpoint of an age of 16 bytes
- * taken under BLOCK_COMMIT, the log of a restored copy says "Starting crash recovery", and "To recover: 83 pages" (108 with the
- * checkpoint in `prepare`). So the checkpoint is made there, where nobody waits for it, and bounds the log that is to be read;
+ * purge does; the restored server rolls back what was never committed. So its log says "Starting crash recovery" all the same. The
+ * checkpoint is made in `prepare`, where nobody waits for it, and bounds the log that is to be read;
  * where innodb_log_checkpoint_now is missing, innodb_log_file_size does. Aria's recovery of its own log runs likewise.
  *
  * With tables of an engine that the stages do not know the level is `crash`.
