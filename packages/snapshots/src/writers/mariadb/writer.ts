@@ -4,7 +4,7 @@
  * Level `application` says, for a cut of all its volumes at one moment while it is held:
  * - Every transaction that was acknowledged before the freeze is there, whatever innodb_flush_log_at_trx_commit says. BLOCK_COMMIT
  *   itself does not see to that: InnoDB's log may be a second behind. So the freeze waits until the log is flushed up to where it
- *   stood when commits were blocked; without that the system test, which has a setting of 0, loses rows.
+ *   stood when commits were blocked; without that the system test, which has a setting of 0, fails.
  * - The binary log and InnoDB agree: nobody is between the two while commits are blocked, so that a restored server finds no
  *   transaction in doubt but those that an XA client has prepared itself.
  * - MyISAM, Aria and CSV tables are closed properly: CHECK TABLE has nothing to say, nothing is repaired.
