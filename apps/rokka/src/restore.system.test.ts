@@ -1,5 +1,6 @@
 /** Snapshot sets of a running cluster, restored by Run Command with the instance's own keys: tried out, put in place, and cut short. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -18,6 +19,7 @@ const skip = whySkipped({ root: true });
 const timeout = 600_000;
 const COMMAND_MS_MAX = 180_000;
 const LOOK_MS = 100;
+const hasRedis = fs.existsSync('/usr/bin/redis-server');
 const DEVICES = ['sdf', 'sdg'];
 const RIGHTS = [
   'DescribeInstances',
@@ -68,6 +70,14 @@ class Machine {
   makeDatabase(): void {
     using database = new DatabaseSync(path.join(must(this.directories[0]), 'app.db'));
     database.exec('CREATE TABLE t (n); INSERT INTO t VALUES (1)');
+  }
+
+  /** On the first volume: an empty one, of an account that has no other rights there. */
+  makeDump(): void {
+    const file = path.join(must(this.directories[0]), 'dump.rdb');
+    // No more than its header, its end, and no checksum.
+    fs.writeFileSync(file, Buffer.from('REDIS0009\xff' + '\0'.repeat(8), 'latin1'), { flush: true });
+    execFileSync('chown', ['redis:', file]);
   }
 
   get texts(): string[] {
@@ -141,6 +151,7 @@ test(
     await machine.makeVolumes();
     machine.write('one');
     machine.makeDatabase();
+    if (hasRedis) machine.makeDump();
     const SnapshotSetId = await machine.snapshotSet();
     machine.write('two');
     const before = (await machine.volumes()).length;
@@ -153,7 +164,12 @@ test(
 
     const tried = await machine.restore({ SnapshotSetId });
     assert.equal(tried.status, 'Success', JSON.stringify(tried));
-    assert.match(tried.out, /readable: .*clean: 2 files.*\nreadable: .*clean: 1 files with 3 bytes/);
+    const files = hasRedis ? 3 : 2;
+    assert.match(
+      tried.out,
+      new RegExp(`readable: .*clean: ${files} files.*\nreadable: .*clean: 1 files with 3 bytes`),
+    );
+    if (hasRedis) assert.match(tried.out, /redis: .*dump\.rdb: clean: it loads whole, with 0 keys/);
     assert.match(tried.out, /sqlite: .*app\.db: clean: whole/);
     assert.equal((await machine.volumes()).length, before);
     assert.deepEqual(machine.texts, ['two', 'two']);

@@ -16,7 +16,14 @@ import {
   PolicyCache,
   setOfSnapshot,
 } from '@rokka/services';
-import { postgresqlVerifier, readable, sqliteVerifier, straysOn } from '@rokka/snapshots';
+import {
+  mariadbVerifier,
+  postgresqlVerifier,
+  readable,
+  redisVerifier,
+  sqliteVerifier,
+  straysOn,
+} from '@rokka/snapshots';
 import { configurePackage } from '../agent/actions/configure-package.ts';
 import { createVssSnapshot, type VssOptions } from '../agent/actions/create-vss-snapshot.ts';
 import { manageVssIo } from '../agent/actions/manage-vss-io.ts';
@@ -140,7 +147,7 @@ async function actionsOf(
       'aws:restoreVssSnapshot',
       restoreVssSnapshot({
         ...options,
-        verifiers: [readable, postgresqlVerifier, sqliteVerifier],
+        verifiers: [readable, postgresqlVerifier, mariadbVerifier(), redisVerifier(), sqliteVerifier],
         mountPointOf,
         writing: (volumes, signal) => straysOn({ volumes, components: [], signal }),
       }),
