@@ -96,10 +96,6 @@ export class PrivateServer implements AsyncDisposable {
     return this.#exited.promise;
   }
 
-  get hasEnded(): boolean {
-    return this.#child.exitCode !== null || this.#child.signalCode !== null;
-  }
-
   /** What it has written so far, its last megabyte. */
   get log(): string {
     return this.#log;

@@ -9,6 +9,8 @@ export interface Tried {
 }
 
 const FAULTS_TOLD_MAX = 5;
+/** What a server says may have names and texts of the copy in it. */
+const WORDS_CHARACTERS_MAX = 2_000;
 
 /** @throws what is a programmer's mistake */
 export async function verdictsOn<Copy extends { readonly what: string }>(
@@ -17,7 +19,10 @@ export async function verdictsOn<Copy extends { readonly what: string }>(
   tryOut: (copy: Copy) => Promise<Tried>,
 ): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
-  for (const copy of copies) verdicts.push({ what: copy.what, ...(await judged(copy, signal, tryOut)) });
+  for (const copy of copies) {
+    const { isClean, words } = await judged(copy, signal, tryOut);
+    verdicts.push({ what: copy.what, isClean, words: words.slice(0, WORDS_CHARACTERS_MAX) });
+  }
   return verdicts;
 }
 

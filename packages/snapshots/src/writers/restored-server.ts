@@ -113,19 +113,19 @@ export function parseMounts(mountinfo: string): string[] {
 
 /**
  * Paths follow, up to `--` each: what stays writable, pairs of a copy and where it is seen as well, what becomes read-only; then the server.
- * A mount that has gone meanwhile can harm nobody.
+ * A mount that has gone meanwhile can harm nobody. Helpers of file systems (-i), which know nothing of binds, are not asked.
  */
 const CONFINE = `
 set -eu
 ulimit -c 0
 echo 1000 >/proc/self/oom_score_adj
-while [ "$1" != -- ]; do mount --bind "$1" "$1"; shift; done
+while [ "$1" != -- ]; do mount -i --bind "$1" "$1"; shift; done
 shift
-while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done
+while [ "$1" != -- ]; do mount -i --bind "$1" "$2"; shift 2; done
 shift
-while [ "$1" != -- ]; do mount -o remount,bind,ro "$1" || ! mountpoint -q "$1"; shift; done
+while [ "$1" != -- ]; do mount -i -o remount,bind,ro "$1" || ! mountpoint -q "$1"; shift; done
 shift
-mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+mount -i -t tmpfs -o mode=1777 tmpfs /dev/shm
 exec "$@"
 `;
 

@@ -12,6 +12,8 @@ import { placeVolumes } from '../placement.ts';
 export interface MariadbCopy {
   readonly what: string;
   readonly directory: string;
+  /** Where InnoDB's system tablespace is. */
+  readonly home: string;
   /** Directories elsewhere that have parts of it. */
   readonly elsewhere: readonly string[];
   /** Settings that say where. */
@@ -65,7 +67,8 @@ export function copiesAmong(seen: ReadonlyMap<string, readonly string[]>): Maria
         };
       }
     }
-    return { ...named(directory), elsewhere: [...elsewhere], settings };
+    const home = all.find((at) => settings.includes(`--${PARTS[0].setting}=${at}`)) ?? directory;
+    return { ...named(directory), home, elsewhere: [...elsewhere], settings };
   });
   const taken = new Set(copies.flatMap(({ elsewhere }) => elsewhere));
   // What has both is no mere home of a part.
@@ -77,6 +80,7 @@ export function copiesAmong(seen: ReadonlyMap<string, readonly string[]>): Maria
 const named = (directory: string) => ({
   what: `MariaDB at ${directory}`,
   directory,
+  home: directory,
   elsewhere: [],
   settings: [],
 });

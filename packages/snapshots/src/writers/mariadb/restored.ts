@@ -6,14 +6,17 @@
  * reaches its socket may do anything, which is in a directory of its account's own.
  */
 import * as os from 'node:os';
+import { deadline } from '@rokka/kernel';
 import { snapshotErrors } from '../../errors.ts';
 import { requireSound } from '../copy-links.ts';
+import { obeying } from '../obeying.ts';
 import { socketIn, type PrivateServer } from '../private-server.ts';
 import { programAt } from '../program.ts';
 import { accountOfCopy, type CopiedVolumes, startRestoredServer } from '../restored-server.ts';
 import type { MariadbCopy } from './copies.ts';
 import { requireLinkFiles } from './link-files.ts';
 import { MariadbSession } from './session.ts';
+import { tablespaceSettings } from './tablespace.ts';
 
 export interface RestoredMariadbOptions {
   readonly copy: MariadbCopy;
@@ -42,6 +45,7 @@ export interface RestoredMariadb extends AsyncDisposable {
 }
 
 const ERRORS_TOLD_MAX = 3;
+const ENDS_MS_MAX = 1_000;
 
 const SAFE = [
   '--skip-networking',
@@ -61,9 +65,10 @@ const SAFE = [
 /** @throws SNAPSHOTS_COPY_OF_ROOT, SNAPSHOTS_PROGRAM_MISSING, SNAPSHOTS_RESTORED_BROKEN, SNAPSHOTS_SERVER_REFUSED */
 export async function startRestoredMariadb(options: RestoredMariadbOptions): Promise<RestoredMariadb> {
   const { copy, volumes, signal } = options;
-  const { what, directory: dataDirectory, elsewhere, settings } = copy;
+  const { what, directory: dataDirectory, home, elsewhere } = copy;
   await requireSound([dataDirectory, ...elsewhere], { what, volumes, signal });
   await requireLinkFiles(dataDirectory, { what, volumes, signal });
+  const settings = [...copy.settings, ...(await obeying(tablespaceSettings(home), signal))];
   const server = await startRestoredServer({
     what,
     // The second name is that of versions before 10.5.
@@ -89,10 +94,10 @@ export async function startRestoredMariadb(options: RestoredMariadbOptions): Pro
   try {
     return await examined(server, { what, signal });
   } catch (error) {
+    const hasEnded = !signal.aborted && (await endsSoon(server, what));
     const { words } = server;
-    const hasEnded = server.hasEnded;
     await server[Symbol.asyncDispose]();
-    if (!hasEnded || signal.aborted) throw error;
+    if (!hasEnded) throw error;
     throw snapshotErrors.SNAPSHOTS_RESTORED_BROKEN(
       [what, `its server ended while it was looked at: ${words}`],
       {
@@ -100,6 +105,14 @@ export async function startRestoredMariadb(options: RestoredMariadbOptions): Pro
       },
     );
   }
+}
+
+/** A page that is not whole may end a server, which is seen by the end of its session first. */
+async function endsSoon(server: PrivateServer, what: string): Promise<boolean> {
+  return deadline(server.exited, { what: `the end of ${what}`, ms: ENDS_MS_MAX }).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function examined(

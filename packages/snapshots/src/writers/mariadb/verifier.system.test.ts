@@ -51,10 +51,10 @@ before(async () => {
 
 /** By a server that is started for it, and ends in good order or by force. */
 async function carryOut(
-  { isInstalled = false, isKilled = false, on = original },
+  { isInstalled = false, isKilled = false, on = original, settings = [] as string[] },
   statements: readonly string[],
 ): Promise<void> {
-  await using server = await startMariadb(on, [], deadline(), { isInstalled });
+  await using server = await startMariadb(on, settings, deadline(), { isInstalled });
   await using session = await connect(server, deadline());
   for (const statement of statements) await session.query(statement, deadline());
   if (!isKilled) return;
@@ -150,6 +150,15 @@ test('a transaction in doubt is not clean', LIMITS, async () => {
   const mountPoints = [data, space];
   const [verdict] = await mariadbVerifier().verify({ mountPoints, signal: deadline() });
   notClean(verdict, /1 transactions are in doubt/);
+});
+
+test('a tablespace in several files, with small pages, and a log elsewhere are clean', LIMITS, async () => {
+  const [data, logs] = ['odd', 'odd-logs'].map((name) => directory.volume(name).mountPoint);
+  const files = '--innodb-data-file-path=ibdata1:12M;ibdata2:12M:autoextend';
+  const settings = ['--innodb-page-size=4k', files, `--innodb-log-group-home-dir=${logs}`];
+  await carryOut({ on: data, isKilled: true, settings }, ['CREATE DATABASE t', 'CREATE TABLE t.a (id INT)']);
+  const [verdict] = await mariadbVerifier().verify({ mountPoints: [data, logs], signal: deadline() });
+  assert.ok(verdict?.isClean, JSON.stringify(verdict));
 });
 
 test('nothing is run that is on a copy', LIMITS, async () => {
