@@ -14,7 +14,7 @@ import { obeying } from './obeying.ts';
 const LOG_CHARACTERS_MAX = 1_000_000;
 /** What says that it serves may come in two pieces. */
 const READY_CHARACTERS_MAX = 1_000;
-const WORDS_CHARACTERS_MAX = 2_000;
+const WORDS_CHARACTERS_MAX = 1_000;
 const STOP_MS_MAX = 20_000;
 /** A killed process that hangs in the kernel is not waited for longer. */
 const KILLED_MS_MAX = 3_000;

@@ -99,7 +99,7 @@ export async function startRestoredMariadb(options: RestoredMariadbOptions): Pro
     await server[Symbol.asyncDispose]();
     if (!hasEnded) throw error;
     throw snapshotErrors.SNAPSHOTS_RESTORED_BROKEN(
-      [what, `its server ended while it was looked at: ${words}`],
+      [what, `its server ended while it was looked at (${(error as Error).message}): ${words}`],
       {
         cause: error,
       },
