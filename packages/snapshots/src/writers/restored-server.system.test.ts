@@ -1,5 +1,6 @@
 /** What a server that is started on a copy can reach, by scripts in the place of servers, which try. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
@@ -16,7 +17,7 @@ interface Place {
   readonly copy: string;
   readonly original: string;
   readonly elsewhere: string;
-  start(script: string, signal?: AbortSignal): Promise<PrivateServer>;
+  start(script: string, signal?: AbortSignal, mountPoint?: string): Promise<PrivateServer>;
 }
 
 function place(t: TestContext): Place {
@@ -30,13 +31,13 @@ function place(t: TestContext): Place {
     return directory;
   });
   const program = path.join(base, 'server');
-  const start = async (script: string, signal = signalled()) => {
+  const start = async (script: string, signal = signalled(), mountPoint = copy) => {
     fs.writeFileSync(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     return startRestoredServer({
       what: 'A script',
       program,
       account: await accountOfCopy(copy, 'A script'),
-      volumes: { mountPoints: [copy], originals: new Map([[copy, original]]) },
+      volumes: { mountPoints: [mountPoint], originals: new Map([[mountPoint, original]]) },
       args: (own) => [own],
       ready: /it serves/,
       signal,
@@ -79,6 +80,25 @@ test('a server writes to the copies and its own directory alone, and sees no net
   assert.match(log, /interfaces lo \nrights 1, memory 1000\n/);
   // Not so for anybody else.
   fs.writeFileSync(path.join(elsewhere, 'mine'), '');
+});
+
+test('a copy that is a mount of its own is written to, by whatever name', LIMITS, async (t) => {
+  const { copy, elsewhere, start } = place(t);
+  const mounted = [copy, elsewhere];
+  for (const directory of mounted)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `uid=${NOBODY}`, 'tmpfs', directory]);
+  try {
+    const other = `${copy}-by-another-name`;
+    fs.symlinkSync(copy, other);
+    const tries = `for file in ${copy}/a ${elsewhere}/b; do (echo text >"$file") && echo "wrote $file"; done`;
+    for (const mountPoint of [copy, other]) {
+      await using server = await start(`${tries}; echo it serves; sleep 1000`, signalled(), mountPoint);
+      const wrote = [...server.log.matchAll(/^wrote (.*)$/gm)].map((match) => match[1]);
+      assert.deepEqual(wrote, [`${copy}/a`]);
+    }
+  } finally {
+    execFileSync('umount', mounted);
+  }
 });
 
 test('nothing of a server is left', LIMITS, async (t) => {

@@ -77,23 +77,27 @@ interface Mounts {
 /** Through these nobody but root changes anything, and their mounts may be many. */
 const KERNEL_FILE_SYSTEMS = ['proc', 'sysfs', 'cgroup', 'cgroup2', 'devpts', 'mqueue', 'autofs', 'nsfs'];
 
-async function mountsFor(
-  { mountPoints, originals = new Map() }: CopiedVolumes,
-  signal: AbortSignal,
-): Promise<Mounts> {
+async function mountsFor({ mountPoints, originals }: CopiedVolumes, signal: AbortSignal): Promise<Mounts> {
+  const writable: string[] = [];
   const instead: [string, string][] = [];
-  for (const [copy, original] of originals) {
-    const status = await obeying(
-      fs.stat(original).catch(() => undefined),
-      signal,
-    );
-    // Where there is nothing a path leads nowhere.
-    if (status?.isDirectory()) instead.push([copy, original]);
+  // Mounts are known by their real names.
+  for (const mountPoint of mountPoints) {
+    const copy = await obeying(fs.realpath(mountPoint), signal);
+    writable.push(copy);
+    const original = await obeying(directoryAt(originals?.get(mountPoint)), signal);
+    if (original !== undefined) instead.push([copy, original]);
   }
   // What was mounted at an original cannot be seen any more below its copy.
-  const kept = new Set([...mountPoints, ...instead.map(([, original]) => original)]);
+  const kept = new Set([...writable, ...instead.map(([, original]) => original)]);
   const all = parseMounts(await fs.readFile('/proc/self/mountinfo', 'utf8'));
-  return { writable: mountPoints, instead, readOnly: all.filter((mountPoint) => !kept.has(mountPoint)) };
+  return { writable, instead, readOnly: all.filter((mountPoint) => !kept.has(mountPoint)) };
+}
+
+/** Its real name; undefined where there is none, and a path leads nowhere. */
+async function directoryAt(name: string | undefined): Promise<string | undefined> {
+  const real = name === undefined ? undefined : await fs.realpath(name).catch(() => undefined);
+  const status = real === undefined ? undefined : await fs.stat(real).catch(() => undefined);
+  return status?.isDirectory() ? real : undefined;
 }
 
 /** Those that may be written to, each once: `id parent major:minor root mount-point options … - type source …` (proc_pid_mountinfo(5)). */
