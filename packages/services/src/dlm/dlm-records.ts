@@ -7,7 +7,7 @@
  */
 import type { Scope } from '../scope.ts';
 import type { Tag } from '../tags.ts';
-import type { DueRule } from './timetable.ts';
+import type { CalendarRule } from '../timetable.ts';
 
 export interface PolicyRecord {
   /** Never used again. */
@@ -36,7 +36,7 @@ export interface PolicyDetailsRecord {
 
 export interface ScheduleRecord {
   readonly name: string;
-  readonly due: DueRule;
+  readonly due: CalendarRule;
   readonly script?: ScriptRecord;
   readonly retain: RetainRule;
   readonly tagsToAdd: readonly Tag[];
