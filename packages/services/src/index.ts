@@ -17,6 +17,7 @@ export { DECIDED_BY_OPERATION, IdentityAuthorizer } from './iam/identity-authori
 export { IdentityCredentials } from './iam/identity-credentials.ts';
 export { IdentityStore, type IdentityStoreOptions } from './iam/identity-store.ts';
 export { PolicyCache } from './iam/policy-cache.ts';
+export { standingRights } from './iam/standing-rights.ts';
 export { openTrail, type Trail, type TrailOptions } from './cloudtrail/trail.ts';
 export { type ArchivePoints, type RdsContext } from './rds/rds-context.ts';
 export type { DlmContext } from './dlm/dlm-context.ts';
@@ -42,6 +43,7 @@ export type { DocumentStep, Json, JsonObject, ParameterValues } from './ssm/docu
 export { stepSeconds } from './ssm/documents/execution-time.ts';
 export { ec2Instances } from './ssm/ec2-instances.ts';
 export type { SsmContext, SsmInstance } from './ssm/ssm-context.ts';
+export type { RestoreTest } from './ssm/restore-tests.ts';
 export { SsmKeeper } from './ssm/ssm-keeper.ts';
 export { ssmService } from './ssm/ssm-service.ts';
 export type { StepResult, StepStatus } from './ssm/step-results.ts';
