@@ -35,6 +35,8 @@ class Bench {
   /** How often somebody is asked before programs write on volumes. */
   writesFrom = Infinity;
   readonly #mode: string;
+  /** Beside Mode. */
+  asked: Readonly<Record<string, string>> = { SnapshotSetId: 'set-1' };
   readonly #action = restoreVssSnapshot({
     clock: this.clock,
     verifiers: [
@@ -75,7 +77,7 @@ class Bench {
     const delivery = { command: 'c-1', instance: INSTANCE, scope: { account: '1', region: 'us-east-1' } };
     return {
       delivery: delivery as Delivery,
-      inputs: { SnapshotSetId: 'set-1', Mode: this.#mode, timeoutSeconds: '3600' },
+      inputs: { ...this.asked, Mode: this.#mode, timeoutSeconds: '3600' },
       signal: AbortSignal.any([ending, this.cancel.signal]),
       ending,
       say: (line) => this.said.push(line),
@@ -174,6 +176,35 @@ test('a verifier that breaks, never ends or is cancelled leaves nothing behind',
   };
   assert.match((await cancelled.run()).stderr, /it was cancelled/);
   for (const { stand } of [broken, endless, cancelled]) assert.deepEqual(stand, BEFORE);
+});
+
+test('the newest set of the instance is found and named, and one that is too old fails', async () => {
+  const DAY_MS = 24 * 3_600_000;
+  const made = () => {
+    const bench = new Bench('Test');
+    bench.asked = { SnapshotSetId: 'latest', MaxAgeHours: '26' };
+    for (const snapshot of bench.ec2.snapshots) {
+      snapshot.StartTime = new Date(bench.clock.wallMs() - DAY_MS);
+      snapshot.Tags?.push({ Key: 'AppConsistent', Value: 'True' });
+    }
+    return bench;
+  };
+  const bench = made();
+  assert.equal((await bench.run()).succeeded, true);
+  assert.match(bench.said.join(''), /^The newest set of this instance.*\nSnapshot set set-1, /);
+  assert.deepEqual(bench.stand, BEFORE);
+
+  const late = made();
+  late.clock.advanceTo(late.clock.nowMs() + DAY_MS);
+  const { succeeded, stderr } = await late.run();
+  assert.equal(succeeded, false);
+  assert.match(stderr, /ROKKA_RESTORE_REFUSED.*set-1.*48\.0 hours ago, and MaxAgeHours is 26/);
+  assert.deepEqual(late.ec2.changes, []);
+
+  const replacing = new Bench('Replace');
+  replacing.asked = { SnapshotSetId: 'latest' };
+  assert.match((await replacing.run()).stderr, /Mode=Test alone/);
+  assert.deepEqual([replacing.ec2.changes, replacing.stand], [[], BEFORE]);
 });
 
 test('a device of another account is passed over', async () => {

@@ -85,13 +85,17 @@ export class RestoreVolumes {
     };
   }
 
-  /** Those that are asked for; of a set, all that may be of it. @throws InvalidSnapshot.NotFound */
+  /** Those that are asked for; of a set, all that may be of it; of the newest, all that are of any. @throws InvalidSnapshot.NotFound */
   async snapshots({ asked }: RestoreRequest, signal: AbortSignal): Promise<Snapshot[]> {
     const { client } = this.#options;
     const which =
-      'set' in asked
-        ? { Filters: [{ Name: 'tag:AwsVssConfig', Values: [`*"set":"${asked.set}"*`] }] }
-        : { SnapshotIds: [...asked.snapshots] };
+      'snapshots' in asked
+        ? { SnapshotIds: [...asked.snapshots] }
+        : {
+            Filters: [
+              { Name: 'tag:AwsVssConfig', Values: ['set' in asked ? `*"set":"${asked.set}"*` : '*'] },
+            ],
+          };
     return this.#pages(signal, async (sdk, options, NextToken) => {
       const input = { ...which, ...(NextToken && { NextToken }) };
       const answer = await client.send(new sdk.DescribeSnapshotsCommand(input), options);
