@@ -7,7 +7,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must, systemClock } from '@rokka/kernel';
-import { tagsOf } from './agent/vss-report.ts';
+import type { RestoreTest } from '@rokka/services';
+import { APP_CONSISTENT, tagsOf } from './agent/vss-report.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import type { Ec2UnderTest } from './testing/ec2-under-test.ts';
 import { InstanceUnderTest } from './testing/instance-under-test.ts';
@@ -107,6 +108,14 @@ class Machine {
     return set.id;
   }
 
+  /** As the agent does it where its writers held. */
+  async markConsistent(): Promise<void> {
+    const { client } = this.own;
+    const { Snapshots = [] } = await client.send(new ec2.DescribeSnapshotsCommand({}));
+    const Resources = Snapshots.map(({ SnapshotId }) => must(SnapshotId));
+    await client.send(new ec2.CreateTagsCommand({ Resources, Tags: [APP_CONSISTENT] }));
+  }
+
   begin(parameters: Readonly<Record<string, string>>): Promise<string> {
     return this.instance.commands.send('Rokka-RestoreVssSnapshot', parameters);
   }
@@ -139,6 +148,54 @@ class Machine {
   }
 }
 
+interface Told {
+  readonly AssociationDescription: {
+    readonly AssociationId: string;
+    readonly Overview: { readonly Status: string };
+    readonly Status?: { readonly Message: string };
+  };
+}
+
+/** By an association, as whoever operates makes one and looks at it. */
+async function triedEveryNight(cloud: CloudUnderTest, machine: Machine, set: string): Promise<void> {
+  const association = async (operation: string, ...words: string[]) =>
+    (await cloud.ask<Told>('ssm', `${operation}-association`, ...words)).AssociationDescription;
+  const target = `Key=InstanceIds,Values=${await machine.own.instance()}`;
+  const name = ['--name', 'Rokka-RestoreVssSnapshot', '--association-name', 'nightly', '--targets', target];
+  const settings = [...name, '--schedule-expression', 'cron(0 4 * * ? *)', '--parameters'];
+  const latest = 'SnapshotSetId=latest,MaxAgeHours=26';
+  const { AssociationId } = await association('create', ...settings, latest);
+  const id = ['--association-id', AssociationId];
+  const ended = () =>
+    eventually('its run ends', async () => {
+      const told = await association('describe', ...id);
+      return ['Success', 'Failed'].includes(told.Overview.Status) ? told : undefined;
+    });
+  const seen = (what: string, look: (test: RestoreTest) => boolean) =>
+    cloud.rokka.until(what, ({ gateway }) => gateway?.restoreTests?.some(look) === true);
+
+  // Nothing says of the set so far that it is consistent for applications.
+  const none = await ended();
+  assert.equal(none.Overview.Status, 'Failed');
+  assert.match(none.Status?.Message ?? '', /no set of snapshots .* is consistent for applications/);
+  await seen(
+    'that it failed is seen',
+    (one) => one.association === 'nightly' && /no set/.test(one.why ?? ''),
+  );
+  await machine.markConsistent();
+  await cloud.ask('ssm', 'start-associations-once', '--association-ids', AssociationId);
+  await seen('that it went well is seen', ({ failedAtMs, succeededAtMs }) => !failedAtMs && !!succeededAtMs);
+  assert.equal((await association('describe', ...id)).Overview.Status, 'Success');
+  const { AssociationExecutions } = await cloud.ask<{ AssociationExecutions: { ExecutionId: string }[] }>(
+    'ssm',
+    'describe-association-executions',
+    ...id,
+  );
+  const { out } = await machine.ended(must(AssociationExecutions[0]).ExecutionId);
+  assert.match(out, new RegExp(`^The newest set of this instance .*\nSnapshot set ${set}, `));
+  await cloud.ask('ssm', 'delete-association', ...id);
+}
+
 test(
   'a snapshot set is tried out, put in place of what there is, and nothing stays of what was cut short',
   { skip, timeout },
@@ -146,7 +203,8 @@ test(
     await using place = await TestPlace.make();
     const port = await freePort();
     await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
-    const machine = new Machine(await InstanceUnderTest.of(await CloudUnderTest.start(rokka, port)));
+    const cloud = await CloudUnderTest.start(rokka, port);
+    const machine = new Machine(await InstanceUnderTest.of(cloud));
     await machine.instance.giveRole();
     await machine.makeVolumes();
     machine.write('one');
@@ -173,6 +231,9 @@ test(
     assert.match(tried.out, /sqlite: .*app\.db: clean: whole/);
     assert.equal((await machine.volumes()).length, before);
     assert.deepEqual(machine.texts, ['two', 'two']);
+
+    await triedEveryNight(cloud, machine, SnapshotSetId);
+    assert.equal((await machine.volumes()).length, before);
 
     // The agent is killed as soon as something is there that it has made.
     const command = await machine.begin({ SnapshotSetId });

@@ -9,7 +9,7 @@ import {
   type AssociationRecord,
   type AssociationRun,
   associationsPrefix,
-  type RunEnd,
+  type RunState,
 } from './association-records.ts';
 import { currentOf, dueTimeOf, goingOf, withDueRun, withEnd } from './association-runs.ts';
 import { stateOfCommand } from './association-status.ts';
@@ -51,12 +51,7 @@ export class AssociationKeeper {
     const facts = await readCommand(this.#services, scope, run.id);
     if (!facts) return this.#send(scope, association, run);
     if (!isFinished(facts)) return;
-    const { status, details, counts, why } = stateOfCommand(facts);
-    await this.#end(scope, {
-      association,
-      run,
-      end: { status, details, counts, ...(why !== undefined && { why }) },
-    });
+    await this.#end(scope, { association, run, end: stateOfCommand(facts) });
   }
 
   /** @returns the association as it is then, whoever has taken what; undefined where it is gone */
@@ -91,7 +86,7 @@ export class AssociationKeeper {
 
   async #end(
     scope: Scope,
-    of: { association: AssociationRecord; run: AssociationRun; end: Omit<RunEnd, 'atMs'> },
+    of: { association: AssociationRecord; run: AssociationRun; end: RunState },
   ): Promise<void> {
     const { store, clock } = this.#services;
     const end = { ...of.end, atMs: clock.wallMs() };

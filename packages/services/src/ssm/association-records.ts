@@ -56,8 +56,6 @@ export interface AssociationRun {
 
 export interface RunEnd extends RunState {
   readonly atMs: number;
-  /** As a part of a sentence. */
-  readonly why?: string;
 }
 
 export interface RunState {
@@ -66,6 +64,8 @@ export interface RunState {
   readonly details: string;
   /** Machines by the status of their invocations. */
   readonly counts: Readonly<Record<string, number>>;
+  /** Of a failure, as a part of a sentence. */
+  readonly why?: string;
 }
 
 export const associationsPrefix = ({ account, region }: Scope) =>

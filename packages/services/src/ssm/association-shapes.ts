@@ -51,8 +51,11 @@ const settingsShape = (version: AssociationVersionRecord) => ({
 });
 
 export function descriptionShape(facts: AssociationFacts): AssociationDescription {
-  const { association, version } = facts;
-  const { id, createdAtMs, versions, succeededAtMs } = association;
+  const { association, version, state } = facts;
+  const { id, createdAtMs, versions } = association;
+  const run = lastRunOf(association);
+  // Its command may have gone well a moment before the run ends.
+  const succeededAtMs = state?.status === 'Success' ? run?.takenAtMs : association.succeededAtMs;
   return {
     AssociationId: id,
     ...settingsShape(version),
@@ -60,7 +63,7 @@ export function descriptionShape(facts: AssociationFacts): AssociationDescriptio
     LastUpdateAssociationDate: new Date(versions[versions.length - 1].createdAtMs),
     ...lastShape(facts),
     ...(succeededAtMs !== undefined && { LastSuccessfulExecutionDate: new Date(succeededAtMs) }),
-    ...saidShape(lastRunOf(association)),
+    ...saidShape(run, state),
   };
 }
 
@@ -109,8 +112,11 @@ function lastShape({ association, state }: AssociationFacts) {
 }
 
 /** Why the last one came to nothing. AWS has it of associations of single instances. */
-function saidShape(run: AssociationRun | undefined): Pick<AssociationDescription, 'Status'> {
-  if (run?.end?.status !== 'Failed') return {};
-  const { atMs, why = '' } = run.end;
-  return { Status: { Date: new Date(atMs), Name: 'Failed', Message: why } };
+function saidShape(
+  run: AssociationRun | undefined,
+  state: RunState | undefined,
+): Pick<AssociationDescription, 'Status'> {
+  if (!run || state?.status !== 'Failed') return {};
+  const atMs = run.end?.atMs ?? run.takenAtMs;
+  return { Status: { Date: new Date(atMs), Name: 'Failed', Message: state.why ?? '' } };
 }

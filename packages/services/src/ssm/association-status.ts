@@ -13,7 +13,7 @@ export function stateOfRun({ end }: AssociationRun, facts: CommandFacts | undefi
 }
 
 /** It is a success where all have carried it out, one at least: of a machine that could not try it nobody knows. */
-export function stateOfCommand(facts: CommandFacts): RunState & { readonly why?: string } {
+export function stateOfCommand(facts: CommandFacts): RunState {
   const details = facts.command.instances.map((instance) => invocationDetails(facts, instance));
   const counts = countsOf(details.map(statusOf));
   if (!isFinished(facts)) {
