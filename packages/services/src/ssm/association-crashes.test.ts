@@ -175,6 +175,44 @@ test('two keepers at once take a time once, and send one command', async () => {
   }
 });
 
+test('two updates at once: one is told to try again', async () => {
+  using bench = new SsmBench(new MemoryRegistry());
+  await bench.hello();
+  await associate(bench);
+  const AssociationId = await idOf(bench);
+  const update = (process: SsmProcess, line: string) =>
+    process.call('UpdateAssociation', { AssociationId, Parameters: { commands: [line] } });
+  const held = heldRegistry((bench.registry as MemoryRegistry).another(), [
+    [{ on: 'write', key: '/ssm/associations/' }, () => update(bench.process, 'first')],
+  ]);
+  await assert.rejects(update(processOver(bench.contextOver(held, 99)), 'second'), {
+    name: 'InvalidAssociationVersion',
+  });
+  const { AssociationVersions = [] } = await bench.call('ListAssociationVersions', { AssociationId });
+  assert.deepEqual(
+    AssociationVersions.map(({ Parameters }) => Parameters?.['commands']),
+    [['true'], ['first']],
+  );
+});
+
+test('what was due before an update that came meanwhile is not due of it', async () => {
+  using bench = new SsmBench(new MemoryRegistry());
+  await bench.hello();
+  const timed = { ...input, ScheduleExpression: 'cron(0 4 * * ? *)', ApplyOnlyAtCronInterval: true };
+  await bench.call('CreateAssociation', timed);
+  const AssociationId = await idOf(bench);
+  bench.advance(24 * HOUR_MS);
+  const held = heldRegistry((bench.registry as MemoryRegistry).another(), [
+    [
+      { on: 'write', key: '/ssm/associations/' },
+      () => bench.call('UpdateAssociation', { AssociationId, ...timed }),
+    ],
+  ]);
+  await processOver(bench.contextOver(held, 99)).keeper.step();
+  await bench.process.keeper.step();
+  assert.equal(await commandsOf(bench), 0);
+});
+
 test('a command whose run had not ended when it was old is not sent again', async () => {
   using bench = new SsmBench();
   await bench.hello();

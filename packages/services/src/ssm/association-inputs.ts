@@ -6,6 +6,7 @@ import type { Scope } from '../scope.ts';
 import type { AssociationRecord, AssociationVersionRecord } from './association-records.ts';
 import { commandFor } from './command-sending.ts';
 import { isRate, whyNoSchedule } from './schedule-expression.ts';
+import { documentName } from './ssm-arns.ts';
 import type { SsmServices } from './ssm-context.ts';
 import { ssmFailures } from './ssm-failures.ts';
 import { demandBuilt, given } from './ssm-inputs.ts';
@@ -43,7 +44,7 @@ export async function checkedVersion(
     version,
     createdAtMs,
     ...(name !== undefined && { name }),
-    document: given(input.Name, 'Name'),
+    document: documentName(given(input.Name, 'Name'), scope),
     ...(documentVersion !== undefined && { documentVersion }),
     parameters: input.Parameters ?? {},
     targets: found.targets,

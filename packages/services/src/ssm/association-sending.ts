@@ -4,10 +4,15 @@ import type { Scope } from '../scope.ts';
 import { commandInputOf } from './association-inputs.ts';
 import type { AssociationRecord, AssociationRun } from './association-records.ts';
 import { versionOfRun } from './association-runs.ts';
-import { sendToTargets } from './command-sending.ts';
+import { commandFor, sendToTargets } from './command-sending.ts';
+import { concurrencyMax, roundsOf } from './rate-control.ts';
 import type { SsmServices } from './ssm-context.ts';
+import { DELIVERY_S_MAX } from './ssm-inputs.ts';
 import { asksToSend } from './ssm-permissions.ts';
 import { findAssociationTargets } from './targets.ts';
+
+/** In which a machine must begin whose turn it is. It may have to wait for others before, all the time that these may take. */
+const DELIVERY_S = 3600;
 
 /** Sent once, however often it is asked for. @throws AccessDenied, what SendCommand refuses */
 export async function sendRun(
@@ -26,9 +31,10 @@ export async function sendRun(
       'AccessDenied',
       `${standIn.principal.arn}, who has made version ${version.version} of it, is not allowed ${denied.action} on ${denied.arn}.`,
     );
-  await sendToTargets(services, scope, {
-    id: run.id,
-    input: commandInputOf(version, association.id),
-    found,
-  });
+  const input = commandInputOf(version, association.id);
+  const { maxConcurrency, executionSeconds } = await commandFor(services, scope, { input, found });
+  const targets = found.instances.length;
+  const rounds = roundsOf({ targets, concurrencyMax: concurrencyMax(maxConcurrency, targets) });
+  const TimeoutSeconds = Math.min(DELIVERY_S + Math.max(0, rounds - 1) * executionSeconds, DELIVERY_S_MAX);
+  await sendToTargets(services, scope, { id: run.id, input: { ...input, TimeoutSeconds }, found });
 }

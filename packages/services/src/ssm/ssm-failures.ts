@@ -70,7 +70,14 @@ export const ssmFailures = {
   filterKey: (key: string) =>
     new AwsError('InvalidFilterKey', `The filter '${shown(key)}' is not one of this list.`),
   instanceFilterValue: (why: string) => new InvalidInstanceInformationFilterValue(said(why)),
-  noAssociation: (id: string) => new AssociationDoesNotExist(said(`There is no association ${shown(id)}.`)),
+  noAssociation: (id: string) =>
+    new AssociationDoesNotExist(
+      said(
+        id === ''
+          ? 'There is no association of an instance and a document: give AssociationId.'
+          : `There is no association ${shown(id)}.`,
+      ),
+    ),
   associationVersion: (why: string) => new InvalidAssociationVersion(said(why)),
   associationVersionLimit: (why: string) => new AssociationVersionLimitExceeded(said(why)),
   associationLimit: (why: string) => new AwsError('AssociationLimitExceeded', why),
