@@ -106,6 +106,11 @@ test('while one runs a time that is due is skipped, and what is asked for waits'
     'Skipped Skipped {}',
     'InProgress InProgress {InProgress=1, Pending=1}',
   ]);
+  const { AssociationExecutions } = await bench.call('DescribeAssociationExecutions', { AssociationId: id });
+  assert.deepEqual(
+    AssociationExecutions?.map(({ LastExecutionDate }) => LastExecutionDate !== undefined),
+    [false, true],
+  );
   await bench.call('StartAssociationsOnce', { AssociationIds: [id] });
   await bench.call('StartAssociationsOnce', { AssociationIds: [id, id] });
   await bench.process.keeper.step();
