@@ -19,6 +19,18 @@ export interface NodeStatus extends NodeRecord {
 export interface HeadDetail extends VolumeStatus {
   readonly engine: EngineStatus;
   readonly memoryBytes: number;
+  /** Where it is a child of a shim: its own process, and how often one took over from another. */
+  readonly process?: { readonly pid: number; readonly takeOvers: number };
+  readonly shimBytes?: number;
+}
+
+/** The process that writes the volume, and how often another one had to: as its supervisor sees its child, and what that says. */
+export function headProcess(
+  child: { readonly pid?: number | undefined; readonly restarts: number } | undefined,
+  detail: HeadDetail | undefined,
+): { pid: number | undefined; restarts: number } {
+  const { pid = child?.pid, takeOvers = 0 } = detail?.process ?? {};
+  return { pid, restarts: (child?.restarts ?? 0) + takeOvers };
 }
 
 export interface SupervisorStatus {

@@ -49,7 +49,7 @@ import { NodeSet } from './node-set.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
 import type { GatewayStatus } from './processes/gateway-process.ts';
-import type { SupervisorStatus } from './status.ts';
+import { type HeadDetail, headProcess, type SupervisorStatus } from './status.ts';
 
 export interface SupervisorOptions {
   data: DataDirectory;
@@ -162,7 +162,7 @@ export class Supervisor implements AsyncDisposable {
         ...(memberships && { groups: memberships.get(node.node)?.length ?? 0 }),
       })),
       holder,
-      head: { pid: head?.pid, restarts: head?.restarts ?? 0, ready: head?.ready ?? false, detail },
+      head: { ...headProcess(head, detail as HeadDetail | undefined), ready: head?.ready ?? false, detail },
       databases,
       ...(this.#aws && {
         gateway: {
@@ -319,7 +319,8 @@ export class Supervisor implements AsyncDisposable {
     return headChild({
       options: () => ({ ...headOptions(main, { ...this.#options, headAccess }), place }),
       name: 'head',
-      spare: true,
+      // A shim has a spare of its own.
+      spare: main.engine !== 'native',
       onProgress,
       onLog,
       onReady: (detail) => (this.#connection = detail as Connection),

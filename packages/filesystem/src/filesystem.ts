@@ -62,6 +62,8 @@ export interface Statistics {
 
 export interface MountOptions {
   readonly clock: Clock;
+  /** How often each inode is open still, where the one who had the filesystem open before has opened them for others. */
+  readonly opened?: ReadonlyMap<Ino, number>;
 }
 
 const LIST_LIMIT = 512;

@@ -27,11 +27,14 @@ export class Mount {
   readonly #entries: { slot: SlotNumber; record: EntryRecord }[] = [];
   readonly #overflows: { slot: SlotNumber; ino: Ino; extents: ExtentTable }[] = [];
   readonly #freeSlots: SlotNumber[] = [];
+  readonly #opened: ReadonlyMap<Ino, number>;
   #tree: Tree | undefined;
 
-  constructor(store: PageStore, options: { clock: Clock }) {
+  /** @param options.opened how often each inode is open still, for whoever this filesystem is open to */
+  constructor(store: PageStore, options: { clock: Clock; opened?: ReadonlyMap<Ino, number> }) {
     this.#store = store;
     this.#clock = options.clock;
+    this.#opened = options.opened ?? new Map();
     this.#scan = new MetadataScan(store, (slot, content) => this.#take(slot, content));
   }
 
@@ -39,7 +42,8 @@ export class Mount {
   run(): Tree {
     this.#tree ??= this.#assemble();
     for (const inode of this.#tree.inodes.values()) {
-      if (inode.record.nlink === 0) transact(this.#tree, (change) => change.destroyInode(inode));
+      if (inode.record.nlink === 0 && inode.openCount === 0)
+        transact(this.#tree, (change) => change.destroyInode(inode));
     }
     return this.#tree;
   }
@@ -87,6 +91,7 @@ export class Mount {
     for (const inode of this.#inodes.values()) {
       if (inode.record.ino >= superblock.inoLimit)
         throw corrupt(inode.slot, `inode ${inode.record.ino} is above the limit ${superblock.inoLimit}`);
+      inode.openCount = this.#opened.get(inode.record.ino) ?? 0;
       tree.inodes.set(inode.record.ino, inode);
     }
     return tree;

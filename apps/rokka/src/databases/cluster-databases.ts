@@ -108,8 +108,8 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
       return headChild({
         options: () => ({ ...headOptions(record, of), ...(resetPassword() && { resetPassword: true }) }),
         name: isMain ? 'head' : `head of database ${record.name}`,
-        // One for each would cost more memory than most databases here.
-        spare: isMain || (record.standbys ?? 0) > 0,
+        // One for each would cost more memory than most databases here. A shim has one of its own, for its head.
+        spare: (isMain && record.engine !== 'native') || (record.standbys ?? 0) > 0,
         handedOver,
         onReady,
         onLost,

@@ -1,6 +1,6 @@
 /** What is said of a database to people and programs: its record, its state, and what runs for it. */
 import type { DatabaseEntry, DatabasePhase, DatabaseRecord } from '@rokka/databases';
-import type { HeadDetail } from '../status.ts';
+import { type HeadDetail, headProcess } from '../status.ts';
 import { table } from '../terminal.ts';
 import type { DatabaseUnit, Head } from './database-unit.ts';
 
@@ -34,7 +34,7 @@ export async function describeDatabase(
   const detail = (await child?.status()) as HeadDetail | undefined;
   const generation = state?.generation;
   const passwordVersion = state?.passwordVersion;
-  const { pid, restarts = 0 } = child ?? {};
+  const { pid, restarts } = headProcess(child, detail);
   const postgresPid = detail?.engine.postgresPid;
   return {
     ...record,

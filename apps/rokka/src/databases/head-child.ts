@@ -39,7 +39,9 @@ export function headChild(of: HeadChildOptions): SupervisedChild {
     handedOver,
     command: () => {
       const options = of.options();
-      const program = path.join(import.meta.dirname, '..', 'processes', 'head-process.ts');
+      // What must outlive a head has a process of its own, which starts the head.
+      const entry = options.engine === 'native' ? 'shim-process.ts' : 'head-process.ts';
+      const program = path.join(import.meta.dirname, '..', 'processes', entry);
       const inner = { command: process.execPath, args: [program, JSON.stringify(options)] };
       const { command, args } = options.engine === 'native' ? namespaceCommand(inner) : inner;
       return { command, args: [...args], env: compileCacheEnvironment(options.directory) };

@@ -1,7 +1,7 @@
 /** What the head needs of an engine, and what it gives to one. */
 import type { Clock, Random } from '@rokka/kernel';
 import type { DatabaseEngine } from '@rokka/databases';
-import type { Volume } from '@rokka/volume';
+import type { RamLog, Volume } from '@rokka/volume';
 import type { StartSteps } from './start-steps.ts';
 
 export interface EngineStart {
@@ -17,6 +17,10 @@ export interface EngineStart {
   /** With the engine `files`. */
   readonly files?: FilesDetail;
   readonly volume: Volume;
+  /** Of the volume, where another head may take over. */
+  readonly ramLog?: RamLog;
+  /** The mount that goes on: the head before this one was killed. */
+  readonly takesOver?: { readonly mountPoint: string };
   readonly port: number;
   readonly cacheBytes: number;
   readonly postgres?: string;
@@ -48,6 +52,12 @@ export interface FilesDetail {
   readonly mountPoint?: string;
 }
 
+/** What a head that has the files of a server tells whoever runs that. */
+export interface NativeFilesDetail {
+  /** Another head can go on from here when this one is killed. */
+  readonly canBeTakenOver: boolean;
+}
+
 export interface EngineStatus {
   readonly kind: DatabaseEngine;
   readonly version?: string;
@@ -70,7 +80,7 @@ export type Duties = Readonly<Record<string, (argument: unknown) => Promise<obje
 
 export interface Engine extends AsyncDisposable {
   /** For whoever uses it. */
-  readonly detail: Connection | FilesDetail;
+  readonly detail: Connection | FilesDetail | NativeFilesDetail;
   status(): EngineStatus;
   readonly duties?: Duties;
   /** Absent where writes do not come through a mount. */
