@@ -2,6 +2,8 @@
 import type { RestoreTest } from '@rokka/services';
 import type { NodeStatus as StorageNodeStatus } from '@rokka/storage';
 import type { VolumeStatus } from '@rokka/volume';
+import type { DatabaseEngine } from '@rokka/databases';
+import type { SupervisedChild } from './child.ts';
 import type { NodeRecord } from './cluster.ts';
 import { type DatabaseStatus, describeDatabases } from './databases/database-status.ts';
 import type { EngineStatus } from './processes/engine.ts';
@@ -24,13 +26,20 @@ export interface HeadDetail extends VolumeStatus {
   readonly shimBytes?: number;
 }
 
-/** The process that writes the volume, and how often another one had to: as its supervisor sees its child, and what that says. */
+/**
+ * The process that writes the volume, how often another one had to, and its shim where it has one: as its supervisor sees its child, and
+ * what that says.
+ */
 export function headProcess(
-  child: { readonly pid?: number | undefined; readonly restarts: number } | undefined,
+  engine: DatabaseEngine,
+  child: Pick<SupervisedChild, 'pid' | 'restarts' | 'ready'> | undefined,
   detail: HeadDetail | undefined,
-): { pid: number | undefined; restarts: number } {
-  const { pid = child?.pid, takeOvers = 0 } = detail?.process ?? {};
-  return { pid, restarts: (child?.restarts ?? 0) + takeOvers };
+): { pid: number | undefined; restarts: number; shimPid?: number } {
+  const { pid, restarts = 0, ready = false } = child ?? {};
+  // Until it is ready it is not known which of its processes has what to do.
+  if (engine !== 'native' || pid === undefined || !ready) return { pid, restarts };
+  const { process } = detail ?? {};
+  return { pid: process?.pid, restarts: restarts + (process?.takeOvers ?? 0), shimPid: pid };
 }
 
 export interface SupervisorStatus {
@@ -49,6 +58,8 @@ export interface SupervisorStatus {
   readonly agent?: { readonly pid?: number; readonly ready: boolean };
   readonly head: {
     readonly pid?: number;
+    /** What it is a child of, where something outlives it (processes/shim-process.ts). */
+    readonly shimPid?: number;
     readonly restarts: number;
     readonly ready: boolean;
     readonly detail?: HeadDetail;
@@ -89,7 +100,7 @@ export function describeStatus(status: SupervisorStatus): string {
   const lines = [describeNodes(status), ''];
   if (status.holder !== undefined)
     lines.push(`database    ${status.holder === '' ? 'held by nobody' : `held by ${status.holder}`}`);
-  if (!volume) lines.push(`head        ${head.pid === undefined ? 'down' : `process ${head.pid}, starting`}`);
+  if (!volume) lines.push(`head        ${headWithoutVolume(head)}`);
   else lines.push(...volumeLines(status, volume));
   if (status.databases.length > 1) lines.push('', describeDatabases(status.databases), '');
   const { gateway } = status;
@@ -182,6 +193,11 @@ function stateOf(
 function diskLine(freeBytes: number): string {
   const words = `disk        ${Math.round(freeBytes / MEBIBYTE)} MiB free`;
   return freeBytes < FREE_BYTES_LOW ? `${words}: free some, writers wait when it is full` : words;
+}
+
+function headWithoutVolume({ pid, shimPid }: SupervisorStatus['head']): string {
+  if (shimPid !== undefined) return 'another process is taking over';
+  return pid === undefined ? 'down' : `process ${pid}, starting`;
 }
 
 function volumeLines(status: SupervisorStatus, volume: HeadDetail): string[] {

@@ -162,7 +162,11 @@ export class Supervisor implements AsyncDisposable {
         ...(memberships && { groups: memberships.get(node.node)?.length ?? 0 }),
       })),
       holder,
-      head: { ...headProcess(head, detail as HeadDetail | undefined), ready: head?.ready ?? false, detail },
+      head: {
+        ...headProcess(this.cluster.database.engine, head, detail as HeadDetail | undefined),
+        ready: head?.ready ?? false,
+        detail,
+      },
       databases,
       ...(this.#aws && {
         gateway: {
