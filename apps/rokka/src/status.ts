@@ -7,6 +7,7 @@ import type { SupervisedChild } from './child.ts';
 import type { NodeRecord } from './cluster.ts';
 import { type DatabaseStatus, describeDatabases } from './databases/database-status.ts';
 import type { EngineStatus } from './processes/engine.ts';
+import { hasShim } from './processes/legacy-fds.ts';
 import { table } from './terminal.ts';
 
 export interface NodeStatus extends NodeRecord {
@@ -31,13 +32,14 @@ export interface HeadDetail extends VolumeStatus {
  * what that says.
  */
 export function headProcess(
-  engine: DatabaseEngine,
+  of: { readonly engine: DatabaseEngine; readonly files?: { readonly mount?: string } | undefined },
   child: Pick<SupervisedChild, 'pid' | 'restarts' | 'ready'> | undefined,
   detail: HeadDetail | undefined,
 ): { pid: number | undefined; restarts: number; shimPid?: number } {
   const { pid, restarts = 0, ready = false } = child ?? {};
   // Until it is ready it is not known which of its processes has what to do.
-  if (engine !== 'native' || pid === undefined || !ready) return { pid, restarts };
+  const shimmed = hasShim({ engine: of.engine, mounted: of.files?.mount !== undefined });
+  if (!shimmed || pid === undefined || !ready) return { pid, restarts };
   const { process } = detail ?? {};
   return { pid: process?.pid, restarts: restarts + (process?.takeOvers ?? 0), shimPid: pid };
 }

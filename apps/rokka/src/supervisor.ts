@@ -49,6 +49,7 @@ import { NodeSet } from './node-set.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
 import type { GatewayStatus } from './processes/gateway-process.ts';
+import { hasShim } from './processes/legacy-fds.ts';
 import { type HeadDetail, headProcess, type SupervisorStatus } from './status.ts';
 
 export interface SupervisorOptions {
@@ -163,7 +164,7 @@ export class Supervisor implements AsyncDisposable {
       })),
       holder,
       head: {
-        ...headProcess(this.cluster.database.engine, head, detail as HeadDetail | undefined),
+        ...headProcess(this.cluster.database, head, detail as HeadDetail | undefined),
         ready: head?.ready ?? false,
         detail,
       },
@@ -321,10 +322,10 @@ export class Supervisor implements AsyncDisposable {
     const main = upgradeDatabase(this.cluster.database);
     const headAccess = () => this.#headAccess;
     return headChild({
-      options: () => ({ ...headOptions(main, { ...this.#options, headAccess }), place }),
+      options: () => ({ ...headOptions(main, { ...this.#options, headAccess }), place, spareHead: true }),
       name: 'head',
       // A shim has a spare of its own.
-      spare: main.engine !== 'native',
+      spare: !hasShim({ engine: main.engine, mounted: false }),
       onProgress,
       onLog,
       onReady: (detail) => (this.#connection = detail as Connection),

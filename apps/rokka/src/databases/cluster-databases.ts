@@ -26,6 +26,7 @@ import { type DataDirectory, dataPaths } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
+import { hasShim } from '../processes/legacy-fds.ts';
 import { readArchiveEnd, removeArchiveEnd } from './archive-end.ts';
 import { ArchiveKeeper } from './archive-keeper.ts';
 import { archiveStore } from './archive-store.ts';
@@ -106,10 +107,14 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
     makeHead: ({ record, handedOver, resetPassword, onReady, onLost, onFinal, onProgress: onStep }) => {
       const isMain = record.name === MAIN;
       return headChild({
-        options: () => ({ ...headOptions(record, of), ...(resetPassword() && { resetPassword: true }) }),
+        options: () => ({
+          ...headOptions(record, of),
+          ...(resetPassword() && { resetPassword: true }),
+          spareHead: isMain,
+        }),
         name: isMain ? 'head' : `head of database ${record.name}`,
         // One for each would cost more memory than most databases here. A shim has one of its own, for its head.
-        spare: (isMain && record.engine !== 'native') || (record.standbys ?? 0) > 0,
+        spare: (isMain && !hasShim({ engine: record.engine, mounted: false })) || (record.standbys ?? 0) > 0,
         handedOver,
         onReady,
         onLost,

@@ -34,7 +34,7 @@ export async function describeDatabase(
   const detail = (await child?.status()) as HeadDetail | undefined;
   const generation = state?.generation;
   const passwordVersion = state?.passwordVersion;
-  const { pid, restarts } = headProcess(record.engine, child, detail);
+  const { pid, restarts } = headProcess(record, child, detail);
   const postgresPid = detail?.engine.postgresPid;
   return {
     ...record,

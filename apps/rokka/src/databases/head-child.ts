@@ -6,6 +6,7 @@ import { SupervisedChild } from '../child.ts';
 import { compileCacheEnvironment } from '../compile-cache.ts';
 import type { Connection, FilesDetail } from '../processes/engine.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
+import { hasShim } from '../processes/legacy-fds.ts';
 import type { SpareProcess } from '../spare-process.ts';
 
 const HEAD_READY_MS = 600_000;
@@ -40,7 +41,8 @@ export function headChild(of: HeadChildOptions): SupervisedChild {
     command: () => {
       const options = of.options();
       // What must outlive a head has a process of its own, which starts the head.
-      const entry = options.engine === 'native' ? 'shim-process.ts' : 'head-process.ts';
+      const mounted = options.files?.mountPoint !== undefined;
+      const entry = hasShim({ engine: options.engine, mounted }) ? 'shim-process.ts' : 'head-process.ts';
       const program = path.join(import.meta.dirname, '..', 'processes', entry);
       const inner = { command: process.execPath, args: [program, JSON.stringify(options)] };
       const { command, args } = options.engine === 'native' ? namespaceCommand(inner) : inner;

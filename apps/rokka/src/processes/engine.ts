@@ -50,10 +50,14 @@ export interface FilesDetail {
   readonly sizeBytes: number;
   /** Where its files are seen; absent while nobody wants to see them. */
   readonly mountPoint?: string;
+  /** Another head can go on from here when this one is killed, and who has files open there does not notice. */
+  readonly canBeTakenOver?: boolean;
 }
 
 /** What a head that has the files of a server tells whoever runs that. */
-export interface NativeFilesDetail {
+export interface Mounted {
+  /** Absolute, without symbolic links. */
+  readonly mountPoint: string;
   /** Another head can go on from here when this one is killed. */
   readonly canBeTakenOver: boolean;
 }
@@ -80,7 +84,7 @@ export type Duties = Readonly<Record<string, (argument: unknown) => Promise<obje
 
 export interface Engine extends AsyncDisposable {
   /** For whoever uses it. */
-  readonly detail: Connection | FilesDetail | NativeFilesDetail;
+  readonly detail?: Connection | FilesDetail | Mounted | undefined;
   status(): EngineStatus;
   readonly duties?: Duties;
   /** Absent where writes do not come through a mount. */

@@ -1,16 +1,18 @@
 /**
  * A volume without a server: its files, mounted where the machine's programs see them, or only open while nobody wants them.
  *
- * The mount is in the machine's own mount namespace. When this process dies with it, programs that have files open get errors
- * (ENOTCONN), as of a disk that was pulled; the next process takes the dead mount away and mounts anew at the same place.
+ * The mount is in the machine's own mount namespace. When this process is killed, its shim has another one take the mount over. When both
+ * are, programs that have files open get errors (ENOTCONN), as of a disk that was pulled; the next ones take the dead mount away and
+ * mount anew at the same place.
  */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import { assert, deadline, describeError } from '@rokka/kernel';
-import { FileSystemHandler, FuseServer } from '@rokka/fuse';
+import { assert, deadline, describeError, must } from '@rokka/kernel';
+import { FileSystemHandler, FuseServer, type Legacy, OpenCounts } from '@rokka/fuse';
 import { PageCache } from '@rokka/volume';
 import { rokkaErrors } from '../errors.ts';
 import type { Engine, EngineStart, FilesDetail } from './engine.ts';
+import { LEGACY_FDS } from './legacy-fds.ts';
 import { openFilesystem } from './open-filesystem.ts';
 
 const LAST_WRITES_MS = 60_000;
@@ -22,7 +24,9 @@ export async function startFilesEngine(start: EngineStart): Promise<Engine> {
   try {
     const cache = new PageCache(volume, { sizeBytes: start.cacheBytes });
     progress('reading the filesystem');
-    const filesystem = await openFilesystem(cache, start);
+    const legacy = start.ramLog && { changes: start.ramLog, opens: new OpenCounts(LEGACY_FDS.opens) };
+    if (!start.takesOver) legacy?.opens.begin();
+    const filesystem = await openFilesystem(cache, start, start.takesOver && legacy?.opens.inherit());
     // After the mount has gone nothing else changes the volume: all of it must be durable before the writer closes.
     resources.defer(() => cache.whenDurable(filesystem.syncAll()));
     let { sizeBytes } = files;
@@ -34,9 +38,12 @@ export async function startFilesEngine(start: EngineStart): Promise<Engine> {
     const server =
       mountPoint === undefined
         ? undefined
-        : await mountAt(mountPoint, { start, handler, resources, onUnmounted });
+        : await mountAt(mountPoint, { start, handler, legacy: must(legacy), resources, onUnmounted });
     steps.done('mount');
-    const detail = (): FilesDetail => ({ sizeBytes, ...(server && { mountPoint: server.mountPoint }) });
+    const detail = (): FilesDetail => ({
+      sizeBytes,
+      ...(server && { mountPoint: server.mountPoint, canBeTakenOver: server.canBeTakenOver }),
+    });
     return {
       detail: detail(),
       duties: {
@@ -68,24 +75,28 @@ async function mountAt(
   of: {
     start: EngineStart;
     handler: FileSystemHandler;
+    legacy: Legacy;
     resources: AsyncDisposableStack;
     /** Resolves when all that was written is durable. */
     onUnmounted(): Promise<void>;
   },
 ): Promise<FuseServer> {
-  const { start, handler, resources, onUnmounted } = of;
-  await makeDirectory(mountPoint);
+  const { start, handler, legacy, resources, onUnmounted } = of;
+  if (!start.takesOver) await makeDirectory(mountPoint);
   // What was made for the mount goes with it; a directory that somebody put files into stays.
   resources.defer(() => fs.rmdir(mountPoint).catch(() => {}));
+  const options = {
+    handler,
+    mountPoint,
+    clock: start.clock,
+    log: (line: string) => start.log('warn', line),
+    source: start.name,
+    cache: 'kernel',
+    fd: LEGACY_FDS.device,
+    legacy,
+  } as const;
   const server = resources.use(
-    await FuseServer.mount({
-      handler,
-      mountPoint,
-      clock: start.clock,
-      log: (line) => start.log('warn', line),
-      source: start.name,
-      cache: 'kernel',
-    }),
+    start.takesOver ? FuseServer.takeOver(options) : await FuseServer.mount(options),
   );
   void server.ended.then((end) => {
     if (end.kind === 'failed') start.fail(end.error);

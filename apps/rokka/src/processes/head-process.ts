@@ -18,7 +18,7 @@ import { runChild, type ParentChannel } from './channel.ts';
 import { ConsistentCut } from './consistent-cut.ts';
 import type { Duties, Engine, EngineStart, FilesDetail } from './engine.ts';
 import { finalityOfHead } from './finality.ts';
-import { LEGACY_FDS } from './legacy-fds.ts';
+import { hasShim, LEGACY_FDS } from './legacy-fds.ts';
 import type { RemoteAccess } from './node-process.ts';
 import { StartSteps } from './start-steps.ts';
 
@@ -51,6 +51,8 @@ export interface HeadProcessOptions {
   remote?: Pick<RemoteAccess, 'certificate' | 'desk'>;
   /** Held by our supervisor where several machines may run the database (head-place.ts). */
   place?: HeldPlace;
+  /** Of a shim: whether another head waits, its code loaded, to take over: 35 MB for a third of a second of clients' time. */
+  spareHead?: boolean;
   /** Absolute, of the mount that goes on: the head before this one was killed. */
   takesOver?: { mountPoint: string };
 }
@@ -105,7 +107,9 @@ async function runHead(channel: ParentChannel) {
         writeArchiveEnd(registry, options.volumeId, { volumeEpoch: volume.tap.volumeEpoch, lsn }),
       log: (level, text) => channel.send({ kind: 'log', level, text }),
     });
-    const legacy = options.engine === 'native' ? { ramLog: new RamLog(LEGACY_FDS.ramLog) } : {};
+    const legacy = hasShim({ engine: options.engine, mounted: options.files?.mountPoint !== undefined })
+      ? { ramLog: new RamLog(LEGACY_FDS.ramLog) }
+      : {};
     const volume: Volume = resources.use(
       await Volume.open({
         ...legacy,

@@ -6,8 +6,14 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { systemRandom } from '@rokka/kernel';
+import type { DatabaseEngine } from '@rokka/databases';
 import { openDevice } from '@rokka/fuse';
 import { CHILD_FDS_AT } from '../child.ts';
+
+/** What is seen through a mount outlives its head; PGlite runs in it, and a volume that nobody sees has nothing to outlive it. */
+export function hasShim(of: { engine: DatabaseEngine; mounted: boolean }): boolean {
+  return of.engine === 'native' || (of.engine === 'files' && of.mounted);
+}
 
 /** As a head has them. */
 export const LEGACY_FDS = {

@@ -8,7 +8,7 @@ import type { FileSystem } from '@rokka/filesystem';
 import { FileSystemHandler, FuseServer, OpenCounts, type FuseServerOptions, type Legacy } from '@rokka/fuse';
 import { PageCache } from '@rokka/volume';
 import { MountedFiles, prefetchRedo } from '@rokka/databases';
-import type { Engine, EngineStart } from './engine.ts';
+import type { Engine, EngineStart, Mounted } from './engine.ts';
 import { LEGACY_FDS } from './legacy-fds.ts';
 import { openFilesystem } from './open-filesystem.ts';
 
@@ -41,11 +41,11 @@ export async function startNativeFiles(start: EngineStart): Promise<Engine> {
     if (takesOver) steps.done('mount');
     const warmUps = resources.use(new WarmUps({ cache, filesystem, start }));
     return {
-      detail: { canBeTakenOver: server?.canBeTakenOver ?? false },
+      detail: server && mountedBy(server),
       duties: {
         mount: async (request) => {
           server = resources.use(await serve.mount((request as MountRequest).mountPoint));
-          return { canBeTakenOver: server.canBeTakenOver };
+          return mountedBy(server);
         },
         'warm-up': async (request) => warmUps.begin(request as WarmUpRequest),
         'warm-up-over': async () => warmUps.end(),
@@ -65,6 +65,10 @@ export async function startNativeFiles(start: EngineStart): Promise<Engine> {
     await resources.disposeAsync();
     throw error;
   }
+}
+
+function mountedBy({ mountPoint, canBeTakenOver }: FuseServer): Mounted {
+  return { mountPoint, canBeTakenOver };
 }
 
 function serverOf(of: { start: EngineStart; filesystem: FileSystem; cache: PageCache; legacy: Legacy }) {
