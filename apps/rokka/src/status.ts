@@ -22,8 +22,8 @@ export interface NodeStatus extends NodeRecord {
 export interface HeadDetail extends VolumeStatus {
   readonly engine: EngineStatus;
   readonly memoryBytes: number;
-  /** Where it is a child of a shim: its own process, and how often one took over from another. */
-  readonly process?: { readonly pid: number; readonly takeOvers: number };
+  /** Where it is a child of a shim: its own process, how often one took over from another, and whether the next one can. */
+  readonly process?: { readonly pid: number; readonly takeOvers: number; readonly canBeTakenOver: boolean };
   readonly shimBytes?: number;
 }
 

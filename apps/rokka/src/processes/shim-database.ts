@@ -104,7 +104,12 @@ export class ShimDatabase implements AsyncDisposable {
     const { pid, restarts: takeOvers } = this.#head;
     if (!detail || pid === undefined) return undefined;
     const engine = { ...detail.engine, ...this.#server?.status };
-    return { ...detail, engine, process: { pid, takeOvers }, shimBytes: process.memoryUsage.rss() };
+    return {
+      ...detail,
+      engine,
+      process: { pid, takeOvers, canBeTakenOver: this.#mount !== undefined },
+      shimBytes: process.memoryUsage.rss(),
+    };
   }
 
   /** The server first: what it writes last goes to the head. */
