@@ -1,13 +1,9 @@
 /** What `status` shows, for people and as JSON. The types are what the supervisor answers on its control socket. */
 import type { RestoreTest } from '@rokka/services';
 import type { NodeStatus as StorageNodeStatus } from '@rokka/storage';
-import type { VolumeStatus } from '@rokka/volume';
-import type { DatabaseEngine } from '@rokka/databases';
-import type { SupervisedChild } from './child.ts';
 import type { NodeRecord } from './cluster.ts';
 import { type DatabaseStatus, describeDatabases } from './databases/database-status.ts';
-import type { EngineStatus } from './processes/engine.ts';
-import { hasShim } from './processes/legacy-fds.ts';
+import type { HeadDetail } from './head-status.ts';
 import { table } from './terminal.ts';
 
 export interface NodeStatus extends NodeRecord {
@@ -17,31 +13,6 @@ export interface NodeStatus extends NodeRecord {
   /** Protection groups, of all databases, in which it is a member; absent where the registry does not say. */
   readonly groups?: number;
   readonly detail?: StorageNodeStatus;
-}
-
-export interface HeadDetail extends VolumeStatus {
-  readonly engine: EngineStatus;
-  readonly memoryBytes: number;
-  /** Where it is a child of a shim: its own process, how often one took over from another, and whether the next one can. */
-  readonly process?: { readonly pid: number; readonly takeOvers: number; readonly canBeTakenOver: boolean };
-  readonly shimBytes?: number;
-}
-
-/**
- * The process that writes the volume, how often another one had to, and its shim where it has one: as its supervisor sees its child, and
- * what that says.
- */
-export function headProcess(
-  of: { readonly engine: DatabaseEngine; readonly files?: { readonly mount?: string } | undefined },
-  child: Pick<SupervisedChild, 'pid' | 'restarts' | 'ready'> | undefined,
-  detail: HeadDetail | undefined,
-): { pid: number | undefined; restarts: number; shimPid?: number } {
-  const { pid, restarts = 0, ready = false } = child ?? {};
-  // Until it is ready it is not known which of its processes has what to do.
-  const shimmed = hasShim({ engine: of.engine, mounted: of.files?.mount !== undefined });
-  if (!shimmed || pid === undefined || !ready) return { pid, restarts };
-  const { process } = detail ?? {};
-  return { pid: process?.pid, restarts: restarts + (process?.takeOvers ?? 0), shimPid: pid };
 }
 
 export interface SupervisorStatus {

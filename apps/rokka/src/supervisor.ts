@@ -50,7 +50,8 @@ import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
 import type { GatewayStatus } from './processes/gateway-process.ts';
 import { hasShim } from './processes/legacy-fds.ts';
-import { type HeadDetail, headProcess, type SupervisorStatus } from './status.ts';
+import { type HeadDetail, headProcess } from './head-status.ts';
+import type { SupervisorStatus } from './status.ts';
 
 export interface SupervisorOptions {
   data: DataDirectory;

@@ -100,16 +100,16 @@ describe(`a head is taken over from (seed ${seed})`, { skip }, () => {
     let said = '';
     for (const stream of [differential.stdout, differential.stderr])
       stream.on('data', (bytes: Buffer) => (said += bytes.toString()));
-    let status: number | null | undefined;
-    differential.once('close', (code) => (status = code));
+    const end: { status?: number | null } = {};
+    differential.once('close', (code) => (end.status = code));
     let kills = 0;
-    while (status === undefined) {
+    while (end.status === undefined) {
       await systemClock.sleep(300 + random.below(1_000));
-      if (status !== undefined) break;
+      if (end.status !== undefined) break;
       await killHead();
       kills++;
     }
-    assert.equal(status, 0, said);
+    assert.equal(end.status, 0, said);
     t.diagnostic(`${kills} heads killed; ${said.trim()}`);
     assert.ok(kills > 1, 'heads were killed meanwhile');
   });

@@ -1,6 +1,6 @@
 /** What is said of a database to people and programs: its record, its state, and what runs for it. */
 import type { DatabaseEntry, DatabasePhase, DatabaseRecord } from '@rokka/databases';
-import { type HeadDetail, headProcess } from '../status.ts';
+import { type HeadDetail, headProcess } from '../head-status.ts';
 import { table } from '../terminal.ts';
 import type { DatabaseUnit, Head } from './database-unit.ts';
 

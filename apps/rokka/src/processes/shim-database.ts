@@ -2,7 +2,7 @@
 import { CodedError, systemClock } from '@rokka/kernel';
 import { SupervisedChild, type Launch } from '../child.ts';
 import type { SpareProcess } from '../spare-process.ts';
-import type { HeadDetail } from '../status.ts';
+import type { HeadDetail } from '../head-status.ts';
 import type { ParentChannel } from './channel.ts';
 import type { Connection, Duties, FilesDetail, Mounted } from './engine.ts';
 import type { HeadProcessOptions } from './head-process.ts';
