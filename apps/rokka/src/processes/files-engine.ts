@@ -12,11 +12,12 @@ import { PageCache } from '@rokka/volume';
 import { rokkaErrors } from '../errors.ts';
 import type { Engine, EngineStart, FilesDetail } from './engine.ts';
 import { openFilesystem } from './open-filesystem.ts';
+import { copyState } from './state-copy.ts';
 
 const LAST_WRITES_MS = 60_000;
 
 export async function startFilesEngine(start: EngineStart): Promise<Engine> {
-  const { volume, progress, steps, files } = start;
+  const { volume, progress, steps, files, signal } = start;
   assert(files, 'files without a size');
   const resources = new AsyncDisposableStack();
   try {
@@ -45,6 +46,10 @@ export async function startFilesEngine(start: EngineStart): Promise<Engine> {
           filesystem.limitBytes = sizeBytes;
           return detail();
         },
+        ...(files.copiesState && {
+          'copy-state': async () =>
+            copyState({ directory: start.directory, filesystem, store: cache, signal }),
+        }),
       },
       gate: {
         hold: () => server?.hold(),
