@@ -13,6 +13,7 @@ import { must } from '@rokka/kernel';
 import { readIdentity } from './data-directory.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { Ec2UnderTest } from './testing/ec2-under-test.ts';
+import { InstanceUnderTest } from './testing/instance-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
@@ -62,6 +63,11 @@ test(
       new ec2.CreateSnapshotCommand({ VolumeId: boot.id, Description: 'the state' }),
     );
     assert.deepEqual([alone.VolumeId, alone.State, alone.Description], [boot.id, 'pending', 'the state']);
+    // Everything is killed before it is made: whoever comes next goes on with it.
+    rokka.kill([rokka.up.pid]);
+    await rokka.up.ended();
+    await rokka.again();
+    await cloud.answers();
     await own.completed([must(alone.SnapshotId)]);
     const { Snapshots = [] } = await client.send(
       new ec2.CreateSnapshotsCommand({ InstanceSpecification: { InstanceId: await own.instance() } }),
@@ -114,3 +120,83 @@ test(
     assert.deepEqual(readIdentity(await own.attach(again, 'sdh')), identity);
   },
 );
+
+test(
+  'one command has the boot volume in its set, a restore tries it out, and leaves it alone when it replaces',
+  { skip, timeout },
+  async () => {
+    await using place = await TestPlace.make();
+    const port = await freePort();
+    await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
+    const instance = await InstanceUnderTest.of(await CloudUnderTest.start(rokka, port));
+    const { own, commands } = instance;
+    await instance.mayMakeSnapshots();
+    await instance.allow(...RIGHTS);
+    const boot = await bootOf(own);
+    // As AWS's guide has it: the boot volume is in it unless it is left out.
+    const snapshot = () => commands.run('AWSEC2-CreateVssSnapshot', { description: 'nightly' });
+
+    const alone = await snapshot();
+    assert.equal(alone.Status, 'Success', `${alone.StandardOutputContent}${alone.StandardErrorContent}`);
+    const [first, ...others] = await consistent(own);
+    assert.deepEqual(others, []);
+    assert.deepEqual([first.VolumeId, first.Device, first.config.size], [boot.id, BOOT_DEVICE, 1]);
+
+    const data = await own.volume({ Size: 1 });
+    const mounted = await own.attach(data, 'sdf');
+    using ledger = new DatabaseSync(path.join(mounted, 'ledger.sqlite'));
+    ledger.exec('CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1)');
+    const both = await snapshot();
+    assert.equal(both.Status, 'Success', `${both.StandardOutputContent}${both.StandardErrorContent}`);
+    assert.match(must(both.StandardOutputContent), /^ {2}rokka: STABLE$/m);
+    const set = (await consistent(own)).filter(({ config }) => config.size === 2);
+    assert.deepEqual(
+      new Map(set.map(({ VolumeId, Device }) => [VolumeId, Device])),
+      new Map([
+        [boot.id, BOOT_DEVICE],
+        [data, '/dev/sdf'],
+      ]),
+    );
+    ledger.exec('INSERT INTO t VALUES (2)');
+    ledger.close();
+
+    const restore = (Mode: string, id: string) =>
+      commands.run('Rokka-RestoreVssSnapshot', { SnapshotSetId: id, Mode });
+    const tried = await restore('Test', set[0].config.set);
+    assert.equal(tried.Status, 'Success', `${tried.StandardOutputContent}${tried.StandardErrorContent}`);
+    const said = must(tried.StandardOutputContent);
+    for (const name of ['registry', 'audit', 'ledger'])
+      assert.match(
+        said,
+        new RegExp(`^sqlite: .*/${name}\\.sqlite: clean: whole, with nothing to recover$`, 'm'),
+      );
+
+    const refused = await restore('Replace', first.config.set);
+    assert.equal(refused.Status, 'Failed');
+    assert.match(must(refused.StandardErrorContent), /the boot volume alone, which is never replaced/);
+    const replaced = await restore('Replace', set[0].config.set);
+    assert.equal(
+      replaced.Status,
+      'Success',
+      `${replaced.StandardOutputContent}${replaced.StandardErrorContent}`,
+    );
+    assert.match(must(replaced.StandardOutputContent), /The boot volume at \/dev\/xvda is left alone/);
+    assert.equal((await bootOf(own)).id, boot.id);
+    using restored = new DatabaseSync(path.join(mounted, 'ledger.sqlite'));
+    assert.deepEqual(restored.prepare('SELECT count(*) AS n FROM t').get()?.['n'], 1);
+  },
+);
+
+const RIGHTS = `DescribeInstances DescribeSnapshots DescribeVolumes CreateSnapshots CreateTags
+  CreateVolume AttachVolume DetachVolume DeleteVolume`.split(/\s+/);
+
+/** What the snapshots say of themselves that are consistent for applications. */
+async function consistent({ client }: Ec2UnderTest) {
+  const Filters = [{ Name: 'tag:AppConsistent', Values: ['True'] }];
+  const { Snapshots = [] } = await client.send(new ec2.DescribeSnapshotsCommand({ Filters }));
+  return Snapshots.map(({ VolumeId, Tags = [] }) => {
+    const tags = Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value]));
+    const config = JSON.parse(must(tags['AwsVssConfig'])) as { set: string; size: number };
+    return { VolumeId, Device: tags['Device'], config };
+  });
+}
