@@ -18,7 +18,7 @@ export function shownBoot({ databases }: Ec2Services, { id, machine, boot }: Ins
     throw ec2Failures.unsupported(
       `The boot volume of ${id} cannot be copied: the state of this cluster is in etcd. Take a snapshot of that (etcdctl snapshot save).`,
     );
-  return { volume: { id: boot.id, sizeGiB: boot.sizeGiB }, ofBoot: true };
+  return { volume: { id: boot.id, sizeGiB: boot.sizeGiB }, ofBoot: id };
 }
 
 /** Undefined for what is no boot volume. @throws what `shownBoot` throws */

@@ -54,7 +54,9 @@ export class Ec2Keeper {
       let awaitsMirror = false;
       for (const scope of await store.scopes()) {
         const { snapshots: found } = await this.#lookAt(scope, loose, attempt);
-        awaitsMirror ||= found.some((facts) => facts.record.ofBoot && snapshotState(facts) === 'pending');
+        awaitsMirror ||= found.some(
+          (facts) => facts.record.ofBoot !== undefined && snapshotState(facts) === 'pending',
+        );
       }
       await attempt(() => new BootMirror(this.#of).keep(loose.mirrors, awaitsMirror));
       for (const name of loose.databases) await attempt(() => databases.setDesired(name, 'deleted'));

@@ -50,7 +50,7 @@ async function keep(of: StepContext, facts: SnapshotFacts): Promise<void> {
   const wish = { name: record.kept, owner: OWNER, ...(set && { set: { id: set.id, size: set.size } }) };
   try {
     if (record.copyOf) await snapshots.copy(record.copyOf.kept, wish);
-    else if (record.ofBoot) {
+    else if (record.ofBoot !== undefined) {
       const { database, version } = await new BootMirror(of).want();
       await snapshots.request(database, { ...wish, stateCopy: version });
     } else {
