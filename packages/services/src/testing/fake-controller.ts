@@ -13,6 +13,7 @@ import {
   type SnapshotRecord,
   type Snapshots,
   StateCopies,
+  type StateCopyVerdict,
 } from '@rokka/databases';
 import type { Registry } from '@rokka/registry';
 
@@ -56,7 +57,10 @@ export class FakeController {
     }
   }
 
-  async #judgeState({ database, stateCopy = 0 }: SnapshotRecord) {
+  async #judgeState({ database, stateCopy }: SnapshotRecord): Promise<StateCopyVerdict> {
+    if (stateCopy === undefined) return { is: 'whole' };
+    const found = (await this.#of.databases.list()).find(({ name }) => name === database);
+    if (!found || found.desired === 'deleted') return { is: 'failed', why: 'it is gone' };
     return judgeStateCopy(await this.#copies.get(database), stateCopy);
   }
 
