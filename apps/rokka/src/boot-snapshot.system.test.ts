@@ -9,7 +9,7 @@ import * as path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
-import { must } from '@rokka/kernel';
+import { must, systemClock } from '@rokka/kernel';
 import { readIdentity } from './data-directory.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { Ec2UnderTest } from './testing/ec2-under-test.ts';
@@ -20,6 +20,7 @@ import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped({ cli: true, root: true });
 const timeout = 400_000;
+const SETTLED_MS = 120_000;
 const BOOT_DEVICE = '/dev/xvda';
 
 const bootOf = async ({ client }: Ec2UnderTest) => {
@@ -91,6 +92,10 @@ test(
         fs.readFileSync(path.join(place.data, name), 'utf8'),
       );
 
+    // The copy is opened once more, which the registry of this snapshot does not know of.
+    const later = await client.send(new ec2.CreateSnapshotCommand({ VolumeId: boot.id }));
+    await own.completed([must(later.SnapshotId)]);
+
     // As docs/restoring-snapshots.md has it: the state, and beside it the nodes and the archive.
     const restored = path.join(place.path, 'restored');
     fs.mkdirSync(restored, { mode: 0o700 });
@@ -103,7 +108,12 @@ test(
       keysIn(restored, 'databases/'),
       keysIn(before, 'databases/').filter((key) => key !== `databases/${copy}`),
     );
-    assert.deepEqual(keysIn(restored, 'snapshots/'), keysIn(before, 'snapshots/'));
+    const kept = keysIn(before, 'snapshots/');
+    assert.deepEqual(
+      keysIn(restored, 'snapshots/').filter((key) => !kept.includes(key)),
+      [],
+    );
+    assert.equal(keysIn(restored, 'snapshots/').length, kept.length - 1, 'all but the later one');
     for (const part of ['nodes', 'archive'])
       fs.renameSync(path.join(before, part), path.join(restored, part));
     place.data = restored;
@@ -118,8 +128,25 @@ test(
     );
     const again = await own.volume({ SnapshotId: must(alone.SnapshotId) });
     assert.deepEqual(readIdentity(await own.attach(again, 'sdh')), identity);
+    // Of the set, which is pending in its own registry, the copy cannot be opened any more; the next snapshot is of another one.
+    assert.deepEqual((await settled(own)).get(boot.id)?.sort(), ['completed', 'error']);
+    await client.send(new ec2.CreateSnapshotCommand({ VolumeId: boot.id }));
+    assert.deepEqual((await settled(own)).get(boot.id)?.sort(), ['completed', 'completed', 'error']);
   },
 );
+
+/** What has become of the snapshots, by the volumes that they show; when none is pending any more. */
+async function settled({ client }: Ec2UnderTest): Promise<Map<string, (string | undefined)[]>> {
+  const untilMs = systemClock.nowMs() + SETTLED_MS;
+  for (;;) {
+    const { Snapshots = [] } = await client.send(new ec2.DescribeSnapshotsCommand({ OwnerIds: ['self'] }));
+    const isOver = Snapshots.every(({ State }) => State !== 'pending');
+    const groups = Map.groupBy(Snapshots, ({ VolumeId }) => VolumeId ?? '');
+    if (isOver) return new Map([...groups].map(([id, all]) => [id, all.map(({ State }) => State)]));
+    assert.ok(systemClock.nowMs() < untilMs, JSON.stringify(Snapshots));
+    await systemClock.sleep(500);
+  }
+}
 
 test(
   'one command has the boot volume in its set, a restore tries it out, and leaves it alone when it replaces',

@@ -31,6 +31,11 @@ const NAME = /^boot-[0-9a-f]{16}$/;
 const newMirrorId = (random: Random) => `boot-${random.hex(8)}`;
 export const isMirrorId = (name: string) => NAME.test(name);
 
+/**
+ * Of a registry that was taken back from a snapshot: the volume was opened later than that knows of. This one is opened for each snapshot, so it is so for all
+ * but the last one.
+ */
+const OLDER_THAN_NODES = /^(VOLUME_FENCED|QUORUM_RANGE_CONFLICT):/;
 /** So many are found removed, one after the other. */
 const ATTEMPTS_MAX = 8;
 /** What is older lives in snapshots alone. */
@@ -97,12 +102,16 @@ export class BootMirror {
    * @param isAwaited whether a snapshot of it is not made yet
    */
   async keep(names: readonly string[], isAwaited: boolean): Promise<void> {
-    const { databases, clock } = this.#of;
+    const { databases, clock, random } = this.#of;
     const record = await this.#store.get<BootMirrorRecord>(BOOT_MIRROR);
     for (const name of names)
       if (isMirrorId(name) && name !== record?.id) await databases.setDesired(name, 'deleted');
     const database = record && (await findDatabase(databases, record.id));
     if (!database || database.desired === 'deleted') return;
+    const state = await databases.state(database.name);
+    // What is lost with it is a copy; what waited for it fails, and the next one is asked for.
+    if (state?.phase === 'failed' && OLDER_THAN_NODES.test(state.reason ?? ''))
+      return this.#changeSame(database.name, () => ({ id: newMirrorId(random) }));
     const copy = await this.#copies.get(database.name);
     const desired = decideMirror({ record, database, copy, isAwaited, nowMs: clock.wallMs() });
     if (desired !== database.desired) await databases.setDesired(database.name, desired);

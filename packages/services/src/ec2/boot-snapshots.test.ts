@@ -217,6 +217,27 @@ test('a copy that somebody removes is made anew, as another one, and its snapsho
   assert.deepEqual(await bench.registry.get('state-copies/boot-0123456789abcdef'), undefined);
 });
 
+test('a copy that was opened later than a restored registry knows gives way to another one', async () => {
+  using bench = new Ec2Bench();
+  const first = await again(bench);
+  const { name } = await mirror(bench);
+  bench.controller.snapshotsWait = true;
+  for (const [reason, gives] of [
+    ['QUORUM_LOST: three nodes are away', false],
+    ['VOLUME_FENCED: it was opened by another writer', true],
+  ] as const) {
+    bench.controller.startsFail = reason;
+    const SnapshotId = await again(bench);
+    bench.controller.startsFail = undefined;
+    bench.controller.snapshotsWait = false;
+    await bench.turns();
+    assert.equal(await bench.snapshotState(SnapshotId), gives ? 'error' : 'completed');
+    assert.equal((await mirrors(bench))[0]?.name === name, !gives);
+  }
+  assert.equal(await bench.snapshotState(await again(bench)), 'completed');
+  assert.equal(await bench.snapshotState(first), 'completed');
+});
+
 test('while a copy is leased, snapshots are of it, and it is kept open', async () => {
   using bench = new Ec2Bench();
   const own = new BootMirror(bench.context);
