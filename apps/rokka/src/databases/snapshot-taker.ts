@@ -39,13 +39,16 @@ export class SnapshotTaker {
   readonly #busy = new Set<string>();
   /** Databases that are held for a set: another one waits, because a second hold would end the first. */
   readonly #held = new Set<string>();
+  /** Copies of the state of which points are being taken one by one, and how many. */
+  readonly #taken = new Map<string, number>();
   /** Cuts of a set that were lost. */
   readonly #lost = new Map<string, number>();
   readonly #copier: StateCopier;
 
   constructor(options: SnapshotTakerOptions) {
     this.#options = options;
-    this.#copier = new StateCopier({ ...options, isHeld: (database) => this.#held.has(database) });
+    const isHeld = (database: string) => this.#held.has(database) || this.#taken.has(database);
+    this.#copier = new StateCopier({ ...options, isHeld });
   }
 
   /** Begins whatever can be done now. @throws what the registry throws */
@@ -78,8 +81,7 @@ export class SnapshotTaker {
   ): Promise<StateCopyVerdict> {
     if (stateCopy === undefined) return { is: 'whole' };
     if (!record || record.desired === 'deleted') return { is: 'failed', why: `${database} is gone` };
-    // A second point would let the next copy begin while the first one is taken.
-    if (this.#copier.isBusy(database) || this.#held.has(database)) return { is: 'awaited' };
+    if (this.#copier.isBusy(database)) return { is: 'awaited' };
     return judgeStateCopy(await this.#options.copies.get(database), stateCopy);
   }
 
@@ -185,8 +187,12 @@ export class SnapshotTaker {
   async #archiveHeld(snapshot: SnapshotRecord): Promise<Lsn> {
     const { database, stateCopy } = snapshot;
     if (stateCopy === undefined) return this.#archive(snapshot);
-    this.#held.add(database);
-    return this.#archive(snapshot).finally(() => void this.#held.delete(database));
+    this.#taken.set(database, (this.#taken.get(database) ?? 0) + 1);
+    return this.#archive(snapshot).finally(() => {
+      const left = (this.#taken.get(database) ?? 1) - 1;
+      if (left > 0) this.#taken.set(database, left);
+      else this.#taken.delete(database);
+    });
   }
 
   async #archive({ database }: SnapshotRecord): Promise<Lsn> {

@@ -42,25 +42,62 @@ test('a snapshot is taken of a copy that is whole, and made after it was asked f
   assert.deepEqual(await bench.registry.get(`state-copies/${MIRROR}`), undefined);
 });
 
-test('nothing is copied while a point is taken', async () => {
+test('nothing is copied while points are taken, and points are taken beside each other', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  const head = await bench.createMirror(MIRROR);
+  const [one, other] = [new Deferred<void>(), new Deferred<void>()];
+  head.waits.set('archive', one);
+  const first = await asked(bench);
+  await bench.pass(1_000);
+  head.waits.set('archive', other);
+  // For which the same copy does. It is not kept waiting: programs may be held for its set.
+  const record = await bench.databases.get(MIRROR);
+  const same = await bench.snapshots.request(record, { stateCopy: 1 });
+  const set = { id: 'set-1', size: 1 };
+  const inSet = await bench.snapshots.request(record, { stateCopy: 1, set });
+  await bench.pass(2_000);
+  const taken = ['copy-state', 'archive', 'archive', 'hold', 'cut', 'release', 'archive-cut'];
+  assert.deepEqual(new Set(head.asked), new Set(taken));
+  assert.equal(head.asked.length, taken.length);
+  const next = await asked(bench);
+  one.resolve();
+  await bench.pass(2_000);
+  assert.deepEqual(await phases(bench, first, same.name, inSet.name), ['available', 'creating', 'available']);
+  assert.equal(head.asked.length, taken.length, 'one of them is still taken');
+  head.waits.clear();
+  other.resolve();
+  await bench.pass(2_000);
+  assert.deepEqual(await phases(bench, same.name, next), ['available', 'available']);
+});
+
+test('nothing is copied before a set is in the archive, and nothing is taken once a copy has begun', async () => {
   await using bench = await Bench.start();
   await bench.up();
   const head = await bench.createMirror(MIRROR);
   const archiving = new Deferred<void>();
-  head.waits.set('archive', archiving);
-  const first = await asked(bench);
+  head.waits.set('archive-cut', archiving);
+  const first = await asked(bench, { id: 'set-1', size: 1 });
   await bench.pass(1_000);
-  assert.deepEqual(head.asked, ['copy-state', 'archive']);
-  const second = await asked(bench);
-  // For which the same copy would do: were it taken at the same time, nobody would know when both are.
-  const same = await bench.snapshots.request(await bench.databases.get(MIRROR), { stateCopy: 1 });
+  const cut = ['copy-state', 'hold', 'cut', 'release', 'archive-cut'];
+  assert.deepEqual(head.asked, cut);
+  await bench.databases.wantStateCopy(MIRROR);
   await bench.pass(2_000);
-  assert.deepEqual(head.asked, ['copy-state', 'archive']);
-  head.waits.clear();
+  assert.deepEqual(head.asked, cut);
+  // That it is under way is slow to be written down.
+  const written = new Deferred<void>();
+  const tell = bench.copies.tell.bind(bench.copies);
+  bench.copies.tell = async (...of) => written.promise.then(() => tell(...of));
   archiving.resolve();
   await bench.pass(2_000);
-  const done = await phases(bench, first, second, same.name);
-  assert.deepEqual(done, ['available', 'available', 'available']);
+  assert.deepEqual(await phases(bench, first), ['available']);
+  const second = await bench.snapshots.request(await bench.databases.get(MIRROR), { stateCopy: 1 });
+  await bench.pass(2_000);
+  assert.deepEqual(head.asked, cut);
+  written.resolve();
+  await bench.pass(2_000);
+  assert.deepEqual(head.asked, [...cut, 'copy-state', 'archive']);
+  assert.deepEqual(await phases(bench, second.name), ['available']);
 });
 
 test('programs of a set are held after the copy, and the set is whole with it', async () => {
