@@ -17,7 +17,7 @@ import { copyState } from './state-copy.ts';
 const LAST_WRITES_MS = 60_000;
 
 export async function startFilesEngine(start: EngineStart): Promise<Engine> {
-  const { volume, progress, steps, files, signal } = start;
+  const { volume, progress, steps, files } = start;
   assert(files, 'files without a size');
   const resources = new AsyncDisposableStack();
   try {
@@ -47,8 +47,7 @@ export async function startFilesEngine(start: EngineStart): Promise<Engine> {
           return detail();
         },
         ...(files.copiesState && {
-          'copy-state': async () =>
-            copyState({ directory: start.directory, filesystem, store: cache, signal }),
+          'copy-state': async () => copyState({ ...start, filesystem, store: cache }),
         }),
       },
       gate: {

@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test';
 import { checkFilesystem, FileSystem, type Ino, nameFromUtf8, nameToUtf8, ROOT_INO } from '@rokka/filesystem';
 import { SeededRandom, VirtualClock } from '@rokka/kernel';
 import { MemoryPageStore } from '@rokka/volume';
-import { copyState } from './state-copy.ts';
+import { copyState, type StateCopyOptions } from './state-copy.ts';
 
 class Bench {
   readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-state-copy-'));
@@ -39,27 +39,28 @@ class Bench {
     return database;
   }
 
-  copy() {
-    return copyState(this);
+  copy(into: Pick<StateCopyOptions, 'filesystem' | 'store'> = this) {
+    const { directory, signal } = this;
+    return copyState({ directory, signal, ...into, name: 'boot-1' });
   }
 
   /** `secrets/aws/key 600`, of everything. */
-  list(ino: Ino = ROOT_INO, at = ''): string[] {
-    return this.filesystem.list(ino).flatMap(({ name, ino: child, kind }) => {
+  list(ino: Ino = ROOT_INO, at = '', filesystem = this.filesystem): string[] {
+    return filesystem.list(ino).flatMap(({ name, ino: child, kind }) => {
       if (name === '.' || name === '..') return [];
       const here = at + nameToUtf8(name);
-      const mode = (this.filesystem.attributes(child).mode & 0o7777).toString(8);
+      const mode = (filesystem.attributes(child).mode & 0o7777).toString(8);
       return kind === 'directory'
-        ? [`${here}/ ${mode}`, ...this.list(child, `${here}/`)]
+        ? [`${here}/ ${mode}`, ...this.list(child, `${here}/`, filesystem)]
         : [`${here} ${kind === 'file' ? mode : kind}`];
     });
   }
 
-  bytes(name: string): Buffer {
+  bytes(name: string, filesystem = this.filesystem): Buffer {
     let ino: Ino = ROOT_INO;
-    for (const part of name.split('/')) ino = this.filesystem.lookup(ino, nameFromUtf8(part)).ino;
-    const into = Buffer.alloc(this.filesystem.attributes(ino).sizeBytes);
-    this.filesystem.read(ino, 0, into);
+    for (const part of name.split('/')) ino = filesystem.lookup(ino, nameFromUtf8(part)).ino;
+    const into = Buffer.alloc(filesystem.attributes(ino).sizeBytes);
+    filesystem.read(ino, 0, into);
     return into;
   }
 
@@ -109,7 +110,12 @@ test('a copy has the state and nothing else, with the modes and owners that it h
   const { mtimeMs } = fs.statSync(path.join(bench.directory, 'rokka.json'));
   const { mtime } = bench.filesystem.attributes(bench.filesystem.lookup(ROOT_INO, 'rokka.json').ino);
   assert.equal(mtime.seconds, Math.floor(mtimeMs / 1000));
-  assert.deepEqual(fs.readdirSync(path.join(bench.directory, 'run')).sort(), ['holder', 'opened.sqlite']);
+  assert.deepEqual(fs.readdirSync(path.join(bench.directory, 'run')).sort(), [
+    'holder',
+    'opened.sqlite',
+    'state-copies',
+  ]);
+  assert.deepEqual(fs.readdirSync(path.join(bench.directory, 'run/state-copies')), []);
   registry.close();
   audit.close();
 });
@@ -127,6 +133,7 @@ test('the next copy has what has changed, and what has gone is gone', async (t) 
   bench.write('secrets/one', 'one');
   bench.write('secrets/two', 'two', 0o644);
   bench.write('thing', 'a file');
+  bench.write('top', 'it goes');
   fs.mkdirSync(path.join(bench.directory, 'other/deep'), { recursive: true });
   bench.write('other/deep/file', 'deep');
   const registry = bench.database('registry.sqlite');
@@ -138,6 +145,7 @@ test('the next copy has what has changed, and what has gone is gone', async (t) 
   for (let row = 0; row < 5_000; row++) registry.exec(`INSERT INTO t VALUES (${row})`);
   registry.exec('COMMIT');
   bench.write('rokka.json', 'short');
+  fs.rmSync(path.join(bench.directory, 'top'));
   fs.rmSync(path.join(bench.directory, 'secrets/one'));
   fs.chmodSync(path.join(bench.directory, 'secrets/two'), 0o600);
   fs.rmSync(path.join(bench.directory, 'thing'));
@@ -156,6 +164,37 @@ test('the next copy has what has changed, and what has gone is gone', async (t) 
   registry.close();
   const { problems } = checkFilesystem(bench.store);
   assert.deepEqual(problems, []);
+});
+
+test('a copy that was cut short anywhere becomes whole by the next one', { timeout: 120_000 }, async (t) => {
+  const bench = new Bench(t);
+  bench.write('rokka.json', 'first');
+  bench.write('secrets/one', 'one');
+  bench.write('gone', 'later it is not there');
+  // Of several writes.
+  bench.write('agent/big', 'a'.repeat(2_500_000));
+  const registry = bench.database('registry.sqlite');
+  await bench.copy();
+  const begun = bench.store.history.length;
+  bench.write('rokka.json', 'second');
+  bench.write('secrets/two', 'two');
+  bench.write('agent/big', 'b'.repeat(2_500_000));
+  fs.rmSync(path.join(bench.directory, 'gone'));
+  fs.mkdirSync(path.join(bench.directory, 'gone'), { mode: 0o700 });
+  bench.write('gone/file', 'in its place');
+  registry.exec('INSERT INTO t VALUES (1), (2)');
+  await bench.copy();
+  const names = ['rokka.json', 'secrets/one', 'secrets/two', 'gone/file', 'agent/big', 'registry.sqlite'];
+  const { history } = bench.store;
+  assert.ok(history.length > begun + 10);
+  for (let count = begun; count < history.length; count++) {
+    const store = MemoryPageStore.replay(history, count);
+    const filesystem = FileSystem.mount(store, { clock: new VirtualClock() });
+    await bench.copy({ filesystem, store });
+    assert.deepEqual(bench.list(ROOT_INO, '', filesystem).sort(), bench.list().sort(), `after ${count}`);
+    for (const name of names) assert.ok(bench.bytes(name, filesystem).equals(bench.bytes(name)), name);
+  }
+  registry.close();
 });
 
 test(
@@ -194,7 +233,7 @@ test('what cannot be copied is said in words, and nothing is left beside', async
   const bench = new Bench(t);
   bench.write('registry.sqlite', 'this is no database, though it has its name');
   await assert.rejects(bench.copy(), { code: 'ROKKA_STATE_UNCOPIED' });
-  assert.deepEqual(fs.readdirSync(path.join(bench.directory, 'run')), []);
+  assert.deepEqual(fs.readdirSync(path.join(bench.directory, 'run/state-copies')), []);
   fs.rmSync(path.join(bench.directory, 'registry.sqlite'));
   bench.write('rokka.json', 'x'.repeat(3_000_000));
   bench.filesystem.limitBytes = 1_000_000;

@@ -22,6 +22,8 @@ import { StateTree, type StateTreeOptions, type Wanted } from './state-tree.ts';
 export interface StateCopyOptions extends StateTreeOptions {
   /** The data directory. */
   readonly directory: string;
+  /** Of the database that the copy is: no other one is written by two. */
+  readonly name: string;
 }
 
 export interface StateCopied {
@@ -37,11 +39,11 @@ const NANOSECONDS = 1_000_000_000n;
 
 /** Resolves when it is durable. @throws ROKKA_STATE_UNCOPIED, what the volume throws, the signal's reason */
 export async function copyState(options: StateCopyOptions): Promise<StateCopied> {
-  const scratch = path.join(dataPaths.sockets(options.directory), 'state-copy');
+  const scratch = path.join(dataPaths.stateCopies(options.directory), options.name);
   try {
     // Of one that was killed.
     await fs.rm(scratch, { recursive: true, force: true });
-    await fs.mkdir(scratch, { mode: 0o700 });
+    await fs.mkdir(scratch, { recursive: true, mode: 0o700 });
     const run = new StateCopyRun(options, scratch);
     return await run.run();
   } catch (error) {
