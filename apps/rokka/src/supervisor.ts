@@ -252,6 +252,7 @@ export class Supervisor implements AsyncDisposable {
   async #start(): Promise<void> {
     if (this.#controller) {
       await this.#sweepMounts();
+      fs.rmSync(dataPaths.stateCopies(this.#options.data.path), { recursive: true, force: true });
       await this.databases.beginAnew();
       await this.databases.moveMain(this.#options.args.port);
     }

@@ -23,6 +23,7 @@ export { type ArchivePoints, type RdsContext } from './rds/rds-context.ts';
 export type { DlmContext } from './dlm/dlm-context.ts';
 export { DlmKeeper } from './dlm/dlm-keeper.ts';
 export { dlmService } from './dlm/dlm-service.ts';
+export { BootMirror } from './ec2/boot-mirror.ts';
 export type { Ec2Context, Machine } from './ec2/ec2-context.ts';
 export {
   instanceCredentials,

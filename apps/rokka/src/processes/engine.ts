@@ -15,7 +15,7 @@ export interface EngineStart {
   /** From which PostgreSQL's own cache is sized; the machine's unless given. */
   readonly memoryBytes?: number;
   /** With the engine `files`. */
-  readonly files?: FilesDetail;
+  readonly files?: FilesWish;
   readonly volume: Volume;
   /** Of the volume, where another head may take over. */
   readonly ramLog?: RamLog;
@@ -60,6 +60,12 @@ export interface Mounted {
   readonly mountPoint: string;
   /** Another head can go on from here when this one is killed. */
   readonly canBeTakenOver: boolean;
+}
+
+/** What is wanted of one. */
+export interface FilesWish extends FilesDetail {
+  /** Its files are a copy of the cluster's state, made whenever it is asked for. */
+  readonly copiesState?: boolean;
 }
 
 export interface EngineStatus {

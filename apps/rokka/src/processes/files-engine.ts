@@ -14,6 +14,7 @@ import { rokkaErrors } from '../errors.ts';
 import type { Engine, EngineStart, FilesDetail } from './engine.ts';
 import { LEGACY_FDS } from './legacy-fds.ts';
 import { openFilesystem } from './open-filesystem.ts';
+import { copyState } from './state-copy.ts';
 
 const LAST_WRITES_MS = 60_000;
 
@@ -52,6 +53,9 @@ export async function startFilesEngine(start: EngineStart): Promise<Engine> {
           filesystem.limitBytes = sizeBytes;
           return detail();
         },
+        ...(files.copiesState && {
+          'copy-state': async () => copyState({ ...start, filesystem, store: cache }),
+        }),
       },
       gate: {
         hold: () => server?.hold(),

@@ -16,7 +16,7 @@ import { clusterNetwork } from '../machines/cluster-network.ts';
 import { Archiving } from './archiving.ts';
 import { runChild, type ParentChannel } from './channel.ts';
 import { ConsistentCut } from './consistent-cut.ts';
-import type { Duties, Engine, EngineStart, FilesDetail } from './engine.ts';
+import type { Duties, Engine, EngineStart, FilesWish } from './engine.ts';
 import { finalityOfHead } from './finality.ts';
 import { hasShim, LEGACY_FDS } from './legacy-fds.ts';
 import type { RemoteAccess } from './node-process.ts';
@@ -42,7 +42,7 @@ export interface HeadProcessOptions {
   /** From which PostgreSQL's own cache is sized; the machine's unless given. */
   memoryBytes?: number;
   /** With the engine `files`. */
-  files?: FilesDetail;
+  files?: FilesWish;
   /** The backup that it began with. */
   source?: DatabaseSource;
   /** This machine, as the records of its nodes name it; absent on the one that made the cluster. */

@@ -108,8 +108,6 @@ const DETAILS: [details: PolicyDetails, why: RegExp][] = [
   [{ Schedules: [] }, /^Schedules has 1 to 4/],
   [{ Schedules: Array.from({ length: 5 }, () => ({})) }, /^Schedules has 1 to 4/],
   [{ Schedules: [...(detailsOf().Schedules ?? []), ...(detailsOf().Schedules ?? [])] }, /the name night\.$/],
-  [{ Parameters: undefined }, /^Parameters must say ExcludeBootVolume/],
-  [{ Parameters: { ExcludeBootVolume: false } }, /^Parameters must say ExcludeBootVolume/],
   [{ Parameters: { ExcludeBootVolume: true, NoReboot: true } }, /^NoReboot is not supported/],
   [
     { Parameters: { ExcludeBootVolume: true, ExcludeDataVolumeTags: [{ Key: 'a', Value: 'b' }] } },

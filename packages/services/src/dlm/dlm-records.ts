@@ -30,6 +30,8 @@ export interface PolicyRecord {
 /** With all defaults, as it is shown. */
 export interface PolicyDetailsRecord {
   readonly resourceType: 'INSTANCE' | 'VOLUME';
+  /** Of instances: their boot volumes as well. */
+  readonly includesBoot?: true;
   readonly targetTags: readonly Tag[];
   readonly schedules: readonly ScheduleRecord[];
 }

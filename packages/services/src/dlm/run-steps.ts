@@ -94,7 +94,7 @@ async function create(of: RunContext, run: Run): Promise<void> {
     await makeVolumeSnapshot(services.ec2, scope, { ...wish, volume: target });
     return;
   }
-  const specification = { InstanceId: target, ExcludeBootVolume: true };
+  const specification = { InstanceId: target, ExcludeBootVolume: policy.details.includesBoot !== true };
   const asks = await askForInstanceSnapshots(services.ec2, scope, { specification, tags: specified });
   await demandAllowed(of, withAction(asks, 'ec2:CreateSnapshots', tags));
   await makeInstanceSnapshots(services.ec2, scope, { ...wish, specification });

@@ -185,7 +185,10 @@ export class DlmBench extends Ec2Bench {
     const [, Key, Value] = must(/^Key=(.*),Value=(.*)$/.exec(inputs['tags'])).map(String);
     if (this.agent !== 'bad')
       await this.call('CreateSnapshots', {
-        InstanceSpecification: { InstanceId: delivery.instance, ExcludeBootVolume: true },
+        InstanceSpecification: {
+          InstanceId: delivery.instance,
+          ExcludeBootVolume: inputs['ExcludeBootVolume'] === 'True',
+        },
         Description: inputs['description'],
         TagSpecifications: [{ ResourceType: 'snapshot', Tags: [{ Key, Value }] }],
       });

@@ -72,6 +72,21 @@ class Bench {
     }
   }
 
+  /** The boot volume is in the set as well; or it alone. */
+  addBoot(of: { alone?: boolean } = {}): void {
+    const { snapshots } = this.ec2;
+    if (of.alone) snapshots.length = 0;
+    snapshots.push({ SnapshotId: 'snap-boot', VolumeId: 'vol-boot', State: 'completed', Tags: [] });
+    const config = JSON.stringify({ set: 'set-1', size: snapshots.length, level: 'application' });
+    for (const snapshot of snapshots) {
+      const device = snapshot.Tags?.find(({ Key }) => Key === 'Device')?.Value ?? '/dev/xvda';
+      snapshot.Tags = [
+        { Key: 'Device', Value: device },
+        { Key: 'AwsVssConfig', Value: config },
+      ];
+    }
+  }
+
   get input(): ActionInput {
     const { ending } = this.ec2;
     const delivery = { command: 'c-1', instance: INSTANCE, scope: { account: '1', region: 'us-east-1' } };
@@ -331,3 +346,26 @@ test('two restores at once are one too many', async () => {
   assert.equal(await recovering, 'It had made no volume.');
   assert.equal((await bench.run()).succeeded, true);
 });
+
+test('the boot volume of a set is tried out with the others, and never replaced', async () => {
+  const tried = new Bench('Test');
+  tried.addBoot();
+  assert.deepEqual(await tried.run(), { succeeded: true, responseCode: 0, stderr: '' });
+  assert.deepEqual(new Set(Object.values(tried.shown)), new Set([...Object.values(BEFORE), ...FRESH]));
+  assert.deepEqual(tried.stand, BEFORE);
+
+  const replaced = new Bench('Replace');
+  replaced.addBoot();
+  assert.deepEqual(await replaced.run(), { succeeded: true, responseCode: 0, stderr: '' });
+  assert.deepEqual(replaced.stand, REPLACED);
+  assert.match(replaced.said.join(''), /boot volume at \/dev\/xvda is left alone: snap-boot/);
+
+  const alone = new Bench('Replace');
+  alone.addBoot({ alone: true });
+  const { succeeded: isDone, stderr } = await alone.run();
+  assert.equal(isDone, false);
+  assert.match(stderr, /has the boot volume alone, which is never replaced/);
+  assert.deepEqual([alone.stand, alone.ec2.changes], [BEFORE, []]);
+});
+
+const FRESH = ['snap-f attached', 'snap-g attached', 'snap-boot attached'];

@@ -41,6 +41,8 @@ export interface Attached {
 /** What the instance is now. */
 export interface Place {
   readonly zone: string;
+  /** Where its boot volume is: `/dev/xvda`. */
+  readonly bootDevice: string;
   /** Without the boot volume. */
   readonly attached: readonly Attached[];
 }
@@ -78,6 +80,7 @@ export class RestoreVolumes {
     const attached = BlockDeviceMappings.filter(({ DeviceName }) => DeviceName !== RootDeviceName);
     return {
       zone: must(Placement?.AvailabilityZone),
+      bootDevice: must(RootDeviceName),
       attached: attached.map(({ DeviceName, Ebs }) => ({
         volume: must(Ebs?.VolumeId),
         device: must(DeviceName),
