@@ -65,8 +65,8 @@ export interface ChildOptions {
 export interface ChildEnd {
   /** That killed it; null where it went by itself. */
   readonly signal: NodeJS.Signals | null;
-  /** It had been ready. */
-  readonly wasReady: boolean;
+  /** Undefined where it never was. */
+  readonly readyForMs: number | undefined;
 }
 
 /** What a process is launched with. */
@@ -327,8 +327,9 @@ export class SupervisedChild implements AsyncDisposable {
   #onEnd(child: ChildProcess, how: string, signal: NodeJS.Signals | null): void {
     if (this.#child !== child) return;
     const { clock, name, onLog, onFinal, onLost, mayFollow } = this.#options;
-    const end = { signal, wasReady: this.ready };
-    const wasWell = clock.nowMs() - (this.#readySinceMs ?? Infinity) > WELL_AFTER_MS;
+    const readyForMs = this.#readySinceMs === undefined ? undefined : clock.nowMs() - this.#readySinceMs;
+    const end = { signal, readyForMs };
+    const wasWell = (readyForMs ?? 0) > WELL_AFTER_MS;
     this.#child = undefined;
     this.#cancelSpare();
     this.#cancelSilence();

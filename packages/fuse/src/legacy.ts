@@ -1,10 +1,11 @@
 /**
  * What a server leaves to the one after it, on the same mount, when its process is killed: the kernel keeps the requests that were not
- * answered and sends them again, and who has what open stands in a file. Only the last change of the filesystem can have been carried out
- * and not answered, because a request is answered in the turn in which it is carried out, or waits for durability alone.
- * It is known by its request, and is not carried out again.
+ * answered and sends them again, and what is open, and was written to, stands in files. A request is answered in the turn in which it is
+ * carried out; so only the last change can have been carried out and not answered, and writes that wait to be durable. They are known by
+ * their requests, and are not carried out again (resent.ts).
  */
 import type { OpenCounts } from './open-counts.ts';
+import type { TouchedRows } from './touched-rows.ts';
 
 /** Where the changes of the filesystem go, each with who has asked for it. `RamLog` of a volume is one. */
 export interface ChangeLog {
@@ -19,4 +20,6 @@ export interface ChangeLog {
 export interface Legacy {
   readonly changes: ChangeLog;
   readonly opens: OpenCounts;
+  /** For the filesystem. */
+  readonly touched: TouchedRows;
 }

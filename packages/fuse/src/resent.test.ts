@@ -10,11 +10,14 @@ import { MemoryPageStore } from '@rokka/volume';
 import { FileSystemHandler } from './filesystem-handler.ts';
 import type { ChangeLog } from './legacy.ts';
 import { OpenCounts } from './open-counts.ts';
-import { ERRNO, OPCODE, ROOT_ID } from './protocol.ts';
+import { TouchedRows } from './touched-rows.ts';
+import { ERRNO, FATTR, O_DSYNC, OPCODE, ROOT_ID } from './protocol.ts';
 import { FuseSession } from './session.ts';
 import {
   decodeReply,
   encodeRequest,
+  readBody,
+  writeBody,
   type Reply,
   type RequestFields,
   text,
@@ -43,7 +46,7 @@ class Changes implements ChangeLog {
 
 /** A mount whose server may be killed at any request, before it has answered. */
 class Bench implements Disposable {
-  readonly #fd: number;
+  readonly #fds: readonly number[];
   readonly #store = new MemoryPageStore();
   readonly changes = new Changes();
   readonly sent: Reply[] = [];
@@ -52,7 +55,9 @@ class Bench implements Disposable {
   #unique = 0n;
 
   constructor(name: string) {
-    this.#fd = fs.openSync(path.join(directory, name), 'w+');
+    this.#fds = ['opens', 'touched'].map((what) =>
+      fs.openSync(path.join(directory, `${name}-${what}`), 'w+'),
+    );
     FileSystem.format(this.#store, { clock: systemClock, random: new SeededRandom(1) });
     const apply = this.#store.apply.bind(this.#store);
     this.#store.apply = (writes) => {
@@ -60,42 +65,45 @@ class Bench implements Disposable {
       if (this.changes.origin !== 0n) this.changes.settled.add(this.changes.origin);
       return ticket;
     };
-    this.filesystem = FileSystem.mount(this.#store, { clock: systemClock });
-    const opens = new OpenCounts(this.#fd);
-    opens.begin();
-    this.#session = this.#newSession(opens, false);
+    const opens = new OpenCounts(this.#fds[0]);
+    const touched = new TouchedRows(this.#fds[1]);
+    for (const part of [opens, touched]) part.begin();
+    this.filesystem = FileSystem.mount(this.#store, { clock: systemClock, touched });
+    this.#session = this.#newSession({ opens, touched }, false);
   }
 
   /** The server is killed, and another one takes over. */
   takeOver(): void {
-    const opens = new OpenCounts(this.#fd);
+    const opens = new OpenCounts(this.#fds[0]);
+    const touched = new TouchedRows(this.#fds[1]);
     const opened = opens.inherit() as ReadonlyMap<typeof ROOT_INO, number>;
-    this.filesystem = FileSystem.mount(this.#store, { clock: systemClock, opened });
-    this.#session = this.#newSession(opens, true);
+    const inherited = { opened, touched: touched.inherit() };
+    this.filesystem = FileSystem.mount(this.#store, { clock: systemClock, inherited, touched });
+    this.#session = this.#newSession({ opens, touched }, true);
   }
 
   ask(opcode: number, fields: RequestFields = {}): Reply {
     this.#unique += 2n;
-    return this.#send(opcode, { unique: this.#unique, ...fields });
+    return this.send(opcode, { unique: this.#unique, ...fields });
   }
 
   /** Carried out and not answered, taken over, and sent again: what the caller gets in the end. */
   askThroughDeath(opcode: number, fields: RequestFields = {}): Reply {
     const { unique } = this.ask(opcode, fields);
     this.takeOver();
-    return this.#send(opcode, { ...fields, unique: unique | RESENT });
+    return this.send(opcode, { ...fields, unique: unique | RESENT });
   }
 
   /** How often it is open, as whoever takes over will find it. */
   opens(ino: number): number {
-    return new OpenCounts(this.#fd).inherit().get(ino) ?? 0;
+    return new OpenCounts(this.#fds[0]).inherit().get(ino) ?? 0;
   }
 
   give(bytes: Buffer): void {
     this.#session.onRequest(bytes, bytes.length);
   }
 
-  #send(opcode: number, fields: RequestFields): Reply {
+  send(opcode: number, fields: RequestFields): Reply {
     const bytes = encodeRequest(opcode, fields);
     this.#session.onRequest(bytes, bytes.length);
     const reply = this.sent.at(-1);
@@ -103,7 +111,7 @@ class Bench implements Disposable {
     return reply;
   }
 
-  #newSession(opens: OpenCounts, takesOver: boolean): FuseSession {
+  #newSession(parts: { opens: OpenCounts; touched: TouchedRows }, takesOver: boolean): FuseSession {
     return new FuseSession({
       handler: new FileSystemHandler({ filesystem: this.filesystem, store: this.#store }),
       cache: 'direct',
@@ -111,13 +119,13 @@ class Bench implements Disposable {
       onFailure: (error) => assert.fail(error as Error),
       onFull: () => {},
       onRoom: () => {},
-      legacy: { changes: this.changes, opens },
+      legacy: { changes: this.changes, ...parts },
       takesOver,
     });
   }
 
   [Symbol.dispose](): void {
-    fs.closeSync(this.#fd);
+    for (const fd of this.#fds) fs.closeSync(fd);
   }
 }
 
@@ -182,6 +190,43 @@ suite('what was carried out and not answered', () => {
     assert.equal(bench.opens(ino), 1);
     assert.equal(bench.askThroughDeath(OPCODE.RELEASE, { nodeId: ino, body: u64(0, 0, 0) }).errno, 0);
     assert.notEqual(bench.ask(OPCODE.GETATTR, { nodeId: ino }).errno, 0, 'and goes with its last opening');
+  });
+
+  test('a write that waited to be durable is not done over what came after it', () => {
+    using bench = new Bench('writes');
+    const nodeId = inoOf(bench.ask(OPCODE.CREATE, { body: createBody('a') }));
+    const first = writeBody(0, Buffer.from('1'), { flags: O_DSYNC });
+    const { unique } = bench.ask(OPCODE.WRITE, { nodeId, body: first });
+    bench.ask(OPCODE.WRITE, { nodeId, body: writeBody(0, Buffer.from('2')) });
+    bench.takeOver();
+    const again = bench.send(OPCODE.WRITE, { nodeId, body: first, unique: unique | RESENT });
+    assert.deepEqual([again.errno, again.body.readUInt32LE(0)], [0, 1]);
+    assert.equal(bench.ask(OPCODE.READ, { nodeId, body: readBody(0, 10) }).body.toString(), '2');
+  });
+
+  test('times never go back: a write shows in them, and those that were set are kept', () => {
+    using bench = new Bench('times');
+    const nodeId = inoOf(bench.ask(OPCODE.CREATE, { body: createBody('a') }));
+    const mtime = (reply: Reply) =>
+      Number(reply.body.readBigUInt64LE(16 + 32)) + reply.body.readUInt32LE(16 + 52) / 1e9;
+    bench.ask(OPCODE.WRITE, { nodeId, body: writeBody(0, Buffer.alloc(8192)) });
+    const set = Buffer.alloc(88);
+    set.writeUInt32LE(FATTR.MTIME, 0);
+    set.writeBigUInt64LE(1_000_000_000n, 40);
+    assert.equal(mtime(bench.ask(OPCODE.SETATTR, { nodeId, body: set })), 1_000_000_000);
+    bench.takeOver();
+    assert.equal(mtime(bench.ask(OPCODE.GETATTR, { nodeId })), 1_000_000_000);
+    bench.ask(OPCODE.WRITE, { nodeId, body: writeBody(0, Buffer.alloc(10)) });
+    const written = mtime(bench.ask(OPCODE.GETATTR, { nodeId }));
+    assert.ok(written > 1_000_000_000);
+    for (let i = 0; i < 2; i++) {
+      bench.takeOver();
+      assert.ok(mtime(bench.ask(OPCODE.GETATTR, { nodeId })) >= written);
+    }
+    bench.filesystem.syncAll();
+    const synced = mtime(bench.ask(OPCODE.GETATTR, { nodeId }));
+    bench.takeOver();
+    assert.equal(mtime(bench.ask(OPCODE.GETATTR, { nodeId })), synced, 'it is on the volume');
   });
 
   test('what the kernel gives back of inodes that another server gave it is no mistake', () => {

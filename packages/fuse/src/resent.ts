@@ -1,7 +1,7 @@
 /**
- * Answers to requests that a server before this one has carried out and not answered. They are given as they would have been then: the
- * kernel holds the directory's or the inode's lock meanwhile, so nobody has changed anything since. What does the same when it is
- * done twice has no function here.
+ * Answers to requests that a server before this one has carried out and not answered: the last one of each server, and writes that
+ * waited to be durable. Names are as they were then: the kernel holds the directory's lock until the answer. What does the same when it
+ * is done twice, whatever came meanwhile, has no function here.
  */
 import type { Legacy } from './legacy.ts';
 import type { Operation, OperationContext } from './operations.ts';
@@ -12,8 +12,8 @@ import type { FuseRequest } from './request.ts';
 /** Undefined where the request is to be carried out like any other. */
 export function answerWithout(request: FuseRequest, { changes, opens }: Legacy): Operation | undefined {
   if (!request.isResent) return undefined;
-  const { opcode, unique, nodeId } = request;
-  if (opens.isCounted(nodeId, unique)) return COUNTED.get(opcode);
+  const { opcode, unique } = request;
+  if (opens.isCounted(unique)) return COUNTED.get(opcode);
   return changes.isSettled(unique) ? SETTLED.get(opcode) : undefined;
 }
 
@@ -22,6 +22,7 @@ const NOTHING: Operation = () => {};
 /** Openings and their ends that stand in the file already. */
 const COUNTED: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [OPCODE.OPEN, ({ openFlags }, _request, reply) => reply.opened(openFlags)],
+  [OPCODE.CREATE, created],
   [OPCODE.OPENDIR, (_context, _request, reply) => reply.opened(0)],
   [OPCODE.RELEASE, NOTHING],
   [OPCODE.RELEASEDIR, NOTHING],
@@ -38,8 +39,11 @@ const SETTLED: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [OPCODE.RMDIR, NOTHING],
   [OPCODE.RENAME, NOTHING],
   [OPCODE.RENAME2, NOTHING],
-  // The file went with its last opening.
-  [OPCODE.RELEASE, ({ opens }, { nodeId, unique }) => opens.released(nodeId, unique)],
+  // What had lost its name went with its last opening.
+  [OPCODE.RELEASE, released],
+  [OPCODE.RELEASEDIR, released],
+  // All that was taken over is durable. Somebody may have seen it, and have written over it since.
+  [OPCODE.WRITE, (_context, request, reply) => reply.written(request.bodyU32(16))],
 ]);
 
 function entry(
@@ -54,10 +58,14 @@ function entry(
 function created(context: OperationContext, request: FuseRequest, reply: FuseReply): void {
   const { handler, lookups, opens, openFlags } = context;
   const made = handler.lookup(request.nodeId, request.name(16));
-  if (!opens.isCounted(made.ino, request.unique)) {
+  if (!opens.isCounted(request.unique)) {
     handler.open(made.ino, { truncate: false, killSetId: false });
     opens.opened(made.ino, request.unique);
   }
   lookups.add(made.ino);
   reply.created(made, openFlags);
+}
+
+function released({ opens }: OperationContext, { nodeId, unique }: FuseRequest): void {
+  opens.released(nodeId, unique);
 }

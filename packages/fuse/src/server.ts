@@ -97,7 +97,7 @@ export class FuseServer implements AsyncDisposable {
    * did answer may be missing in `handler`.
    *
    * @param options.mountPoint as the server before had it: absolute, without symbolic links
-   * @throws FUSE_NO_EPOLL, FUSE_CHANNEL_FAILED where the mount is gone
+   * @throws FUSE_NO_EPOLL, FUSE_CHANNEL_FAILED. Where the mount is gone, it ends like any other.
    */
   static takeOver(options: FuseServerOptions & { fd: number; legacy: Legacy }): FuseServer {
     const { fd, mountPoint, clock, timeoutMs = 10_000 } = options;
@@ -159,7 +159,7 @@ export class FuseServer implements AsyncDisposable {
 
   /** Whether another server can go on from here when this process is killed. */
   get canBeTakenOver(): boolean {
-    return this.#canBeTakenOver;
+    return this.#canBeTakenOver && this.#served && !this.#failed;
   }
 
   get readerKind(): 'epoll' | 'pool' {

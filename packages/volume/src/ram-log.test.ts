@@ -15,7 +15,7 @@ const NEXT = 8 as Epoch;
 
 /** A writer as the log sees it, and the dumb twin: every mini-transaction in a list. */
 class Bench implements Disposable {
-  readonly fd: number;
+  readonly fds: [number, number];
   readonly log: RamLog;
   readonly kept: { lastLsn: Lsn; bytes: Buffer; sizeBytes: number }[] = [];
   readonly #sealer = new Sealer({
@@ -27,8 +27,11 @@ class Bench implements Disposable {
   lastLsn = 0 as Lsn;
 
   constructor(name: string) {
-    this.fd = fs.openSync(path.join(directory, name), 'w+');
-    this.log = new RamLog(this.fd);
+    this.fds = [0, 1].map((half) => fs.openSync(path.join(directory, `${name}-${half}`), 'w+')) as [
+      number,
+      number,
+    ];
+    this.log = new RamLog(this.fds);
     this.log.begin(EPOCH);
   }
 
@@ -43,7 +46,7 @@ class Bench implements Disposable {
 
   /** As the next writer finds it, which recovered the volume to `vdl`. */
   next(vdl: number): Buffer[] {
-    const found = new RamLog(this.fd).takeOver({
+    const found = new RamLog(this.fds).takeOver({
       epochBefore: EPOCH,
       volumeEpoch: NEXT,
       vdl: vdl as Lsn,
@@ -56,7 +59,7 @@ class Bench implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    fs.closeSync(this.fd);
+    for (const fd of this.fds) fs.closeSync(fd);
   }
 }
 
@@ -87,7 +90,7 @@ suite('a log in memory', () => {
   test('stays small while what it holds becomes durable', () => {
     using bench = new Bench('small');
     for (let i = 0; i < 20_000; i++) bench.keep([i % 900, 901], Math.max(0, bench.lastLsn - 100));
-    const usedBytes = fs.fstatSync(bench.fd).blocks * 512;
+    const usedBytes = bench.fds.reduce((sum, fd) => sum + fs.fstatSync(fd).blocks * 512, 0);
     const writtenBytes = bench.kept.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     assert.ok(writtenBytes > 3 * 2 ** 20 && usedBytes < 2 ** 20, `${usedBytes} bytes of ${writtenBytes}`);
   });
@@ -95,12 +98,12 @@ suite('a log in memory', () => {
   test('torn at any byte of the last entry, lacks that one and no other', () => {
     using bench = new Bench('torn');
     for (let i = 0; i < 5; i++) bench.keep([i, i + 1], 0);
-    const whole = fs.readFileSync(path.join(directory, 'torn'));
+    const whole = fs.readFileSync(path.join(directory, 'torn-0'));
     const tail = 24 + must(bench.kept.at(-1)).sizeBytes;
     for (let cut = 0; cut < tail; cut++) {
       const torn = Buffer.from(whole);
       torn.fill(0, torn.length - tail + cut);
-      fs.writeSync(bench.fd, torn, 0, torn.length, 0);
+      fs.writeSync(bench.fds[0], torn, 0, torn.length, 0);
       // A record may end in zeroes: then nothing is torn.
       if (torn.equals(whole)) continue;
       assert.deepEqual(bench.next(0), bench.after(0).slice(0, -1), `cut at ${cut}`);
@@ -120,17 +123,18 @@ suite('a log in memory', () => {
     using bench = new Bench('once');
     bench.keep([1], 0);
     const late = { epochBefore: NEXT, volumeEpoch: 9 as Epoch, vdl: 0 as Lsn };
-    assert.throws(() => new RamLog(bench.fd).takeOver(late), notResumable);
-    const next = new RamLog(bench.fd);
+    assert.throws(() => new RamLog(bench.fds).takeOver(late), notResumable);
+    const next = new RamLog(bench.fds);
     assert.equal(next.takeOver({ epochBefore: EPOCH, volumeEpoch: NEXT, vdl: 0 as Lsn }).length, 1);
-    assert.throws(() => new RamLog(bench.fd).takeOver(late), notResumable);
+    assert.throws(() => new RamLog(bench.fds).takeOver(late), notResumable);
     next.tookOver();
-    assert.equal(new RamLog(bench.fd).takeOver(late).length, 0);
+    assert.equal(new RamLog(bench.fds).takeOver(late).length, 0);
   });
 
   test('that holds nothing of ours is refused', () => {
     const fd = fs.openSync(path.join(directory, 'empty'), 'w+');
-    const takeOver = () => new RamLog(fd).takeOver({ epochBefore: EPOCH, volumeEpoch: NEXT, vdl: 0 as Lsn });
+    const takeOver = () =>
+      new RamLog([fd, fd]).takeOver({ epochBefore: EPOCH, volumeEpoch: NEXT, vdl: 0 as Lsn });
     assert.throws(takeOver, notResumable);
     fs.writeSync(fd, Buffer.alloc(8192, 0xff), 0, 8192, 0);
     assert.throws(takeOver, notResumable);

@@ -1,5 +1,5 @@
 /**
- * What a writer has taken and its nodes may not have yet, where the end of its process does not reach: a file in memory that
+ * What a writer has taken and its nodes may not have yet, where the end of its process does not reach: two files in memory that
  * whoever started the writer holds open. The next writer on this machine reads it and goes on where this one was killed, so
  * that whoever wrote through it need not notice (a mount, and a database above).
  *
@@ -10,8 +10,8 @@
  *
  * Fault model: the process dies at any byte. The machine does not: then all who wrote through it are gone as well.
  *
- * The file: a header of one page, then two halves that are filled in turn from their beginnings. One is begun anew when all in
- * it is durable, so the file takes as much memory as is on its way to the nodes, and a little more.
+ * The files are filled in turn from their beginnings, the first one behind a header of one page. One is begun anew when all in it is
+ * durable, so they take as much memory as is on its way to the nodes, and a little more.
  *   header  0 magic, 8 u32 version, 12 u32 state, 16 u64 epoch of the writer, 24 u32 number of origins, 32 the origins
  *   entry   0 u32 magic, 4 u32 length of the records, 8 u32 their number, 12 u32 CRC-32 of [16, 24), 16 u64 origin, 24 records
  */
@@ -41,17 +41,19 @@ const MAGIC = 'ROKKA-RL';
 const VERSION = 1;
 const HEADER_BYTES = 4096;
 const ORIGINS_AT = 32;
-/** Of writers before the last one. Questions that none of them has answered are few: each was the last one of its writer. */
-const ORIGINS_MAX = 256;
+/** The newest of those that writers before this one knew. Few of them are unanswered still. */
+const ORIGINS_MAX = (HEADER_BYTES - ORIGINS_AT) / 8;
 const ENTRY_MAGIC = 0x4c4d_4152;
 const ENTRY_BYTES = 24;
 /** Far above what a writer may have on its way: its bytes, the headers of its entries, and one more mini-transaction. */
 const HALF_BYTES = 128 * 1024 * 1024;
+/** A half that took more gives it back when it is begun anew. */
+const HALF_BYTES_KEPT = 4 * 1024 * 1024;
 /** A half that holds less is not left: it would be begun anew all the time. */
 const HALF_BYTES_LEAST = 256 * 1024;
 
 export class RamLog {
-  readonly #fd: number;
+  readonly #fds: readonly [number, number];
   readonly #entry = Buffer.alloc(ENTRY_BYTES);
   #halves = [
     { end: 0, lastLsn: 0 as Lsn },
@@ -60,19 +62,19 @@ export class RamLog {
   #current = 0;
   #epoch = 0 as Epoch;
   /** Questions of which it is known that they were carried out, by writers that may not have answered them. */
-  #settled: Origin[] = [];
+  #settled: ReadonlySet<Origin> = new Set();
   #ended = false;
   /** What asks for whatever is appended next. */
   origin: Origin = 0n;
 
-  /** @param fd of a file that is the writer's alone; it stays the caller's */
-  constructor(fd: number) {
-    this.#fd = fd;
+  /** @param fds of files that are the writer's alone; they stay the caller's */
+  constructor(fds: readonly [number, number]) {
+    this.#fds = fds;
   }
 
   /** Begins with nothing, for a writer that takes nothing over. */
   begin(volumeEpoch: Epoch): void {
-    this.#settled = [];
+    this.#settled = new Set();
     this.#beginAs(volumeEpoch, 'writing');
   }
 
@@ -90,8 +92,7 @@ export class RamLog {
       ]);
     const found = [0, 1].flatMap((half) => this.#readHalf(half, epoch));
     found.sort((a, b) => a.lastLsn - b.lastLsn);
-    const settled = [...origins, ...found.map(({ origin }) => origin).filter((origin) => origin !== 0n)];
-    this.#settled = settled.slice(-ORIGINS_MAX);
+    this.#settled = new Set([...origins, ...found.map(({ origin }) => origin)].filter((one) => one !== 0n));
     const open = found.filter(({ lastLsn }) => lastLsn > of.vdl);
     let end = of.vdl;
     for (const { previousLsn, lastLsn } of open) {
@@ -105,7 +106,7 @@ export class RamLog {
 
   /** All that was taken over has been appended again. */
   tookOver(): void {
-    this.#writeHeader('writing');
+    if (!this.#ended) this.#writeHeader('writing');
   }
 
   /** Something that was answered is lost, or nobody shall go on from here. */
@@ -120,7 +121,7 @@ export class RamLog {
 
   /** Whether this question was carried out by a writer before this one. */
   isSettled(origin: Origin): boolean {
-    return this.#settled.includes(origin);
+    return this.#settled.has(origin);
   }
 
   /**
@@ -138,16 +139,17 @@ export class RamLog {
     entry.writeUInt32LE(crc32(entry.subarray(16)), 12);
     const sizeBytes = ENTRY_BYTES + mtr.length;
     assert(half.end + sizeBytes <= HALF_BYTES, 'more is on its way than a writer may have');
-    if (!this.#write([entry, mtr], this.#startOf(this.#current) + half.end)) return this.end();
+    const at = this.#startOf(this.#current) + half.end;
+    if (!this.#write(this.#fds[this.#current], [entry, mtr], at)) return this.end();
     half.end += sizeBytes;
     half.lastLsn = of.lastLsn;
   }
 
   /** False where there is no room: memory is short, and a writer that nobody can take over from is better than none. */
-  #write(parts: readonly Uint8Array[], at: number): boolean {
+  #write(fd: number, parts: readonly Uint8Array[], at: number): boolean {
     const sizeBytes = parts.reduce((sum, { length }) => sum + length, 0);
     try {
-      return fs.writevSync(this.#fd, parts, at) === sizeBytes;
+      return fs.writevSync(fd, parts, at) === sizeBytes;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return false;
       throw error;
@@ -156,13 +158,19 @@ export class RamLog {
 
   #halfFor(durable: Lsn): { end: number; lastLsn: Lsn } {
     const current = this.#halves[this.#current];
-    if (current.lastLsn <= durable) current.end = 0;
+    if (current.lastLsn <= durable) this.#beginHalf(this.#current);
     if (current.end < HALF_BYTES_LEAST) return current;
     const other = this.#halves[1 - this.#current];
     if (other.lastLsn > durable) return current;
     this.#current = 1 - this.#current;
-    other.end = 0;
+    this.#beginHalf(this.#current);
     return other;
+  }
+
+  #beginHalf(number: number): void {
+    const half = this.#halves[number];
+    if (half.end > HALF_BYTES_KEPT) fs.ftruncateSync(this.#fds[number], this.#startOf(number));
+    half.end = 0;
   }
 
   #beginAs(volumeEpoch: Epoch, state: State): void {
@@ -177,7 +185,7 @@ export class RamLog {
   }
 
   #startOf(half: number): number {
-    return HEADER_BYTES + half * HALF_BYTES;
+    return half === 0 ? HEADER_BYTES : 0;
   }
 
   #writeHeader(state: State): void {
@@ -186,14 +194,15 @@ export class RamLog {
     header.writeUInt32LE(VERSION, 8);
     header.writeUInt32LE(STATES.indexOf(state), 12);
     header.writeBigUInt64LE(BigInt(this.#epoch), 16);
-    header.writeUInt32LE(this.#settled.length, 24);
-    for (const [i, origin] of this.#settled.entries()) header.writeBigUInt64LE(origin, ORIGINS_AT + i * 8);
-    fs.writeSync(this.#fd, header, 0, HEADER_BYTES, 0);
+    const origins = [...this.#settled].slice(-ORIGINS_MAX);
+    header.writeUInt32LE(origins.length, 24);
+    for (const [i, origin] of origins.entries()) header.writeBigUInt64LE(origin, ORIGINS_AT + i * 8);
+    if (!this.#write(this.#fds[0], [header], 0)) this.#ended = true;
   }
 
   #readHeader(): { state: State; epoch: Epoch; origins: Origin[] } {
     const header = Buffer.alloc(HEADER_BYTES);
-    fs.readSync(this.#fd, header, 0, HEADER_BYTES, 0);
+    fs.readSync(this.#fds[0], header, 0, HEADER_BYTES, 0);
     const known = header.toString('latin1', 0, 8) === MAGIC && header.readUInt32LE(8) === VERSION;
     const state = known ? (STATES[header.readUInt32LE(12)] ?? 'void') : 'void';
     const count = known ? Math.min(header.readUInt32LE(24), ORIGINS_MAX) : 0;
@@ -208,15 +217,16 @@ export class RamLog {
   #readHalf(half: number, epoch: Epoch): KeptMtr[] {
     const found: KeptMtr[] = [];
     const start = this.#startOf(half);
+    const fd = this.#fds[half];
     const entry = Buffer.alloc(ENTRY_BYTES);
     for (let at = 0; at + ENTRY_BYTES <= HALF_BYTES;) {
-      if (fs.readSync(this.#fd, entry, 0, ENTRY_BYTES, start + at) < ENTRY_BYTES) break;
+      if (fs.readSync(fd, entry, 0, ENTRY_BYTES, start + at) < ENTRY_BYTES) break;
       if (entry.readUInt32LE(0) !== ENTRY_MAGIC || entry.readUInt32LE(12) !== crc32(entry.subarray(16)))
         break;
       const length = entry.readUInt32LE(4);
       if (at + ENTRY_BYTES + length > HALF_BYTES) break;
       const bytes = Buffer.alloc(length);
-      if (fs.readSync(this.#fd, bytes, 0, length, start + at + ENTRY_BYTES) < length) break;
+      if (fs.readSync(fd, bytes, 0, length, start + at + ENTRY_BYTES) < length) break;
       const kept = readMtr(bytes, { recordCount: entry.readUInt32LE(8), origin: entry.readBigUInt64LE(16) });
       if (!kept || kept.epoch !== epoch) break;
       found.push(kept);

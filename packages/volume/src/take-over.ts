@@ -1,5 +1,5 @@
 /** A writer's first act: its log in memory begins, with what the writer before had taken and its nodes did not have, or with nothing. */
-import type { Epoch, Lsn } from '@rokka/kernel';
+import { Deferred, type Epoch, type Lsn } from '@rokka/kernel';
 import type { RamLog } from './ram-log.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
 
@@ -11,19 +11,35 @@ import type { AsyncRecordSink } from './record-sink.ts';
  */
 export async function takeUp(
   volume: AsyncRecordSink,
-  of: { ramLog?: RamLog; takesOver?: boolean; volumeEpoch: Epoch; vdl: Lsn },
+  of: { ramLog?: RamLog; takesOver?: boolean; volumeEpoch: Epoch; vdl: Lsn; signal?: AbortSignal },
 ): Promise<void> {
-  const { ramLog, takesOver, volumeEpoch, vdl } = of;
+  const { ramLog, takesOver, volumeEpoch, vdl, signal } = of;
   if (!ramLog) return;
   if (!takesOver) return ramLog.begin(volumeEpoch);
   // Each opening raises the epoch by one: the one below was the last writer's.
   const epochBefore = (volumeEpoch - 1) as Epoch;
   for (const { bytes, recordCount, origin } of ramLog.takeOver({ epochBefore, volumeEpoch, vdl })) {
-    await volume.whenRoom(bytes.length, recordCount);
+    await unless(signal, volume.whenRoom(bytes.length, recordCount));
     ramLog.origin = origin;
     volume.append(bytes, recordCount);
   }
   ramLog.origin = 0n;
   ramLog.tookOver();
-  await volume.whenDurable(volume.applied);
+  await unless(signal, volume.whenDurable(volume.applied));
+}
+
+/** @throws the signal's reason */
+async function unless(signal: AbortSignal | undefined, work: Promise<void>): Promise<void> {
+  if (!signal) return work;
+  const aborted = new Deferred<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort);
+  try {
+    signal.throwIfAborted();
+    await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    // Whoever was given up on may still fail.
+    work.catch(() => {});
+  }
 }

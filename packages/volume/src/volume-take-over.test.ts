@@ -20,10 +20,11 @@ const SEEDS_EACH = 10;
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-ram-log-'));
 after(() => fs.rmSync(directory, { recursive: true }));
 
-/** A file that outlives the writers, as whoever starts them holds it. */
-function openFile(name: string): { fd: number } & Disposable {
-  const fd = fs.openSync(path.join(directory, name), 'w+');
-  return { fd, [Symbol.dispose]: () => fs.closeSync(fd) };
+/** Files that outlive the writers, as whoever starts them holds them. */
+function openFiles(name: string): { fds: [number, number] } & Disposable {
+  const open = (half: number) => fs.openSync(path.join(directory, `${name}-${half}`), 'w+');
+  const fds: [number, number] = [open(0), open(1)];
+  return { fds, [Symbol.dispose]: () => fds.forEach((fd) => fs.closeSync(fd)) };
 }
 
 async function powerForFour(six: SixNodes): Promise<void> {
@@ -34,30 +35,30 @@ const seen = { tookOver: 0, replayed: 0, refused: 0 };
 
 async function simulate(seed: number): Promise<void> {
   const random = new SeededRandom(seed);
-  using file = openFile(`seed-${seed}`);
+  using files = openFiles(`seed-${seed}`);
   await using six = await SixNodes.start({
     seed,
     pagesPerGroup: PAGES_PER_GROUP,
     delayMs: () => random.below(4),
   });
   const oracle = new Oracle();
-  let writer = await six.run(six.begin({ ramLog: new RamLog(file.fd) }).opened);
+  let writer = await six.run(six.begin({ ramLog: new RamLog(files.fds) }).opened);
   for (let lives = 2 + random.below(4); lives > 0; lives--) {
     await live(six, random, { writer, oracle });
     const cutShort = random.chance(0.2);
     if (cutShort) {
-      const attempt = six.begin({ ramLog: new RamLog(file.fd), takesOver: true });
+      const attempt = six.begin({ ramLog: new RamLog(files.fds), takesOver: true });
       await six.pass(1 + random.below(12));
       six.kill(attempt);
     }
     if (random.chance(0.4)) await disturbNodes(six, random);
     await powerForFour(six);
-    const { opened } = six.begin({ ramLog: new RamLog(file.fd), takesOver: true });
+    const { opened } = six.begin({ ramLog: new RamLog(files.fds), takesOver: true });
     const next = await six.run(opened).catch((error: unknown) => error);
     if (isCoded(next, 'VOLUME_NOT_RESUMABLE')) {
       assert.ok(cutShort, next.message);
       seen.refused++;
-      writer = await six.run(six.begin({ ramLog: new RamLog(file.fd) }).opened);
+      writer = await six.run(six.begin({ ramLog: new RamLog(files.fds) }).opened);
       oracle.recovered(writer.volume.durable);
     } else {
       if (next instanceof Error) throw next;
@@ -88,28 +89,29 @@ test('the seeds above take over, with something to append again and without, and
 });
 
 test('nobody takes over once somebody else has written', async () => {
-  using file = openFile('another');
+  using files = openFiles('another');
   await using six = await SixNodes.start();
-  const first = await six.run(six.begin({ ramLog: new RamLog(file.fd) }).opened);
+  const first = await six.run(six.begin({ ramLog: new RamLog(files.fds) }).opened);
   await six.run(new PageWriter(first.volume).commit(1, 'first'));
   six.kill(first);
   const stranger = await six.writer();
   await six.run(new PageWriter(stranger.volume).commit(1, 'other'));
   six.kill(stranger);
-  await assert.rejects(six.run(six.begin({ ramLog: new RamLog(file.fd), takesOver: true }).opened), (error) =>
-    isCoded(error, 'VOLUME_NOT_RESUMABLE'),
+  await assert.rejects(
+    six.run(six.begin({ ramLog: new RamLog(files.fds), takesOver: true }).opened),
+    (error) => isCoded(error, 'VOLUME_NOT_RESUMABLE'),
   );
 });
 
 test('nobody takes over from a writer that has failed, or has ended by itself', async () => {
-  using file = openFile('failed');
+  using files = openFiles('failed');
   await using six = await SixNodes.start();
-  const takeOver = () => six.run(six.begin({ ramLog: new RamLog(file.fd), takesOver: true }).opened);
+  const takeOver = () => six.run(six.begin({ ramLog: new RamLog(files.fds), takesOver: true }).opened);
   const refused = (error: unknown) => isCoded(error, 'VOLUME_NOT_RESUMABLE');
-  const closed = await six.run(six.begin({ ramLog: new RamLog(file.fd) }).opened);
+  const closed = await six.run(six.begin({ ramLog: new RamLog(files.fds) }).opened);
   await six.run(closed.volume[Symbol.asyncDispose]());
   await assert.rejects(takeOver(), refused);
-  const fenced = await six.run(six.begin({ ramLog: new RamLog(file.fd) }).opened);
+  const fenced = await six.run(six.begin({ ramLog: new RamLog(files.fds) }).opened);
   await six.writer();
   await assert.rejects(six.run(new PageWriter(fenced.volume).commit(1, 'late')));
   assert.equal(fenced.failures.length, 1);
@@ -117,15 +119,15 @@ test('nobody takes over from a writer that has failed, or has ended by itself', 
 });
 
 test('what was carried out and not answered is known to whoever takes over, and to the next one', async () => {
-  using file = openFile('origins');
+  using files = openFiles('origins');
   await using six = await SixNodes.start();
-  const ramLog = new RamLog(file.fd);
+  const ramLog = new RamLog(files.fds);
   const first = await six.run(six.begin({ ramLog }).opened);
   ramLog.origin = 42n;
   await six.run(new PageWriter(first.volume).commit(1, 'asked'));
   six.kill(first);
   for (let i = 0; i < 2; i++) {
-    const next = new RamLog(file.fd);
+    const next = new RamLog(files.fds);
     const writer = await six.run(six.begin({ ramLog: next, takesOver: true }).opened);
     assert.deepEqual([next.isSettled(42n), next.isSettled(43n)], [true, false]);
     six.kill(writer);

@@ -1,7 +1,8 @@
 /** What the head needs of an engine, and what it gives to one. */
 import type { Clock, Random } from '@rokka/kernel';
 import type { DatabaseEngine } from '@rokka/databases';
-import type { RamLog, Volume } from '@rokka/volume';
+import type { Volume } from '@rokka/volume';
+import type { HeadLegacy } from './legacy-fds.ts';
 import type { StartSteps } from './start-steps.ts';
 
 export interface EngineStart {
@@ -17,8 +18,8 @@ export interface EngineStart {
   /** With the engine `files`. */
   readonly files?: FilesWish;
   readonly volume: Volume;
-  /** Of the volume, where another head may take over. */
-  readonly ramLog?: RamLog;
+  /** Where another head may take over. */
+  readonly legacy?: HeadLegacy;
   /** The mount that goes on: the head before this one was killed. */
   readonly takesOver?: { readonly mountPoint: string };
   readonly port: number;

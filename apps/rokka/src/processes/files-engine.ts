@@ -8,11 +8,10 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import { assert, deadline, describeError, must } from '@rokka/kernel';
-import { FileSystemHandler, FuseServer, type Legacy, OpenCounts } from '@rokka/fuse';
+import { FileSystemHandler, FuseServer } from '@rokka/fuse';
 import { PageCache } from '@rokka/volume';
 import { rokkaErrors } from '../errors.ts';
 import type { Engine, EngineStart, FilesDetail } from './engine.ts';
-import { LEGACY_FDS } from './legacy-fds.ts';
 import { openFilesystem } from './open-filesystem.ts';
 import { copyState } from './state-copy.ts';
 
@@ -25,9 +24,7 @@ export async function startFilesEngine(start: EngineStart): Promise<Engine> {
   try {
     const cache = new PageCache(volume, { sizeBytes: start.cacheBytes });
     progress('reading the filesystem');
-    const legacy = start.ramLog && { changes: start.ramLog, opens: new OpenCounts(LEGACY_FDS.opens) };
-    if (!start.takesOver) legacy?.opens.begin();
-    const filesystem = await openFilesystem(cache, start, start.takesOver && legacy?.opens.inherit());
+    const filesystem = await openFilesystem(cache, start);
     // After the mount has gone nothing else changes the volume: all of it must be durable before the writer closes.
     resources.defer(() => cache.whenDurable(filesystem.syncAll()));
     let { sizeBytes } = files;
@@ -39,7 +36,7 @@ export async function startFilesEngine(start: EngineStart): Promise<Engine> {
     const server =
       mountPoint === undefined
         ? undefined
-        : await mountAt(mountPoint, { start, handler, legacy: must(legacy), resources, onUnmounted });
+        : await mountAt(mountPoint, { start, handler, resources, onUnmounted });
     steps.done('mount');
     const detail = (): FilesDetail => ({
       sizeBytes,
@@ -79,13 +76,13 @@ async function mountAt(
   of: {
     start: EngineStart;
     handler: FileSystemHandler;
-    legacy: Legacy;
     resources: AsyncDisposableStack;
     /** Resolves when all that was written is durable. */
     onUnmounted(): Promise<void>;
   },
 ): Promise<FuseServer> {
-  const { start, handler, legacy, resources, onUnmounted } = of;
+  const { start, handler, resources, onUnmounted } = of;
+  const { device: fd, legacy } = must(start.legacy);
   if (!start.takesOver) await makeDirectory(mountPoint);
   // What was made for the mount goes with it; a directory that somebody put files into stays.
   resources.defer(() => fs.rmdir(mountPoint).catch(() => {}));
@@ -96,7 +93,7 @@ async function mountAt(
     log: (line: string) => start.log('warn', line),
     source: start.name,
     cache: 'kernel',
-    fd: LEGACY_FDS.device,
+    fd,
     legacy,
   } as const;
   const server = resources.use(

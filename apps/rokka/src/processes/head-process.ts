@@ -6,7 +6,7 @@
 import { CodedError, Deferred, systemClock, systemRandom, unreachable, type VolumeId } from '@rokka/kernel';
 import type { DatabaseEngine, DatabaseSource } from '@rokka/databases';
 import { unixNetwork } from '@rokka/transport';
-import { RamLog, Volume } from '@rokka/volume';
+import { Volume } from '@rokka/volume';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
 import { writeArchiveEnd } from '../databases/archive-end.ts';
@@ -18,7 +18,7 @@ import { runChild, type ParentChannel } from './channel.ts';
 import { ConsistentCut } from './consistent-cut.ts';
 import type { Duties, Engine, EngineStart, FilesWish } from './engine.ts';
 import { finalityOfHead } from './finality.ts';
-import { hasShim, LEGACY_FDS } from './legacy-fds.ts';
+import { hasShim, headLegacy } from './legacy-fds.ts';
 import type { RemoteAccess } from './node-process.ts';
 import { StartSteps } from './start-steps.ts';
 
@@ -107,12 +107,11 @@ async function runHead(channel: ParentChannel) {
         writeArchiveEnd(registry, options.volumeId, { volumeEpoch: volume.tap.volumeEpoch, lsn }),
       log: (level, text) => channel.send({ kind: 'log', level, text }),
     });
-    const legacy = hasShim({ engine: options.engine, mounted: options.files?.mountPoint !== undefined })
-      ? { ramLog: new RamLog(LEGACY_FDS.ramLog) }
-      : {};
+    const mounted = options.files?.mountPoint !== undefined;
+    const legacy = hasShim({ engine: options.engine, mounted }) ? headLegacy() : undefined;
     const volume: Volume = resources.use(
       await Volume.open({
-        ...legacy,
+        ...(legacy && { ramLog: legacy.ramLog }),
         takesOver: options.takesOver !== undefined,
         volumeId: options.volumeId,
         cluster: options.cluster,
@@ -142,7 +141,7 @@ async function runHead(channel: ParentChannel) {
     steps.done('volume');
     const start: EngineStart = {
       ...options,
-      ...legacy,
+      ...(legacy && { legacy }),
       volume,
       clock: systemClock,
       random: systemRandom,

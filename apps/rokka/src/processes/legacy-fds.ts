@@ -7,7 +7,8 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { systemRandom } from '@rokka/kernel';
 import type { DatabaseEngine } from '@rokka/databases';
-import { openDevice } from '@rokka/fuse';
+import { type Legacy, openDevice, OpenCounts, TouchedRows } from '@rokka/fuse';
+import { RamLog } from '@rokka/volume';
 import { CHILD_FDS_AT } from '../child.ts';
 
 /** What is seen through a mount outlives its head; PGlite runs in it, and a volume that nobody sees has nothing to outlive it. */
@@ -16,29 +17,45 @@ export function hasShim(of: { engine: DatabaseEngine; mounted: boolean }): boole
 }
 
 /** As a head has them. */
-export const LEGACY_FDS = {
-  device: CHILD_FDS_AT,
-  ramLog: CHILD_FDS_AT + 1,
-  opens: CHILD_FDS_AT + 2,
-} as const;
+const DEVICE_FD = CHILD_FDS_AT;
+const RAM_LOG_FDS = [CHILD_FDS_AT + 1, CHILD_FDS_AT + 2] as const;
+const OPENS_FD = CHILD_FDS_AT + 3;
+const TOUCHED_FD = CHILD_FDS_AT + 4;
 
 /** Memory, where there is such a place: what lies there outlives processes, and no machine. */
 const MEMORY_DIRECTORY = '/dev/shm';
 
 export interface LegacyFiles extends Disposable {
-  /** In the order of LEGACY_FDS. */
+  /** In the order in which a head has them. */
   readonly fds: readonly number[];
 }
 
 /** @throws FUSE_NO_DEVICE, FUSE_NOT_PERMITTED */
 export function openLegacyFiles(): LegacyFiles {
-  const fds = [openDevice(), openUnnamed('log'), openUnnamed('opens')];
+  const fds = [openDevice(), ...['log-1', 'log-2', 'opens', 'touched'].map(openUnnamed)];
   return {
     fds,
     [Symbol.dispose]: () => {
       for (const fd of fds) fs.closeSync(fd);
     },
   };
+}
+
+/** What a head of a shim works with. */
+export interface HeadLegacy {
+  /** To be mounted, or mounted. */
+  readonly device: number;
+  readonly ramLog: RamLog;
+  readonly legacy: Legacy;
+}
+
+/** Of a head that begins anew, or that goes on with what the one before has left. */
+export function headLegacy(): HeadLegacy {
+  const ramLog = new RamLog(RAM_LOG_FDS);
+  const onFull = () => ramLog.end();
+  const opens = new OpenCounts(OPENS_FD, onFull);
+  const touched = new TouchedRows(TOUCHED_FD, onFull);
+  return { device: DEVICE_FD, ramLog, legacy: { changes: ramLog, opens, touched } };
 }
 
 /** Without a name from the beginning, so that nothing is left of it whatever happens. */

@@ -5,11 +5,11 @@
 import * as path from 'node:path';
 import { describeError, must, PAGE_SIZE } from '@rokka/kernel';
 import type { FileSystem } from '@rokka/filesystem';
-import { FileSystemHandler, FuseServer, OpenCounts, type FuseServerOptions, type Legacy } from '@rokka/fuse';
+import { FileSystemHandler, FuseServer, type FuseServerOptions, type Legacy } from '@rokka/fuse';
 import { PageCache } from '@rokka/volume';
 import { MountedFiles, prefetchRedo } from '@rokka/databases';
+import { rokkaErrors } from '../errors.ts';
 import type { Engine, EngineStart, Mounted } from './engine.ts';
-import { LEGACY_FDS } from './legacy-fds.ts';
 import { openFilesystem } from './open-filesystem.ts';
 
 /** What `mount` is asked with. */
@@ -29,14 +29,12 @@ export async function startNativeFiles(start: EngineStart): Promise<Engine> {
   const resources = new AsyncDisposableStack();
   try {
     const cache = new PageCache(volume, { sizeBytes: start.cacheBytes });
-    const legacy = { changes: must(start.ramLog), opens: new OpenCounts(LEGACY_FDS.opens) };
     progress('reading the filesystem');
-    if (!takesOver) legacy.opens.begin();
-    const filesystem = await openFilesystem(cache, start, takesOver && legacy.opens.inherit());
+    const filesystem = await openFilesystem(cache, start);
     // After the mount has gone nothing else changes the volume: all of it must be durable before the writer closes.
     resources.defer(() => cache.whenDurable(filesystem.syncAll()));
     steps.done('filesystem');
-    const serve = serverOf({ start, filesystem, cache, legacy });
+    const serve = serverOf({ start, filesystem, cache });
     let server = takesOver && resources.use(serve.takeOver(takesOver.mountPoint));
     if (takesOver) steps.done('mount');
     const warmUps = resources.use(new WarmUps({ cache, filesystem, start }));
@@ -71,11 +69,12 @@ function mountedBy({ mountPoint, canBeTakenOver }: FuseServer): Mounted {
   return { mountPoint, canBeTakenOver };
 }
 
-function serverOf(of: { start: EngineStart; filesystem: FileSystem; cache: PageCache; legacy: Legacy }) {
-  const { start, filesystem, cache, legacy } = of;
+function serverOf(of: { start: EngineStart; filesystem: FileSystem; cache: PageCache }) {
+  const { start, filesystem, cache } = of;
+  const { device: fd, legacy } = must(start.legacy);
   const options: Omit<FuseServerOptions, 'mountPoint'> & { fd: number; legacy: Legacy } = {
     handler: new FileSystemHandler({ filesystem, store: cache }),
-    fd: LEGACY_FDS.device,
+    fd,
     legacy,
     clock: start.clock,
     log: (line) => start.log('warn', line),
@@ -83,6 +82,8 @@ function serverOf(of: { start: EngineStart; filesystem: FileSystem; cache: PageC
   const watched = (server: FuseServer) => {
     void server.ended.then((end) => {
       if (end.kind === 'failed') start.fail(end.error);
+      // Not by us: we are not told to stop.
+      else if (!start.signal.aborted) start.fail(rokkaErrors.ROKKA_UNMOUNTED([server.mountPoint]));
     });
     return server;
   };

@@ -1,6 +1,6 @@
 /** What a shim holds: the head that writes the volume, where one is killed the next one, and the server on its mount where there is one. */
 import { CodedError, systemClock } from '@rokka/kernel';
-import { SupervisedChild, type Launch } from '../child.ts';
+import { type ChildEnd, SupervisedChild, type Launch } from '../child.ts';
 import type { SpareProcess } from '../spare-process.ts';
 import type { HeadDetail } from '../head-status.ts';
 import type { ParentChannel } from './channel.ts';
@@ -14,6 +14,8 @@ const HEAD_READY_MS = 600_000;
 const HEAD_STOP_MS = 60_000;
 const MOUNT_MS = 30_000;
 const WARM_UP_MS = 5_000;
+const AT_ONCE_MS = 500;
+const ENDS_AT_ONCE_MAX = 5;
 /** Whoever asks us has a deadline of its own; this is only so that no question stays for ever. */
 const DUTY_MS = 3_600_000;
 
@@ -35,6 +37,8 @@ export class ShimDatabase implements AsyncDisposable {
   /** Of a volume without a server, as its head told last. */
   #files: FilesDetail | undefined;
   #server: NativeServer | undefined;
+  /** How many heads, one after the other, ended as soon as they had begun. */
+  #endsAtOnce = 0;
 
   constructor(channel: ParentChannel, parts: ShimDatabaseParts) {
     this.#channel = channel;
@@ -47,7 +51,7 @@ export class ShimDatabase implements AsyncDisposable {
       spare: parts.options.spareHead ?? false,
       handedOver: first,
       argument: () => this.#headOptions(),
-      mayFollow: ({ signal, wasReady }) => signal !== null && wasReady && this.#mount !== undefined,
+      mayFollow: (end) => this.#mayFollow(end),
       clock: systemClock,
       readyTimeoutMs: HEAD_READY_MS,
       stopTimeoutMs: HEAD_STOP_MS,
@@ -59,8 +63,8 @@ export class ShimDatabase implements AsyncDisposable {
     this.#resources.use(this.#head);
     void channel.stopped.then(() => {
       this.#opening.abort(new CodedError('ROKKA_STOPPED', 'told to stop'));
-      // Nobody is served yet; later it is told when the server has ended.
-      if (!this.#head.ready) void this.#head[Symbol.asyncDispose]();
+      // Nobody is served yet; else it is told when the server has ended.
+      if (!this.#mount && !this.#head.ready) void this.#head[Symbol.asyncDispose]();
     });
   }
 
@@ -125,6 +129,15 @@ export class ShimDatabase implements AsyncDisposable {
       ...files,
       ...(this.#mount && { takesOver: { mountPoint: this.#mount.mountPoint } }),
     };
+  }
+
+  /**
+   * It was killed from outside, and what it has left says the rest. Where one after the other ends as soon as it has begun, something that
+   * they are asked kills them: all of it begins anew, and whoever asked gets an error.
+   */
+  #mayFollow({ signal, readyForMs = 0 }: ChildEnd): boolean {
+    this.#endsAtOnce = readyForMs < AT_ONCE_MS ? this.#endsAtOnce + 1 : 0;
+    return signal !== null && this.#mount !== undefined && this.#endsAtOnce < ENDS_AT_ONCE_MAX;
   }
 
   /** @param detail undefined of a head that is yet to be told where to mount */
