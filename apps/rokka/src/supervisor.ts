@@ -49,7 +49,7 @@ import { NodeSet } from './node-set.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
 import type { GatewayStatus } from './processes/gateway-process.ts';
-import { hasShim } from './processes/legacy-fds.ts';
+import { hasShim, kernelResends } from './processes/legacy-fds.ts';
 import { type HeadDetail, headProcess } from './head-status.ts';
 import type { SupervisorStatus } from './status.ts';
 
@@ -326,8 +326,8 @@ export class Supervisor implements AsyncDisposable {
     return headChild({
       options: () => ({ ...headOptions(main, { ...this.#options, headAccess }), place, spareHead: true }),
       name: 'head',
-      // A shim has a spare of its own.
-      spare: !hasShim({ engine: main.engine, mounted: false }),
+      // A shim has a spare of its own, where that can take over.
+      spare: !hasShim({ engine: main.engine, mounted: false }) || !kernelResends(),
       onProgress,
       onLog,
       onReady: (detail) => (this.#connection = detail as Connection),

@@ -89,7 +89,7 @@ describe(`a head is taken over from (seed ${seed})`, { skip }, () => {
     const reference = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-reference-'));
     t.after(() => fs.rmSync(reference, { recursive: true }));
     const mounted = must(mountOf(shim));
-    const script = 'mkdir "$1/differential" && exec "$2" "$3" "$1/differential" "$4" "$5" 1200';
+    const script = 'mkdir "$1/differential" && exec "$2" "$3" "$1/differential" "$4" "$5" 4000';
     const args = [mounted, process.execPath, DIFFERENTIAL, reference, String(seed)];
     const differential = spawn(
       'nsenter',

@@ -27,7 +27,7 @@ import { type DataDirectory, dataPaths } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
-import { hasShim } from '../processes/legacy-fds.ts';
+import { hasShim, kernelResends } from '../processes/legacy-fds.ts';
 import { readArchiveEnd, removeArchiveEnd } from './archive-end.ts';
 import { ArchiveKeeper } from './archive-keeper.ts';
 import { archiveStore } from './archive-store.ts';
@@ -115,7 +115,7 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
         }),
         name: isMain ? 'head' : `head of database ${record.name}`,
         // One for each would cost more memory than most databases here. A shim has one of its own, for its head.
-        spare: (isMain && !hasShim({ engine: record.engine, mounted: false })) || (record.standbys ?? 0) > 0,
+        spare: (isMain && !hasOwnSpare(record)) || (record.standbys ?? 0) > 0,
         handedOver,
         onReady,
         onLost,
@@ -134,6 +134,11 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
     onMainFinal,
     onLog,
   });
+}
+
+/** Its shim has one, which can take over. */
+function hasOwnSpare({ engine }: DatabaseRecord): boolean {
+  return hasShim({ engine, mounted: false }) && kernelResends();
 }
 
 /** What a head is told of its database. */

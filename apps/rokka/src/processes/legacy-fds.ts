@@ -16,6 +16,12 @@ export function hasShim(of: { engine: DatabaseEngine; mounted: boolean }): boole
   return of.engine === 'native' || (of.engine === 'files' && of.mounted);
 }
 
+/** Whether the kernel can send again what a killed head has not answered (FUSE_NOTIFY_RESEND, since 6.9): else no other takes over. */
+export function kernelResends(release = os.release()): boolean {
+  const [major = 0, minor = 0] = release.split('.').map(Number);
+  return major > 6 || (major === 6 && minor >= 9);
+}
+
 /** As a head has them. */
 const DEVICE_FD = CHILD_FDS_AT;
 const RAM_LOG_FDS = [CHILD_FDS_AT + 1, CHILD_FDS_AT + 2] as const;

@@ -6,6 +6,7 @@ import type { HeadDetail } from '../head-status.ts';
 import type { ParentChannel } from './channel.ts';
 import type { Connection, Duties, FilesDetail, Mounted } from './engine.ts';
 import type { HeadProcessOptions } from './head-process.ts';
+import { kernelResends } from './legacy-fds.ts';
 import type { MountRequest, WarmUpRequest } from './native-files.ts';
 import { NativeServer } from './native-server.ts';
 import type { StartSteps } from './start-steps.ts';
@@ -48,7 +49,7 @@ export class ShimDatabase implements AsyncDisposable {
       ...launch,
       name: 'the volume process',
       awaitsBegin: true,
-      spare: parts.options.spareHead ?? false,
+      spare: kernelResends() && (parts.options.spareHead ?? false),
       handedOver: first,
       argument: () => this.#headOptions(),
       mayFollow: (end) => this.#mayFollow(end),
