@@ -16,7 +16,14 @@ import {
   PolicyCache,
   setOfSnapshot,
 } from '@rokka/services';
-import { postgresqlVerifier, readable, sqliteVerifier, straysOn } from '@rokka/snapshots';
+import {
+  type LocalFileSystems,
+  localFileSystems,
+  postgresqlVerifier,
+  readable,
+  sqliteVerifier,
+  straysOn,
+} from '@rokka/snapshots';
 import { configurePackage } from '../agent/actions/configure-package.ts';
 import { createVssSnapshot, type VssOptions } from '../agent/actions/create-vss-snapshot.ts';
 import { manageVssIo } from '../agent/actions/manage-vss-io.ts';
@@ -44,6 +51,8 @@ export interface AgentProcessOptions {
 }
 
 const VERSION = '1.0.0';
+/** What may still be frozen is thawed in so long, or when the next snapshot begins. */
+const THAW_MS_MAX = 60_000;
 /** Starting again would change nothing. */
 const FINAL = /^(REGISTRY_VERSION|REGISTRY_CORRUPT)$/;
 
@@ -64,12 +73,23 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
     const { name = 'Linux', version = os.release() } = release();
     const log = (text: string) => channel.send({ kind: 'log', level: 'warn', text });
     const writers = machineWriters({ scripts: packages.scripts, state: dataPaths.agent(directory), clock });
-    // What an agent that was killed has stopped goes on before anything else.
+    const local = localFileSystems({
+      listFile: packages.localFileSystems,
+      stateDirectory: path.join(dataPaths.agent(directory), 'writers'),
+      dataDirectory: directory,
+      clock,
+      random: systemRandom,
+    });
+    // What an agent that was killed has stopped goes on before anything else: first what nobody can write on.
+    await local.recover(AbortSignal.timeout(THAW_MS_MAX)).then(
+      (thawed) => thawed.forEach((mountPoint) => log(`${mountPoint} was still frozen, and is thawed`)),
+      (error: unknown) => log(describeError(error)),
+    );
     await writers.recover().catch((error: unknown) => log(describeError(error)));
     const agent = resources.use(
       await Agent.start({
         desk: new CommandDesk({ registry, clock }),
-        actions: await actionsOf(options, { registry, packages, writers, clock }),
+        actions: await actionsOf(options, { registry, packages, writers, local, clock }),
         clock,
         facts: () => ({
           machineKey: must(machine).key,
@@ -95,9 +115,15 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
 
 async function actionsOf(
   { directory, gatewayPort, allowShell }: AgentProcessOptions,
-  of: { registry: Registry; packages: Packages; writers: MachineWriters; clock: Clock },
+  of: {
+    registry: Registry;
+    packages: Packages;
+    writers: MachineWriters;
+    local: LocalFileSystems;
+    clock: Clock;
+  },
 ): Promise<Actions> {
-  const { registry, packages, writers, clock } = of;
+  const { registry, packages, writers, local, clock } = of;
   const random = systemRandom;
   const { account } = await ensureAdministrator({ registry, clock, random });
   const identity = {
@@ -132,6 +158,7 @@ async function actionsOf(
     lookUp: (scope, snapshot) => setOfSnapshot({ registry, snapshots }, { scope, snapshot }),
     writersFor: (volumes, of) => writers.find(volumes, of),
     leaseWriters: () => writers.lease(),
+    localFileSystems: local,
   };
   return new Map([
     ['aws:createVssSnapshot', createVssSnapshot(options)],
