@@ -15,7 +15,7 @@ import { LoopBench, type LoopFileSystem, skipWithoutLoops } from './testing/loop
 const timeout = 120_000;
 const signal = () => AbortSignal.timeout(timeout);
 const programs = installedPrograms().find((found) => found.skip === false);
-const skip = skipWithoutLoops || (programs ? false : 'there is no PostgreSQL');
+const skip = skipWithoutLoops() || (programs ? false : 'there is no PostgreSQL');
 const MIB = 2 ** 20;
 
 /** The writer, then the file systems, as the agent has them. */

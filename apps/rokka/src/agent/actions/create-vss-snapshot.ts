@@ -118,24 +118,26 @@ async function freezeAndCopy(of: Copying, options: VssOptions): Promise<Outcome>
     doubts.push(describeError(error));
   });
   const confirmed = doubting(outcome, doubts);
-  return local ? doubting(confirmed, await published(local, confirmed, of)) : confirmed;
+  return local ? await withPublished(confirmed, local, of) : confirmed;
 }
 
 const doubting = (outcome: Outcome, doubts: readonly string[]): Outcome =>
   doubts.length === 0 ? outcome : { ...outcome, level: 'crash', reasons: [...outcome.reasons, ...doubts] };
 
-/** Copies of local file systems get their name when it is known what they are worth. @returns why they are not there */
-async function published(
-  { set }: LocalSnapshot,
-  { set: made, level }: Outcome,
+/** Copies of local file systems get their name when it is known what they are worth. Without them nothing is worth more than they. */
+async function withPublished(
+  outcome: Outcome,
+  { set, provider }: LocalSnapshot,
   { say }: Copying,
-): Promise<string[]> {
-  if (level === undefined || !made?.also?.some(({ id }) => id === set.id)) return [];
+): Promise<Outcome> {
+  const { set: made, level } = outcome;
+  if (level === undefined || !made?.also?.some(({ id }) => id === set.id)) return outcome;
+  say(`Local file systems were frozen for ${provider.frozenForMs ?? '?'} ms.\n`);
   try {
     await set.publish(level);
   } catch (error) {
     if (!isCoded(error)) throw error;
-    return [describeError(error)];
+    return doubting({ ...outcome, set: { ...made, also: [] } }, [describeError(error)]);
   }
   // The set is there, whatever becomes of older ones.
   const gone = await set.prune().catch((error: unknown) => {
@@ -143,7 +145,7 @@ async function published(
     return [];
   });
   for (const id of gone) say(`Local snapshot set ${id} is not kept any more.\n`);
-  return [];
+  return outcome;
 }
 
 interface Held {

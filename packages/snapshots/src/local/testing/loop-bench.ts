@@ -131,10 +131,8 @@ export class LoopBench implements Disposable {
   }
 }
 
-/** Why file systems cannot be made here; false where they can. */
-export const skipWithoutLoops: string | false = whyNot();
-
-function whyNot(): string | false {
+/** Why file systems cannot be made here; false where they can. It makes one to find out. */
+export function skipWithoutLoops(): string | false {
   if (process.getuid?.() !== 0) return 'only root makes and freezes file systems';
   const missing = PROGRAMS.find((program) => run('which', program).status !== 0);
   if (missing) return `there is no ${missing}`;
