@@ -44,8 +44,8 @@ async function inserting(
     await client.query(`INSERT INTO t VALUES ($1, repeat('x', 500))`, [progress.acknowledged + 1]);
 }
 
-test('PostgreSQL on two local file systems, under load', { skip, timeout }, async () => {
-  using bench = new LoopBench();
+test('PostgreSQL on two local file systems, under load', { skip, timeout }, async (t) => {
+  using bench = new LoopBench(t);
   const { mountPoint: directory } = bench.store();
   const data = bench.make('data', { type: 'ext4', directory, bytes: 256 * MIB });
   const log = bench.make('log', { type: 'ext4', directory, bytes: 256 * MIB });

@@ -51,7 +51,7 @@ test('only directories that a set can have are taken from its record', () => {
   const fileSystems = [
     at('/images/a', '/images/.rokka-snapshots/x/a'),
     at('/images/b', '/images/.rokka-snapshots/x/b'),
-    at('/images/c', '/etc/x/c'),
+    at('/other/c', '/etc/x/c'),
   ];
   const record = { version: 1 as const, id: 'x', at: '', level: 'crash' as const, fileSystems };
   assert.deepEqual(storesOf(record), ['/images/.rokka-snapshots']);

@@ -4,8 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { test } from 'node:test';
-import { isCoded, must, systemClock } from '@rokka/kernel';
+import { test, type TestContext } from 'node:test';
+import { deadline, isCoded, must, systemClock } from '@rokka/kernel';
 import { CombinedProvider } from '../combined-provider.ts';
 import { coordinate } from '../coordinator.ts';
 import { outcomeOf } from '../outcome.ts';
@@ -19,6 +19,7 @@ const timeout = 120_000;
 const signal = () => AbortSignal.timeout(timeout);
 /** Longer than any test: what is thawed before was not thawed by the deadline. */
 const NEVER_MS = 600_000;
+const GOES_ON_MS_MAX = 60_000;
 
 interface Place {
   readonly bench: LoopBench;
@@ -40,19 +41,21 @@ function writers(mountPoints: readonly string[]): { done: Promise<void>; waiting
     const script = 'echo more > "$0/written" && sync "$0/written"';
     return spawn('sh', ['-c', script, mountPoint], { stdio: 'ignore' });
   });
-  const done = Promise.all(
+  const written = Promise.all(
     children.map(async (child) => {
       const [status] = (await once(child, 'exit')) as [number | null];
       assert.equal(status, 0);
     }),
-  ).then(() => {});
+  );
+  // However late it is thawed, it is: but a test ends.
+  const done = deadline(written, { what: 'the kernel', ms: GOES_ON_MS_MAX }).then(() => {});
   return { done, waiting: () => children.every(({ exitCode }) => exitCode === null) };
 }
 
 /** Another process holds them; its group is its own. */
 async function holding(
-  { bench, mountPoints }: Place,
-  holdMs: number,
+  t: TestContext,
+  { bench, mountPoints, holdMs }: Place & { holdMs: number },
 ): Promise<{ child: ChildProcess; watchdog: number }> {
   bench.listed(mountPoints);
   const program = path.join(import.meta.dirname, 'testing', 'hold-and-wait.ts');
@@ -60,6 +63,9 @@ async function holding(
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const { watchdog } = JSON.parse(line.toString()) as { watchdog: number };
+  t.after(() => {
+    for (const pid of [must(child.pid), watchdog]) if (isOurs(pid)) process.kill(pid, 'SIGKILL');
+  });
   for (const mountPoint of mountPoints) assert.ok(isFrozen(mountPoint), `${mountPoint} is frozen`);
   return { child, watchdog };
 }
@@ -71,6 +77,9 @@ async function killed(child: ChildProcess, pid: number): Promise<void> {
 }
 
 const isAlive = (pid: number) => fs.existsSync(`/proc/${pid}`);
+/** It is still the process that this test has started. */
+const isOurs = (pid: number) =>
+  isAlive(pid) && /hold-and-wait|watchdog-process/.test(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
 
 async function gone(pid: number): Promise<void> {
   while (isAlive(pid)) await systemClock.sleep(20, signal());
@@ -88,10 +97,10 @@ function watchdogPid(): number {
 test(
   'the coordinator is killed with its whole process group: all go on, by the watchdog',
   { skip, timeout },
-  async () => {
-    using bench = new LoopBench();
+  async (t) => {
+    using bench = new LoopBench(t);
     const place = twoFileSystems(bench);
-    const { child, watchdog } = await holding(place, NEVER_MS);
+    const { child, watchdog } = await holding(t, { ...place, holdMs: NEVER_MS });
     const { done, waiting } = writers(place.mountPoints);
     assert.ok(waiting());
     await killed(child, -must(child.pid));
@@ -103,10 +112,10 @@ test(
   },
 );
 
-test('the coordinator hangs: all go on when the time is over', { skip, timeout }, async () => {
-  using bench = new LoopBench();
+test('the coordinator hangs: all go on when the time is over', { skip, timeout }, async (t) => {
+  using bench = new LoopBench(t);
   const place = twoFileSystems(bench);
-  const { child } = await holding(place, 3_000);
+  const { child } = await holding(t, { ...place, holdMs: 3_000 });
   try {
     process.kill(must(child.pid), 'SIGSTOP');
     await writers(place.mountPoints).done;
@@ -118,8 +127,8 @@ test('the coordinator hangs: all go on when the time is over', { skip, timeout }
 test(
   'the watchdog is killed: the coordinator thaws, and the set counts for nothing',
   { skip, timeout },
-  async () => {
-    using bench = new LoopBench();
+  async (t) => {
+    using bench = new LoopBench(t);
     const { mountPoints } = twoFileSystems(bench);
     const { provider, set } = must(await bench.listed(mountPoints, { holdMs: NEVER_MS }).open(signal()));
     await using _set = set;
@@ -141,10 +150,10 @@ test(
 test(
   'the watchdog is told to end, as by whoever stops a service: it thaws first',
   { skip, timeout },
-  async () => {
-    using bench = new LoopBench();
+  async (t) => {
+    using bench = new LoopBench(t);
     const place = twoFileSystems(bench);
-    const { child, watchdog } = await holding(place, NEVER_MS);
+    const { child, watchdog } = await holding(t, { ...place, holdMs: NEVER_MS });
     try {
       process.kill(must(child.pid), 'SIGSTOP');
       process.kill(watchdog, 'SIGTERM');
@@ -158,11 +167,11 @@ test(
 test(
   'both are killed: whoever comes next thaws what they had frozen, and nothing else',
   { skip, timeout },
-  async () => {
-    using bench = new LoopBench();
+  async (t) => {
+    using bench = new LoopBench(t);
     const place = twoFileSystems(bench);
     const foreign = bench.make('foreign', { type: 'ext4', directory: bench.root });
-    const { child, watchdog } = await holding(place, NEVER_MS);
+    const { child, watchdog } = await holding(t, { ...place, holdMs: NEVER_MS });
     // Neither sees the other one die.
     process.kill(watchdog, 'SIGSTOP');
     process.kill(must(child.pid), 'SIGSTOP');
@@ -202,8 +211,8 @@ async function course({ provider, set }: LocalSnapshot, meanwhile: () => Promise
   return outcomeOf(done, { strays: [], withoutWriters: false });
 }
 
-test('a set is consistent only where all were frozen until all was copied', { skip, timeout }, async () => {
-  using bench = new LoopBench();
+test('a set is consistent only where all were frozen until all was copied', { skip, timeout }, async (t) => {
+  using bench = new LoopBench(t);
   const { mountPoints } = twoFileSystems(bench);
   const open = async (holdMs?: number) =>
     must(await bench.listed(mountPoints, holdMs === undefined ? {} : { holdMs }).open(signal()));
@@ -224,8 +233,8 @@ test('a set is consistent only where all were frozen until all was copied', { sk
   assert.deepEqual([hidden.level, hidden.reasons], ['application', []]);
 });
 
-test('one that somebody else has frozen is a veto, and stays as it is', { skip, timeout }, async () => {
-  using bench = new LoopBench();
+test('one that somebody else has frozen is a veto, and stays as it is', { skip, timeout }, async (t) => {
+  using bench = new LoopBench(t);
   const { mountPoints } = twoFileSystems(bench);
   const [own, other] = [must(mountPoints[0]), must(mountPoints[1])];
   const local = await bench.listed(mountPoints).open(signal());

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
+import type { TestContext } from 'node:test';
 import { systemClock, systemRandom } from '@rokka/kernel';
 import { type LocalFileSystems, localFileSystems } from '../filesystems.ts';
 
@@ -26,7 +27,9 @@ export class LoopBench implements Disposable {
   readonly #binds: string[] = [];
   readonly #onExit = () => this[Symbol.dispose]();
 
-  constructor() {
+  /** @param test whose cleaning up it is as well: one that is late goes on for ever, and disposes of nothing */
+  constructor(test?: Pick<TestContext, 'after'>) {
+    test?.after(() => this[Symbol.dispose]());
     // Servers are started as an account of their own.
     fs.chmodSync(this.root, 0o755);
     fs.mkdirSync(this.data);
@@ -120,7 +123,7 @@ export class LoopBench implements Disposable {
     process.off('exit', this.#onExit);
     // A frozen one below another cannot be unmounted, so all are thawed first; that it is not frozen is no failure.
     for (const { mountPoint } of this.#made) run('fsfreeze', '-u', mountPoint);
-    for (const bind of this.#binds) run('umount', bind);
+    for (const bind of this.#binds.splice(0)) run('umount', bind);
     for (const { mountPoint, device } of [...this.#made].reverse()) {
       // What still has a file open there is a test's own, and it goes with the test.
       if (run('umount', mountPoint).status !== 0) run('umount', '--lazy', mountPoint);
