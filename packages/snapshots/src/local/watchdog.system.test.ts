@@ -249,6 +249,13 @@ test('one that somebody else has frozen is a veto, and stays as it is', { skip, 
       assert.match(error.message, new RegExp(`^${other} was frozen by somebody else`));
       return true;
     });
+    const journal = fs.readFileSync(path.join(bench.state, 'frozen-filesystems.json'), 'utf8');
+    const { mounts } = JSON.parse(journal) as { mounts: { mountPoint: string }[] };
+    assert.deepEqual(
+      mounts.map(({ mountPoint }) => mountPoint),
+      [own],
+      'whoever comes after a kill leaves the other one',
+    );
     await assert.rejects(provider.release(signal()), { code: 'SNAPSHOTS_LOCAL_LOOSE' });
     assert.deepEqual([isFrozen(own), isFrozen(other)], [false, true]);
   }

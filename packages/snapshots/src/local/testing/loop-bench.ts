@@ -121,9 +121,11 @@ export class LoopBench implements Disposable {
 
   [Symbol.dispose](): void {
     process.off('exit', this.#onExit);
-    // A frozen one below another cannot be unmounted, so all are thawed first; that it is not frozen is no failure.
-    for (const { mountPoint } of this.#made) run('fsfreeze', '-u', mountPoint);
+    // All are thawed first, and again where a mount may have hidden one; that it is not frozen is no failure.
+    const thaw = () => this.#made.forEach(({ mountPoint }) => run('fsfreeze', '-u', mountPoint));
+    thaw();
     for (const bind of this.#binds.splice(0)) run('umount', bind);
+    thaw();
     for (const { mountPoint, device } of [...this.#made].reverse()) {
       // What still has a file open there is a test's own, and it goes with the test.
       if (run('umount', mountPoint).status !== 0) run('umount', '--lazy', mountPoint);
