@@ -118,6 +118,8 @@ export const dataPaths = {
   control: (directory: string) => path.join(directory, 'run', 'control.sock'),
   postgresSockets: (directory: string) => path.join(directory, 'run', 'postgres'),
   secrets: (directory: string) => path.join(directory, 'secrets'),
+  /** Databases on their way into copies of the state; nothing of it counts when nothing runs. */
+  stateCopies: (directory: string) => path.join(directory, 'run', 'state-copies'),
   /** Of the database `main`. */
   password: (directory: string) => path.join(directory, 'secrets', 'postgres-password'),
   /** The administrator's profile for AWS's clients. */

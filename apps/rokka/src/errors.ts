@@ -92,6 +92,8 @@ export const rokkaErrors = defineErrors({
   ROKKA_CUT_LOST: (why: string) => `the moment that all snapshots were to show is lost: ${why}`,
   ROKKA_SET_UNFINISHED: (snapshot: string, why: string) =>
     `snapshot ${snapshot} of a set cannot be made: ${why}`,
+  ROKKA_STATE_UNCOPIED: (why: string) =>
+    `the state of the cluster could not be copied for a snapshot of the boot volume: ${why}`,
   ROKKA_SNAPSHOT_REFUSED: (why: string) => `no snapshot is made: ${why}`,
   ROKKA_RESTORE_REFUSED: (why: string) => `nothing is restored: ${why}`,
   ROKKA_RESTORE_LATE: (what: string, ms: number) => `${what}: not within ${ms} ms`,

@@ -4,8 +4,11 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { test } from 'node:test';
+import * as ec2 from '@aws-sdk/client-ec2';
+import { must } from '@rokka/kernel';
+import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { TestPlace } from './testing/test-place.ts';
+import { freePort, TestPlace } from './testing/test-place.ts';
 
 const UID = 65_534;
 const NOBODY = ['setpriv', `--reuid=${UID}`, `--regid=${UID}`, '--clear-groups', '--'];
@@ -30,13 +33,18 @@ test('an ordinary user has a cluster of his own', { skip, timeout: 180_000 }, as
   fs.chmodSync(place.path, 0o755);
   fs.mkdirSync(place.data, { mode: 0o700 });
   fs.chownSync(place.data, UID, UID);
-  await using rokka = await RokkaUnderTest.start(place, { prefix: [...withOpenDevice(place), ...NOBODY] });
+  const port = await freePort();
+  await using rokka = await RokkaUnderTest.start(place, {
+    prefix: [...withOpenDevice(place), ...NOBODY],
+    env: { ROKKA_AWS_PORT: String(port) },
+  });
   await rokka.query('create table kept as select generate_series(1, 1000) as n');
   const { supervisor, nodes, head, postgres } = await rokka.pids();
   for (const pid of [supervisor, ...nodes, head, postgres]) {
     const status = fs.readFileSync(`/proc/${pid}/status`, 'latin1');
     assert.match(status, new RegExp(`^Uid:\t${UID}\t${UID}\t${UID}\t${UID}$`, 'm'), `process ${pid}`);
   }
+  await copyBoot(await CloudUnderTest.start(rokka, port));
   rokka.kill([supervisor]);
   await rokka.up.ended();
   await place.assertNothingRuns();
@@ -45,3 +53,12 @@ test('an ordinary user has a cluster of his own', { skip, timeout: 180_000 }, as
   assert.equal((await rokka.stop()).status, 0);
   place.assertNoSockets();
 });
+
+/** Volumes are mounted by root alone; the state of the cluster is copied without a mount. */
+async function copyBoot(cloud: CloudUnderTest): Promise<void> {
+  const client = new ec2.EC2Client(cloud.client(cloud.administratorKey()));
+  const { Volumes = [] } = await client.send(new ec2.DescribeVolumesCommand({}));
+  const { SnapshotId } = await client.send(new ec2.CreateSnapshotCommand({ VolumeId: Volumes[0].VolumeId }));
+  const waiting = { client, maxWaitTime: 120, minDelay: 1, maxDelay: 1 };
+  await ec2.waitUntilSnapshotCompleted(waiting, { SnapshotIds: [must(SnapshotId)] });
+}

@@ -1,12 +1,14 @@
 /** Snapshot sets of a running cluster, restored by Run Command with the instance's own keys: tried out, put in place, and cut short. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must, systemClock } from '@rokka/kernel';
-import { tagsOf } from './agent/vss-report.ts';
+import type { RestoreTest } from '@rokka/services';
+import { APP_CONSISTENT, tagsOf } from './agent/vss-report.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import type { Ec2UnderTest } from './testing/ec2-under-test.ts';
 import { InstanceUnderTest } from './testing/instance-under-test.ts';
@@ -18,6 +20,7 @@ const skip = whySkipped({ root: true });
 const timeout = 600_000;
 const COMMAND_MS_MAX = 180_000;
 const LOOK_MS = 100;
+const hasRedis = fs.existsSync('/usr/bin/redis-server');
 const DEVICES = ['sdf', 'sdg'];
 const RIGHTS = [
   'DescribeInstances',
@@ -70,6 +73,14 @@ class Machine {
     database.exec('CREATE TABLE t (n); INSERT INTO t VALUES (1)');
   }
 
+  /** On the first volume: an empty one, of an account that has no other rights there. */
+  makeDump(): void {
+    const file = path.join(must(this.directories[0]), 'dump.rdb');
+    // No more than its header, its end, and no checksum.
+    fs.writeFileSync(file, Buffer.from('REDIS0009\xff' + '\0'.repeat(8), 'latin1'), { flush: true });
+    execFileSync('chown', ['redis:', file]);
+  }
+
   get texts(): string[] {
     return this.directories.map((directory) => fs.readFileSync(path.join(directory, 'note.txt'), 'utf8'));
   }
@@ -95,6 +106,14 @@ class Machine {
       await client.send(new ec2.CreateTagsCommand({ Resources: [snapshot], Tags }));
     }
     return set.id;
+  }
+
+  /** As the agent does it where its writers held. */
+  async markConsistent(): Promise<void> {
+    const { client } = this.own;
+    const { Snapshots = [] } = await client.send(new ec2.DescribeSnapshotsCommand({}));
+    const Resources = Snapshots.map(({ SnapshotId }) => must(SnapshotId));
+    await client.send(new ec2.CreateTagsCommand({ Resources, Tags: [APP_CONSISTENT] }));
   }
 
   begin(parameters: Readonly<Record<string, string>>): Promise<string> {
@@ -129,6 +148,54 @@ class Machine {
   }
 }
 
+interface Told {
+  readonly AssociationDescription: {
+    readonly AssociationId: string;
+    readonly Overview: { readonly Status: string };
+    readonly Status?: { readonly Message: string };
+  };
+}
+
+/** By an association, as whoever operates makes one and looks at it. */
+async function triedEveryNight(cloud: CloudUnderTest, machine: Machine, set: string): Promise<void> {
+  const association = async (operation: string, ...words: string[]) =>
+    (await cloud.ask<Told>('ssm', `${operation}-association`, ...words)).AssociationDescription;
+  const target = `Key=InstanceIds,Values=${await machine.own.instance()}`;
+  const name = ['--name', 'Rokka-RestoreVssSnapshot', '--association-name', 'nightly', '--targets', target];
+  const settings = [...name, '--schedule-expression', 'cron(0 4 * * ? *)', '--parameters'];
+  const latest = 'SnapshotSetId=latest,MaxAgeHours=26';
+  const { AssociationId } = await association('create', ...settings, latest);
+  const id = ['--association-id', AssociationId];
+  const ended = () =>
+    eventually('its run ends', async () => {
+      const told = await association('describe', ...id);
+      return ['Success', 'Failed'].includes(told.Overview.Status) ? told : undefined;
+    });
+  const seen = (what: string, look: (test: RestoreTest) => boolean) =>
+    cloud.rokka.until(what, ({ gateway }) => gateway?.restoreTests?.some(look) === true);
+
+  // Nothing says of the set so far that it is consistent for applications.
+  const none = await ended();
+  assert.equal(none.Overview.Status, 'Failed');
+  assert.match(none.Status?.Message ?? '', /no set of snapshots .* is consistent for applications/);
+  await seen(
+    'that it failed is seen',
+    (one) => one.association === 'nightly' && /no set/.test(one.why ?? ''),
+  );
+  await machine.markConsistent();
+  await cloud.ask('ssm', 'start-associations-once', '--association-ids', AssociationId);
+  await seen('that it went well is seen', ({ failedAtMs, succeededAtMs }) => !failedAtMs && !!succeededAtMs);
+  assert.equal((await association('describe', ...id)).Overview.Status, 'Success');
+  const { AssociationExecutions } = await cloud.ask<{ AssociationExecutions: { ExecutionId: string }[] }>(
+    'ssm',
+    'describe-association-executions',
+    ...id,
+  );
+  const { out } = await machine.ended(must(AssociationExecutions[0]).ExecutionId);
+  assert.match(out, new RegExp(`^The newest set of this instance .*\nSnapshot set ${set}, `));
+  await cloud.ask('ssm', 'delete-association', ...id);
+}
+
 test(
   'a snapshot set is tried out, put in place of what there is, and nothing stays of what was cut short',
   { skip, timeout },
@@ -136,11 +203,13 @@ test(
     await using place = await TestPlace.make();
     const port = await freePort();
     await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
-    const machine = new Machine(await InstanceUnderTest.of(await CloudUnderTest.start(rokka, port)));
+    const cloud = await CloudUnderTest.start(rokka, port);
+    const machine = new Machine(await InstanceUnderTest.of(cloud));
     await machine.instance.giveRole();
     await machine.makeVolumes();
     machine.write('one');
     machine.makeDatabase();
+    if (hasRedis) machine.makeDump();
     const SnapshotSetId = await machine.snapshotSet();
     machine.write('two');
     const before = (await machine.volumes()).length;
@@ -153,10 +222,18 @@ test(
 
     const tried = await machine.restore({ SnapshotSetId });
     assert.equal(tried.status, 'Success', JSON.stringify(tried));
-    assert.match(tried.out, /readable: .*clean: 2 files.*\nreadable: .*clean: 1 files with 3 bytes/);
+    const files = hasRedis ? 3 : 2;
+    assert.match(
+      tried.out,
+      new RegExp(`readable: .*clean: ${files} files.*\nreadable: .*clean: 1 files with 3 bytes`),
+    );
+    if (hasRedis) assert.match(tried.out, /redis: .*dump\.rdb: clean: it loads whole, with 0 keys/);
     assert.match(tried.out, /sqlite: .*app\.db: clean: whole/);
     assert.equal((await machine.volumes()).length, before);
     assert.deepEqual(machine.texts, ['two', 'two']);
+
+    await triedEveryNight(cloud, machine, SnapshotSetId);
+    assert.equal((await machine.volumes()).length, before);
 
     // The agent is killed as soon as something is there that it has made.
     const command = await machine.begin({ SnapshotSetId });

@@ -1,4 +1,5 @@
 /** What `status` shows, for people and as JSON. The types are what the supervisor answers on its control socket. */
+import type { RestoreTest } from '@rokka/services';
 import type { NodeStatus as StorageNodeStatus } from '@rokka/storage';
 import type { VolumeStatus } from '@rokka/volume';
 import type { NodeRecord } from './cluster.ts';
@@ -31,7 +32,7 @@ export interface SupervisorStatus {
   /** Which machine runs the database, where several may; empty while none does. */
   readonly holder?: string;
   /** The AWS API, where it is wanted. */
-  readonly gateway?: { readonly port: number; readonly pid?: number; readonly ready: boolean };
+  readonly gateway?: GatewayPart;
   /** It carries out what Run Command sends to this machine. */
   readonly agent?: { readonly pid?: number; readonly ready: boolean };
   readonly head: {
@@ -42,6 +43,14 @@ export interface SupervisorStatus {
   };
   /** All of them, main among them; none where main moves between machines. */
   readonly databases: readonly DatabaseStatus[];
+}
+
+interface GatewayPart {
+  readonly port: number;
+  readonly pid?: number;
+  readonly ready: boolean;
+  /** That somebody has scheduled, in any account; absent where it does not answer. */
+  readonly restoreTests?: readonly RestoreTest[];
 }
 
 /** Of a machine that joined: what its own supervisor knows. */
@@ -77,6 +86,7 @@ export function describeStatus(status: SupervisorStatus): string {
       `AWS API     port ${gateway.port}, ${gateway.ready ? `process ${gateway.pid}` : 'not answered: the log says why'}`,
     );
   const { agent } = status;
+  lines.push(...restoreTestLines(gateway?.restoreTests ?? []));
   if (agent) lines.push(`agent       ${agent.ready ? `process ${agent.pid}` : 'down: the log says why'}`);
   lines.push(diskLine(status.freeBytes));
   return lines.join('\n');
@@ -106,6 +116,19 @@ export function describeJoined(status: JoinedStatus): string {
     diskLine(status.freeBytes),
   ].join('\n');
 }
+
+/** One for each that somebody has to look at. */
+export const restoreTestLines = (tests: readonly RestoreTest[]): string[] =>
+  tests.flatMap(({ association, failedAtMs, why, succeededAtMs, isOverdue }) => {
+    const last =
+      succeededAtMs === undefined ? 'it never went well' : `it last went well ${timeOf(succeededAtMs)}`;
+    if (failedAtMs !== undefined)
+      return [`restoring   ${association} failed ${timeOf(failedAtMs)}, ${last}: ${oneLine(why ?? '')}`];
+    return isOverdue ? [`restoring   ${association} is overdue: ${last}`] : [];
+  });
+
+const timeOf = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+const oneLine = (text: string) => text.replaceAll(/\s+/g, ' ');
 
 /** The nodes by zone: what each holds, and how it keeps up in the first protection group. */
 export function describeNodes({ head, nodes }: SupervisorStatus): string {

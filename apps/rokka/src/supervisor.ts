@@ -48,6 +48,7 @@ import type { StandbyTls } from './machines/standby-tls.ts';
 import { NodeSet } from './node-set.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
+import type { GatewayStatus } from './processes/gateway-process.ts';
 import type { SupervisorStatus } from './status.ts';
 
 export interface SupervisorOptions {
@@ -142,8 +143,9 @@ export class Supervisor implements AsyncDisposable {
 
   async status(): Promise<SupervisorStatus> {
     const head = this.#head;
-    const [detail, databases, nodes, memberships, holder] = await Promise.all([
+    const [detail, gateway, databases, nodes, memberships, holder] = await Promise.all([
       head?.status(),
+      this.#aws?.gateway.status() as Promise<GatewayStatus | undefined> | undefined,
       this.#describeDatabases(),
       this.#nodes.status(),
       this.#memberships(),
@@ -163,7 +165,11 @@ export class Supervisor implements AsyncDisposable {
       head: { pid: head?.pid, restarts: head?.restarts ?? 0, ready: head?.ready ?? false, detail },
       databases,
       ...(this.#aws && {
-        gateway: { port: this.#options.args.awsPort, ...partOf(this.#aws.gateway) },
+        gateway: {
+          port: this.#options.args.awsPort,
+          ...partOf(this.#aws.gateway),
+          ...(gateway && { restoreTests: gateway.restoreTests }),
+        },
         agent: partOf(this.#aws.agent),
       }),
     } as SupervisorStatus;
@@ -240,6 +246,7 @@ export class Supervisor implements AsyncDisposable {
   async #start(): Promise<void> {
     if (this.#controller) {
       await this.#sweepMounts();
+      fs.rmSync(dataPaths.stateCopies(this.#options.data.path), { recursive: true, force: true });
       await this.databases.beginAnew();
       await this.databases.moveMain(this.#options.args.port);
     }

@@ -17,11 +17,13 @@ export { DECIDED_BY_OPERATION, IdentityAuthorizer } from './iam/identity-authori
 export { IdentityCredentials } from './iam/identity-credentials.ts';
 export { IdentityStore, type IdentityStoreOptions } from './iam/identity-store.ts';
 export { PolicyCache } from './iam/policy-cache.ts';
+export { standingRights } from './iam/standing-rights.ts';
 export { openTrail, type Trail, type TrailOptions } from './cloudtrail/trail.ts';
 export { type ArchivePoints, type RdsContext } from './rds/rds-context.ts';
 export type { DlmContext } from './dlm/dlm-context.ts';
 export { DlmKeeper } from './dlm/dlm-keeper.ts';
 export { dlmService } from './dlm/dlm-service.ts';
+export { BootMirror } from './ec2/boot-mirror.ts';
 export type { Ec2Context, Machine } from './ec2/ec2-context.ts';
 export {
   instanceCredentials,
@@ -42,6 +44,7 @@ export type { DocumentStep, Json, JsonObject, ParameterValues } from './ssm/docu
 export { stepSeconds } from './ssm/documents/execution-time.ts';
 export { ec2Instances } from './ssm/ec2-instances.ts';
 export type { SsmContext, SsmInstance } from './ssm/ssm-context.ts';
+export type { RestoreTest } from './ssm/restore-tests.ts';
 export { SsmKeeper } from './ssm/ssm-keeper.ts';
 export { ssmService } from './ssm/ssm-service.ts';
 export type { StepResult, StepStatus } from './ssm/step-results.ts';

@@ -26,8 +26,8 @@ export const snapshotErrors = defineErrors({
     `${server} cannot be brought to a safe point: ${why}`,
   SNAPSHOTS_SERVER_REFUSED: (server: string, request: string, why: string) =>
     `${server} refused ${request}: ${why}; nothing of it is held`,
-  SNAPSHOTS_COPY_DEAD: (program: string, log: string) =>
-    `${program} did not start on the copy; its log: ${log}`,
+  SNAPSHOTS_PROGRAM_MISSING: (program: string, what: string) =>
+    `${program} is not on this machine, so ${what} was not started: install it, in the version that wrote the files`,
   SNAPSHOTS_COPY_OF_ROOT: (directory: string) =>
     `${directory} belongs to root, as whom no copy is started: chown it to the server's account`,
   SNAPSHOTS_LOCAL_LIST: (file: string, why: string) =>

@@ -32,4 +32,6 @@ export { sqliteVerifier } from './writers/sqlite-verifier.ts';
 export { recoverScripts, script, type ScriptOptions } from './writers/script.ts';
 export { files } from './writers/files.ts';
 export { mariadbKind, type MariadbKindOptions } from './writers/mariadb/kind.ts';
+export { mariadbVerifier } from './writers/mariadb/verifier.ts';
 export { redisKind, type RedisKindOptions } from './writers/redis/kind.ts';
+export { redisVerifier } from './writers/redis/verifier.ts';

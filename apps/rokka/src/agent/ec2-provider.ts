@@ -20,6 +20,7 @@ const SLOW_LOOK_MS = 250;
 export interface Ec2ProviderOptions {
   readonly client: EC2Client;
   readonly instance: string;
+  readonly excludesBoot: boolean;
   readonly description: string;
   readonly tags: readonly Tag[];
   /** What the registry has of a snapshot that was just made. */
@@ -53,11 +54,11 @@ export class Ec2Provider implements Provider {
 
   /** @throws what EC2 answers; the signal's reason */
   async snapshot(signal: AbortSignal): Promise<SnapshotSetResult> {
-    const { client, instance, description, tags, lookUp, clock } = this.#options;
+    const { client, instance, excludesBoot, description, tags, lookUp, clock } = this.#options;
     const { CreateSnapshotsCommand } = await import('@aws-sdk/client-ec2');
     const { Snapshots = [] } = await client.send(
       new CreateSnapshotsCommand({
-        InstanceSpecification: { InstanceId: instance, ExcludeBootVolume: true },
+        InstanceSpecification: { InstanceId: instance, ExcludeBootVolume: excludesBoot },
         Description: description,
         ...(tags.length > 0 && { TagSpecifications: [{ ResourceType: 'snapshot', Tags: [...tags] }] }),
       }),

@@ -10,6 +10,33 @@ export interface AttachedVolume extends MountedVolume {
   readonly device: string;
 }
 
+/** What an instance has, as EC2 tells it. */
+export interface OwnVolumes {
+  /** Its files are nobody's to mount: it has no directory. */
+  readonly boot: Pick<AttachedVolume, 'volume' | 'device'> | undefined;
+  readonly data: readonly AttachedVolume[];
+}
+
+/** @throws ROKKA_SNAPSHOT_REFUSED where one is not mounted; what EC2 answers */
+export async function ownVolumes(
+  client: EC2Client,
+  instance: string,
+  abortSignal: AbortSignal,
+): Promise<OwnVolumes> {
+  const { DescribeInstancesCommand } = await import('@aws-sdk/client-ec2');
+  const answer = await client.send(new DescribeInstancesCommand({ InstanceIds: [instance] }), {
+    abortSignal,
+  });
+  const { BlockDeviceMappings = [], RootDeviceName } = must(answer.Reservations?.[0]?.Instances?.[0]);
+  const all = BlockDeviceMappings.map(({ DeviceName, Ebs }) => ({
+    volume: must(Ebs?.VolumeId),
+    device: must(DeviceName),
+  }));
+  const boot = all.find(({ device }) => device === RootDeviceName);
+  const data = all.filter((each) => each !== boot);
+  return { boot, data: data.map((each) => ({ ...each, mountPoint: demandMountPoint(each.volume) })) };
+}
+
 /**
  * All but the boot volume.
  * @throws ROKKA_SNAPSHOT_REFUSED where there is none, or one is not mounted; what EC2 answers
@@ -17,25 +44,19 @@ export interface AttachedVolume extends MountedVolume {
 export async function attachedVolumes(
   client: EC2Client,
   instance: string,
-  abortSignal: AbortSignal,
-): Promise<AttachedVolume[]> {
-  const { DescribeInstancesCommand } = await import('@aws-sdk/client-ec2');
-  const answer = await client.send(new DescribeInstancesCommand({ InstanceIds: [instance] }), {
-    abortSignal,
-  });
-  const { BlockDeviceMappings = [], RootDeviceName } = must(answer.Reservations?.[0]?.Instances?.[0]);
-  const data = BlockDeviceMappings.filter(({ DeviceName }) => DeviceName !== RootDeviceName);
-  if (data.length === 0)
-    throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([`instance ${instance} has no volume but its boot volume`]);
-  return data.map(({ DeviceName, Ebs }) => {
-    const volume = must(Ebs?.VolumeId);
-    const mountPoint = mountPointOf(volume);
-    if (mountPoint === undefined)
-      throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([
-        `volume ${volume} is not mounted now: it is being attached or detached`,
-      ]);
-    return { volume, mountPoint, device: must(DeviceName) };
-  });
+  signal: AbortSignal,
+): Promise<readonly AttachedVolume[]> {
+  const { data } = await ownVolumes(client, instance, signal);
+  if (data.length > 0) return data;
+  throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([`instance ${instance} has no volume but its boot volume`]);
+}
+
+function demandMountPoint(volume: string): string {
+  const mountPoint = mountPointOf(volume);
+  if (mountPoint !== undefined) return mountPoint;
+  throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([
+    `volume ${volume} is not mounted now: it is being attached or detached`,
+  ]);
 }
 
 /** A volume's mount has its id for a source. */
@@ -50,10 +71,11 @@ export function mountPointOf(volume: string): string | undefined {
  */
 export async function demandRights(
   client: EC2Client,
-  { instance, signal }: { instance: string; signal: AbortSignal },
+  of: { instance: string; excludesBoot: boolean; signal: AbortSignal },
 ): Promise<void> {
+  const { instance, excludesBoot, signal } = of;
   const { CreateSnapshotsCommand, CreateTagsCommand } = await import('@aws-sdk/client-ec2');
-  const InstanceSpecification = { InstanceId: instance, ExcludeBootVolume: true };
+  const InstanceSpecification = { InstanceId: instance, ExcludeBootVolume: excludesBoot };
   const trials = [
     () =>
       client.send(new CreateSnapshotsCommand({ InstanceSpecification, DryRun: true }), {

@@ -11,6 +11,7 @@ import { parseTags, type Tag } from './tag-list.ts';
 export interface VssRequest {
   readonly description: string;
   readonly tags: readonly Tag[];
+  readonly excludesBoot: boolean;
   readonly noWriters: boolean;
   /** Whether the report is kept in the output, with each writer's components. */
   readonly saveMetadata: boolean;
@@ -24,10 +25,6 @@ export function vssRequestOf(inputs: JsonObject): VssRequest {
   const version = textOf(inputs, 'VssVersion');
   if (flagOf(inputs, 'CreateAmi') || textOf(inputs, 'AmiName') !== '')
     throw refuse('there are no images here: leave CreateAmi and AmiName out');
-  if (!flagOf(inputs, 'ExcludeBootVolume'))
-    throw refuse(
-      'no snapshot can be made of the boot volume, on which Rokka stands: give ExcludeBootVolume=True',
-    );
   if (noWriters && saveMetadata)
     throw refuse('without writers there is no metadata of theirs: SaveVssMetadata');
   if (!['', WRITERS_VERSION].includes(version))
@@ -36,6 +33,7 @@ export function vssRequestOf(inputs: JsonObject): VssRequest {
   return {
     description: textOf(inputs, 'description'),
     tags: parseTags(textOf(inputs, 'tags')),
+    excludesBoot: flagOf(inputs, 'ExcludeBootVolume'),
     noWriters,
     saveMetadata,
   };

@@ -10,6 +10,7 @@ import {
   isPortFree,
   MAIN,
   Snapshots,
+  StateCopies,
 } from '@rokka/databases';
 import type { Registry } from '@rokka/registry';
 import { unixNetwork } from '@rokka/transport';
@@ -122,6 +123,7 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
     dropVolume: (volumeId, signal) => dropVolume(volumeId, { ...of, signal }),
     halfDropped: () => deletedVolumes(registry),
     snapshots: openSnapshots({ directory: data.path, registry }),
+    copies: new StateCopies({ registry }),
     endOf: (volume) => readArchiveEnd(registry, volume),
     removeSockets: ({ port }) => removeSockets(data.path, port, of.args.port),
     onMainFinal,
@@ -160,6 +162,7 @@ export function headOptions(
       files: {
         sizeBytes: files.sizeBytes,
         ...(files.mount !== undefined && { mountPoint: mountPointOf(data.cluster, files.mount) }),
+        ...(files.stateCopy !== undefined && { copiesState: true }),
       },
     }),
     ...(args.postgres === undefined ? {} : { postgres: args.postgres }),

@@ -24,6 +24,7 @@ import {
   type DatabaseSecrets,
   MAIN,
   type Snapshots,
+  type StateCopies,
 } from '@rokka/databases';
 import type { DeletionOutcome } from '@rokka/volume';
 import { DatabaseUnit, demandCoded, type Head, type UnitOptions } from './database-unit.ts';
@@ -53,6 +54,7 @@ export interface ControllerOptions {
   /** Volumes whose deletion has not reached every node. */
   halfDropped(): Promise<readonly VolumeId[]>;
   snapshots: Snapshots;
+  copies: StateCopies;
   endOf: SnapshotTakerOptions['endOf'];
   /** What a server that was killed left outside of its volume. */
   removeSockets(record: DatabaseRecord): void;

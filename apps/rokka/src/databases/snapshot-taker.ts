@@ -3,9 +3,18 @@
  * are made together (snapshot-set.ts).
  */
 import { type Clock, describeError, isCoded, type Lsn, type VolumeId } from '@rokka/kernel';
-import type { DatabaseRecord, SetCut, SnapshotRecord, Snapshots } from '@rokka/databases';
+import {
+  type DatabaseRecord,
+  judgeStateCopy,
+  type SetCut,
+  type SnapshotRecord,
+  type Snapshots,
+  type StateCopies,
+  type StateCopyVerdict,
+} from '@rokka/databases';
 import type { Head } from './database-unit.ts';
 import { cutSet, type SetMember } from './snapshot-set.ts';
+import { StateCopier } from './state-copier.ts';
 
 /** All of the log since the last round, or the pages of the database where its archive begins anew. */
 const ARCHIVE_MS = 600_000;
@@ -19,6 +28,7 @@ export interface SnapshotTakerOptions {
   snapshots: Snapshots;
   clock: Clock;
   head(database: string): Head | undefined;
+  copies: StateCopies;
   /** All of a volume that nobody has opened since its head ended in good order. */
   endOf(volume: VolumeId): Promise<Lsn | undefined>;
 }
@@ -29,11 +39,16 @@ export class SnapshotTaker {
   readonly #busy = new Set<string>();
   /** Databases that are held for a set: another one waits, because a second hold would end the first. */
   readonly #held = new Set<string>();
+  /** Copies of the state of which points are being taken one by one, and how many. */
+  readonly #taken = new Map<string, number>();
   /** Cuts of a set that were lost. */
   readonly #lost = new Map<string, number>();
+  readonly #copier: StateCopier;
 
   constructor(options: SnapshotTakerOptions) {
     this.#options = options;
+    const isHeld = (database: string) => this.#held.has(database) || this.#taken.has(database);
+    this.#copier = new StateCopier({ ...options, isHeld });
   }
 
   /** Begins whatever can be done now. @throws what the registry throws */
@@ -45,12 +60,29 @@ export class SnapshotTaker {
     for (const snapshot of sets.get(undefined) ?? []) {
       if (this.#busy.has(snapshot.name)) continue;
       const record = records.find(({ volumeId }) => volumeId === snapshot.volumeId);
+      const state = await this.#judgeState(snapshot, record);
+      if (state.is === 'failed')
+        await this.#options.snapshots.settle(snapshot.name, { phase: 'failed', reason: state.why });
+      if (state.is !== 'whole') continue;
       // Another database may have its name by now.
       const head = record?.name === snapshot.database ? this.#options.head(record.name) : undefined;
       if (head?.ready) this.#take(snapshot);
       // What is still ending says where it ends.
       else if (!head && record?.desired !== 'running') await this.#settleAtEnd(snapshot);
     }
+    // Last: what can be taken of a copy is, before another one begins.
+    await this.#copier.look(records);
+  }
+
+  /** Whether the volume holds what the snapshot wants of it, where that is a copy of the cluster's state. */
+  async #judgeState(
+    { stateCopy, database }: SnapshotRecord,
+    record: DatabaseRecord | undefined,
+  ): Promise<StateCopyVerdict> {
+    if (stateCopy === undefined) return { is: 'whole' };
+    if (!record || record.desired === 'deleted') return { is: 'failed', why: `${database} is gone` };
+    if (this.#copier.isBusy(database)) return { is: 'awaited' };
+    return judgeStateCopy(await this.#options.copies.get(database), stateCopy);
   }
 
   async #lookAtSet(
@@ -69,8 +101,12 @@ export class SnapshotTaker {
       });
     }
     const found: SetMember[] = [];
-    for (const { name, volumeId, database } of members) {
+    for (const member of members) {
+      const { name, volumeId, database } = member;
       const record = records.find((one) => one.volumeId === volumeId);
+      const state = await this.#judgeState(member, record);
+      if (state.is === 'failed') return snapshots.settleSet(id, { phase: 'failed', reason: state.why });
+      if (state.is === 'awaited') return;
       const head = record?.name === database ? this.#options.head(database) : undefined;
       if (this.#held.has(database)) return;
       if (head?.ready) found.push({ name, head });
@@ -132,7 +168,7 @@ export class SnapshotTaker {
     this.#busy.add(snapshot.name);
     const rest = () =>
       void clock.after(RETRY_MS, () => void this.#busy.delete(snapshot.name), { keepAlive: false });
-    this.#archive(snapshot).then(
+    this.#archiveHeld(snapshot).then(
       (lsn) =>
         snapshots
           .settle(snapshot.name, { phase: 'available', lsn, takenAtMs: clock.wallMs() })
@@ -145,6 +181,18 @@ export class SnapshotTaker {
         return settled.then(() => void this.#busy.delete(snapshot.name), rest);
       },
     );
+  }
+
+  /** A copy of the state stays as it is meanwhile. */
+  async #archiveHeld(snapshot: SnapshotRecord): Promise<Lsn> {
+    const { database, stateCopy } = snapshot;
+    if (stateCopy === undefined) return this.#archive(snapshot);
+    this.#taken.set(database, (this.#taken.get(database) ?? 0) + 1);
+    return this.#archive(snapshot).finally(() => {
+      const left = (this.#taken.get(database) ?? 1) - 1;
+      if (left > 0) this.#taken.set(database, left);
+      else this.#taken.delete(database);
+    });
   }
 
   async #archive({ database }: SnapshotRecord): Promise<Lsn> {

@@ -9,6 +9,7 @@ import * as path from 'node:path';
 import { type Clock, describeError, must, systemClock, systemRandom } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
 import {
+  BootMirror,
   CommandDesk,
   ensureAdministrator,
   IdentityStore,
@@ -19,8 +20,10 @@ import {
 import {
   type LocalFileSystems,
   localFileSystems,
+  mariadbVerifier,
   postgresqlVerifier,
   readable,
+  redisVerifier,
   sqliteVerifier,
   straysOn,
 } from '@rokka/snapshots';
@@ -31,6 +34,7 @@ import { restoreVssSnapshot } from '../agent/actions/restore-vss-snapshot.ts';
 import { runShellScript } from '../agent/actions/run-shell-script.ts';
 import type { Actions } from '../agent/action.ts';
 import { Agent } from '../agent/agent.ts';
+import { BootWriter } from '../agent/boot-writer.ts';
 import { InstanceKeys } from '../agent/instance-keys.ts';
 import { mountPointOf } from '../agent/own-instance.ts';
 import { Packages } from '../agent/packages.ts';
@@ -38,8 +42,8 @@ import { type MachineWriters, machineWriters } from '../agent/machine-writers.ts
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { listNodes } from '../cluster.ts';
 import { dataPaths } from '../data-directory.ts';
-import { openSnapshots } from '../databases/cluster-databases.ts';
-import { machinesOf, ownMachine } from '../machines/machine-list.ts';
+import { openDatabases, openSnapshots } from '../databases/cluster-databases.ts';
+import { machinesOf, type OwnMachine, ownMachine } from '../machines/machine-list.ts';
 import { runChild, type ParentChannel, type RunningChild } from './channel.ts';
 
 export interface AgentProcessOptions {
@@ -89,7 +93,7 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
     const agent = resources.use(
       await Agent.start({
         desk: new CommandDesk({ registry, clock }),
-        actions: await actionsOf(options, { registry, packages, writers, local, clock }),
+        actions: await actionsOf(options, { registry, own, packages, writers, local, clock }),
         clock,
         facts: () => ({
           machineKey: must(machine).key,
@@ -117,13 +121,14 @@ async function actionsOf(
   { directory, gatewayPort, allowShell }: AgentProcessOptions,
   of: {
     registry: Registry;
+    own: OwnMachine;
     packages: Packages;
     writers: MachineWriters;
     local: LocalFileSystems;
     clock: Clock;
   },
 ): Promise<Actions> {
-  const { registry, packages, writers, local, clock } = of;
+  const { registry, own, packages, writers, local, clock } = of;
   const random = systemRandom;
   const { account } = await ensureAdministrator({ registry, clock, random });
   const identity = {
@@ -133,6 +138,13 @@ async function actionsOf(
     clock,
   };
   const snapshots = openSnapshots({ directory, registry });
+  const mirror = new BootMirror({
+    registry,
+    databases: openDatabases({ directory, registry, many: true }),
+    machines: async () => machinesOf(await listNodes(registry), own),
+    clock,
+    random,
+  });
   const keys = new InstanceKeys({
     clock,
     make: ({ account, region, instance: instanceId }) =>
@@ -158,6 +170,7 @@ async function actionsOf(
     lookUp: (scope, snapshot) => setOfSnapshot({ registry, snapshots }, { scope, snapshot }),
     writersFor: (volumes, of) => writers.find(volumes, of),
     leaseWriters: () => writers.lease(),
+    bootWriter: () => new BootWriter({ mirror, clock }),
     localFileSystems: local,
   };
   return new Map([
@@ -167,7 +180,7 @@ async function actionsOf(
       'aws:restoreVssSnapshot',
       restoreVssSnapshot({
         ...options,
-        verifiers: [readable, postgresqlVerifier, sqliteVerifier],
+        verifiers: [readable, postgresqlVerifier, mariadbVerifier(), redisVerifier(), sqliteVerifier],
         mountPointOf,
         writing: (volumes, signal) => straysOn({ volumes, components: [], signal }),
       }),

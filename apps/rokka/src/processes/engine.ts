@@ -15,7 +15,7 @@ export interface EngineStart {
   /** From which PostgreSQL's own cache is sized; the machine's unless given. */
   readonly memoryBytes?: number;
   /** With the engine `files`. */
-  readonly files?: FilesDetail;
+  readonly files?: FilesWish;
   readonly volume: Volume;
   readonly port: number;
   readonly cacheBytes: number;
@@ -46,6 +46,12 @@ export interface FilesDetail {
   readonly sizeBytes: number;
   /** Where its files are seen; absent while nobody wants to see them. */
   readonly mountPoint?: string;
+}
+
+/** What is wanted of one. */
+export interface FilesWish extends FilesDetail {
+  /** Its files are a copy of the cluster's state, made whenever it is asked for. */
+  readonly copiesState?: boolean;
 }
 
 export interface EngineStatus {

@@ -12,6 +12,7 @@ import { PageCache } from '@rokka/volume';
 import { rokkaErrors } from '../errors.ts';
 import type { Engine, EngineStart, FilesDetail } from './engine.ts';
 import { openFilesystem } from './open-filesystem.ts';
+import { copyState } from './state-copy.ts';
 
 const LAST_WRITES_MS = 60_000;
 
@@ -45,6 +46,9 @@ export async function startFilesEngine(start: EngineStart): Promise<Engine> {
           filesystem.limitBytes = sizeBytes;
           return detail();
         },
+        ...(files.copiesState && {
+          'copy-state': async () => copyState({ ...start, filesystem, store: cache }),
+        }),
       },
       gate: {
         hold: () => server?.hold(),

@@ -24,9 +24,11 @@ import {
   type RdsContext,
   RdsKeeper,
   rdsService,
+  type RestoreTest,
   type SsmContext,
   SsmKeeper,
   ssmService,
+  standingRights,
   writeAwsProfile,
 } from '@rokka/services';
 import { listNodes } from '../cluster.ts';
@@ -47,6 +49,12 @@ export interface GatewayProcessOptions {
 
 export interface GatewayDetail {
   readonly url: string;
+}
+
+export interface GatewayStatus extends GatewayDetail {
+  readonly account: string;
+  readonly memoryBytes: number;
+  readonly restoreTests: readonly RestoreTest[];
 }
 
 /** Starting again would change nothing. */
@@ -107,8 +115,10 @@ async function runGateway(
       clock,
       random,
       instances: ec2Instances(ec2),
+      rights: standingRights({ identity, clock }),
     };
-    resources.use(new Keeping({ service: 'SSM', keeper: new SsmKeeper(ssm), clock, log }));
+    const ssmKeeper = new SsmKeeper(ssm);
+    resources.use(new Keeping({ service: 'SSM', keeper: ssmKeeper, clock, log }));
     resources.use(new Keeping({ service: 'EC2', keeper: new Ec2Keeper(ec2), clock, log }));
     const dlm = { ec2, ssm };
     resources.use(new Keeping({ service: 'DLM', keeper: new DlmKeeper(dlm), clock, log }));
@@ -141,7 +151,12 @@ async function runGateway(
     const detail: GatewayDetail = { url: gateway.url };
     return {
       detail,
-      status: () => ({ ...detail, account, memoryBytes: process.memoryUsage().rss }),
+      status: (): GatewayStatus => ({
+        ...detail,
+        account,
+        memoryBytes: process.memoryUsage().rss,
+        restoreTests: ssmKeeper.restoreTests,
+      }),
       [Symbol.asyncDispose]: () => resources.disposeAsync(),
     };
   } catch (error) {

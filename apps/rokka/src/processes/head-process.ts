@@ -15,7 +15,7 @@ import { clusterNetwork } from '../machines/cluster-network.ts';
 import { Archiving } from './archiving.ts';
 import { runChild, type ParentChannel } from './channel.ts';
 import { ConsistentCut } from './consistent-cut.ts';
-import type { Duties, Engine, EngineStart, FilesDetail } from './engine.ts';
+import type { Duties, Engine, EngineStart, FilesWish } from './engine.ts';
 import type { RemoteAccess } from './node-process.ts';
 import { StartSteps } from './start-steps.ts';
 
@@ -39,7 +39,7 @@ export interface HeadProcessOptions {
   /** From which PostgreSQL's own cache is sized; the machine's unless given. */
   memoryBytes?: number;
   /** With the engine `files`. */
-  files?: FilesDetail;
+  files?: FilesWish;
   /** The backup that it began with. */
   source?: DatabaseSource;
   /** This machine, as the records of its nodes name it; absent on the one that made the cluster. */

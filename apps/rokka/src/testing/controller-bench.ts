@@ -8,6 +8,7 @@ import {
   Databases,
   DatabaseSecrets,
   Snapshots,
+  StateCopies,
 } from '@rokka/databases';
 import {
   CodedError,
@@ -37,6 +38,8 @@ export class StandIn implements Head {
   readonly #served = new Deferred<void>();
   readonly asked: string[] = [];
   refuses = false;
+  /** What it is asked for by this name takes until then. */
+  readonly waits = new Map<string, Deferred<void>>();
   spareWaits: boolean;
   readonly handedOver: SpareProcess | undefined;
 
@@ -55,6 +58,8 @@ export class StandIn implements Head {
     this.asked.push(what);
     // The answer comes in another turn, as over a channel.
     await new Promise((done) => setImmediate(done));
+    await this.waits.get(what)?.promise;
+    if (this.ended) throw new CodedError('ROKKA_CHILD_AWAY', 'it is so');
     if (this.refuses) throw new CodedError('ARCHIVE_STORE_FAILED', 'it is so');
     const { files } = this.record;
     if (what === 'resize') return { ...(argument as object), mountPoint: `/run/${files?.mount}` };
@@ -116,6 +121,7 @@ export class ControllerBench implements AsyncDisposable {
   readonly secrets = new DatabaseSecrets(this.directory);
   readonly databases: Databases;
   readonly snapshots: Snapshots;
+  readonly copies = new StateCopies({ registry: this.registry });
   readonly heads: StandIn[] = [];
   readonly finals: CodedError[] = [];
   readonly volumes = new Set<VolumeId>();
@@ -173,6 +179,17 @@ export class ControllerBench implements AsyncDisposable {
     await this.pass(300);
   }
 
+  /** A volume whose files are a copy of the cluster's state, and that is open. @returns its head */
+  async createMirror(name: string): Promise<StandIn> {
+    const files = { sizeBytes: 2 ** 30, stateCopy: 0 };
+    await this.databases.create({ name, engine: 'files', files });
+    await this.pass(300);
+    const head = must(this.head(name));
+    head.serve();
+    await this.pass(300);
+    return head;
+  }
+
   async pass(ms: number): Promise<void> {
     for (const endMs = this.clock.nowMs() + ms; this.clock.nowMs() < endMs;) {
       this.clock.advanceTo(Math.min(endMs, this.clock.nowMs() + 50));
@@ -214,6 +231,7 @@ export class ControllerBench implements AsyncDisposable {
       },
       halfDropped: async () => [...this.half],
       snapshots: this.snapshots,
+      copies: this.copies,
       endOf: async () => this.end,
       removeSockets: () => {},
       onMainFinal: (error) => this.finals.push(error),

@@ -50,6 +50,11 @@ export interface FilesRecord {
   readonly sizeBytes: number;
   /** The name of the directory, among those of all volumes, where they are seen; nowhere while it is absent. */
   readonly mount?: string;
+  /**
+   * Its files are a copy of the cluster's own state, which nobody mounts: as it was when this was raised last, or later. How far that is,
+   * `StateCopies` says.
+   */
+  readonly stateCopy?: number;
 }
 
 /** A backup that a new database begins with. */

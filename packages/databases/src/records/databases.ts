@@ -6,7 +6,7 @@
  * database's state how far it is.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Clock, isCoded, type Random, type VolumeId } from '@rokka/kernel';
+import { assert, type Clock, isCoded, must, type Random, type VolumeId } from '@rokka/kernel';
 import type { Registry, RegistryEntry } from '@rokka/registry';
 import { databaseErrors } from '../errors.ts';
 import { generatePassword } from '../native/initialise.ts';
@@ -24,6 +24,7 @@ import {
   upgradeDatabase,
 } from './database-record.ts';
 import type { DatabaseSecrets } from './database-secrets.ts';
+import { stateCopyKey } from './state-copies.ts';
 
 export interface DatabasesOptions {
   registry: Registry;
@@ -99,6 +100,11 @@ export class Databases {
 
   constructor(options: DatabasesOptions) {
     this.#options = options;
+  }
+
+  /** Whether there may be others than `main`. */
+  get many(): boolean {
+    return this.#options.many;
   }
 
   /**
@@ -185,6 +191,20 @@ export class Databases {
     });
   }
 
+  /**
+   * Its files shall be a copy of the cluster's state as it is from now on, or later.
+   * @returns the version of the copy that is
+   * @throws DATABASE_NONE, DATABASE_DELETED
+   */
+  async wantStateCopy(name: string): Promise<number> {
+    const { files } = await this.#change(name, (record) => {
+      const { stateCopy } = record.files ?? {};
+      assert(record.files && stateCopy !== undefined, () => `${name} is no copy of the state`);
+      return { ...record, files: { ...record.files, stateCopy: stateCopy + 1 } };
+    });
+    return must(files?.stateCopy);
+  }
+
   /** The superuser shall have this password. @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_NAME_INVALID */
   async setPassword(name: string, password: string): Promise<DatabaseRecord> {
     const { desired } = await this.get(name);
@@ -227,7 +247,7 @@ export class Databases {
   /** For the controller alone: nothing of the database is left. The record goes last, so that a crash repeats this. */
   async remove(name: string): Promise<void> {
     const { registry } = this.#options;
-    for (const key of [stateKey(name), recordKey(name)])
+    for (const key of [stateCopyKey(name), stateKey(name), recordKey(name)])
       await this.#trying(name, async () => {
         const entry = await registry.get(key);
         if (entry) await registry.remove(key, entry.revision);

@@ -31,3 +31,4 @@ export {
   type SnapshotWish,
 } from './snapshots.ts';
 export { applyPassword } from './role-password.ts';
+export { judgeStateCopy, StateCopies, type StateCopy, type StateCopyVerdict } from './state-copies.ts';

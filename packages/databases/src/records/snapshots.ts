@@ -31,6 +31,8 @@ export interface SnapshotRecord {
   /** Who wants it, where that is somebody who removes those that he has lost sight of. */
   readonly owner?: string;
   readonly set?: SnapshotSet;
+  /** Of a volume that is a copy of the cluster's state: which version it must have for the snapshot, or a later one. */
+  readonly stateCopy?: number;
   /** Of the set, when it is available. */
   readonly cut?: SetCut;
 }
@@ -65,6 +67,7 @@ export interface SnapshotWish {
   readonly name?: string;
   readonly owner?: string;
   readonly set?: SnapshotSet;
+  readonly stateCopy?: number;
 }
 
 export interface SnapshotsOptions {

@@ -3,12 +3,14 @@ import type { CreateRule, Script } from '@aws-sdk/client-dlm';
 import { dlmFailures } from './dlm-failures.ts';
 import { demandBuilt, given } from './dlm-inputs.ts';
 import type { PolicyDetailsRecord, ScheduleRecord, ScriptRecord } from './dlm-records.ts';
-import { type DueRule, whyNoPattern } from './timetable.ts';
+import { type CalendarRule, whyNoPattern } from '../timetable.ts';
 
 const INTERVALS = [1, 2, 3, 4, 6, 8, 12, 24];
 const TIME = /^([01][0-9]|2[0-3]):[0-5][0-9]$/;
 /** AWS says that it chooses one: it is the one that its console proposes. */
 const TIME_BY_DEFAULT = '09:00';
+/** Between two times of a pattern. */
+const GAP_MS_MIN = 3_600_000;
 const RETRIES_MAX = 3;
 const HANDLER = 'AWS_VSS_BACKUP';
 
@@ -36,12 +38,15 @@ export function createRuleShape({ due, script }: ScheduleRecord): CreateRule {
   };
 }
 
-function checkedDue({ CronExpression, Interval, IntervalUnit, Times }: CreateRule, nowMs: number): DueRule {
+function checkedDue(
+  { CronExpression, Interval, IntervalUnit, Times }: CreateRule,
+  nowMs: number,
+): CalendarRule {
   const isInterval = Interval !== undefined || IntervalUnit !== undefined || Times !== undefined;
   if ((CronExpression !== undefined) === isInterval)
     throw dlmFailures.invalid('CreateRule has either CronExpression, or Interval, IntervalUnit and Times.');
   if (CronExpression !== undefined) {
-    const why = whyNoPattern(CronExpression, nowMs);
+    const why = whyNoPattern(CronExpression, { nowMs, gapMsMin: GAP_MS_MIN });
     if (why === undefined) return { CronExpression };
     throw dlmFailures.invalid(`CronExpression ${CronExpression.slice(0, 106)} ${why}.`);
   }

@@ -124,6 +124,27 @@ test('with a script the agent makes them, and they become the policy’s', async
   assert.equal((await bench.shown(id)).StatusMessage, '');
 });
 
+test('boot volumes are copied with the others unless the policy leaves them out, also where there are no others', async () => {
+  for (const schedule of [{}, { CreateRule: scripted() }]) {
+    using bench = new DlmBench();
+    await bench.tag(await bench.instance());
+    const boot = await bench.boot();
+    await bench.actAsAgent();
+    const id = await bench.policy({ ...schedule, RetainRule: { Count: 1 } }, { Parameters: {} });
+    assert.deepEqual((await bench.shown(id)).PolicyDetails?.Parameters, { ExcludeBootVolume: false });
+    await bench.nights(0, 1);
+    assert.deepEqual(await bench.sets(), [bench.setOf(1)]);
+    const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
+    assert.deepEqual(
+      Snapshots.map(({ VolumeId }) => VolumeId),
+      [boot],
+    );
+    await bench.attached('/dev/sdf');
+    await bench.nights(2);
+    assert.equal((await bench.call('DescribeSnapshots', {})).Snapshots?.length, 2);
+  }
+});
+
 test('a script that fails: snapshots all the same, or none; and old ones stay where there are no new ones', async () => {
   for (const agent of ['bad', 'late'] as const) {
     using bench = new DlmBench();

@@ -81,7 +81,7 @@ const SCHEDULES: [schedule: Schedule, why: RegExp][] = [
   [{ CreateRule: undefined }, /^Schedules.CreateRule must be given/],
   [{ CreateRule: {} }, /^CreateRule has either/],
   [{ CreateRule: { ...NIGHTLY, CronExpression: 'cron(0 3 * * ? *)' } }, /^CreateRule has either/],
-  [{ CreateRule: { CronExpression: 'cron(0/5 * * * ? *)' } }, /is due more than once an hour\.$/],
+  [{ CreateRule: { CronExpression: 'cron(0/5 * * * ? *)' } }, /is due more than once in 60 minutes\.$/],
   [{ CreateRule: { Interval: 5 } }, /^CreateRule.Interval is one of 1, 2, 3, 4, 6, 8, 12, 24/],
   [{ CreateRule: { Interval: 24, Times: ['3:00'] } }, /^CreateRule.Times has one time/],
   [{ CreateRule: { Interval: 24, Times: ['03:00', '04:00'] } }, /^CreateRule.Times has one time/],
@@ -108,8 +108,6 @@ const DETAILS: [details: PolicyDetails, why: RegExp][] = [
   [{ Schedules: [] }, /^Schedules has 1 to 4/],
   [{ Schedules: Array.from({ length: 5 }, () => ({})) }, /^Schedules has 1 to 4/],
   [{ Schedules: [...(detailsOf().Schedules ?? []), ...(detailsOf().Schedules ?? [])] }, /the name night\.$/],
-  [{ Parameters: undefined }, /^Parameters must say ExcludeBootVolume/],
-  [{ Parameters: { ExcludeBootVolume: false } }, /^Parameters must say ExcludeBootVolume/],
   [{ Parameters: { ExcludeBootVolume: true, NoReboot: true } }, /^NoReboot is not supported/],
   [
     { Parameters: { ExcludeBootVolume: true, ExcludeDataVolumeTags: [{ Key: 'a', Value: 'b' }] } },

@@ -7,7 +7,7 @@
  */
 import type { Scope } from '../scope.ts';
 import type { Tag } from '../tags.ts';
-import type { DueRule } from './timetable.ts';
+import type { CalendarRule } from '../timetable.ts';
 
 export interface PolicyRecord {
   /** Never used again. */
@@ -30,13 +30,15 @@ export interface PolicyRecord {
 /** With all defaults, as it is shown. */
 export interface PolicyDetailsRecord {
   readonly resourceType: 'INSTANCE' | 'VOLUME';
+  /** Of instances: their boot volumes as well. */
+  readonly includesBoot?: true;
   readonly targetTags: readonly Tag[];
   readonly schedules: readonly ScheduleRecord[];
 }
 
 export interface ScheduleRecord {
   readonly name: string;
-  readonly due: DueRule;
+  readonly due: CalendarRule;
   readonly script?: ScriptRecord;
   readonly retain: RetainRule;
   readonly tagsToAdd: readonly Tag[];

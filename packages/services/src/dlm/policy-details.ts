@@ -42,13 +42,15 @@ export function checkedDetails(details: PolicyDetails | undefined, nowMs: number
   const resourceType = checkedResourceType(input);
   return {
     resourceType,
+    ...(resourceType === 'INSTANCE' &&
+      input.Parameters?.ExcludeBootVolume !== true && { includesBoot: true }),
     targetTags: checkedTargetTags(input.TargetTags),
     schedules: checkedSchedules(input.Schedules, { resourceType, nowMs }),
   };
 }
 
 export function detailsShape(details: PolicyDetailsRecord): PolicyDetails {
-  const { resourceType, targetTags, schedules } = details;
+  const { resourceType, includesBoot = false, targetTags, schedules } = details;
   return {
     PolicyType: 'EBS_SNAPSHOT_MANAGEMENT',
     PolicyLanguage: 'STANDARD',
@@ -56,7 +58,7 @@ export function detailsShape(details: PolicyDetailsRecord): PolicyDetails {
     ResourceLocations: ['CLOUD'],
     TargetTags: tagShapes(targetTags),
     Schedules: schedules.map(scheduleShape),
-    ...(resourceType === 'INSTANCE' && { Parameters: { ExcludeBootVolume: true } }),
+    ...(resourceType === 'INSTANCE' && { Parameters: { ExcludeBootVolume: !includesBoot } }),
   };
 }
 
@@ -65,10 +67,6 @@ function checkedResourceType({ ResourceTypes = [], Parameters = {} }: PolicyDeta
   if ((type !== 'INSTANCE' && type !== 'VOLUME') || others.length > 0)
     throw dlmFailures.invalid('ResourceTypes has INSTANCE or VOLUME, one of them.');
   demandBuilt(Parameters, type === 'INSTANCE' ? ['ExcludeBootVolume'] : []);
-  if (type === 'INSTANCE' && Parameters.ExcludeBootVolume !== true)
-    throw dlmFailures.invalid(
-      'Parameters must say ExcludeBootVolume: the boot volume is the disk that the cluster itself stands on, of which no snapshot can be made.',
-    );
   return type;
 }
 

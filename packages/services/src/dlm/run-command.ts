@@ -11,7 +11,7 @@ const DELIVERY_S = 600;
 
 /** Sent once, however often it is asked for. @throws AccessDenied, what SSM refuses */
 export async function sendCommandOf(of: RunContext, run: Run): Promise<void> {
-  const { services, scope, target } = of;
+  const { services, scope, target, policy } = of;
   const instance = (await services.ssm.instances(scope)).find(({ id }) => id === target);
   const asks = [askForDocument(scope, DOCUMENT), ...(instance ? [askForInstance(scope, instance)] : [])];
   await demandAllowed(of, withAction(asks, 'ssm:SendCommand'));
@@ -23,7 +23,7 @@ export async function sendCommandOf(of: RunContext, run: Run): Promise<void> {
       Comment: of.policy.id,
       TimeoutSeconds: DELIVERY_S,
       Parameters: {
-        ExcludeBootVolume: ['True'],
+        ExcludeBootVolume: [policy.details.includesBoot ? 'False' : 'True'],
         description: [descriptionOf(of)],
         // The others come later: this list has no way to write all of them.
         tags: [`Key=${MARK},Value=${markOf(run)}`],

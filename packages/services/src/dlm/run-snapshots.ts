@@ -66,7 +66,9 @@ function madeByCommands(lane: Lane, run: Run, { volumes, snapshots }: ScopeFacts
   const own = new Set(attached.map(({ volume }) => volume.id));
   // A volume may be detached by now: that another one of the set is there says whose set it is.
   const sets = new Set(
-    snapshots.flatMap(({ record, set }) => (set && own.has(record.volume.id) ? set.id : [])),
+    snapshots.flatMap(({ record, set }) =>
+      set && (own.has(record.volume.id) || record.ofBoot === lane.target) ? set.id : [],
+    ),
   );
   return seen(snapshots).filter(
     (facts) =>

@@ -2,13 +2,13 @@
  * The steps of deciding.ts, carried out as the policy's role. What is made has an id, or a mark, that the run has said before: made once, whoever
  * carries it out how often. What the role may not do, and what EC2 or SSM refuse, is not tried again before the next due time.
  */
-import { AwsError } from '@rokka/gateway';
 import { unreachable } from '@rokka/kernel';
 import { askFor } from '../ec2/ec2-permissions.ts';
 import { askForInstanceSnapshots, makeInstanceSnapshots } from '../ec2/instance-snapshots.ts';
 import { readSnapshots, type SnapshotFacts } from '../ec2/snapshot-facts.ts';
 import { readScope } from '../ec2/volume-facts.ts';
 import { askForVolumeSnapshot, makeVolumeSnapshot, removeSnapshot } from '../ec2/volume-snapshots.ts';
+import { refusalOf } from '../refusal.ts';
 import { newCommandId } from '../ssm/ssm-ids.ts';
 import type { RunStep } from './deciding.ts';
 import type { Run } from './dlm-records.ts';
@@ -62,9 +62,9 @@ async function refusable(
   try {
     await work();
   } catch (error) {
-    const isAnswer = error instanceof AwsError || (error instanceof Error && '$fault' in error);
-    if (!isAnswer) throw error;
-    await otherwise(`${error.name}: ${error.message}`.replace(/\.$/, ''));
+    const refusal = refusalOf(error);
+    if (refusal === undefined) throw error;
+    await otherwise(refusal);
   }
 }
 
@@ -94,7 +94,7 @@ async function create(of: RunContext, run: Run): Promise<void> {
     await makeVolumeSnapshot(services.ec2, scope, { ...wish, volume: target });
     return;
   }
-  const specification = { InstanceId: target, ExcludeBootVolume: true };
+  const specification = { InstanceId: target, ExcludeBootVolume: policy.details.includesBoot !== true };
   const asks = await askForInstanceSnapshots(services.ec2, scope, { specification, tags: specified });
   await demandAllowed(of, withAction(asks, 'ec2:CreateSnapshots', tags));
   await makeInstanceSnapshots(services.ec2, scope, { ...wish, specification });

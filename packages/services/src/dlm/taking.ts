@@ -14,7 +14,7 @@ import type { DlmServices } from './dlm-context.ts';
 import type { Course, PolicyDetailsRecord, PolicyRecord, Run, ScheduleRecord } from './dlm-records.ts';
 import { policyKey } from './dlm-records.ts';
 import { whyDenied } from './execution-role.ts';
-import { dueTimes } from './timetable.ts';
+import { dueTimes } from '../timetable.ts';
 
 const MARK_BYTES = 16;
 const ANYTHING = '*';

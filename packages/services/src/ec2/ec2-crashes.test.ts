@@ -217,6 +217,48 @@ test('CreateSnapshots makes all of them or none', async () => {
   assert.equal(crashes, 8);
 });
 
+test('a snapshot of the boot volume, also the first one', async () => {
+  const count = async (bench: Ec2Bench) => {
+    const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
+    for (const { State } of Snapshots) assert.equal(State, 'completed');
+    return Snapshots.length;
+  };
+  const operation = async ({ call }: Ec2Process, bench: Ec2Bench) =>
+    call('CreateSnapshot', { VolumeId: await bench.boot() });
+  const first = await cutShort({
+    operation,
+    after: async (bench) => assert.ok([1, 2].includes(await count(bench))),
+  });
+  const next = await cutShort({
+    async before(bench) {
+      await bench.snapshot(await bench.boot());
+      // Nobody wants the copy any more: it stands still.
+      await bench.turns();
+    },
+    operation,
+    after: async (bench) => assert.ok([2, 3].includes(await count(bench))),
+  });
+  // Scope, snapshot, which mirror, its database, that it is there, which copy, the point; then snapshot, copy, wish to run, point.
+  assert.deepEqual([first, next], [14, 8]);
+});
+
+test('CreateSnapshots with the boot volume makes all of them or none', async () => {
+  const crashes = await cutShort({
+    async before(bench) {
+      await bench.attached('/dev/sdf');
+    },
+    operation: async ({ call }, bench) =>
+      call('CreateSnapshots', { InstanceSpecification: { InstanceId: await bench.instance() } }),
+    async after(bench) {
+      const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
+      assert.ok([2, 4].includes(Snapshots.length));
+      for (const { State } of Snapshots) assert.equal(State, 'completed');
+    },
+  });
+  // The set, the mirror as above, and two points.
+  assert.equal(crashes, 14);
+});
+
 test('CreateTags and DeleteTags', async () => {
   const crashes = await cutShort({
     async before(bench) {

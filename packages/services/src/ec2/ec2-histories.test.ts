@@ -29,6 +29,7 @@ interface Names {
   readonly InstanceId: string;
   readonly ClientToken: string;
   readonly AssociationId: string;
+  readonly boot: string;
 }
 type Act = (process: Ec2Process, names: Names) => Promise<unknown>;
 
@@ -49,6 +50,8 @@ const ACTS: readonly Act[] = [
   ({ call }, { v }) => call('CreateSnapshot', { VolumeId: v }),
   ({ call }, { InstanceId }) =>
     call('CreateSnapshots', { InstanceSpecification: { InstanceId, ExcludeBootVolume: true } }),
+  ({ call }, { InstanceId }) => call('CreateSnapshots', { InstanceSpecification: { InstanceId } }),
+  ({ call }, { boot }) => call('CreateSnapshot', { VolumeId: boot }),
   ({ call }, { s }) => call('CopySnapshot', { SourceRegion: REGION, SourceSnapshotId: s }),
   ({ call }, { s }) => call('DeleteSnapshot', { SnapshotId: s }),
   ({ call }, { InstanceId }) => call('AssociateIamInstanceProfile', { InstanceId, IamInstanceProfile }),
@@ -83,6 +86,7 @@ async function play(seed: number): Promise<void> {
         Device: random.chance(0.7) ? '/dev/sdf' : '/dev/sdg',
         InstanceId: names.InstanceId,
         AssociationId: names.AssociationId,
+        boot: names.boot,
         ClientToken: random.pick(['x', 'y']),
       };
       try {
@@ -93,13 +97,22 @@ async function play(seed: number): Promise<void> {
       }
     });
     bench.controller.snapshotsWait = random.chance(0.3);
+    bench.controller.copiesFail = random.chance(0.1) ? 'it is so' : undefined;
+    if (random.chance(0.05)) await removeMirror(bench);
     await Promise.all([...acts, bench.controller.step()]);
     await checkTruth(bench);
     if (random.chance(0.5)) await bench.turns(1);
   }
   bench.controller.snapshotsWait = false;
+  bench.controller.copiesFail = undefined;
   await bench.turns(20);
   await checkQuiet(bench, registry);
+}
+
+/** As a person may: it is listed with the databases. */
+async function removeMirror({ context: { databases } }: Ec2Bench): Promise<void> {
+  const mirror = (await databases.list()).find(({ files }) => files?.stateCopy !== undefined);
+  if (mirror) await databases.setDesired(mirror.name, 'deleted');
 }
 
 async function namesIn(bench: Ec2Bench) {
@@ -123,6 +136,7 @@ async function namesIn(bench: Ec2Bench) {
       'snap-0123456789abcdef0',
     ),
     InstanceId: await bench.instance(),
+    boot: await bench.boot(),
     AssociationId: all[0]?.AssociationId ?? 'iip-assoc-0123456789abcdef0',
   };
 }

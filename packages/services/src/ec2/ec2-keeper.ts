@@ -11,13 +11,15 @@ import { trying } from '../trying.ts';
 import { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
 import { type Claim, CLAIMS, holdersOf, releaseClaim } from './claims.ts';
+import { BootMirror, isMirrorId } from './boot-mirror.ts';
 import type { Ec2Context } from './ec2-context.ts';
 import { isVolumeId } from './ec2-ids.ts';
 import { OWNER, type VolumeRecord } from './ec2-records.ts';
 import { decideSnapshot, decideVolume } from './keeping.ts';
+import { snapshotState } from './status.ts';
 import { readSnapshots, type SnapshotFacts } from './snapshot-facts.ts';
 import { carryOutSnapshot } from './snapshot-steps.ts';
-import { readScope, readVolume, type VolumeFacts } from './volume-facts.ts';
+import { readScope, readVolume, type ScopeFacts, type VolumeFacts } from './volume-facts.ts';
 import { carryOutVolume } from './volume-steps.ts';
 
 /** More than any way is long. */
@@ -29,6 +31,7 @@ interface Loose {
   readonly kept: Set<string>;
   /** By holder. */
   readonly claims: Map<string, Claim>;
+  readonly mirrors: readonly string[];
 }
 
 export class Ec2Keeper {
@@ -48,7 +51,14 @@ export class Ec2Keeper {
     await trying({ forgive: isHopeless }, async (attempt) => {
       // Read first: what is in these lists, and in no record below, is left over.
       const loose = await this.#whatIsThere();
-      for (const scope of await store.scopes()) await this.#lookAt(scope, loose, attempt);
+      let awaitsMirror = false;
+      for (const scope of await store.scopes()) {
+        const { snapshots: found } = await this.#lookAt(scope, loose, attempt);
+        awaitsMirror ||= found.some(
+          (facts) => facts.record.ofBoot !== undefined && snapshotState(facts) === 'pending',
+        );
+      }
+      await attempt(() => new BootMirror(this.#of).keep(loose.mirrors, awaitsMirror));
       for (const name of loose.databases) await attempt(() => databases.setDesired(name, 'deleted'));
       for (const name of loose.kept) await attempt(() => snapshots.remove(name));
       for (const claim of loose.claims.values()) await attempt(() => releaseClaim(store, claim));
@@ -87,8 +97,9 @@ export class Ec2Keeper {
     scope: Scope,
     loose: Loose,
     attempt: (work: () => Promise<unknown>) => Promise<void>,
-  ): Promise<void> {
-    const { volumes, snapshots } = await readScope(this.#of, scope);
+  ): Promise<ScopeFacts> {
+    const found = await readScope(this.#of, scope);
+    const { volumes, snapshots } = found;
     for (const facts of volumes) {
       this.#find(facts.volume, loose);
       if (decideVolume(facts).step !== 'none') await attempt(() => this.settleVolume(scope, facts.volume.id));
@@ -97,6 +108,7 @@ export class Ec2Keeper {
       loose.kept.delete(facts.record.kept);
       await attempt(() => this.#settleSnapshot(scope, facts));
     }
+    return found;
   }
 
   #find(volume: VolumeRecord, { databases, claims }: Loose): void {
@@ -106,15 +118,17 @@ export class Ec2Keeper {
 
   async #whatIsThere(): Promise<Loose> {
     const { databases, snapshots, store } = this.#of;
-    const own = (await databases.list()).filter(
-      ({ name, engine, desired }) => engine === 'files' && isVolumeId(name) && desired !== 'deleted',
+    const files = (await databases.list()).filter(
+      ({ engine, desired }) => engine === 'files' && desired !== 'deleted',
     );
+    const names = files.map(({ name }) => name);
     const kept = (await snapshots.list()).filter(({ owner }) => owner === OWNER);
     const claims = await store.list<Claim>(CLAIMS);
     return {
-      databases: new Set(own.map(({ name }) => name)),
+      databases: new Set(names.filter(isVolumeId)),
       kept: new Set(kept.map(({ name }) => name)),
       claims: new Map(claims.map((claim) => [claim.holder, claim])),
+      mirrors: names.filter(isMirrorId),
     };
   }
 }

@@ -20,7 +20,7 @@ export async function findVolume(
   const owner = await ownerOfBoot(services, scope, id);
   if (owner)
     throw ec2Failures.notPermitted(
-      `Volume ${id} is the boot volume of ${owner.id}: the disk that the cluster itself stands on, and this cannot be done with it.`,
+      `Volume ${id} is the boot volume of ${owner.id}: the disk that the cluster itself stands on. Snapshots can be made of it, and nothing else.`,
     );
   throw ec2Failures.notFound('volume', [id]);
 }

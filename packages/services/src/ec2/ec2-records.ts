@@ -71,6 +71,8 @@ export interface SnapshotRecord {
   readonly kept: string;
   /** As the volume was. */
   readonly volume: { readonly id: string; readonly sizeGiB: number };
+  /** The instance whose boot volume that is: what is kept is a copy of the state of the cluster (boot-mirror.ts). */
+  readonly ofBoot?: string;
   readonly description: string;
   readonly tags: readonly Tag[];
   /** The snapshot, and its kept point, that it is a copy of. */

@@ -213,7 +213,8 @@ test('which snapshots of a machine there cannot be', async () => {
     bench.call('CreateSnapshots', { InstanceSpecification: { InstanceId, ...part }, ...more });
   await assert.rejects(make({ ExcludeBootVolume: true }), { code: 'InvalidParameterValue' });
   const VolumeId = await bench.attached();
-  await assert.rejects(make({}), { code: 'OperationNotPermitted', message: /say ExcludeBootVolume/ });
+  const joined = { InstanceId: await bench.instance('two.example') };
+  await assert.rejects(make(joined), { code: 'OperationNotPermitted', message: /Say ExcludeBootVolume/ });
   await assert.rejects(make({ ExcludeBootVolume: true, ExcludeDataVolumeIds: [VolumeId] }), {
     code: 'InvalidParameterValue',
   });

@@ -226,5 +226,17 @@ test('what callers must be allowed', { timeout }, async () => {
   assert.deepEqual(await asked(client.send(new DescribeVolumesCommand({}))), ['ec2:DescribeVolumes *']);
   served.denied.add(arn(`volume/${VolumeId}`));
   await assert.rejects(client.send(new DeleteVolumeCommand({ VolumeId })), { name: 'UnauthorizedOperation' });
+  // Who may copy all others may still be denied the state of the cluster.
+  const { Volumes: all = [] } = await client.send(new DescribeVolumesCommand({}));
+  const boot = must(all.find(({ Attachments }) => Attachments?.[0]?.Device === '/dev/xvda')?.VolumeId);
+  assert.deepEqual(await asked(client.send(new CreateSnapshotCommand({ VolumeId: boot }))), [
+    `ec2:CreateSnapshot ${arn(`volume/${boot}`)}`,
+    `ec2:CreateSnapshot ${snapshotArn('*')}`,
+  ]);
+  served.denied.add(arn(`volume/${boot}`));
+  const denied = { name: 'UnauthorizedOperation' };
+  await assert.rejects(client.send(new CreateSnapshotCommand({ VolumeId: boot })), denied);
+  const InstanceSpecification = { InstanceId };
+  await assert.rejects(client.send(new CreateSnapshotsCommand({ InstanceSpecification })), denied);
   assert.deepEqual(served.log, []);
 });

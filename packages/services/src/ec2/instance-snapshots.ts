@@ -3,12 +3,13 @@ import type { InstanceSpecification, TagSpecification } from '@aws-sdk/client-ec
 import type { ResourceAsk } from '@rokka/gateway';
 import type { Scope } from '../scope.ts';
 import { type Tag, withTags } from '../tags.ts';
+import { shownBoot } from './boot-snapshots.ts';
 import type { Ec2Services } from './ec2-context.ts';
 import { ec2Failures } from './ec2-failures.ts';
 import { newSetId } from './ec2-ids.ts';
 import { checkedId, tagRules } from './ec2-inputs.ts';
 import { askFor, askForNew } from './ec2-permissions.ts';
-import { findInstance } from './instances.ts';
+import { findInstance, listInstances } from './instances.ts';
 import { copiedTags } from './snapshot-claims.ts';
 import type { SnapshotFacts } from './snapshot-facts.ts';
 import { madeSet, newSnapshot } from './snapshot-making.ts';
@@ -31,33 +32,33 @@ export async function askForInstanceSnapshots(
   of: { specification: InstanceSpecification | undefined; tags: readonly TagSpecification[] | undefined },
 ): Promise<ResourceAsk[]> {
   const { specification, tags } = of;
-  const volumes = await attachedTo(services, scope, specification);
+  const ids = (await attachedTo(services, scope, specification)).map(({ volume }) => volume.id);
+  const boot = hasBoot(specification) && (await bootOf(services, scope, specification?.InstanceId));
+  if (boot) ids.unshift(boot.id);
   return [
     await askFor(services, scope, ['instance', specification?.InstanceId]),
-    ...(await Promise.all(volumes.map(({ volume }) => askFor(services, scope, ['volume', volume.id])))),
+    ...(await Promise.all(ids.map((id) => askFor(services, scope, ['volume', id])))),
     ...askForNew(scope, 'snapshot', { operation: 'CreateSnapshots', tags }),
   ];
 }
 
-/** @throws InvalidInstanceID.NotFound, InvalidParameterValue, IncorrectState, TagLimitExceeded, OperationNotPermitted for a boot volume */
+/** @throws InvalidInstanceID.NotFound, InvalidParameterValue, IncorrectState, TagLimitExceeded, OperationNotPermitted for the boot volume of another machine */
 export async function makeInstanceSnapshots(
   services: Ec2Services,
   scope: Scope,
   of: InstanceSnapshots,
 ): Promise<SnapshotFacts[]> {
   const { specification, description, tags: own } = of;
-  const { id: instance } = await findInstance(services, scope, specification?.InstanceId);
-  if (specification?.ExcludeBootVolume !== true)
-    throw ec2Failures.notPermitted(
-      `The boot volume of ${instance} is the disk that the cluster itself stands on, of which no snapshot can be made: say ExcludeBootVolume.`,
-    );
+  const instance = await findInstance(services, scope, specification?.InstanceId);
+  const boot = hasBoot(specification) ? [{ ...shownBoot(services, instance), tags: [] }] : [];
   const volumes = await attachedTo(services, scope, specification);
-  if (volumes.length === 0)
-    throw ec2Failures.parameter(`No volume is attached to ${instance} that is not excluded.`);
   for (const facts of volumes) demandState(facts, ['in-use']);
-  const members = volumes.map(({ volume: { id, sizeGiB, tags } }) =>
+  const data = volumes.map(({ volume: { id, sizeGiB, tags } }) => ({ volume: { id, sizeGiB }, tags }));
+  if (boot.length + data.length === 0)
+    throw ec2Failures.parameter(`No volume is attached to ${instance.id} that is not excluded.`);
+  const members = [...boot, ...data].map(({ tags, ...shown }) =>
     newSnapshot(services, {
-      volume: { id, sizeGiB },
+      ...shown,
       description,
       tags: of.copiesTags ? withTags(copiedTags(tags), own, tagRules) : own,
     }),
@@ -68,6 +69,13 @@ export async function makeInstanceSnapshots(
     members,
   });
 }
+
+const hasBoot = (specification: InstanceSpecification | undefined) =>
+  specification?.ExcludeBootVolume !== true;
+
+/** Whether there is such an instance, the operation says. */
+const bootOf = async (services: Ec2Services, scope: Scope, instance: string | undefined) =>
+  (await listInstances(services, scope)).find(({ id }) => id === instance)?.boot;
 
 /** @throws InvalidParameterValue for an excluded one that is not attached */
 async function attachedTo(

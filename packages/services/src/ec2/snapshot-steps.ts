@@ -1,5 +1,6 @@
 /** The steps of keeping.ts for snapshots, carried out. */
 import { isCoded, unreachable } from '@rokka/kernel';
+import { BootMirror } from './boot-mirror.ts';
 import type { StepContext } from './ec2-context.ts';
 import { OWNER, recordKeys, type SnapshotRecord, type SnapshotSetRecord } from './ec2-records.ts';
 import type { SnapshotStep } from './keeping.ts';
@@ -49,7 +50,10 @@ async function keep(of: StepContext, facts: SnapshotFacts): Promise<void> {
   const wish = { name: record.kept, owner: OWNER, ...(set && { set: { id: set.id, size: set.size } }) };
   try {
     if (record.copyOf) await snapshots.copy(record.copyOf.kept, wish);
-    else {
+    else if (record.ofBoot !== undefined) {
+      const { database, version } = await new BootMirror(of).want();
+      await snapshots.request(database, { ...wish, stateCopy: version });
+    } else {
       const database = await databases.get(record.volume.id);
       if (database.desired === 'deleted') return await fail(of, facts, 'its volume is being deleted');
       await snapshots.request(database, wish);

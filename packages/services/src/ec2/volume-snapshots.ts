@@ -3,9 +3,10 @@ import type { TagSpecification } from '@aws-sdk/client-ec2';
 import type { ResourceAsk } from '@rokka/gateway';
 import type { Scope } from '../scope.ts';
 import { type Tag, withTags } from '../tags.ts';
+import { shownBootOf } from './boot-snapshots.ts';
 import type { Ec2Services } from './ec2-context.ts';
 import { ec2Failures } from './ec2-failures.ts';
-import { tagRules } from './ec2-inputs.ts';
+import { checkedId, tagRules } from './ec2-inputs.ts';
 import { findVolume } from './ec2-lookup.ts';
 import { askFor, askForNew } from './ec2-permissions.ts';
 import { recordPrefixes, type VolumeRecord } from './ec2-records.ts';
@@ -36,22 +37,28 @@ export async function askForVolumeSnapshot(
   ];
 }
 
-/** @throws InvalidVolume.NotFound, IncorrectState, TagLimitExceeded, OperationNotPermitted */
+/** @throws InvalidVolume.NotFound, IncorrectState, TagLimitExceeded, OperationNotPermitted for the boot volume of another machine */
 export async function makeVolumeSnapshot(
   services: Ec2Services,
   scope: Scope,
   of: VolumeSnapshot,
 ): Promise<SnapshotFacts> {
-  const facts = await findVolume(services, scope, of.volume);
-  demandState(facts, ['available', 'in-use']);
-  const { id, sizeGiB, tags } = facts.volume;
+  const boot = await shownBootOf(services, scope, checkedId('volume', of.volume));
+  const { tags, ...shown } = boot ? { ...boot, tags: [] } : await shownVolume(services, scope, of.volume);
   const record = newSnapshot(services, {
     ...(of.id !== undefined && { id: of.id }),
-    volume: { id, sizeGiB },
+    ...shown,
     description: of.description,
     tags: of.copiesTags ? withTags(copiedTags(tags), of.tags, tagRules) : of.tags,
   });
   return madeSnapshot(services, scope, record);
+}
+
+async function shownVolume(services: Ec2Services, scope: Scope, text: string | undefined) {
+  const facts = await findVolume(services, scope, text);
+  demandState(facts, ['available', 'in-use']);
+  const { id, sizeGiB, tags } = facts.volume;
+  return { volume: { id, sizeGiB }, tags };
 }
 
 /**

@@ -18,6 +18,9 @@ export interface CallerState {
   readonly session: SessionDocument | undefined;
 }
 
+/** What policies may ask of a session. */
+export type SessionFacts = Pick<SessionDocument, 'issuedAtMs' | 'tags' | 'sourceIdentity'>;
+
 /** Undefined where the key, the session or its holder is no more. */
 export async function callerOf(
   store: IdentityStore,
@@ -57,7 +60,7 @@ async function callerBySession(
  */
 export function callerContext(
   { principal }: Pick<Credential, 'principal'>,
-  { kind, holder, session }: CallerState,
+  { kind, holder, session }: Omit<CallerState, 'session'> & { session: SessionFacts | undefined },
   wallMs: number,
 ): Record<string, string | readonly string[]> {
   const tags = [...holder.tags, ...(session?.tags ?? [])];

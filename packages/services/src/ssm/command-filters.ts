@@ -37,7 +37,7 @@ function passesOne(item: Filtered, key: string, value: string): boolean {
   }
 }
 
-function timeOf(value: string): number {
+export function timeOf(value: string): number {
   const atMs = Date.parse(value);
   if (Number.isNaN(atMs))
     throw ssmFailures.invalid(`${value.slice(0, 64)} is no time such as 2026-07-07T00:00:00Z.`);

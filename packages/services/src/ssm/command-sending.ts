@@ -19,17 +19,30 @@ export type FoundTargets = Awaited<ReturnType<typeof findTargets>>;
 
 const HASH_TYPE = 'Sha256';
 
+interface Sending {
+  readonly input: Input;
+  /** Of the command; one that is there already is not sent again. */
+  readonly id?: string;
+  /** What the input's targets are, where that is known. */
+  readonly found?: FoundTargets | undefined;
+}
+
 /**
  * From then on agents find it.
- * @param of.id of the command; one that is there already is not sent again
- * @param of.found what the input's targets are, where that is known
  * @throws InvalidDocument, InvalidDocumentVersion, InvalidParameters, InvalidInstanceId, DuplicateInstanceId, ValidationException
  */
 export async function sendToTargets(
   services: SsmServices,
   scope: Scope,
-  of: { input: Input; id?: string; found?: FoundTargets | undefined },
+  of: Sending,
 ): Promise<CommandRecord> {
+  const command = await commandFor(services, scope, of);
+  await written(services, scope, command);
+  return command;
+}
+
+/** What would be sent. @throws what `sendToTargets` throws */
+export async function commandFor(services: SsmServices, scope: Scope, of: Sending): Promise<CommandRecord> {
   const { input } = of;
   demandBuilt(input, [
     'Comment',
@@ -46,14 +59,12 @@ export async function sendToTargets(
   ]);
   const document = await findDocument(services, scope, given(input.DocumentName, 'DocumentName'));
   const { instances, targets } = of.found ?? (await findTargets(services, scope, input));
-  const command = commandOf(services, input, {
+  return commandOf(services, input, {
     id: of.id ?? newCommandId(services.random),
     document: sentDocument(document, input),
     instances,
     targets,
   });
-  await written(services, scope, command);
-  return command;
 }
 
 /** What is carried out, whatever becomes of the document. */

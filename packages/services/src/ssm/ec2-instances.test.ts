@@ -1,6 +1,7 @@
 /** Commands and lists find instances by the tags that EC2 keeps. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { standingRights } from '../iam/standing-rights.ts';
 import { Ec2Bench } from '../testing/ec2-bench.ts';
 import { agentOf } from '../testing/ssm-bench.ts';
 import { callEntry } from '../testing/service-bench.ts';
@@ -11,7 +12,8 @@ import { ssmOperations } from './ssm-handlers.ts';
 test('a command is sent to the instances that have a tag, and they are listed by it', async () => {
   using bench = new Ec2Bench();
   const { registry, clock, random } = bench.context;
-  const table = ssmOperations({ registry, clock, random, instances: ec2Instances(bench.context) });
+  const of = { instances: ec2Instances(bench.context), rights: standingRights(bench.context) };
+  const table = ssmOperations({ registry, clock, random, ...of });
   const desk = new CommandDesk({ registry, clock });
   for (const machineKey of ['first', 'second']) await desk.hello(agentOf(machineKey));
   const one = await bench.instance();

@@ -1,7 +1,7 @@
 /** How many may begin, and how many may fail. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { concurrencyMax, errorsMax, isRate, mayBegin } from './rate-control.ts';
+import { concurrencyMax, errorsMax, isRate, mayBegin, roundsOf } from './rate-control.ts';
 
 test('a rate is a number or a percentage', () => {
   for (const rate of ['0', '1', '50', '0%', '7%', '10%', '100%', '1000']) assert.ok(isRate(rate), rate);
@@ -30,6 +30,20 @@ test('each round has twice as many as the one before, up to the most', () => {
     ended += running;
   }
   assert.deepEqual(rounds, [1, 2, 4, 8, 16, 20, 20]);
+});
+
+test('rounds until all have begun', () => {
+  const rows = [
+    [0, 1, 0],
+    [1, 1, 1],
+    [2, 1, 2],
+    [3, 3, 2],
+    [7, 7, 3],
+    [8, 8, 4],
+    [8, 2, 5],
+  ];
+  for (const [targets, most, rounds] of rows)
+    assert.equal(roundsOf({ targets, concurrencyMax: most }), rounds, `${targets} by ${most}`);
 });
 
 test('none begins after one error more than may be', () => {

@@ -26,6 +26,19 @@ function countOf(rate: string, targets: number): number {
 const concurrencyNow = (of: { ended: number; concurrencyMax: number }) =>
   Math.min(of.concurrencyMax, 1 + of.ended);
 
+/** How often machines begin together until all have, where all that begin together end so, too. */
+export function roundsOf({
+  targets,
+  concurrencyMax: most,
+}: {
+  targets: number;
+  concurrencyMax: number;
+}): number {
+  let rounds = 0;
+  for (let ended = 0; ended < targets; rounds++) ended += concurrencyNow({ ended, concurrencyMax: most });
+  return rounds;
+}
+
 /** Whether one more may begin. Those that nobody picks up stand in nobody's way. */
 export function mayBegin(of: {
   /** Have begun and not ended. */

@@ -6,6 +6,9 @@ import type { Scope } from '../scope.ts';
 export const documentArn = ({ account, region }: Scope, name: string, isBuiltin: boolean) =>
   arnOf({ service: 'ssm', region, account: isBuiltin ? '' : account, resource: `document/${name}` });
 
+export const associationArn = ({ account, region }: Scope, id: string) =>
+  arnOf({ service: 'ssm', region, account, resource: `association/${id}` });
+
 const DOCUMENT_ARN = /^arn:aws:ssm:([a-z0-9-]*):([0-9]{12})?:document\/([^/]+)$/;
 
 /** The name in an ARN of a document in this account, or of Amazon's; what is no such ARN stays what it is. */

@@ -2,6 +2,7 @@
 import type { Pages } from '@rokka/gateway';
 import type { Clock, Random } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
+import type { StandingRights } from '../iam/standing-rights.ts';
 import type { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
 
@@ -16,6 +17,8 @@ export interface SsmInstance {
 export interface SsmContext {
   readonly registry: Registry;
   instances(scope: Scope): Promise<readonly SsmInstance[]>;
+  /** What those may who have associations. */
+  readonly rights: StandingRights;
   readonly clock: Clock;
   /** Makes ids: `systemRandom` outside tests. */
   readonly random: Random;

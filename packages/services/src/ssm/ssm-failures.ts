@@ -1,10 +1,14 @@
 /** What goes wrong in SSM, as the exceptions that its clients know, mostly in AWS's own words. */
 import {
+  AssociationDoesNotExist,
+  AssociationExecutionDoesNotExist,
+  AssociationVersionLimitExceeded,
   DocumentAlreadyExists,
   DocumentLimitExceeded,
   DocumentVersionLimitExceeded,
   DuplicateDocumentContent,
   DuplicateDocumentVersionName,
+  InvalidAssociationVersion,
   InvalidDocument,
   InvalidDocumentContent,
   InvalidDocumentOperation,
@@ -14,6 +18,7 @@ import {
   InvalidInstanceInformationFilterValue,
   InvalidNextToken,
   InvalidParameters,
+  InvalidSchedule,
   MaxDocumentSizeExceeded,
 } from '@aws-sdk/client-ssm';
 import { AwsError } from '@rokka/gateway';
@@ -65,6 +70,22 @@ export const ssmFailures = {
   filterKey: (key: string) =>
     new AwsError('InvalidFilterKey', `The filter '${shown(key)}' is not one of this list.`),
   instanceFilterValue: (why: string) => new InvalidInstanceInformationFilterValue(said(why)),
+  noAssociation: (id: string) =>
+    new AssociationDoesNotExist(
+      said(
+        id === ''
+          ? 'There is no association of an instance and a document: give AssociationId.'
+          : `There is no association ${shown(id)}.`,
+      ),
+    ),
+  associationVersion: (why: string) => new InvalidAssociationVersion(said(why)),
+  associationVersionLimit: (why: string) => new AssociationVersionLimitExceeded(said(why)),
+  associationLimit: (why: string) => new AwsError('AssociationLimitExceeded', why),
+  noExecution: (association: string, id: string) =>
+    new AssociationExecutionDoesNotExist(
+      said(`The association ${association} has no execution ${shown(id)}.`),
+    ),
+  schedule: (why: string) => new InvalidSchedule(said(why)),
   nextToken: () => new InvalidNextToken(said('The NextToken is not one that this list gave.')),
   /** The SDK has no class for what the model itself refuses. */
   invalid: (why: string) => new AwsError('ValidationException', why),

@@ -7,7 +7,7 @@ import { isRate } from './rate-control.ts';
 import { ssmFailures } from './ssm-failures.ts';
 
 const DELIVERY_S_MIN = 30;
-const DELIVERY_S_MAX = 2_592_000;
+export const DELIVERY_S_MAX = 2_592_000;
 const DELIVERY_S = 3600;
 const COMMENT_MAX = 100;
 const CONCURRENCY = '50';

@@ -1,14 +1,17 @@
 /**
- * Looks after commands that nobody looks after: ends what nobody picked up, or what has said nothing for too long, and removes what is
- * old. Whoever runs the gateway calls `step` again and again. Several may do so at once, and a crash at any point leaves nothing that the
+ * Has associations run, and looks after commands that nobody looks after: ends what nobody picked up, or what has said nothing for too long, and
+ * removes what is old. Whoever runs the gateway calls `step` again and again. Several may do so at once, and a crash at any point leaves nothing that the
  * next step does not go on with.
  */
 import type { Clock } from '@rokka/kernel';
-import type { Registry } from '@rokka/registry';
-import { RecordStore } from '../record-store.ts';
+import type { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
 import { trying } from '../trying.ts';
+import { AssociationKeeper } from './association-keeper.ts';
 import { closeWhatIsOver } from './command-closing.ts';
+import type { RestoreTest } from './restore-tests.ts';
+import type { SsmContext } from './ssm-context.ts';
+import { ssmServicesOf } from './ssm-services.ts';
 import {
   type CommandRecord,
   type InvocationRecord,
@@ -27,16 +30,26 @@ type Attempt = (one: () => Promise<unknown>) => Promise<void>;
 export class SsmKeeper {
   readonly #store: RecordStore;
   readonly #clock: Clock;
+  readonly #associations: AssociationKeeper;
   #sweptAtMs: number | undefined;
 
-  constructor(of: { registry: Registry; clock: Clock }) {
-    this.#store = new RecordStore({ registry: of.registry, service: 'ssm' });
-    this.#clock = of.clock;
+  constructor(context: SsmContext) {
+    const services = ssmServicesOf(context);
+    this.#store = services.store;
+    this.#clock = services.clock;
+    this.#associations = new AssociationKeeper(services);
+  }
+
+  /** As they were at the last step. */
+  get restoreTests(): readonly RestoreTest[] {
+    return this.#associations.restoreTests;
   }
 
   /** @throws the first coded error that came up, after all was looked at */
   async step(): Promise<void> {
     await trying({ forgive: () => false }, async (attempt) => {
+      // Before old commands are removed: a run whose command is gone would send it again.
+      await this.#associations.step(attempt);
       const nowMs = this.#clock.nowMs();
       if (this.#sweptAtMs === undefined || nowMs - this.#sweptAtMs >= SWEEP_MS) {
         await this.#sweep(attempt);

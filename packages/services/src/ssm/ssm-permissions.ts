@@ -6,7 +6,7 @@ import type { ResourceAsk } from '@rokka/gateway';
 import { arnOf } from '../arn.ts';
 import type { Scope } from '../scope.ts';
 import { isBuiltin } from './document-lookup.ts';
-import { documentArn, documentName } from './ssm-arns.ts';
+import { associationArn, documentArn, documentName } from './ssm-arns.ts';
 import type { SsmInstance } from './ssm-context.ts';
 
 /** Whether it is there, its operation says. @param text its name or ARN */
@@ -14,6 +14,21 @@ export function askForDocument(scope: Scope, text: string | undefined): Resource
   const name = documentName(text ?? '', scope);
   return { arn: documentArn(scope, name.slice(0, 200), isBuiltin(name)) };
 }
+
+/** Whether it is there, its operation says. */
+export const askForAssociation = (scope: Scope, id: string | undefined): ResourceAsk => ({
+  arn: associationArn(scope, (id ?? '').slice(0, 200)),
+});
+
+/** All that SendCommand would ask for. */
+export const asksToSend = (
+  scope: Scope,
+  of: { document: string | undefined; instances: readonly SsmInstance[] },
+): (ResourceAsk & { readonly action: string })[] =>
+  [
+    askForDocument(scope, of.document),
+    ...of.instances.map((instance) => askForInstance(scope, instance)),
+  ].map((ask) => ({ ...ask, action: 'ssm:SendCommand' }));
 
 export function askForInstance({ account, region }: Scope, { id, tags }: SsmInstance): ResourceAsk {
   const keys = Object.entries(tags).flatMap(([key, value]) => [

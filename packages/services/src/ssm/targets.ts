@@ -33,6 +33,23 @@ export async function findTargets(
   return { instances: matching, targets };
 }
 
+/** The same of an association, where `*` is the id of each instance. @throws ValidationException */
+export async function findAssociationTargets(
+  services: SsmServices,
+  scope: Scope,
+  input: Pick<TargetInput, 'Targets'>,
+): Promise<{ instances: SsmInstance[]; targets: CommandTarget[] }> {
+  const targets = checkedTargets(input.Targets ?? []);
+  if (targets.length === 0) throw ssmFailures.invalid('Targets must be given.');
+  const managed = await managedInstances(services, scope);
+  return { instances: managed.filter((instance) => isAssociated(instance, targets)), targets };
+}
+
+export const isAssociated = (instance: SsmInstance, targets: readonly CommandTarget[]) =>
+  targets.every((target) => isEachInstance(target) || matches(instance, target));
+
+const isEachInstance = ({ key, values }: CommandTarget) => isInstanceKey(key) && values.includes('*');
+
 /** Those whose agents have registered, in the order of their ids. */
 export async function managedInstances(services: SsmServices, scope: Scope): Promise<SsmInstance[]> {
   const agents = await readAgents(services.store);

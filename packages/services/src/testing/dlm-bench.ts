@@ -8,6 +8,7 @@ import { dlmOperations } from '../dlm/dlm-handlers.ts';
 import { DlmKeeper } from '../dlm/dlm-keeper.ts';
 import { createRole } from '../iam/operations/create-role.ts';
 import { putRolePolicy } from '../iam/operations/put-role-policy.ts';
+import { standingRights } from '../iam/standing-rights.ts';
 import { CommandDesk, type Delivery } from '../ssm/command-desk.ts';
 import { ec2Instances } from '../ssm/ec2-instances.ts';
 import { SsmKeeper } from '../ssm/ssm-keeper.ts';
@@ -57,14 +58,15 @@ export class DlmBench extends Ec2Bench {
     this.#firstNightMs = Math.ceil(this.clock.wallMs() / DAY_MS) * DAY_MS + 3 * HOUR_MS;
     this.dlm = dlmProcessOver(this.dlmContext());
     this.desk = new CommandDesk(this.context);
-    this.ssmKeeper = new SsmKeeper(this.context);
+    this.ssmKeeper = new SsmKeeper(this.dlmContext().ssm);
   }
 
   /** As another process has it, over another registry. */
   dlmContext(registry = this.registry, seed = 7): DlmContext {
     const ec2 = this.contextOver(registry, seed);
     const { clock, random } = ec2;
-    return { ec2, ssm: { registry, clock, random, instances: ec2Instances(ec2) } };
+    const ssm = { registry, clock, random, instances: ec2Instances(ec2), rights: standingRights(ec2) };
+    return { ec2, ssm };
   }
 
   /** A role that the service may assume, and that may all that it needs, or these alone. @returns its ARN */
@@ -183,7 +185,10 @@ export class DlmBench extends Ec2Bench {
     const [, Key, Value] = must(/^Key=(.*),Value=(.*)$/.exec(inputs['tags'])).map(String);
     if (this.agent !== 'bad')
       await this.call('CreateSnapshots', {
-        InstanceSpecification: { InstanceId: delivery.instance, ExcludeBootVolume: true },
+        InstanceSpecification: {
+          InstanceId: delivery.instance,
+          ExcludeBootVolume: inputs['ExcludeBootVolume'] === 'True',
+        },
         Description: inputs['description'],
         TagSpecifications: [{ ResourceType: 'snapshot', Tags: [{ Key, Value }] }],
       });

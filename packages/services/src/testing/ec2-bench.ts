@@ -68,6 +68,12 @@ export class Ec2Bench extends ServiceBench {
     return must(Reservations?.[0]?.Instances?.[0]?.InstanceId);
   }
 
+  /** Id of the disk of the machine that volumes are mounted on. */
+  async boot(where: Where = {}): Promise<string> {
+    const { Volumes = [] } = await this.call('DescribeVolumes', {}, where);
+    return must(Volumes.find(({ Attachments }) => Attachments?.[0]?.Device === '/dev/xvda')?.VolumeId);
+  }
+
   /** For operations of IAM. */
   get iam(): IamContext {
     const { identity, clock } = this.context;

@@ -1,6 +1,7 @@
 /** What is so whatever has happened: of answers, and of what is left when it is quiet. */
 import assert from 'node:assert/strict';
 import { must } from '@rokka/kernel';
+import { BOOT_MIRROR, type BootMirrorRecord } from '../ec2/boot-mirror.ts';
 import type { Claim } from '../ec2/claims.ts';
 import type { SnapshotRecord, SnapshotSetRecord, VolumeRecord } from '../ec2/ec2-records.ts';
 import type { Ec2Bench } from './ec2-bench.ts';
@@ -30,10 +31,15 @@ export async function checkNothingLeft(bench: Ec2Bench): Promise<void> {
   const of = (kind: string) =>
     records.filter(({ key }) => key.includes(`/ec2/${kind}/`)).map(({ value }) => value);
   const volumes = of('volumes');
+  const mirror = (await bench.registry.get<BootMirrorRecord>(BOOT_MIRROR))?.value;
+  const databases = await bench.context.databases.list();
+  // It is made when it is wanted, and stands still while it is not.
+  const mirrors = databases.filter(({ name }) => name === mirror?.id);
   assert.deepEqual(
-    (await bench.context.databases.list()).map(({ name }) => name),
-    volumes.map(({ id }) => id),
+    databases.map(({ name }) => name),
+    [...mirrors, ...volumes].map((each) => ('id' in each ? each.id : each.name)),
   );
+  for (const { desired } of mirrors) assert.equal(desired, 'stopped');
   const sets = of('snapshot-sets').filter(({ failure }) => failure === undefined);
   const snapshots = [...of('snapshots'), ...sets.flatMap(({ members }) => members)].filter(
     ({ failure }) => failure === undefined,

@@ -3,16 +3,22 @@
  * each written as it is. What is to fail, the test says.
  */
 import { asLsn, type Clock } from '@rokka/kernel';
-import type {
-  DatabaseEntry,
-  Databases,
-  DatabaseSecrets,
-  DatabaseState,
-  FilesRecord,
-  Snapshots,
+import {
+  type DatabaseEntry,
+  type Databases,
+  type DatabaseSecrets,
+  type DatabaseState,
+  type FilesRecord,
+  judgeStateCopy,
+  type SnapshotRecord,
+  type Snapshots,
+  StateCopies,
+  type StateCopyVerdict,
 } from '@rokka/databases';
+import type { Registry } from '@rokka/registry';
 
 export interface FakeControllerOptions {
+  readonly registry: Registry;
   readonly databases: Databases;
   readonly snapshots: Snapshots;
   readonly secrets: DatabaseSecrets;
@@ -27,35 +33,62 @@ export class FakeController {
   /** Why no snapshot is made. */
   snapshotsFail: string | undefined;
   snapshotsWait = false;
+  /** Why the state of the cluster is not copied. */
+  copiesFail: string | undefined;
   readonly #of: FakeControllerOptions;
+  readonly #copies: StateCopies;
 
   constructor(options: FakeControllerOptions) {
     this.#of = options;
+    this.#copies = new StateCopies(options);
   }
 
   async step(): Promise<void> {
     for (const entry of await this.#of.databases.entries()) await this.#look(entry);
     const kept = await this.#of.snapshots.list();
     for (const { name, phase, set } of kept) {
+      const all = kept.filter((each) => (set ? each.set?.id === set.id : each.name === name));
       // Of a set none before all of them are written down.
-      const isWhole = !set || kept.filter((each) => each.set?.id === set.id).length === set.size;
-      if (phase === 'creating' && isWhole && !this.snapshotsWait) await this.#settle(name);
+      if (phase !== 'creating' || this.snapshotsWait || all.length !== (set?.size ?? 1)) continue;
+      const states = await Promise.all(all.map((each) => this.#judgeState(each)));
+      const failed = states.find((state) => state.is === 'failed');
+      if (failed) await this.#settle(name, failed.why);
+      else if (states.every((state) => state.is === 'whole')) await this.#settle(name, this.snapshotsFail);
     }
   }
 
-  async #settle(name: string): Promise<void> {
+  async #judgeState({ database, stateCopy }: SnapshotRecord): Promise<StateCopyVerdict> {
+    if (stateCopy === undefined) return { is: 'whole' };
+    const found = (await this.#of.databases.list()).find(({ name }) => name === database);
+    if (!found || found.desired === 'deleted') return { is: 'failed', why: 'it is gone' };
+    return judgeStateCopy(await this.#copies.get(database), stateCopy);
+  }
+
+  async #settle(name: string, reason: string | undefined): Promise<void> {
     const { snapshots, clock } = this.#of;
     await snapshots.settle(
       name,
-      this.snapshotsFail === undefined
+      reason === undefined
         ? { phase: 'available', lsn: asLsn(77), takenAtMs: clock.wallMs() }
-        : { phase: 'failed', reason: this.snapshotsFail },
+        : { phase: 'failed', reason },
     );
+  }
+
+  /** A step after its volume was opened, or later. */
+  async #copyState({ record, state }: DatabaseEntry): Promise<void> {
+    const { stateCopy } = record.files ?? {};
+    if (stateCopy === undefined || state?.phase !== 'available' || record.desired !== 'running') return;
+    const { version } = await this.#copies.get(record.name);
+    if (version >= stateCopy) return;
+    const failure = this.copiesFail;
+    const made = failure === undefined ? { version: stateCopy } : { version, underWay: stateCopy, failure };
+    await this.#copies.tell(record.name, made);
   }
 
   async #look(entry: DatabaseEntry): Promise<void> {
     const { databases, secrets, clock } = this.#of;
     const { record, state } = entry;
+    await this.#copyState(entry);
     if (record.desired === 'deleted' && state?.phase === 'deleting') {
       secrets.remove(record.name);
       return databases.remove(record.name);

@@ -3,6 +3,7 @@ import type * as ssm from '@aws-sdk/client-ssm';
 import type { InputOf, OutputOf } from '@rokka/gateway';
 import { must } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
+import type { StandingRights } from '../iam/standing-rights.ts';
 import type { AgentFacts } from '../ssm/agents.ts';
 import { CommandDesk, type Delivery, type Ending } from '../ssm/command-desk.ts';
 import type { SsmContext, SsmInstance } from '../ssm/ssm-context.ts';
@@ -38,10 +39,17 @@ export class SsmBench extends ServiceBench {
     this.process = processOver(this.context);
   }
 
+  /** ARNs that nobody may do anything on any more, whoever has associations. */
+  readonly denied = new Set<string>();
+
   /** As another process has it. */
   contextOver(registry: Registry, seed: number): SsmContext {
     const { clock, random } = this.recordsOver(registry, seed);
-    return { registry, clock, random, instances: async () => this.instances };
+    const rights: StandingRights = {
+      standInOf: async ({ principal }) => ({ principal }),
+      firstDenied: async (_standIn, { asks }) => asks.find(({ arn }) => this.denied.has(arn)),
+    };
+    return { registry, clock, random, rights, instances: async () => this.instances };
   }
 
   get call(): SsmProcess['call'] {

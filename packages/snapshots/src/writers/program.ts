@@ -3,6 +3,7 @@
  * it gets a process group of its own. Its output is kept, the last of it, for the message that says what went wrong.
  */
 import { spawn } from 'node:child_process';
+import * as fs from 'node:fs/promises';
 import { Deferred, systemClock, type Clock } from '@rokka/kernel';
 
 export interface RunOptions {
@@ -56,6 +57,20 @@ export async function runProgram(file: string, args: readonly string[], options:
     failure: isLate && failure !== undefined ? 'did not end in time and was killed' : failure,
     output: output.text(),
   };
+}
+
+/** Whether this process could run it. */
+export async function isProgram(file: string): Promise<boolean> {
+  return fs.access(file, fs.constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The first of these that is there; where none is, the first, by which it is then missed. */
+export async function programAt(files: readonly [string, ...string[]]): Promise<string> {
+  for (const file of files) if (await isProgram(file)) return file;
+  return files[0];
 }
 
 function howEnded(status: number | null, by: NodeJS.Signals | null): string {

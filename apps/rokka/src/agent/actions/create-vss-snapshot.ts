@@ -29,7 +29,13 @@ import type { Action, ActionInput, ActionResult } from '../action.ts';
 import { failed, succeeded } from '../action.ts';
 import { isAwsError } from '../aws-answers.ts';
 import { Ec2Provider, type Ec2ProviderOptions } from '../ec2-provider.ts';
-import { attachedVolumes, type AttachedVolume, demandRights } from '../own-instance.ts';
+import {
+  attachedVolumes,
+  type AttachedVolume,
+  demandRights,
+  ownVolumes,
+  type OwnVolumes,
+} from '../own-instance.ts';
 import { type Packages, WRITERS_PACKAGE } from '../packages.ts';
 import type { Tag } from '../tag-list.ts';
 import { APP_CONSISTENT, linesOf, tagsOf } from '../vss-report.ts';
@@ -46,6 +52,8 @@ export interface VssOptions {
     volumes: readonly MountedVolume[],
     of: { noWriters: boolean; signal: AbortSignal },
   ): Promise<Writer[][]>;
+  /** Of the boot volume. */
+  bootWriter(): Writer;
   /** For one course of writers at a time. @throws ROKKA_WRITERS_BUSY */
   leaseWriters(): Disposable;
   /** Those of the machine that are copied at the same moment. */
@@ -84,9 +92,10 @@ async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<A
   demandPackage(packages);
   const client = await options.ec2For(scope, instance);
   try {
-    const volumes = await attachedVolumes(client, instance, signal);
-    await demandRights(client, { instance, signal });
-    const copying = { client, instance, description: request.description, tags: request.tags, clock };
+    const { description, tags, excludesBoot } = request;
+    const volumes = await volumesFor(client, { instance, excludesBoot, signal });
+    await demandRights(client, { instance, excludesBoot, signal });
+    const copying = { client, instance, excludesBoot, description, tags, clock };
     const lookUp = (snapshot: string) => options.lookUp(scope, snapshot);
     const outcome = await freezeAndCopy(
       { volumes, copying: { ...copying, lookUp }, request, signal, say },
@@ -101,8 +110,23 @@ async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<A
   }
 }
 
+/** @throws ROKKA_SNAPSHOT_REFUSED where there is nothing to copy; what EC2 answers */
+async function volumesFor(
+  client: EC2Client,
+  { instance, excludesBoot, signal }: { instance: string; excludesBoot: boolean; signal: AbortSignal },
+): Promise<OwnVolumes> {
+  if (excludesBoot) return { boot: undefined, data: await attachedVolumes(client, instance, signal) };
+  const volumes = await ownVolumes(client, instance, signal);
+  if (volumes.boot) return volumes;
+  throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([
+    `the boot volume of instance ${instance} is not known here: give ExcludeBootVolume=True`,
+  ]);
+}
+
+const allOf = ({ boot, data }: OwnVolumes) => [...(boot ? [boot] : []), ...data];
+
 interface Copying {
-  readonly volumes: readonly AttachedVolume[];
+  readonly volumes: OwnVolumes;
   readonly copying: Omit<Ec2ProviderOptions, 'onFrozen'>;
   readonly request: VssRequest;
   readonly signal: AbortSignal;
@@ -113,7 +137,7 @@ async function freezeAndCopy(of: Copying, options: VssOptions): Promise<Outcome>
   const { outcome, provider, local } = await holdAll(of, options);
   await using _ = local?.set;
   if (!outcome.set) return { ...outcome, reasons: [...outcome.reasons, ...leftOver(provider)] };
-  const doubts = whyNotThese(outcome.set, of.volumes);
+  const doubts = [...whyNotThese(outcome.set, allOf(of.volumes))];
   await provider.confirm(outcome.set.id, of.signal).catch((error: unknown) => {
     doubts.push(describeError(error));
   });
@@ -156,8 +180,11 @@ interface Held {
 }
 
 /** Nobody waits for the copying: applications are free for another command when this resolves. */
-async function holdAll({ volumes, copying, request, signal }: Copying, options: VssOptions): Promise<Held> {
-  const { clock, leaseWriters, writersFor, localFileSystems } = options;
+async function holdAll(
+  { volumes: { boot, data: volumes }, copying, request, signal }: Copying,
+  options: VssOptions,
+): Promise<Held> {
+  const { clock, leaseWriters, writersFor, bootWriter, localFileSystems } = options;
   const { noWriters } = request;
   using _ = leaseWriters();
   await using copies = new AsyncDisposableStack();
@@ -167,7 +194,8 @@ async function holdAll({ volumes, copying, request, signal }: Copying, options: 
   // Thawed before anything of the writers is given up, which may have files there.
   await using _thawing = local?.provider;
   const places = [...volumes, ...(local?.provider.volumes ?? [])];
-  const tiers = await writersFor(places, { noWriters, signal });
+  const applications = await writersFor(places, { noWriters, signal });
+  const tiers = boot ? [[bootWriter()], ...applications] : applications;
   for (const writer of tiers.flat()) owned.use(writer);
   const strays = new Set<string>();
   let now: Coordination | undefined;
@@ -187,7 +215,10 @@ async function holdAll({ volumes, copying, request, signal }: Copying, options: 
 }
 
 /** Volumes come and go while others are asked: who has something on them was not asked then. */
-function whyNotThese({ snapshots }: SnapshotSetResult, volumes: readonly AttachedVolume[]): string[] {
+function whyNotThese(
+  { snapshots }: SnapshotSetResult,
+  volumes: readonly Pick<AttachedVolume, 'volume'>[],
+): string[] {
   const made = new Set(snapshots.map(({ volume }) => volume));
   const asked = new Set(volumes.map(({ volume }) => volume));
   const changed = [...made.symmetricDifference(asked)];
@@ -202,7 +233,7 @@ function leftOver({ snapshots }: Ec2Provider): string[] {
 /** Puts the tags on; `AppConsistent` when all others are there. */
 async function settle(
   outcome: Outcome,
-  of: { client: EC2Client; volumes: readonly AttachedVolume[]; request: VssRequest; signal: AbortSignal },
+  of: { client: EC2Client; volumes: OwnVolumes; request: VssRequest; signal: AbortSignal },
 ): Promise<ActionResult> {
   const { client, volumes, request, signal } = of;
   const { set, level, reasons } = outcome;
@@ -211,7 +242,7 @@ async function settle(
   const tag = (Resources: string[], Tags: Tag[]) =>
     client.send(new CreateTagsCommand({ Resources, Tags }), { abortSignal: signal });
   for (const { snapshot, volume } of set.snapshots) {
-    const device = volumes.find((one) => one.volume === volume)?.device;
+    const device = allOf(volumes).find((one) => one.volume === volume)?.device;
     await tag([snapshot], tagsOf(outcome, device));
   }
   const all = set.snapshots.map(({ snapshot }) => snapshot);

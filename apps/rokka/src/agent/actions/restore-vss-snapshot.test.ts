@@ -35,6 +35,8 @@ class Bench {
   /** How often somebody is asked before programs write on volumes. */
   writesFrom = Infinity;
   readonly #mode: string;
+  /** Beside Mode. */
+  asked: Readonly<Record<string, string>> = { SnapshotSetId: 'set-1' };
   readonly #action = restoreVssSnapshot({
     clock: this.clock,
     verifiers: [
@@ -70,12 +72,27 @@ class Bench {
     }
   }
 
+  /** The boot volume is in the set as well; or it alone. */
+  addBoot(of: { alone?: boolean } = {}): void {
+    const { snapshots } = this.ec2;
+    if (of.alone) snapshots.length = 0;
+    snapshots.push({ SnapshotId: 'snap-boot', VolumeId: 'vol-boot', State: 'completed', Tags: [] });
+    const config = JSON.stringify({ set: 'set-1', size: snapshots.length, level: 'application' });
+    for (const snapshot of snapshots) {
+      const device = snapshot.Tags?.find(({ Key }) => Key === 'Device')?.Value ?? '/dev/xvda';
+      snapshot.Tags = [
+        { Key: 'Device', Value: device },
+        { Key: 'AwsVssConfig', Value: config },
+      ];
+    }
+  }
+
   get input(): ActionInput {
     const { ending } = this.ec2;
     const delivery = { command: 'c-1', instance: INSTANCE, scope: { account: '1', region: 'us-east-1' } };
     return {
       delivery: delivery as Delivery,
-      inputs: { SnapshotSetId: 'set-1', Mode: this.#mode, timeoutSeconds: '3600' },
+      inputs: { ...this.asked, Mode: this.#mode, timeoutSeconds: '3600' },
       signal: AbortSignal.any([ending, this.cancel.signal]),
       ending,
       say: (line) => this.said.push(line),
@@ -174,6 +191,35 @@ test('a verifier that breaks, never ends or is cancelled leaves nothing behind',
   };
   assert.match((await cancelled.run()).stderr, /it was cancelled/);
   for (const { stand } of [broken, endless, cancelled]) assert.deepEqual(stand, BEFORE);
+});
+
+test('the newest set of the instance is found and named, and one that is too old fails', async () => {
+  const DAY_MS = 24 * 3_600_000;
+  const made = () => {
+    const bench = new Bench('Test');
+    bench.asked = { SnapshotSetId: 'latest', MaxAgeHours: '26' };
+    for (const snapshot of bench.ec2.snapshots) {
+      snapshot.StartTime = new Date(bench.clock.wallMs() - DAY_MS);
+      snapshot.Tags?.push({ Key: 'AppConsistent', Value: 'True' });
+    }
+    return bench;
+  };
+  const bench = made();
+  assert.equal((await bench.run()).succeeded, true);
+  assert.match(bench.said.join(''), /^The newest set of this instance.*\nSnapshot set set-1, /);
+  assert.deepEqual(bench.stand, BEFORE);
+
+  const late = made();
+  late.clock.advanceTo(late.clock.nowMs() + DAY_MS);
+  const { succeeded, stderr } = await late.run();
+  assert.equal(succeeded, false);
+  assert.match(stderr, /ROKKA_RESTORE_REFUSED.*set-1.*48\.0 hours ago, and MaxAgeHours is 26/);
+  assert.deepEqual(late.ec2.changes, []);
+
+  const replacing = new Bench('Replace');
+  replacing.asked = { SnapshotSetId: 'latest' };
+  assert.match((await replacing.run()).stderr, /Mode=Test alone/);
+  assert.deepEqual([replacing.ec2.changes, replacing.stand], [[], BEFORE]);
 });
 
 test('a device of another account is passed over', async () => {
@@ -300,3 +346,26 @@ test('two restores at once are one too many', async () => {
   assert.equal(await recovering, 'It had made no volume.');
   assert.equal((await bench.run()).succeeded, true);
 });
+
+test('the boot volume of a set is tried out with the others, and never replaced', async () => {
+  const tried = new Bench('Test');
+  tried.addBoot();
+  assert.deepEqual(await tried.run(), { succeeded: true, responseCode: 0, stderr: '' });
+  assert.deepEqual(new Set(Object.values(tried.shown)), new Set([...Object.values(BEFORE), ...FRESH]));
+  assert.deepEqual(tried.stand, BEFORE);
+
+  const replaced = new Bench('Replace');
+  replaced.addBoot();
+  assert.deepEqual(await replaced.run(), { succeeded: true, responseCode: 0, stderr: '' });
+  assert.deepEqual(replaced.stand, REPLACED);
+  assert.match(replaced.said.join(''), /boot volume at \/dev\/xvda is left alone: snap-boot/);
+
+  const alone = new Bench('Replace');
+  alone.addBoot({ alone: true });
+  const { succeeded: isDone, stderr } = await alone.run();
+  assert.equal(isDone, false);
+  assert.match(stderr, /has the boot volume alone, which is never replaced/);
+  assert.deepEqual([alone.stand, alone.ec2.changes], [BEFORE, []]);
+});
+
+const FRESH = ['snap-f attached', 'snap-g attached', 'snap-boot attached'];

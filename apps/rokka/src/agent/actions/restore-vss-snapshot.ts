@@ -8,15 +8,21 @@
  *
  * Applications are nobody's here: `Replace` is refused while a program writes on a volume that would go.
  */
-import type { EC2Client } from '@aws-sdk/client-ec2';
+import type { EC2Client, Snapshot } from '@aws-sdk/client-ec2';
 import { describeError, isCoded } from '@rokka/kernel';
 import { stepSeconds } from '@rokka/services';
 import { type Action, type ActionInput, type ActionResult, failed, succeeded } from '../action.ts';
 import { isAwsError } from '../aws-answers.ts';
+import { newestLine, newestSet } from '../restore/newest-set.ts';
 import { replace, wasReplaced } from '../restore/replacing.ts';
-import { planOf, restoreRequestOf } from '../restore/restore-plan.ts';
+import {
+  type NamedSnapshots,
+  planOf,
+  type RestoreRequest,
+  restoreRequestOf,
+} from '../restore/restore-plan.ts';
 import { planLines } from '../restore/restore-report.ts';
-import { RestoreVolumes } from '../restore/restore-volumes.ts';
+import { type Place, RestoreVolumes } from '../restore/restore-volumes.ts';
 import type { Restoring } from '../restore/restoring.ts';
 import { tryOut } from '../restore/trying-out.ts';
 import { insisting, undo } from '../restore/undoing.ts';
@@ -92,13 +98,26 @@ function restore(input: ActionInput, options: RestoreOptions): Promise<ActionRes
   const request = restoreRequestOf(inputs);
   const verifyUntilMs = clock.nowMs() + stepSeconds({ inputs }) * SECOND_MS * VERIFYING_SHARE;
   return withVolumes(input, options, async (volumes) => {
-    const plan = planOf(await volumes.snapshots(request, signal), request);
+    const found = await volumes.snapshots(request, signal);
     const place = await volumes.place(signal);
+    const plan = planOf(found, named(request, found, { place, nowMs: clock.wallMs(), say }));
     for (const line of planLines(plan)) say(`${line}\n`);
     const way = request.mode === 'Test' ? tryOut : replace;
     const why = await way({ ...options, volumes, input, plan, place, verifyUntilMs });
     return why === undefined ? succeeded : failed(why);
   });
+}
+
+/** Says which set it is, where that was left open. */
+function named(
+  { asked }: RestoreRequest,
+  found: readonly Snapshot[],
+  { place, nowMs, say }: { place: Place; nowMs: number } & Pick<ActionInput, 'say'>,
+): NamedSnapshots {
+  if (!('newest' in asked)) return asked;
+  const newest = newestSet(found, { volumes: place.attached.map(({ volume }) => volume), nowMs, asked });
+  say(`${newestLine(newest)}\n`);
+  return newest;
 }
 
 async function recover(

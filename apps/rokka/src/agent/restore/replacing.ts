@@ -6,7 +6,8 @@ import type { Attached, RestoreVolumes } from './restore-volumes.ts';
 import { makeAll, type Restoring, undoneIfItFails } from './restoring.ts';
 
 /** @returns why it is no success, or nothing @throws ROKKA_RESTORE_REFUSED, ROKKA_RESTORE_LEFT, and what went wrong once it is undone */
-export async function replace(restoring: Restoring): Promise<string | undefined> {
+export async function replace(asked: Restoring): Promise<string | undefined> {
+  const restoring = withoutBoot(asked);
   const { volumes, input, plan, place } = restoring;
   const { parts } = plan;
   const replaced = place.attached.filter(({ device }) => parts.some((part) => part.device === device));
@@ -15,6 +16,24 @@ export async function replace(restoring: Restoring): Promise<string | undefined>
   await undoneIfItFails(restoring, () => exchange(restoring, replaced));
   for (const { volume, device } of replaced) input.say(`Kept, detached from ${device}: ${volume}\n`);
   return noteReplaced(restoring, replaced);
+}
+
+/**
+ * The cluster stands on its boot volume, and so does whoever carries this out: that one stays as it is.
+ * @throws ROKKA_RESTORE_REFUSED where nothing else is in the set
+ */
+function withoutBoot(restoring: Restoring): Restoring {
+  const { plan, place, input } = restoring;
+  const { bootDevice } = place;
+  const boot = plan.parts.find(({ device }) => device === bootDevice);
+  if (!boot) return restoring;
+  const parts = plan.parts.filter((part) => part !== boot);
+  if (parts.length === 0)
+    throw rokkaErrors.ROKKA_RESTORE_REFUSED([
+      `set ${plan.set} has the boot volume alone, which is never replaced: make a volume of ${boot.snapshot} and take its files back by hand`,
+    ]);
+  input.say(`The boot volume at ${bootDevice} is left alone: ${boot.snapshot} is not put in its place.\n`);
+  return { ...restoring, plan: { ...plan, parts } };
 }
 
 async function exchange(restoring: Restoring, replaced: readonly Attached[]): Promise<void> {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Snapshot } from '@aws-sdk/client-ec2';
 import type { JsonObject } from '@rokka/services';
 import { APP_CONSISTENT, tagsOf } from '../vss-report.ts';
-import { freeDevices, planOf, restoreRequestOf } from './restore-plan.ts';
+import { freeDevices, type NamedSnapshots, planOf, restoreRequestOf } from './restore-plan.ts';
 
 interface Told {
   id: string;
@@ -31,8 +31,8 @@ function snapshot(of: Told): Snapshot {
   };
 }
 
-const bySet = restoreRequestOf({ SnapshotSetId: 'set-1', Mode: 'Test' });
-const byIds = restoreRequestOf({ SnapshotIds: ['snap-f', 'snap-g'], Mode: 'Test' });
+const bySet: NamedSnapshots = { set: 'set-1' };
+const byIds: NamedSnapshots = { snapshots: ['snap-f', 'snap-g'] };
 
 test('a set is all snapshots that name it, in the order of their devices', () => {
   const parts = ['f', 'g'].map((id) => ({
@@ -76,7 +76,7 @@ test('what snapshots are made with is what they are restored by', () => {
 });
 
 test('half a set, a strange one and one that is not there yet are refused', () => {
-  const table: [why: RegExp, found: Told[], request?: typeof bySet][] = [
+  const table: [why: RegExp, found: Told[], asked?: NamedSnapshots][] = [
     [/no snapshot has set set-1/, [{ id: 'f', set: 'set-2' }]],
     [/had 2 snapshots, and 1 are here/, [{ id: 'f' }]],
     [/had 2 snapshots, and 3 are here/, [{ id: 'f' }, { id: 'g' }, { id: 'h' }]],
@@ -89,8 +89,8 @@ test('half a set, a strange one and one that is not there yet are refused', () =
     [/snap-f has no tag Device/, [{ id: 'f', device: null }, { id: 'g' }]],
     [/belong to \/dev\/sdf/, [{ id: 'f' }, { id: 'g', device: '/dev/sdf' }]],
   ];
-  for (const [why, found, request = bySet] of table)
-    assert.throws(() => planOf(found.map(snapshot), request), {
+  for (const [why, found, asked = bySet] of table)
+    assert.throws(() => planOf(found.map(snapshot), asked), {
       code: 'ROKKA_RESTORE_REFUSED',
       message: why,
     });
@@ -101,12 +101,22 @@ test('a request names a set, or its snapshots, and how', () => {
     mode: 'Replace',
     asked: { snapshots: ['a'] },
   });
+  const asked = (inputs: JsonObject) => restoreRequestOf({ Mode: 'Test', ...inputs }).asked;
+  assert.deepEqual(asked({ SnapshotSetId: 'set-1', MaxAgeHours: '' }), { set: 'set-1' });
+  assert.deepEqual(asked({ SnapshotSetId: 'latest' }), { newest: true, hoursMax: undefined });
+  assert.deepEqual(asked({ SnapshotSetId: 'latest', MaxAgeHours: '26' }), { newest: true, hoursMax: 26 });
   const wrong: JsonObject[] = [
     { Mode: 'Test' },
     { Mode: 'Test', SnapshotSetId: 'set-1', SnapshotIds: ['snap-1'] },
     { Mode: 'Test', SnapshotSetId: '*' },
     { Mode: 'Other', SnapshotSetId: 'set-1' },
     { SnapshotSetId: 'set-1' },
+    { Mode: 'Replace', SnapshotSetId: 'latest' },
+    { Mode: 'Test', SnapshotSetId: 'set-1', MaxAgeHours: '26' },
+    { Mode: 'Test', SnapshotIds: ['snap-1'], MaxAgeHours: '26' },
+    { Mode: 'Test', SnapshotSetId: 'latest', SnapshotIds: ['snap-1'] },
+    { Mode: 'Test', SnapshotSetId: 'latest', MaxAgeHours: '0' },
+    { Mode: 'Test', SnapshotSetId: 'latest', MaxAgeHours: '1.5' },
   ];
   for (const inputs of wrong)
     assert.throws(() => restoreRequestOf(inputs), { code: 'ROKKA_RESTORE_REFUSED' }, JSON.stringify(inputs));

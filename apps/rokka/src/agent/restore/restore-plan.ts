@@ -13,7 +13,16 @@ export type RestoreMode = 'Test' | 'Replace';
 
 export interface RestoreRequest {
   readonly mode: RestoreMode;
-  readonly asked: { readonly set: string } | { readonly snapshots: readonly string[] };
+  readonly asked: NamedSnapshots | NewestSet;
+}
+
+export type NamedSnapshots = { readonly set: string } | { readonly snapshots: readonly string[] };
+
+/** Of the instance, that is consistent for applications: whichever that is then. */
+export interface NewestSet {
+  readonly newest: true;
+  /** Undefined: however old it is. */
+  readonly hoursMax: number | undefined;
 }
 
 /** One snapshot of the set. */
@@ -35,7 +44,10 @@ export interface RestorePlan {
 }
 
 const SET = /^[A-Za-z0-9-]{1,64}$/;
-const refuse = (why: string) => rokkaErrors.ROKKA_RESTORE_REFUSED([why]);
+const HOURS = /^[1-9][0-9]{0,4}$/;
+/** No set has this id: those of AWS begin with `set-`. */
+const NEWEST = 'latest';
+export const refuse = (why: string) => rokkaErrors.ROKKA_RESTORE_REFUSED([why]);
 
 /** @throws ROKKA_RESTORE_REFUSED */
 export function restoreRequestOf(inputs: JsonObject): RestoreRequest {
@@ -45,16 +57,27 @@ export function restoreRequestOf(inputs: JsonObject): RestoreRequest {
   if (mode !== 'Test' && mode !== 'Replace') throw refuse(`Mode is Test or Replace, not "${mode}"`);
   if ((set === '') === (snapshots.length === 0))
     throw refuse('give either SnapshotSetId or SnapshotIds, to say which snapshots are meant');
+  const hours = textOf(inputs, 'MaxAgeHours');
+  if (set === NEWEST) return { mode, asked: newestOf(mode, hours) };
+  if (hours !== '') throw refuse(`MaxAgeHours is for SnapshotSetId=${NEWEST} alone`);
   if (snapshots.length > 0) return { mode, asked: { snapshots: [...new Set(snapshots)] } };
   if (!SET.test(set)) throw refuse(`"${set}" is no id of a set`);
   return { mode, asked: { set } };
+}
+
+/** What replaces volumes somebody has to name. */
+function newestOf(mode: RestoreMode, hours: string): NewestSet {
+  if (mode !== 'Test')
+    throw refuse(`SnapshotSetId=${NEWEST} is for Mode=Test alone: name the set that is to be put in place`);
+  if (hours !== '' && !HOURS.test(hours)) throw refuse(`MaxAgeHours is 1 to 99999, not "${hours}"`);
+  return { newest: true, hoursMax: hours === '' ? undefined : Number(hours) };
 }
 
 /**
  * @param found the snapshots that were asked for; of a set, at least all that name it
  * @throws ROKKA_RESTORE_REFUSED for what is no whole set, or is not there yet
  */
-export function planOf(found: readonly Snapshot[], { asked }: RestoreRequest): RestorePlan {
+export function planOf(found: readonly Snapshot[], asked: NamedSnapshots): RestorePlan {
   const told = found.map((snapshot) => ({ snapshot, config: configOf(snapshot) }));
   const chosen = 'set' in asked ? told.filter(({ config }) => config?.set === asked.set) : told;
   const [first] = chosen;
@@ -76,7 +99,7 @@ export function planOf(found: readonly Snapshot[], { asked }: RestoreRequest): R
   const parts = chosen.map(({ snapshot }) => partOf(snapshot)).sort((a, b) => (a.device < b.device ? -1 : 1));
   const twice = parts.find(({ device }, at) => at > 0 && parts[at - 1]?.device === device);
   if (twice) throw refuse(`two snapshots of set ${set} belong to ${twice.device}`);
-  const isConsistent = chosen.every(({ snapshot }) => tagOf(snapshot, 'AppConsistent') === 'True');
+  const isConsistent = chosen.every(({ snapshot }) => isAppConsistent(snapshot));
   return { set, level, isConsistent, parts };
 }
 
@@ -94,6 +117,11 @@ interface SetConfig {
   readonly size: number | undefined;
   readonly level: Level;
 }
+
+export const isAppConsistent = (snapshot: Snapshot) => tagOf(snapshot, 'AppConsistent') === 'True';
+
+/** The set that it says it is of. */
+export const setOf = (snapshot: Snapshot): string | undefined => configOf(snapshot)?.set;
 
 /** Undefined where there is none that can be read. */
 function configOf(snapshot: Snapshot): SetConfig | undefined {

@@ -41,6 +41,8 @@ export interface Attached {
 /** What the instance is now. */
 export interface Place {
   readonly zone: string;
+  /** Where its boot volume is: `/dev/xvda`. */
+  readonly bootDevice: string;
   /** Without the boot volume. */
   readonly attached: readonly Attached[];
 }
@@ -78,6 +80,7 @@ export class RestoreVolumes {
     const attached = BlockDeviceMappings.filter(({ DeviceName }) => DeviceName !== RootDeviceName);
     return {
       zone: must(Placement?.AvailabilityZone),
+      bootDevice: must(RootDeviceName),
       attached: attached.map(({ DeviceName, Ebs }) => ({
         volume: must(Ebs?.VolumeId),
         device: must(DeviceName),
@@ -85,13 +88,17 @@ export class RestoreVolumes {
     };
   }
 
-  /** Those that are asked for; of a set, all that may be of it. @throws InvalidSnapshot.NotFound */
+  /** Those that are asked for; of a set, all that may be of it; of the newest, all that are of any. @throws InvalidSnapshot.NotFound */
   async snapshots({ asked }: RestoreRequest, signal: AbortSignal): Promise<Snapshot[]> {
     const { client } = this.#options;
     const which =
-      'set' in asked
-        ? { Filters: [{ Name: 'tag:AwsVssConfig', Values: [`*"set":"${asked.set}"*`] }] }
-        : { SnapshotIds: [...asked.snapshots] };
+      'snapshots' in asked
+        ? { SnapshotIds: [...asked.snapshots] }
+        : {
+            Filters: [
+              { Name: 'tag:AwsVssConfig', Values: ['set' in asked ? `*"set":"${asked.set}"*` : '*'] },
+            ],
+          };
     return this.#pages(signal, async (sdk, options, NextToken) => {
       const input = { ...which, ...(NextToken && { NextToken }) };
       const answer = await client.send(new sdk.DescribeSnapshotsCommand(input), options);

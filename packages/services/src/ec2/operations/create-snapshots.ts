@@ -7,8 +7,9 @@ import { askForInstanceSnapshots, makeInstanceSnapshots } from '../instance-snap
 import { snapshotInfo } from '../snapshot-shapes.ts';
 
 /**
- * Of every volume that is attached to an instance, all of one moment: there will be all of them, or none.
- * @throws InvalidInstanceID.NotFound, InvalidParameterValue, IncorrectState, OperationNotPermitted for a boot volume
+ * Of every volume that is attached to an instance, all of one moment: there will be all of them, or none. The boot volume's shows a little before it.
+ * @throws InvalidInstanceID.NotFound, InvalidParameterValue, IncorrectState, OperationNotPermitted for the boot volume of
+ * another machine
  */
 export const createSnapshots = (services: Ec2Services): Operation<typeof CreateSnapshotsCommand> => ({
   resources: ({ InstanceSpecification: specification, TagSpecifications: tags }, call) =>

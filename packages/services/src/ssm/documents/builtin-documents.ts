@@ -79,7 +79,14 @@ export const BUILTIN_DOCUMENTS: ReadonlyMap<string, BuiltinDocument> = new Map([
       'Tries whether the snapshots of a set can be restored, or puts them in the places of the volumes that they show.',
     action: 'aws:restoreVssSnapshot',
     parameters: {
-      SnapshotSetId: text('Of the snapshots, as their tag AwsVssConfig has it.', ''),
+      SnapshotSetId: text(
+        'Of the snapshots, as their tag AwsVssConfig has it. latest, in Mode Test: the newest of the instance that is consistent for applications.',
+        '',
+      ),
+      MaxAgeHours: {
+        ...text('Of the latest set: an older one is a failure. No limit unless given.', ''),
+        allowedPattern: '^([1-9][0-9]{0,4})?$',
+      },
       SnapshotIds: {
         type: 'StringList',
         description: 'All snapshots of one set, instead of its id.',
@@ -92,7 +99,7 @@ export const BUILTIN_DOCUMENTS: ReadonlyMap<string, BuiltinDocument> = new Map([
       executionTimeout: seconds('3600'),
     },
     inputs: {
-      ...same('SnapshotSetId', 'SnapshotIds', 'Mode'),
+      ...same('SnapshotSetId', 'MaxAgeHours', 'SnapshotIds', 'Mode'),
       timeoutSeconds: '{{ executionTimeout }}',
     },
   }),

@@ -4,9 +4,10 @@ import * as fs from 'node:fs';
 import { after, before, test } from 'node:test';
 import { isCoded, systemClock } from '@rokka/kernel';
 import type { MountedVolume } from '../../writer.ts';
-import type { RestoredServer } from '../restored-server.ts';
+import type { PrivateServer } from '../private-server.ts';
 import { connect, MariadbLoad, startMariadb } from '../testing/mariadb-fixture.ts';
 import { freezeAndDie, preparedWriter, skipWithout, StoreDirectory } from '../testing/store.ts';
+import { findMariadb } from './copies.ts';
 import { mariadbKind } from './kind.ts';
 import { startRestoredMariadb } from './restored.ts';
 
@@ -18,7 +19,7 @@ const FREEZE_ABORTED = /aborted due to timeout/;
 const LAZY = '--innodb-flush-log-at-trx-commit=0';
 
 let directory: StoreDirectory;
-let server: RestoredServer;
+let server: PrivateServer;
 let data: MountedVolume;
 let logs: MountedVolume;
 const deadline = (ms = 30_000) => AbortSignal.timeout(ms);
@@ -70,13 +71,9 @@ test('a copy made under load has all that was acknowledged, and nothing to repai
   await writer.thaw(deadline());
   await load.grows(1, deadline());
 
-  const args = [LAZY, ...placed(copies[1])];
-  // The index of the binary log has the old names.
-  fs.writeFileSync(
-    `${copies[1]}/bin.index`,
-    fs.readFileSync(`${copies[1]}/bin.index`, 'utf8').replaceAll(logs.mountPoint, copies[1]),
-  );
-  await using restored = await startRestoredMariadb({ dataDirectory: copies[0], args, signal: deadline() });
+  const volumes = { mountPoints: copies };
+  const [copy] = await findMariadb({ ...volumes, signal: deadline() });
+  await using restored = await startRestoredMariadb({ copy, volumes, signal: deadline() });
   assert.deepEqual(restored.faults, []);
   assert.equal(restored.prepared, 0);
   assert.ok(

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isCoded, systemClock, type Clock } from '@rokka/kernel';
 import type { MountedVolume } from '../../writer.ts';
-import { RestoredServer } from '../restored-server.ts';
-import { freezeAndDie, preparedWriter, skipWithout, StoreDirectory } from '../testing/store.ts';
+import type { PrivateServer } from '../private-server.ts';
+import { freezeAndDie, preparedWriter, skipWithout, startServer, StoreDirectory } from '../testing/store.ts';
 import { RedisClient } from './client.ts';
+import { findRedis } from './copies.ts';
 import { redisKind } from './kind.ts';
 import { LEASE_MS } from './pause.ts';
 import { startRestoredRedis } from './restored.ts';
@@ -14,8 +15,8 @@ const LIMITS = { skip: skipWithout('redis', ['redis-server']), timeout: 60_000 }
 const LOG = ['--appendonly', 'yes', '--appendfsync'];
 const deadline = (ms = 30_000) => AbortSignal.timeout(ms);
 
-async function startRedis(data: MountedVolume, args: readonly string[]): Promise<RestoredServer> {
-  return RestoredServer.start({
+async function startRedis(data: MountedVolume, args: readonly string[]): Promise<PrivateServer> {
+  return startServer({
     program: 'redis-server',
     dataDirectory: data.mountPoint,
     args: (socket) => ['--port', '0', '--unixsocket', socket, '--dir', data.mountPoint, ...args],
@@ -24,7 +25,7 @@ async function startRedis(data: MountedVolume, args: readonly string[]): Promise
   });
 }
 
-function connect(server: RestoredServer): Promise<RedisClient> {
+function connect(server: PrivateServer): Promise<RedisClient> {
   return RedisClient.open({ server: 'the test', at: { path: server.socketPath } }, deadline());
 }
 
@@ -34,7 +35,7 @@ class RedisLoad implements AsyncDisposable {
   readonly #clients: RedisClient[] = [];
   readonly #work: Promise<void>[] = [];
 
-  static async start(server: RestoredServer): Promise<RedisLoad> {
+  static async start(server: PrivateServer): Promise<RedisLoad> {
     const load = new RedisLoad();
     for (const of of load.acknowledged.keys()) {
       const client = await connect(server);
@@ -84,7 +85,9 @@ async function copyHasAll(args: readonly string[]): Promise<void> {
   await writer.thaw(deadline());
   await load.grows(1, deadline());
 
-  await using restored = await startRestoredRedis({ directory: copy, signal: deadline() });
+  const volumes = { mountPoints: [copy] };
+  const [found] = await findRedis({ ...volumes, signal: deadline() });
+  await using restored = await startRestoredRedis({ copy: found, volumes, signal: deadline() });
   for (const [of, count] of acknowledged.entries())
     for (const at of [0, count - 1])
       assert.equal(await restored.client.command(['EXISTS', `${of}:${at}`], deadline()), 1, `${of}:${at}`);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeCommand, parseInfo, parseReply, ReplyError } from './client.ts';
+import { copiesIn } from './copies.ts';
 import { isQuiet, unfitness, wasWritten } from './persistence.ts';
+import { failureIn } from './restored.ts';
 
 const QUIET = {
   run_id: 'a',
@@ -48,4 +50,38 @@ test('a server that is not at rest, or not whole, is told', () => {
   assert.match(unfitness({ loading: '1' }) ?? '', /loading/);
   assert.match(unfitness({ role: 'slave', master_sync_in_progress: '1' }) ?? '', /primary/);
   assert.match(unfitness({ aof_enabled: '1', aof_last_write_status: 'err' }) ?? '', /write/);
+});
+
+test('what a server keeps is known by its names', () => {
+  const found = (files: readonly string[]) =>
+    copiesIn('/d/log', files).map(({ kind, directory, settings, fault }) => [
+      kind,
+      directory,
+      settings.join(' '),
+      fault !== undefined,
+    ]);
+  assert.deepEqual(found(['note', 'temp-1.rdb', 'temp-rewriteaof-1.aof', 'x.manifest']), []);
+  assert.deepEqual(found(['dump.rdb', 'old.aof']), [
+    ['log', '/d/log', '--appendfilename old.aof', false],
+    ['dump', '/d/log', '--dbfilename dump.rdb', false],
+  ]);
+  const parts = ['journal.1.base.rdb', 'journal.2.incr.aof', 'journal.3.incr.aof'];
+  const settings = '--appenddirname log --appendfilename journal';
+  assert.deepEqual(found([...parts, 'journal.manifest']), [['log', '/d', settings, false]]);
+  for (const broken of [parts, ['journal.aof.manifest'], ['appendonlydir']])
+    assert.deepEqual(
+      found(broken).map(([kind, , , isBroken]) => [kind, isBroken]),
+      [['log', true]],
+    );
+});
+
+test('why a server has ended is its last warnings', () => {
+  const log = [
+    '1:C 1 Nov 2026 01:02:03.4 # one',
+    '1:M 1 Nov # WARNING overcommit',
+    '1:M 1 Nov * two',
+    '1:M 1 Nov # three # four',
+  ];
+  assert.equal(failureIn(log.join('\n')), 'one; three # four');
+  assert.equal(failureIn('sh: not found'), undefined);
 });

@@ -3,17 +3,19 @@ import { execFileSync } from 'node:child_process';
 import * as os from 'node:os';
 import { systemClock } from '@rokka/kernel';
 import { MariadbSession } from '../mariadb/session.ts';
-import { RestoredServer } from '../restored-server.ts';
+import type { PrivateServer } from '../private-server.ts';
+import { startServer } from './store.ts';
 
 export async function startMariadb(
   dataDirectory: string,
   args: readonly string[],
   signal: AbortSignal,
-): Promise<RestoredServer> {
+  { isInstalled = false } = {},
+): Promise<PrivateServer> {
   const common = ['--no-defaults', `--datadir=${dataDirectory}`];
   const install = ['--user=mysql', '--auth-root-authentication-method=socket', '--skip-test-db'];
-  execFileSync('mariadb-install-db', [...common, ...install, ...args], { stdio: 'pipe' });
-  return RestoredServer.start({
+  if (!isInstalled) execFileSync('mariadb-install-db', [...common, ...install, ...args], { stdio: 'pipe' });
+  return startServer({
     program: 'mariadbd',
     dataDirectory,
     args: (socket) => [
@@ -28,7 +30,7 @@ export async function startMariadb(
   });
 }
 
-export function connect(server: RestoredServer, signal: AbortSignal): Promise<MariadbSession> {
+export function connect(server: PrivateServer, signal: AbortSignal): Promise<MariadbSession> {
   const address = { server: 'the test', socketPath: server.socketPath, user: os.userInfo().username };
   return MariadbSession.open(address, signal);
 }
@@ -41,7 +43,7 @@ export class MariadbLoad implements AsyncDisposable {
   #stopped = false;
 
   static async start(
-    server: RestoredServer,
+    server: PrivateServer,
     tables: readonly string[],
     signal: AbortSignal,
   ): Promise<MariadbLoad> {

@@ -6,7 +6,7 @@ import * as path from 'node:path';
 import { once } from 'node:events';
 import { must } from '@rokka/kernel';
 import type { MountedVolume, Writer, WriterKind } from '../../writer.ts';
-import type { RestoredServer } from '../restored-server.ts';
+import { PrivateServer, socketIn } from '../private-server.ts';
 
 /** Why the tests with these programs are left out here; false where they run. */
 export function skipWithout(account: string, programs: readonly string[]): string | false {
@@ -44,7 +44,7 @@ export class StoreDirectory implements Disposable {
   }
 
   /** What a snapshot of one moment shows: the server makes no step while it is copied. */
-  copy(server: RestoredServer, volume: MountedVolume): string {
+  copy(server: PrivateServer, volume: MountedVolume): string {
     const to = path.join(this.path, `copy-of-${path.basename(volume.mountPoint)}`);
     server.kill('SIGSTOP');
     try {
@@ -58,6 +58,27 @@ export class StoreDirectory implements Disposable {
   [Symbol.dispose](): void {
     fs.rmSync(this.path, { recursive: true, force: true });
   }
+}
+
+/** A server that is to be copied: as the owner of its directory, and otherwise as its own settings say. */
+export function startServer(options: {
+  program: string;
+  dataDirectory: string;
+  args(socketPath: string): readonly string[];
+  ready: RegExp;
+  signal: AbortSignal;
+}): Promise<PrivateServer> {
+  const { program, dataDirectory, args, ready, signal } = options;
+  const account = fs.statSync(dataDirectory);
+  const { uid, gid } = account;
+  const rights = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--pdeathsig=KILL', '--'];
+  return PrivateServer.start({
+    what: program,
+    account,
+    command: (directory) => [...rights, program, ...args(socketIn(directory))],
+    ready,
+    signal,
+  });
 }
 
 /** The one writer of these volumes, identified and prepared. */

@@ -88,6 +88,23 @@ const ROWS: [what: string, rule: DueRule, after: string, until: string, times: s
     '2026-04-01T00:05',
     [`${DAY}12:05`, '2026-04-01T00:05'],
   ],
+  [
+    'at a rate, counted from when it began',
+    { everyMs: 45 * 60_000, fromMs: Date.parse(`${DAY}10:10Z`) },
+    `${DAY}10:00`,
+    `${DAY}12:25`,
+    [`${DAY}10:55`, `${DAY}11:40`, `${DAY}12:25`],
+  ],
+  [
+    'at a rate, not at the time that was taken',
+    { everyMs: 45 * 60_000, fromMs: Date.parse(`${DAY}10:10Z`) },
+    `${DAY}10:55`,
+    `${DAY}11:39`,
+    [],
+  ],
+  ['once', { atMs: Date.parse(`${DAY}10:10Z`) }, `${DAY}10:09`, '2026-05-01T00:00', [`${DAY}10:10`]],
+  ['once, and not again', { atMs: Date.parse(`${DAY}10:10Z`) }, `${DAY}10:10`, '2026-05-01T00:00', []],
+  ['not before', { atMs: Date.parse(`${DAY}10:10Z`) }, `${DAY}00:00`, `${DAY}10:09`, []],
 ];
 
 test('the times at which a schedule is due', () => {
@@ -102,7 +119,7 @@ test('of years without a look the last one counts', () => {
 
 test('patterns that are none, are due too often, too seldom, or never', () => {
   const nowMs = Date.parse(`${DAY}00:00Z`);
-  const why = (fields: string) => whyNoPattern(`cron(${fields})`, nowMs);
+  const why = (fields: string, gapMsMin = 3_600_000) => whyNoPattern(`cron(${fields})`, { nowMs, gapMsMin });
   for (const fields of [
     '0 12 * * ? *',
     '15 3 ? * MON-FRI *',
@@ -114,9 +131,11 @@ test('patterns that are none, are due too often, too seldom, or never', () => {
   assert.match(why('99 12 * * ? *') ?? '', /^cannot be read: /);
   assert.match(why('0 12 * * ?') ?? '', /^is not cron/);
   assert.match(why('0 0 12 * * ? *') ?? '', /^is not cron/);
-  assert.match(whyNoPattern('rate(1 day)', nowMs) ?? '', /^is not cron/);
-  assert.equal(why('0/30 12 * * ? *'), 'is due more than once an hour');
-  assert.equal(why('1,31 0 * * ? *'), 'is due more than once an hour');
+  assert.match(whyNoPattern('rate(1 day)', { nowMs, gapMsMin: 0 }) ?? '', /^is not cron/);
+  assert.equal(why('0/30 12 * * ? *'), 'is due more than once in 60 minutes');
+  assert.equal(why('1,31 0 * * ? *'), 'is due more than once in 60 minutes');
+  assert.equal(why('1,31 0 * * ? *', 1_800_000), undefined);
+  assert.equal(why('1,30 0 * * ? *', 1_800_000), 'is due more than once in 30 minutes');
   assert.equal(why('0 1 29 2 ? *'), 'is due less than once a year');
   assert.equal(why('0 0 1 1 ? 2020'), 'is never due any more');
   assert.equal(why('0 0 30 2 ? *'), 'is never due any more');

@@ -1,17 +1,31 @@
 /**
- * When a schedule is due. Pure, in UTC, to the minute. An interval divides the day, so its times are the same every day.
+ * When a schedule is due, of snapshots (DLM) or of commands (SSM). Pure, in UTC; patterns and times of day to the minute.
  * https://docs.aws.amazon.com/dlm/latest/APIReference/API_CreateRule.html
+ * https://docs.aws.amazon.com/systems-manager/latest/userguide/reference-cron-and-rate-expressions.html
  */
 import { Cron } from 'croner';
 
+export type DueRule = CalendarRule | RateRule | MomentRule;
+
 /** One of the two. */
-export interface DueRule {
-  /** Hours: a divisor of 24. */
+export interface CalendarRule {
+  /** Hours: a divisor of 24, so that its times are the same every day. */
   readonly Interval?: number;
   /** `HH:MM`, one of them. */
   readonly Times?: readonly string[];
   /** `cron(MINUTE HOUR DAY MONTH WEEKDAY YEAR)`. */
   readonly CronExpression?: string;
+}
+
+/** Again and again, for the first time so long after it began. */
+export interface RateRule {
+  readonly everyMs: number;
+  readonly fromMs: number;
+}
+
+/** Once. */
+export interface MomentRule {
+  readonly atMs: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -22,20 +36,30 @@ const LOOK_BACK_MS = 366 * DAY_MS;
 /** Of a pattern, that are looked at for too short and too long a time between them. */
 const GAPS = 10;
 
-/** Every time after `afterMs`, up to and with `untilMs`, by time; of more than a year, the last year's. */
+/**
+ * Every time after `afterMs`, up to and with `untilMs`, by time; of more than a year, the last year's.
+ * @param of.timesMax of them the first ones
+ */
 export function dueTimes(
   rule: DueRule,
-  { afterMs, untilMs }: { afterMs: number; untilMs: number },
+  { afterMs, untilMs, timesMax = Infinity }: { afterMs: number; untilMs: number; timesMax?: number },
 ): number[] {
   const next = nextOf(rule);
   const times: number[] = [];
   let dueMs = next(Math.max(afterMs, untilMs - LOOK_BACK_MS));
-  for (; dueMs !== undefined && dueMs <= untilMs; dueMs = next(dueMs)) times.push(dueMs);
+  for (; dueMs !== undefined && dueMs <= untilMs && times.length < timesMax; dueMs = next(dueMs))
+    times.push(dueMs);
   return times;
 }
 
-/** Why a pattern is none that is carried out, as a part of a sentence; undefined where it is. */
-export function whyNoPattern(expression: string, nowMs: number): string | undefined {
+/**
+ * Why a pattern is none that is carried out, as a part of a sentence; undefined where it is.
+ * @param of.gapMsMin between two times
+ */
+export function whyNoPattern(
+  expression: string,
+  { nowMs, gapMsMin }: { nowMs: number; gapMsMin: number },
+): string | undefined {
   const pattern = patternOf(expression);
   if (pattern === undefined) return 'is not cron(MINUTE HOUR DAY MONTH WEEKDAY YEAR)';
   let next: Next;
@@ -49,7 +73,7 @@ export function whyNoPattern(expression: string, nowMs: number): string | undefi
   for (let gap = 0; gap < GAPS; gap++) {
     const after = next(dueMs);
     if (after === undefined) return undefined;
-    if (after - dueMs < HOUR_MS) return 'is due more than once an hour';
+    if (after - dueMs < gapMsMin) return `is due more than once in ${gapMsMin / MINUTE_MS} minutes`;
     if (after - dueMs > LOOK_BACK_MS) return 'is due less than once a year';
     dueMs = after;
   }
@@ -59,13 +83,21 @@ export function whyNoPattern(expression: string, nowMs: number): string | undefi
 /** The first one after a time. */
 type Next = (afterMs: number) => number | undefined;
 
-function nextOf({ Interval = 24, Times: [time] = ['00:00'], CronExpression }: DueRule): Next {
+function nextOf(rule: DueRule): Next {
+  if ('atMs' in rule) return (afterMs) => (afterMs < rule.atMs ? rule.atMs : undefined);
+  if ('everyMs' in rule) return nextOfRate(rule);
+  const { Interval = 24, Times: [time] = ['00:00'], CronExpression } = rule;
   if (CronExpression !== undefined) return nextOfPattern(patternOf(CronExpression) ?? '');
   const [hours, minutes] = time.split(':').map(Number);
   const stepMs = Interval * HOUR_MS;
   const offsetMs = hours * HOUR_MS + minutes * MINUTE_MS;
   return (afterMs) => (Math.floor((afterMs - offsetMs) / stepMs) + 1) * stepMs + offsetMs;
 }
+
+const nextOfRate =
+  ({ everyMs, fromMs }: RateRule): Next =>
+  (afterMs) =>
+    fromMs + Math.max(1, Math.floor((afterMs - fromMs) / everyMs) + 1) * everyMs;
 
 /** Its six fields. */
 function patternOf(expression: string): string | undefined {
