@@ -44,6 +44,14 @@ export async function findCandidates(
   return { found: [...found.values()], hidden: [...hidden.values()] };
 }
 
+/**
+ * All that may belong to a database, whatever of it is there: programs keep its log and their index of it (`-shm`) open for writing as well
+ * (sqlite.org/tempfiles.html).
+ */
+export function filesOf(database: string): readonly string[] {
+  return ['', '-shm', ...SIBLINGS].map((ending) => database + ending);
+}
+
 /** The names of files that have a log or a journal beside them. */
 export function withSiblings(files: readonly string[]): readonly string[] {
   const names = new Set(files);

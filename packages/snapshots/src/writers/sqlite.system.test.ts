@@ -12,6 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { isCoded, must } from '@rokka/kernel';
 import { sqlite, tryRestoredSqlite, type SqliteWriter } from './sqlite.ts';
+import { straysOn } from '../strays.ts';
+import { filesOf } from './sqlite-files.ts';
 import { sqliteVerifier } from './sqlite-verifier.ts';
 
 const signal = () => AbortSignal.timeout(30_000);
@@ -26,11 +28,19 @@ for (const journalMode of ['wal', 'delete', 'truncate', 'persist'])
       const file = path.join(base, 'deep/er/app.db');
       const load = await Load.start(t, { file, journalMode });
       await using writer = await only(base);
-      assert.deepEqual(await writer.identify(), [{ name: `SQLite database ${file}`, paths: [file] }]);
+      const components = await writer.identify();
+      assert.deepEqual(components, [{ name: `SQLite database ${file}`, paths: filesOf(file) }]);
       await writer.prepare(signal());
       const frozen = await writer.freeze(signal());
       // Answers that are still on the way.
       await sleep(100);
+      const volumes = [{ volume: 'vol-1', mountPoint: base }];
+      const strays = await straysOn({ volumes, components, signal: signal() });
+      assert.deepEqual(
+        strays.filter((stray) => stray.includes(base)),
+        [],
+        'it is spoken for with its log',
+      );
       const { committed } = load;
       const copy = path.join(temporary(t), 'copy');
       await promisify(execFile)('cp', ['-a', base, copy]);
@@ -158,7 +168,7 @@ test(
     });
     {
       await using writer = await only(volume);
-      assert.deepEqual((await writer.identify())[0].paths, [path.join(volume, 'in/app.db')]);
+      assert.deepEqual((await writer.identify())[0].paths, filesOf(path.join(volume, 'in/app.db')));
       assert.equal((await writer.freeze(signal())).level, 'application');
       await writer.thaw(signal());
     }
