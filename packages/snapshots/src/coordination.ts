@@ -177,7 +177,9 @@ export function onStop(before: Coordination, why: string): Turn {
 function noteProvider(now: Coordination, answer: Answer): Coordination {
   const { step } = answer;
   const letsGo = step === 'release' ? { mayHold: false } : {};
-  const next = { ...now, ...letsGo, ...(answer.set && { set: answer.set }) };
+  const amiss = (answer.set?.amiss ?? []).map((why) => `${answer.who} at ${step}: ${why}`);
+  const doubts = [...now.doubts, ...amiss];
+  const next = { ...now, ...letsGo, doubts, ...(answer.set && { set: answer.set }) };
   return answer.why === undefined ? next : failed(next, answer.who, step, answer.why);
 }
 

@@ -30,4 +30,22 @@ export const snapshotErrors = defineErrors({
     `${program} is not on this machine, so ${what} was not started: install it, in the version that wrote the files`,
   SNAPSHOTS_COPY_OF_ROOT: (directory: string) =>
     `${directory} belongs to root, as whom no copy is started: chown it to the server's account`,
+  SNAPSHOTS_LOCAL_LIST: (file: string, why: string) =>
+    `${file}, the list of local file systems, is not used: ${why}`,
+  SNAPSHOTS_LOCAL_UNFIT: (mountPoint: string, why: string, wayOut: string) =>
+    `${mountPoint} cannot be in a snapshot: ${why}; ${wayOut}, or take it out of the list of local file systems`,
+  SNAPSHOTS_LOCAL_STORE: (directory: string, why: string) =>
+    `copies of local file systems cannot lie below ${directory}: ${why}; chown it to root, and chmod go-w`,
+  SNAPSHOTS_LOCAL_WATCHDOG: (why: string) =>
+    `the process that thaws local file systems whatever happens is not there: ${why}`,
+  SNAPSHOTS_LOCAL_FOREIGN: (mountPoint: string) =>
+    `${mountPoint} was frozen by somebody else, and is left so: make another snapshot when it is thawed (fsfreeze --unfreeze ${mountPoint})`,
+  SNAPSHOTS_LOCAL_UNFROZEN: (mountPoint: string, why: string) => `${mountPoint} could not be frozen: ${why}`,
+  SNAPSHOTS_LOCAL_LOOSE: (why: string) =>
+    `local file systems were not frozen until all was copied: ${why}; make another snapshot`,
+  SNAPSHOTS_LOCAL_STAYS_FROZEN: (what: string) =>
+    `a local file system may be frozen still, and could not be thawed: ${what}; thaw it by hand (fsfreeze --unfreeze MOUNTPOINT)`,
+  SNAPSHOTS_LOCAL_COPY: (what: string, why: string) => `${what} was not copied: ${why}`,
+  SNAPSHOTS_LOCAL_JOURNAL: (file: string) =>
+    `${file} does not say which local file systems may be frozen still: thaw them by hand (fsfreeze --unfreeze MOUNTPOINT), then delete it`,
 });

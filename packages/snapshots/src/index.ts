@@ -1,8 +1,16 @@
 /** Snapshots in which applications have nothing to recover. */
+export { CombinedProvider } from './combined-provider.ts';
 export type { Coordination } from './coordination.ts';
 export { coordinate } from './coordinator.ts';
 export { snapshotErrors } from './errors.ts';
 export { outcomeOf, type Outcome } from './outcome.ts';
+export {
+  type LocalFileSystems,
+  localFileSystems,
+  type LocalFileSystemsOptions,
+  type LocalSet,
+  type LocalSnapshot,
+} from './local/filesystems.ts';
 export { HOLD_MS_MAX, type Provider, type SnapshotSetResult } from './provider.ts';
 export { readable } from './readable.ts';
 export { straysOn } from './strays.ts';

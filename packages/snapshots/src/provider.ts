@@ -9,6 +9,10 @@ export interface SnapshotSetResult {
   readonly snapshots: readonly SnapshotOfVolume[];
   /** For so long programs on the volumes stood still, in ms; absent where it is not known. */
   readonly heldMs?: number;
+  /** Sets that other providers made at the same moment. */
+  readonly also?: readonly SnapshotSetResult[];
+  /** Why it is worth no more than that of a machine that lost power, in words. */
+  readonly amiss?: readonly string[];
 }
 
 export interface Provider extends AsyncDisposable {

@@ -34,6 +34,11 @@ export class Packages {
     return path.join(this.#directory, 'scripts');
   }
 
+  /** Which local file systems take part in snapshots; the machine's owner writes it. */
+  get localFileSystems(): string {
+    return path.join(this.#directory, 'local-filesystems');
+  }
+
   /** Versions by name. */
   installed(): Readonly<Record<string, string>> {
     try {

@@ -46,6 +46,10 @@ export function linesOf(outcome: Outcome): string[] {
     ? [
         `Snapshot set ${set.id}, level ${level}:`,
         ...set.snapshots.map(({ snapshot, volume }) => `  ${snapshot} of ${volume}`),
+        ...(set.also ?? []).flatMap(({ id, snapshots }) => [
+          `Local snapshot set ${id}, of the same level:`,
+          ...snapshots.map(({ snapshot, volume }) => `  ${snapshot} of ${volume}`),
+        ]),
         `Programs stood still for ${set.heldMs ?? '?'} ms; writers were frozen for ${Math.round(frozenForMs ?? 0)} ms.`,
       ]
     : ['No snapshots were made.'];

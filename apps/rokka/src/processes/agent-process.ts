@@ -18,6 +18,8 @@ import {
   setOfSnapshot,
 } from '@rokka/services';
 import {
+  type LocalFileSystems,
+  localFileSystems,
   mariadbVerifier,
   postgresqlVerifier,
   readable,
@@ -53,6 +55,8 @@ export interface AgentProcessOptions {
 }
 
 const VERSION = '1.0.0';
+/** What may still be frozen is thawed in so long, or when the next snapshot begins. */
+const THAW_MS_MAX = 60_000;
 /** Starting again would change nothing. */
 const FINAL = /^(REGISTRY_VERSION|REGISTRY_CORRUPT)$/;
 
@@ -73,12 +77,23 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
     const { name = 'Linux', version = os.release() } = release();
     const log = (text: string) => channel.send({ kind: 'log', level: 'warn', text });
     const writers = machineWriters({ scripts: packages.scripts, state: dataPaths.agent(directory), clock });
-    // What an agent that was killed has stopped goes on before anything else.
+    const local = localFileSystems({
+      listFile: packages.localFileSystems,
+      stateDirectory: path.join(dataPaths.agent(directory), 'writers'),
+      dataDirectory: directory,
+      clock,
+      random: systemRandom,
+    });
+    // What an agent that was killed has stopped goes on before anything else: first what nobody can write on.
+    await local.recover(AbortSignal.timeout(THAW_MS_MAX)).then(
+      (thawed) => thawed.forEach((mountPoint) => log(`${mountPoint} was still frozen, and is thawed`)),
+      (error: unknown) => log(describeError(error)),
+    );
     await writers.recover().catch((error: unknown) => log(describeError(error)));
     const agent = resources.use(
       await Agent.start({
         desk: new CommandDesk({ registry, clock }),
-        actions: await actionsOf(options, { registry, own, packages, writers, clock }),
+        actions: await actionsOf(options, { registry, own, packages, writers, local, clock }),
         clock,
         facts: () => ({
           machineKey: must(machine).key,
@@ -104,9 +119,16 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
 
 async function actionsOf(
   { directory, gatewayPort, allowShell }: AgentProcessOptions,
-  of: { registry: Registry; own: OwnMachine; packages: Packages; writers: MachineWriters; clock: Clock },
+  of: {
+    registry: Registry;
+    own: OwnMachine;
+    packages: Packages;
+    writers: MachineWriters;
+    local: LocalFileSystems;
+    clock: Clock;
+  },
 ): Promise<Actions> {
-  const { registry, own, packages, writers, clock } = of;
+  const { registry, own, packages, writers, local, clock } = of;
   const random = systemRandom;
   const { account } = await ensureAdministrator({ registry, clock, random });
   const identity = {
@@ -149,6 +171,7 @@ async function actionsOf(
     writersFor: (volumes, of) => writers.find(volumes, of),
     leaseWriters: () => writers.lease(),
     bootWriter: () => new BootWriter({ mirror, clock }),
+    localFileSystems: local,
   };
   return new Map([
     ['aws:createVssSnapshot', createVssSnapshot(options)],

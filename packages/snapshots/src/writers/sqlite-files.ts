@@ -45,6 +45,11 @@ export async function findCandidates(
   return { found: [...found.values()], hidden: [...hidden.values()] };
 }
 
+/** A database with all that may belong to it, whatever of it is there. Programs keep that open for writing as well. */
+export function filesOf(database: string): readonly string[] {
+  return [database, ...sideFilesOf(database)];
+}
+
 /** The names of files that have a log or a journal beside them. */
 export function withSiblings(files: readonly string[]): readonly string[] {
   const names = new Set(files);

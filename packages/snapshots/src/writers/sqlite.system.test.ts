@@ -10,7 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { isCoded, must } from '@rokka/kernel';
 import { sqlite, tryRestoredSqlite, type SqliteWriter } from './sqlite.ts';
-import { sideFilesOf } from './sqlite-files.ts';
+import { straysOn } from '../strays.ts';
+import { filesOf, sideFilesOf } from './sqlite-files.ts';
 import { sqliteVerifier } from './sqlite-verifier.ts';
 import { SqliteLoad } from './testing/sqlite-program.ts';
 
@@ -26,12 +27,19 @@ for (const journalMode of ['wal', 'delete', 'truncate', 'persist'])
       const file = path.join(base, 'deep/er/app.db');
       await using load = await SqliteLoad.start({ file, journalMode });
       await using writer = await only(base);
-      const paths = [file, `${file}-wal`, `${file}-shm`, `${file}-journal`];
-      assert.deepEqual(await writer.identify(), [{ name: `SQLite database ${file}`, paths }]);
+      const components = await writer.identify();
+      assert.deepEqual(components, [{ name: `SQLite database ${file}`, paths: filesOf(file) }]);
       await writer.prepare(signal());
       const frozen = await writer.freeze(signal());
       // Answers that are still on the way.
       await sleep(100);
+      const volumes = [{ volume: 'vol-1', mountPoint: base }];
+      const strays = await straysOn({ volumes, components, signal: signal() });
+      assert.deepEqual(
+        strays.filter((stray) => stray.includes(base)),
+        [],
+        'it is spoken for with its log',
+      );
       const { committed } = load;
       const copy = path.join(temporary(t), 'copy');
       await promisify(execFile)('cp', ['-a', base, copy]);
@@ -209,7 +217,7 @@ test(
     });
     {
       await using writer = await only(volume);
-      assert.equal((await writer.identify())[0].paths[0], path.join(volume, 'in/app.db'));
+      assert.deepEqual((await writer.identify())[0].paths, filesOf(path.join(volume, 'in/app.db')));
       assert.equal((await writer.freeze(signal())).level, 'application');
       await writer.thaw(signal());
     }

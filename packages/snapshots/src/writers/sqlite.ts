@@ -23,7 +23,7 @@ import type { Component, DiscoverOptions, Frozen, Writer, WriterKind } from '../
 import { searchDirectories } from './directory-search.ts';
 import { HelperProcess, Refused } from './helper-process.ts';
 import { placeVolumes } from './placement.ts';
-import { findCandidates, sideFilesOf } from './sqlite-files.ts';
+import { filesOf, findCandidates } from './sqlite-files.ts';
 import type { Candidate, RestoredSqlite, HeldDatabase } from './sqlite-helper.ts';
 import { byOwner, type Owned, type Owner, type Refusal } from './sqlite-owners.ts';
 
@@ -91,7 +91,7 @@ export class SqliteWriter implements Writer {
         this.#refused.map(({ path, why }) => `${path}: ${why}`).join('; '),
       ]);
     const paths = this.#owned.flatMap((owned) => owned.paths).sort();
-    return paths.map((file) => ({ name: `SQLite database ${file}`, paths: [file, ...sideFilesOf(file)] }));
+    return paths.map((file) => ({ name: `SQLite database ${file}`, paths: filesOf(file) }));
   }
 
   async prepare(signal: AbortSignal): Promise<void> {

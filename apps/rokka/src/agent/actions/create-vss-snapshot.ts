@@ -12,8 +12,12 @@ import type { EC2Client } from '@aws-sdk/client-ec2';
 import { type Clock, describeError, isCoded } from '@rokka/kernel';
 import type { SnapshotSetFacts } from '@rokka/services';
 import {
+  CombinedProvider,
   coordinate,
   type Coordination,
+  type LocalFileSystems,
+  type LocalSnapshot,
+  type MountedVolume,
   type Outcome,
   outcomeOf,
   type SnapshotSetResult,
@@ -45,13 +49,15 @@ export interface VssOptions {
   lookUp(of: { account: string; region: string }, snapshot: string): Promise<SnapshotSetFacts | undefined>;
   /** Applications that have something on the volumes, in the order in which they freeze. */
   writersFor(
-    volumes: readonly AttachedVolume[],
+    volumes: readonly MountedVolume[],
     of: { noWriters: boolean; signal: AbortSignal },
   ): Promise<Writer[][]>;
   /** Of the boot volume. */
   bootWriter(): Writer;
   /** For one course of writers at a time. @throws ROKKA_WRITERS_BUSY */
   leaseWriters(): Disposable;
+  /** Those of the machine that are copied at the same moment. */
+  readonly localFileSystems: Pick<LocalFileSystems, 'open'>;
 }
 
 /** @throws ROKKA_SNAPSHOT_REFUSED */
@@ -92,7 +98,7 @@ async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<A
     const copying = { client, instance, excludesBoot, description, tags, clock };
     const lookUp = (snapshot: string) => options.lookUp(scope, snapshot);
     const outcome = await freezeAndCopy(
-      { volumes, copying: { ...copying, lookUp }, request, signal },
+      { volumes, copying: { ...copying, lookUp }, request, signal, say },
       options,
     );
     for (const line of linesOf(outcome)) say(`${line}\n`);
@@ -124,30 +130,71 @@ interface Copying {
   readonly copying: Omit<Ec2ProviderOptions, 'onFrozen'>;
   readonly request: VssRequest;
   readonly signal: AbortSignal;
+  say(line: string): void;
 }
 
 async function freezeAndCopy(of: Copying, options: VssOptions): Promise<Outcome> {
-  const { outcome, provider } = await holdAll(of, options);
+  const { outcome, provider, local } = await holdAll(of, options);
+  await using _ = local?.set;
   if (!outcome.set) return { ...outcome, reasons: [...outcome.reasons, ...leftOver(provider)] };
-  const missed = whyNotThese(outcome.set, allOf(of.volumes));
-  const doubts = await provider.confirm(outcome.set.id, of.signal).then(
-    () => missed,
-    (error: unknown) => [...missed, describeError(error)],
-  );
-  return doubts.length === 0
-    ? outcome
-    : { ...outcome, level: 'crash', reasons: [...outcome.reasons, ...doubts] };
+  const doubts = [...whyNotThese(outcome.set, allOf(of.volumes))];
+  await provider.confirm(outcome.set.id, of.signal).catch((error: unknown) => {
+    doubts.push(describeError(error));
+  });
+  const confirmed = doubting(outcome, doubts);
+  return local ? await withPublished(confirmed, local, of) : confirmed;
+}
+
+const doubting = (outcome: Outcome, doubts: readonly string[]): Outcome =>
+  doubts.length === 0 ? outcome : { ...outcome, level: 'crash', reasons: [...outcome.reasons, ...doubts] };
+
+/** Copies of local file systems get their name when it is known what they are worth. Without them nothing is worth more than they. */
+async function withPublished(
+  outcome: Outcome,
+  { set, provider }: LocalSnapshot,
+  { say }: Copying,
+): Promise<Outcome> {
+  const { set: made, level } = outcome;
+  if (level === undefined || !made?.also?.some(({ id }) => id === set.id)) return outcome;
+  say(`Local file systems were frozen for ${provider.frozenForMs ?? '?'} ms.\n`);
+  try {
+    await set.publish(level);
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return doubting({ ...outcome, set: { ...made, also: [] } }, [describeError(error)]);
+  }
+  // The set is there, whatever becomes of older ones.
+  const gone = await set.prune().catch((error: unknown) => {
+    say(`Older local sets: ${describeError(error)}\n`);
+    return [];
+  });
+  for (const id of gone) say(`Local snapshot set ${id} is not kept any more.\n`);
+  return outcome;
+}
+
+interface Held {
+  readonly outcome: Outcome;
+  readonly provider: Ec2Provider;
+  /** Its copies are whoever's who gets them. */
+  readonly local: LocalSnapshot | undefined;
 }
 
 /** Nobody waits for the copying: applications are free for another command when this resolves. */
 async function holdAll(
   { volumes: { boot, data: volumes }, copying, request, signal }: Copying,
-  { clock, leaseWriters, writersFor, bootWriter }: VssOptions,
-): Promise<{ outcome: Outcome; provider: Ec2Provider }> {
+  options: VssOptions,
+): Promise<Held> {
+  const { clock, leaseWriters, writersFor, bootWriter, localFileSystems } = options;
   const { noWriters } = request;
   using _ = leaseWriters();
+  await using copies = new AsyncDisposableStack();
   await using owned = new AsyncDisposableStack();
-  const applications = await writersFor(volumes, { noWriters, signal });
+  const local = await localFileSystems.open(signal);
+  if (local) copies.use(local.set);
+  // Thawed before anything of the writers is given up, which may have files there.
+  await using _thawing = local?.provider;
+  const places = [...volumes, ...(local?.provider.volumes ?? [])];
+  const applications = await writersFor(places, { noWriters, signal });
   const tiers = boot ? [[bootWriter()], ...applications] : applications;
   for (const writer of tiers.flat()) owned.use(writer);
   const strays = new Set<string>();
@@ -155,13 +202,16 @@ async function holdAll(
   // Right before the moment, and once more after it: who writes all the time is seen by one of the two.
   const look = async (until: AbortSignal) => {
     const components = now?.writers.flatMap((writer) => writer.components) ?? [];
-    for (const stray of noWriters ? [] : await straysOn({ volumes, components, signal: until }))
+    for (const stray of noWriters ? [] : await straysOn({ volumes: places, components, signal: until }))
       strays.add(stray);
   };
-  const provider = new Ec2Provider({ ...copying, onFrozen: look });
+  const own = new Ec2Provider({ ...copying, onFrozen: look });
+  const provider = local ? new CombinedProvider(own, [local.provider]) : own;
   const course = await coordinate({ tiers, provider, clock, signal, onTurn: (turn) => (now = turn) });
   if (course.set) await look(signal);
-  return { outcome: outcomeOf(course, { strays: [...strays], withoutWriters: noWriters }), provider };
+  copies.move();
+  const outcome = outcomeOf(course, { strays: [...strays], withoutWriters: noWriters });
+  return { outcome, provider: own, local };
 }
 
 /** Volumes come and go while others are asked: who has something on them was not asked then. */
