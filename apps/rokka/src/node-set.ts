@@ -1,6 +1,6 @@
 /** The storage nodes of a cluster: those of this machine as child processes of whoever owns the data directory, those of others as records. */
 import * as fs from 'node:fs';
-import { Deferred, isCoded, systemClock, systemRandom } from '@rokka/kernel';
+import { Deferred, describeError, isCoded, systemClock, systemRandom } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
 import type { Network } from '@rokka/transport';
 import type { ClusterAuthority } from '@rokka/trust';
@@ -224,7 +224,7 @@ export class NodeSet implements AsyncDisposable {
         `node ${heir} comes in place of node ${ordinal} in zone ${zone}, and copies from the others`,
       );
     } catch (error) {
-      onLog('error', `no node comes in place of node ${ordinal}: ${String(error)}`);
+      onLog('error', `no node comes in place of node ${ordinal}: ${describeError(error)}`);
     }
   }
 
