@@ -176,7 +176,7 @@ function headWithoutVolume({ pid, shimPid }: SupervisorStatus['head']): string {
 function volumeLines(status: SupervisorStatus, volume: HeadDetail): string[] {
   const { engine } = volume;
   return [
-    `head        process ${status.head.pid}, ${Math.round(volume.memoryBytes / MEBIBYTE)} MiB, restarts ${status.head.restarts}`,
+    `head        process ${status.head.pid}, ${Math.round(volume.memoryBytes / MEBIBYTE)} MiB, restarts ${status.head.restarts}${status.head.shimPid === undefined ? '' : `, below shim ${status.head.shimPid}`}`,
     `engine      ${engine.kind} ${engine.version ?? ''}, process ${engine.postgresPid ?? '-'}, port ${status.port}`,
     `volume      epoch ${volume.volumeEpoch}, ${volume.groups.length} protection group${volume.groups.length === 1 ? '' : 's'}`,
     ...volume.groups.flatMap(({ pg, changes }) =>
