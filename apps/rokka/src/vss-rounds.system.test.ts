@@ -7,20 +7,20 @@ import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { test } from 'node:test';
-import * as ec2 from '@aws-sdk/client-ec2';
-import { must, systemClock, systemRandom } from '@rokka/kernel';
+import { systemClock, systemRandom } from '@rokka/kernel';
 import { dataPaths } from './data-directory.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { InstanceUnderTest } from './testing/instance-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { freePort, TestPlace } from './testing/test-place.ts';
 import { entriesOf, PROGRAM, scriptsFor } from './testing/two-volume-application.ts';
+import { type PairSnapshot, VolumePair } from './testing/volume-pair.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const ROUNDS = Number(process.env['ROKKA_VSS_ROUNDS'] ?? 1);
 const skip = whySkipped({ root: true });
-const timeout = 200_000 + ROUNDS * 60_000;
-/** Between two snapshots. */
+const timeout = 200_000 + ROUNDS * 90_000;
+/** Between two snapshots, and between those of one volume and the other. */
 const WORK_MS_MAX = 1_500;
 
 test(
@@ -32,32 +32,20 @@ test(
     await using rokka = await RokkaUnderTest.start(place, { env: { ROKKA_AWS_PORT: String(port) } });
     const instance = await InstanceUnderTest.of(await CloudUnderTest.start(rokka, port));
     await instance.mayMakeSnapshots();
-    const { own } = instance;
-    const volumes = [await own.volume({ Size: 1 }), await own.volume({ Size: 1 })] as const;
-    const journal = await own.attach(volumes[0], 'sdf');
-    const ledger = await own.attach(volumes[1], 'sdg');
+    const pair = await VolumePair.attach(instance.own, { sizeGiB: 1 });
+    const [journal, ledger] = pair.directories;
     const control = fs.mkdtempSync(path.join(place.path, 'control-'));
     const child = spawn(process.execPath, [PROGRAM, journal, ledger, control], { stdio: 'inherit' });
     const ended = new Promise((resolve) => child.once('exit', resolve));
 
-    /** What was in both files when they were copied. */
-    const restored = async (snapshots: readonly Pick<ec2.Snapshot, 'VolumeId' | 'SnapshotId'>[]) => {
-      const of = async (volume: string, device: string) => {
-        const { SnapshotId } = must(snapshots.find(({ VolumeId }) => VolumeId === volume));
-        const copy = await own.volume({ SnapshotId: must(SnapshotId) });
-        return { copy, directory: await own.attach(copy, device) };
-      };
-      const [one, other] = [await of(volumes[0], 'sdh'), await of(volumes[1], 'sdi')];
-      const entries = entriesOf({ journal: one.directory, ledger: other.directory });
-      for (const { copy } of [one, other]) {
-        await own.detach(copy);
-        await own.client.send(new ec2.DeleteVolumeCommand({ VolumeId: copy }));
-      }
+    /** Nobody works while nobody asks what is done meanwhile. */
+    const restored = async (snapshots: readonly PairSnapshot[]) => {
+      child.kill('SIGSTOP');
+      const entries = await pair.look(snapshots, ([one, other]) =>
+        entriesOf({ journal: one, ledger: other }),
+      );
+      child.kill('SIGCONT');
       return entries;
-    };
-    const made = async (description: string) => {
-      const Filters = [{ Name: 'description', Values: [description] }];
-      return (await own.client.send(new ec2.DescribeSnapshotsCommand({ Filters }))).Snapshots ?? [];
     };
 
     const rounds = async (kind: string) => {
@@ -67,7 +55,7 @@ test(
         const description = `${kind} ${round}`;
         const { Status, StandardErrorContent } = await instance.snapshot({ description });
         assert.equal(Status, kind === 'held' ? 'Success' : 'Failed', StandardErrorContent);
-        seen.push(await restored(await made(description)));
+        seen.push(await restored(await pair.described(description)));
       }
       return seen;
     };
@@ -83,11 +71,8 @@ test(
       // One volume after the other: what others do, and what it is worth.
       let apart = 0;
       for (let round = 0; round < ROUNDS; round++) {
-        const snapshots = [];
-        for (const VolumeId of volumes)
-          snapshots.push(await own.client.send(new ec2.CreateSnapshotCommand({ VolumeId })));
-        await own.completed(snapshots.map(({ SnapshotId }) => must(SnapshotId)));
-        const entries = await restored(snapshots);
+        await systemClock.sleep(systemRandom.below(WORK_MS_MAX));
+        const entries = await restored(await pair.apart({ pauseMsMax: WORK_MS_MAX }));
         if (![0, 1].includes(entries.journal - entries.ledger)) apart++;
       }
       t.diagnostic(`one volume after the other: ${apart} of ${ROUNDS} copies do not fit together`);

@@ -89,7 +89,12 @@ export class PostgresServer implements AsyncDisposable {
   /** Of a data directory that is there, and that nobody has open. */
   static async open(options: ServerOptions): Promise<PostgresServer> {
     const server = new PostgresServer(options, temporaryDirectory('rokka-pg-'));
-    await server.#start();
+    try {
+      await server.#start();
+    } catch (error) {
+      fs.rmSync(server.#socketDirectory, { recursive: true, force: true });
+      throw error;
+    }
     return server;
   }
 
