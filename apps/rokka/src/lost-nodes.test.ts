@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  Deferred,
   type Epoch,
   type NodeId,
   type PgIndex,
@@ -26,6 +27,8 @@ class World {
   readonly said: string[] = [];
   readonly done: string[] = [];
   addFails = false;
+  /** A node that is added starts when it resolves, or does not. */
+  adding: Promise<void> | undefined;
   readonly lost = new LostNodes({
     clock: this.clock,
     facts: async () => ({
@@ -35,6 +38,7 @@ class World {
     holdsData: ({ ordinal }) => this.withData.has(ordinal),
     restart: ({ ordinal }) => this.done.push(`start ${ordinal}`),
     add: async (zone) => {
+      await this.adding;
       if (this.addFails) throw rokkaErrors.ROKKA_CHILD_LATE(['storage node 7', 1]);
       const record = this.#record(this.records.length + 1, zone);
       this.records.push(record);
@@ -147,12 +151,15 @@ test('a spare that does not start is said once, and tried again', async () => {
   await world.lost[Symbol.asyncDispose]();
 });
 
-test('told to stop, it says nothing of what did not come to be', async () => {
+test('told to stop while a spare starts, it says nothing of what did not come to be', async () => {
   const world = new World();
-  world.addFails = true;
-  world.lose(2);
+  const start = new Deferred<void>();
+  world.adding = start.promise;
   world.lost.begin();
+  world.lose(2);
+  await world.pass(2_000);
   world.lost.stop();
+  start.reject(rokkaErrors.ROKKA_STOPPED(['storage node 7']));
   await world.pass(2_000);
   await world.lost[Symbol.asyncDispose]();
   assert.deepEqual([world.said, world.done], [[], []]);
