@@ -37,6 +37,8 @@ export interface ChildOptions {
   name: string;
   /** Made anew for each process. */
   command(): { command: string; args: string[]; env?: Record<string, string> };
+  /** Open files that it gets as well, as its descriptors from CHILD_FDS_AT on. They stay the caller's. */
+  fds?: readonly number[];
   /** The child loads its code and does nothing before `begin`. */
   awaitsBegin?: boolean;
   /** Told to it then: what has become another one since a spare was launched. */
@@ -55,6 +57,31 @@ export interface ChildOptions {
   onReady?(detail: unknown): void;
   /** It ended by itself, and is started again. */
   onLost?(): void;
+  /** Whether another one may follow the one that has ended; always, unless said otherwise. Where none may, that is final. */
+  mayFollow?(end: ChildEnd): boolean;
+}
+
+/** How a child has ended by itself. */
+export interface ChildEnd {
+  /** That killed it; null where it went by itself. */
+  readonly signal: NodeJS.Signals | null;
+  /** Undefined where it never was. */
+  readonly readyForMs: number | undefined;
+}
+
+/** What a process is launched with. */
+export type Launch = Pick<ChildOptions, 'command' | 'fds'>;
+
+/** 0 to 2 are the standard streams, 3 is the channel. */
+export const CHILD_FDS_AT = 4;
+
+export function launchChild({ command: make, fds = [] }: Launch): ChildProcess {
+  const { command, args, env } = make();
+  return spawn(command, args, {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...fds],
+    env: { ...process.env, ...env },
+    detached: true,
+  });
 }
 
 const PAUSE_MS_FIRST = 100;
@@ -225,20 +252,11 @@ export class SupervisedChild implements AsyncDisposable {
 
   #makeSpare(): SpareProcess {
     return new SpareProcess({
-      launch: () => this.#launch(),
+      launch: () => launchChild(this.#options),
       onMissing: (why) => {
         this.#options.onLog('warn', `there is no spare ${this.name} now: ${why}`);
         this.#prepareSpareAfter(SPARE_AGAIN_MS);
       },
-    });
-  }
-
-  #launch(): ChildProcess {
-    const { command, args, env } = this.#options.command();
-    return spawn(command, args, {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { ...process.env, ...env },
-      detached: true,
     });
   }
 
@@ -255,7 +273,7 @@ export class SupervisedChild implements AsyncDisposable {
     this.#stderr = '';
     const { argument, handedOver } = this.#options;
     const waiting = this.#spare.take() ?? handedOver?.take();
-    const child = waiting ?? this.#launch();
+    const child = waiting ?? launchChild(this.#options);
     const begin: ParentMessage = { kind: 'begin', waited: waiting !== undefined, argument: argument?.() };
     if (this.#awaitsBegin && child.connected) child.send(begin, () => {});
     if (waiting)
@@ -266,12 +284,12 @@ export class SupervisedChild implements AsyncDisposable {
     });
     child.on('message', (message) => this.#onMessage(message as ChildMessage));
     child.on('error', (error) => {
-      if (child.pid === undefined) this.#onEnd(child, `cannot be started: ${error.message}`);
+      if (child.pid === undefined) this.#onEnd(child, `cannot be started: ${error.message}`, null);
     });
     child.on('exit', (code, signal) => {
       const how = signal ? `killed by ${signal}` : `exit status ${code}`;
-      const cancel = this.#options.clock.after(LAST_WORDS_MS, () => this.#onEnd(child, how));
-      child.once('close', () => (cancel(), this.#onEnd(child, how)));
+      const cancel = this.#options.clock.after(LAST_WORDS_MS, () => this.#onEnd(child, how, signal));
+      child.once('close', () => (cancel(), this.#onEnd(child, how, signal)));
     });
   }
 
@@ -306,10 +324,12 @@ export class SupervisedChild implements AsyncDisposable {
     }
   }
 
-  #onEnd(child: ChildProcess, how: string): void {
+  #onEnd(child: ChildProcess, how: string, signal: NodeJS.Signals | null): void {
     if (this.#child !== child) return;
-    const { clock, name, onLog, onFinal, onLost } = this.#options;
-    const wasWell = clock.nowMs() - (this.#readySinceMs ?? Infinity) > WELL_AFTER_MS;
+    const { clock, name, onLog, onFinal, onLost, mayFollow } = this.#options;
+    const readyForMs = this.#readySinceMs === undefined ? undefined : clock.nowMs() - this.#readySinceMs;
+    const end = { signal, readyForMs };
+    const wasWell = (readyForMs ?? 0) > WELL_AFTER_MS;
     this.#child = undefined;
     this.#cancelSpare();
     this.#cancelSilence();
@@ -329,7 +349,7 @@ export class SupervisedChild implements AsyncDisposable {
       : rokkaErrors.ROKKA_CHILD_FAILED([name, why]);
     this.#lastError = error;
     const final = this.#failure?.final ?? 'never';
-    if (final === 'always' || (final === 'at-first' && !this.#wasReady)) {
+    if (final === 'always' || (final === 'at-first' && !this.#wasReady) || mayFollow?.(end) === false) {
       this.#firstReady.reject(error);
       onFinal?.(error);
       return;

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type NodeId, SeededRandom, type Zone } from '@rokka/kernel';
-import { drawPlaces, type NodeRecord } from './cluster.ts';
+import { MemoryRegistry } from '@rokka/registry';
+import { addNode, drawPlaces, listNodes, type NodeRecord } from './cluster.ts';
 
 const node = (ordinal: number, zone: string, part: Partial<NodeRecord> = {}): NodeRecord => ({
   node: `n${ordinal}` as NodeId,
@@ -36,4 +37,20 @@ test('one that leaves, or is gone, is taken only where its zone has no others', 
     assert.deepEqual(new Set(ordinals.slice(2, 4)), new Set([3, 4]));
     assert.ok(ordinals[4] === 5 && [6, 9].includes(ordinals[5] ?? 0));
   }
+});
+
+test('nodes that are added at one moment all come to be, each with an ordinal of its own', async () => {
+  await using registry = new MemoryRegistry();
+  for (const one of SIX) await registry.put(`nodes/${one.ordinal}`, one, 0);
+  const random = new SeededRandom(1);
+  const added = await Promise.all(SIX.map(({ zone }) => addNode(registry, { zone, random })));
+  const records = await listNodes(registry);
+  assert.deepEqual(
+    records.map(({ ordinal }) => ordinal),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+  );
+  assert.deepEqual(
+    records.slice(SIX.length),
+    added.toSorted((a, b) => a.ordinal - b.ordinal),
+  );
 });

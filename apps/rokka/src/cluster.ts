@@ -4,6 +4,7 @@
  */
 import {
   type Clock,
+  isCoded,
   must,
   type NodeId,
   PAGE_SIZE,
@@ -46,6 +47,8 @@ const PAGES_PER_GROUP = (10 * 1024 ** 3) / PAGE_SIZE;
 /** 64 TiB, as in the papers. */
 const GROUPS_MAX = 6_400;
 const DATABASE = 'main';
+/** More than are ever added to a cluster at one moment. */
+const ADD_ATTEMPTS_MAX = 100;
 
 /**
  * Reads the cluster, making what is missing. Each step is one write that a crash may follow: what is there is kept.
@@ -119,34 +122,49 @@ export async function listNodes(registry: Registry): Promise<NodeRecord[]> {
   return entries.map(({ value }) => value).sort((a, b) => a.ordinal - b.ordinal);
 }
 
-/** One more node for a zone; it has no directory yet. @throws ROKKA_NO_ZONE */
+/**
+ * One more node for a zone; it has no directory yet. Where several are added at one moment, as when those of a whole disk have lost their
+ * data, all want the same ordinal first. Each conflict is another node that is there, so whoever tries again comes to its turn.
+ * @throws ROKKA_NO_ZONE
+ */
 export async function addNode(
   registry: Registry,
   options: { zone: string; random: Random },
 ): Promise<NodeRecord> {
   const zone = zoneNamed(options.zone);
-  const last = (await listNodes(registry)).at(-1)?.ordinal ?? 0;
-  const node = freshNode(last + 1, zone, options.random);
-  await registry.put(nodeKey(node.ordinal), node, 0);
-  return node;
+  for (let attempt = 1; ; attempt++) {
+    const node = freshNode(await nextOrdinal(registry), zone, options.random);
+    try {
+      await registry.put(nodeKey(node.ordinal), node, 0);
+      return node;
+    } catch (error) {
+      if (!isCoded(error, 'REGISTRY_CONFLICT') || attempt === ADD_ATTEMPTS_MAX) throw error;
+    }
+  }
 }
 
-/** The node of a machine that joined; its own machine has made its directory. @throws ROKKA_NO_ZONE, REGISTRY_CONFLICT */
+/**
+ * The node of a machine that joined; its own machine has made its directory.
+ * @throws ROKKA_NO_ZONE; REGISTRY_CONFLICT, and then it may be the same machine that was first: look for it before you try again
+ */
 export async function addJoinedNode(
   registry: Registry,
   of: { id: string; zone: string; address: string },
 ): Promise<NodeRecord> {
-  const last = (await listNodes(registry)).at(-1)?.ordinal ?? 0;
   const record: NodeRecord = {
     node: of.id as NodeId,
     zone: zoneNamed(of.zone),
-    ordinal: last + 1,
+    ordinal: await nextOrdinal(registry),
     made: true,
     machine: of.id,
     address: of.address,
   };
   await registry.put(nodeKey(record.ordinal), record, 0);
   return record;
+}
+
+async function nextOrdinal(registry: Registry): Promise<number> {
+  return ((await listNodes(registry)).at(-1)?.ordinal ?? 0) + 1;
 }
 
 /** @throws ROKKA_NO_ZONE */

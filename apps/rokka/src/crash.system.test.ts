@@ -129,9 +129,18 @@ function crashes(of: { engine: 'native' | 'pglite'; rounds: number; skip: string
 
       test(`the head is killed (${of})`, { timeout }, (t) =>
         round(t, async () => {
-          const { head } = await rokka.pids();
+          const { head, postgres } = await rokka.pids();
+          const { detail } = (await rokka.status()).head;
+          const errors = new Map(load.ledger.errors);
           rokka.kill([head]);
-          await rokka.until('another head serves', (status) => status.head.ready && status.head.pid !== head);
+          await rokka.until(
+            'another head serves',
+            ({ head: { ready, pid } }) => ready && pid !== undefined && pid !== head,
+          );
+          if (!detail?.process?.canBeTakenOver) return;
+          // It takes over: who uses the database does not notice.
+          assert.equal((await rokka.pids()).postgres, postgres);
+          load.assertNoneFailed(errors);
         }),
       );
 

@@ -74,19 +74,19 @@ test(
     assert.deepEqual(await shop.query('shop', BUFFERS), [{ shared_buffers: '128MB' }], 'of its own class');
 
     const { databases: found } = await rokka.status();
-    const { name, pid: head } = must(found.find(({ standbys }) => standbys));
-    assert.ok(beside.includes(must(head)), 'who had waited serves now');
+    const { name, shimPid: shim } = must(found.find(({ standbys }) => standbys));
+    assert.ok(beside.includes(must(shim)), 'who had waited serves now');
     const waiting = childrenOf(rokka.up.pid);
     await around(async () => {
-      rokka.kill([must(head)]);
+      rokka.kill([must(shim)]);
       await databases.until(
         name,
-        'another head serves',
-        (now) => now?.phase === 'available' && ![undefined, head].includes(now.pid),
+        'another shim serves',
+        (now) => now?.phase === 'available' && ![undefined, shim].includes(now.shimPid),
       );
     });
-    const { pid } = must(await databases.find(name));
-    assert.ok(waiting.includes(must(pid)), 'it had waited for that');
+    const { shimPid } = must(await databases.find(name));
+    assert.ok(waiting.includes(must(shimPid)), 'it had waited for that');
     await both();
     assert.deepEqual(
       await shop.members('shop'),

@@ -109,8 +109,10 @@ describe('members are replaced under load', { skip }, () => {
       await operate('replace', must(first).ordinal);
       await rokka.until('it has begun', ({ head }) => (head.detail?.groups[0]?.changes.length ?? 0) > 0);
       const { head } = await rokka.pids();
+      const { detail } = (await rokka.status()).head;
       rokka.kill([head]);
       await rokka.until('the node is empty', settledWithout([must(first).ordinal]));
+      if (detail?.process?.canBeTakenOver) load.assertNoneFailed();
     }),
   );
 

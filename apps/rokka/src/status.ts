@@ -1,10 +1,9 @@
 /** What `status` shows, for people and as JSON. The types are what the supervisor answers on its control socket. */
 import type { RestoreTest } from '@rokka/services';
 import type { NodeStatus as StorageNodeStatus } from '@rokka/storage';
-import type { VolumeStatus } from '@rokka/volume';
 import type { NodeRecord } from './cluster.ts';
 import { type DatabaseStatus, describeDatabases } from './databases/database-status.ts';
-import type { EngineStatus } from './processes/engine.ts';
+import type { HeadDetail } from './head-status.ts';
 import { table } from './terminal.ts';
 
 export interface NodeStatus extends NodeRecord {
@@ -14,11 +13,6 @@ export interface NodeStatus extends NodeRecord {
   /** Protection groups, of all databases, in which it is a member; absent where the registry does not say. */
   readonly groups?: number;
   readonly detail?: StorageNodeStatus;
-}
-
-export interface HeadDetail extends VolumeStatus {
-  readonly engine: EngineStatus;
-  readonly memoryBytes: number;
 }
 
 export interface SupervisorStatus {
@@ -37,6 +31,8 @@ export interface SupervisorStatus {
   readonly agent?: { readonly pid?: number; readonly ready: boolean };
   readonly head: {
     readonly pid?: number;
+    /** What it is a child of, where something outlives it (processes/shim-process.ts). */
+    readonly shimPid?: number;
     readonly restarts: number;
     readonly ready: boolean;
     readonly detail?: HeadDetail;
@@ -77,7 +73,7 @@ export function describeStatus(status: SupervisorStatus): string {
   const lines = [describeNodes(status), ''];
   if (status.holder !== undefined)
     lines.push(`database    ${status.holder === '' ? 'held by nobody' : `held by ${status.holder}`}`);
-  if (!volume) lines.push(`head        ${head.pid === undefined ? 'down' : `process ${head.pid}, starting`}`);
+  if (!volume) lines.push(`head        ${headWithoutVolume(head)}`);
   else lines.push(...volumeLines(status, volume));
   if (status.databases.length > 1) lines.push('', describeDatabases(status.databases), '');
   const { gateway } = status;
@@ -172,10 +168,15 @@ function diskLine(freeBytes: number): string {
   return freeBytes < FREE_BYTES_LOW ? `${words}: free some, writers wait when it is full` : words;
 }
 
+function headWithoutVolume({ pid, shimPid }: SupervisorStatus['head']): string {
+  if (shimPid !== undefined) return 'another process is taking over';
+  return pid === undefined ? 'down' : `process ${pid}, starting`;
+}
+
 function volumeLines(status: SupervisorStatus, volume: HeadDetail): string[] {
   const { engine } = volume;
   return [
-    `head        process ${status.head.pid}, ${Math.round(volume.memoryBytes / MEBIBYTE)} MiB, restarts ${status.head.restarts}`,
+    `head        process ${status.head.pid}, ${Math.round(volume.memoryBytes / MEBIBYTE)} MiB, restarts ${status.head.restarts}${status.head.shimPid === undefined ? '' : `, below shim ${status.head.shimPid}`}`,
     `engine      ${engine.kind} ${engine.version ?? ''}, process ${engine.postgresPid ?? '-'}, port ${status.port}`,
     `volume      epoch ${volume.volumeEpoch}, ${volume.groups.length} protection group${volume.groups.length === 1 ? '' : 's'}`,
     ...volume.groups.flatMap(({ pg, changes }) =>

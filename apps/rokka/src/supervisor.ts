@@ -49,6 +49,8 @@ import { NodeSet } from './node-set.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
 import type { GatewayStatus } from './processes/gateway-process.ts';
+import { hasShim, kernelResends } from './processes/legacy-fds.ts';
+import { type HeadDetail, headProcess } from './head-status.ts';
 import type { SupervisorStatus } from './status.ts';
 
 export interface SupervisorOptions {
@@ -163,7 +165,11 @@ export class Supervisor implements AsyncDisposable {
         ...(memberships && { groups: memberships.get(node.node)?.length ?? 0 }),
       })),
       holder,
-      head: { pid: head?.pid, restarts: head?.restarts ?? 0, ready: head?.ready ?? false, detail },
+      head: {
+        ...headProcess(this.cluster.database, head, detail as HeadDetail | undefined),
+        ready: head?.ready ?? false,
+        detail,
+      },
       databases,
       ...(this.#aws && {
         gateway: {
@@ -319,9 +325,10 @@ export class Supervisor implements AsyncDisposable {
     const main = upgradeDatabase(this.cluster.database);
     const headAccess = () => this.#headAccess;
     return headChild({
-      options: () => ({ ...headOptions(main, { ...this.#options, headAccess }), place }),
+      options: () => ({ ...headOptions(main, { ...this.#options, headAccess }), place, spareHead: true }),
       name: 'head',
-      spare: true,
+      // A shim has a spare of its own, where that can take over.
+      spare: !hasShim({ engine: main.engine, mounted: false }) || !kernelResends(),
       onProgress,
       onLog,
       onReady: (detail) => (this.#connection = detail as Connection),

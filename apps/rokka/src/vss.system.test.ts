@@ -4,10 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import * as path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must } from '@rokka/kernel';
-import { installedPrograms, PostgresServer, REDO_BYTES_MAX } from '@rokka/snapshots/testing';
+import { installedPrograms, PostgresServer, REDO_BYTES_MAX, SqliteLoad } from '@rokka/snapshots/testing';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { InstanceUnderTest } from './testing/instance-under-test.ts';
 import { InsertLoad } from './testing/insert-load.ts';
@@ -84,7 +85,7 @@ test('what is missing is said before anybody is held', { skip, timeout }, async 
 });
 
 test(
-  'PostgreSQL with its log on a second volume is snapshotted under load, and starts clean',
+  'PostgreSQL with its log on a second volume, and SQLite beside it, are snapshotted under load and start clean',
   { skip, timeout },
   async () => {
     const volumes = [await instance.own.volume({ Size: 2 }), await instance.own.volume({ Size: 2 })];
@@ -100,7 +101,9 @@ test(
     await using server = await PostgresServer.create(options);
     await using load = await InsertLoad.start(() => server.client(), 3);
     await load.acknowledged(200);
-    const early = load.count;
+    const file = path.join(data, 'app/app.db');
+    await using rows = await SqliteLoad.start({ file, journalMode: 'wal' });
+    const [early, earlyRows] = [load.count, rows.committed];
     const command = await cloud.ask<{ Command: { CommandId: string } }>(
       'ssm',
       'send-command',
@@ -119,6 +122,8 @@ test(
     assert.equal(end.Status, 'Success', `${end.StandardOutputContent}${end.StandardErrorContent}`);
     await load.acknowledged(200);
     const late = await load.stop();
+    await rows.goesOn();
+    await rows[Symbol.asyncDispose]();
 
     const { Snapshots = [] } = await instance.own.client.send(
       new ec2.DescribeSnapshotsCommand({ Filters: [{ Name: 'tag:AppConsistent', Values: ['True'] }] }),
@@ -143,12 +148,20 @@ test(
       /PostgreSQL at .*pgdata.*it starts, after \d+ bytes of its log/,
     );
 
+    assert.match(must(tried.StandardOutputContent), /app\.db: clean: whole, with nothing to recover/);
+
     await server[Symbol.asyncDispose]();
     for (const volume of volumes) await instance.own.detach(volume);
     for (const made of Snapshots) {
       const volume = await instance.own.volume({ SnapshotId: must(made.SnapshotId) });
       await instance.own.attach(volume, path.basename(must(tagsOf(made).Device)));
     }
+    using database = new DatabaseSync(file, { readOnly: true });
+    const foundRows = Number(database.prepare('SELECT count(*) AS count FROM t').get()?.['count']);
+    assert.ok(
+      earlyRows <= foundRows && foundRows <= rows.committed,
+      `${earlyRows} were acknowledged before it, ${foundRows} are there, of ${rows.committed}`,
+    );
     await using restored = await PostgresServer.open(options);
     const found = await InsertLoad.found(await restored.client());
     assert.ok(

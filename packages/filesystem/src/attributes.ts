@@ -61,12 +61,13 @@ export function changeAttributes(tree: Tree, inode: Inode, wanted: AttributeChan
   const { mode, uid, gid, sizeBytes, atime, mtime, keepSetId = false } = wanted;
   for (const time of [atime, mtime]) if (time) assertFileTime(time);
   const now = tree.now();
-  if (mode === undefined && uid === undefined && gid === undefined && sizeBytes === undefined) {
+  const timesAlone = mode === undefined && uid === undefined && gid === undefined && sizeBytes === undefined;
+  if (timesAlone && !tree.timesDirty.mustNotWait) {
     // Times alone wait in memory: under a write-back cache one such change comes before every fsync.
     inode.record.atime = atime ?? inode.record.atime;
     inode.record.mtime = mtime ?? inode.record.mtime;
     inode.record.ctime = now;
-    return tree.deferTimes(inode);
+    return tree.timesDirty.add(inode);
   }
   if (sizeBytes !== undefined) assertResizable(inode, sizeBytes);
   transact(tree, (change) => {

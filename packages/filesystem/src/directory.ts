@@ -1,6 +1,7 @@
 /**
- * The entries of one directory in memory, by name and in the order of their making. Each entry has a cookie that never
- * changes, so a listing that is read in parts neither repeats nor loses an entry while others come and go.
+ * The entries of one directory in memory, by name and in the order of their slots. The slot is an entry's cookie: it never changes, not
+ * even when the filesystem is opened anew, so a listing that is read in parts neither repeats nor loses an entry while others come
+ * and go, whoever answers.
  */
 import { assert } from '@rokka/kernel';
 import type { Inode } from './inode.ts';
@@ -16,7 +17,6 @@ export class Entry {
   readonly parent: Inode;
   readonly name: string;
   child: Inode;
-  cookie = 0;
   gone = false;
 
   constructor(options: { slot: SlotNumber; parent: Inode; name: string; child: Inode }) {
@@ -25,13 +25,18 @@ export class Entry {
     this.name = options.name;
     this.child = options.child;
   }
+
+  get cookie(): number {
+    return this.slot + FIRST_COOKIE;
+  }
 }
 
 export class Directory {
   readonly #byName = new Map<string, Entry>();
   #ordered: Entry[] = [];
+  /** An entry was added that stands behind its place. It gets there when somebody lists. */
+  #disordered = false;
   #gone = 0;
-  #nextCookie = FIRST_COOKIE;
 
   get size(): number {
     return this.#byName.size;
@@ -43,8 +48,9 @@ export class Directory {
 
   add(entry: Entry): void {
     assert(!this.#byName.has(entry.name), 'a name stands twice in a directory');
-    entry.cookie = this.#nextCookie++;
     this.#byName.set(entry.name, entry);
+    const last = this.#ordered.at(-1);
+    if (last && last.cookie >= entry.cookie) this.#disordered = true;
     this.#ordered.push(entry);
   }
 
@@ -61,10 +67,19 @@ export class Directory {
   /** At most `limit` entries whose cookies are above `cookie`, in order. */
   listAfter(cookie: number, limit: number): Entry[] {
     const found: Entry[] = [];
+    this.#order();
     for (let i = this.#indexAfter(cookie); i < this.#ordered.length && found.length < limit; i++) {
       if (!this.#ordered[i].gone) found.push(this.#ordered[i]);
     }
     return found;
+  }
+
+  /** A slot may have been another entry's before: that one is gone, and gives its place up. */
+  #order(): void {
+    if (!this.#disordered) return;
+    this.#ordered = this.#ordered.filter((entry) => !entry.gone).sort((a, b) => a.cookie - b.cookie);
+    this.#gone = 0;
+    this.#disordered = false;
   }
 
   #indexAfter(cookie: number): number {

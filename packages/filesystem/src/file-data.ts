@@ -86,7 +86,7 @@ export function writeFile(
     inode.dataTicket = tree.store.apply(pageWrites(tree.store, segments, data));
     inode.ticket = inode.dataTicket;
     record.mtime = record.ctime = tree.now();
-    tree.deferTimes(inode);
+    tree.timesDirty.add(inode);
     return;
   }
   transact(tree, (change) => {

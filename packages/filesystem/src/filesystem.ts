@@ -20,10 +20,11 @@ import {
 import { attributesOf, changeAttributes, type AttributeChange, type Attributes } from './attributes.ts';
 import { refuse } from './errors.ts';
 import { allocateRange, readFile, writeFile, type AllocateRange } from './file-data.ts';
+import type { TouchedInodes } from './dirty-times.ts';
 import { format, type FormatOptions } from './format.ts';
 import type { Inode } from './inode.ts';
 import { NAME_BYTES_MAX, SLOTS_PER_PAGE, WRITE_BYTES_MAX, type Ino } from './layout.ts';
-import { Mount } from './mount.ts';
+import { type Inherited, Mount } from './mount.ts';
 import { kindOf, S_IFMT, type FileKind } from './mode.ts';
 import {
   addName,
@@ -62,6 +63,10 @@ export interface Statistics {
 
 export interface MountOptions {
   readonly clock: Clock;
+  /** What the one who had the filesystem open before leaves, where others go on with what they had open there. */
+  readonly inherited?: Inherited;
+  /** Of this one, for the one after it. */
+  readonly touched?: TouchedInodes;
 }
 
 const LIST_LIMIT = 512;
@@ -293,7 +298,7 @@ export class FileSystem {
     const { timesDirty, store } = this.#tree;
     while (timesDirty.size > 0) {
       transact(this.#tree, (change) => {
-        for (const inode of [...timesDirty].slice(0, SYNC_INODES)) change.edit(inode);
+        for (const inode of timesDirty.first(SYNC_INODES)) change.edit(inode);
       });
     }
     return store.applied;

@@ -5,6 +5,8 @@ export type { AttributeChange, Attributes } from './attributes.ts';
 export { ERRNO, filesystemErrors, FsError, type ErrnoName } from './errors.ts';
 export type { AllocateRange } from './file-data.ts';
 export { fileTimeFromMs, fileTimeToMs, type FileTime } from './file-time.ts';
+export type { TouchedInodes } from './dirty-times.ts';
+export type { Inherited } from './mount.ts';
 export type { FormatOptions } from './format.ts';
 export { FILE_BYTES_MAX, NAME_BYTES_MAX, ROOT_INO, WRITE_BYTES_MAX, type Ino } from './layout.ts';
 export type { FileKind } from './mode.ts';

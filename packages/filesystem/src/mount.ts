@@ -7,6 +7,7 @@
  */
 import { must, type Clock } from '@rokka/kernel';
 import { type PageStore } from '@rokka/volume';
+import type { TouchedInodes } from './dirty-times.ts';
 import { filesystemErrors } from './errors.ts';
 import { Entry } from './directory.ts';
 import { canJoin } from './extents.ts';
@@ -19,6 +20,14 @@ import type { EntryRecord, ExtentTable, Slot } from './slot.ts';
 import { transact } from './transaction.ts';
 import { Tree } from './tree.ts';
 
+/** What outlives whoever had the filesystem open. */
+export interface Inherited {
+  /** How often each inode is open still. */
+  readonly opened: ReadonlyMap<Ino, number>;
+  /** Inodes that were written to, which does not show in their times. */
+  readonly touched: Iterable<Ino>;
+}
+
 export class Mount {
   readonly #store: PageStore;
   readonly #clock: Clock;
@@ -27,11 +36,18 @@ export class Mount {
   readonly #entries: { slot: SlotNumber; record: EntryRecord }[] = [];
   readonly #overflows: { slot: SlotNumber; ino: Ino; extents: ExtentTable }[] = [];
   readonly #freeSlots: SlotNumber[] = [];
+  readonly #inherited: Inherited;
+  readonly #touched: TouchedInodes | undefined;
   #tree: Tree | undefined;
 
-  constructor(store: PageStore, options: { clock: Clock }) {
+  constructor(
+    store: PageStore,
+    options: { clock: Clock; inherited?: Inherited | undefined; touched?: TouchedInodes | undefined },
+  ) {
     this.#store = store;
     this.#clock = options.clock;
+    this.#inherited = options.inherited ?? { opened: new Map(), touched: [] };
+    this.#touched = options.touched;
     this.#scan = new MetadataScan(store, (slot, content) => this.#take(slot, content));
   }
 
@@ -39,7 +55,8 @@ export class Mount {
   run(): Tree {
     this.#tree ??= this.#assemble();
     for (const inode of this.#tree.inodes.values()) {
-      if (inode.record.nlink === 0) transact(this.#tree, (change) => change.destroyInode(inode));
+      if (inode.record.nlink === 0 && inode.openCount === 0)
+        transact(this.#tree, (change) => change.destroyInode(inode));
     }
     return this.#tree;
   }
@@ -71,7 +88,7 @@ export class Mount {
 
   #assemble(): Tree {
     const superblock = this.#scan.run();
-    const tree = new Tree({ store: this.#store, clock: this.#clock, superblock });
+    const tree = new Tree({ store: this.#store, clock: this.#clock, superblock, touched: this.#touched });
     // Slots are taken from the end of the list: low ones first, so that the metadata in use stays together.
     for (const slot of this.#freeSlots.sort((a, b) => b - a)) tree.freeSlots.push(slot);
     const root = this.#inodes.get(ROOT_INO);
@@ -87,8 +104,10 @@ export class Mount {
     for (const inode of this.#inodes.values()) {
       if (inode.record.ino >= superblock.inoLimit)
         throw corrupt(inode.slot, `inode ${inode.record.ino} is above the limit ${superblock.inoLimit}`);
+      inode.openCount = this.#inherited.opened.get(inode.record.ino) ?? 0;
       tree.inodes.set(inode.record.ino, inode);
     }
+    for (const ino of this.#inherited.touched) touch(tree, tree.inodes.get(ino));
     return tree;
   }
 
@@ -142,6 +161,13 @@ export class Mount {
         throw corrupt(inode.slot, `inode ${ino} counts ${nlink} links, there are ${found}`);
     }
   }
+}
+
+/** It was written to, nobody knows when: at the latest now. A time that goes back would hide that from backups. */
+function touch(tree: Tree, inode: Inode | undefined): void {
+  if (!inode) return;
+  inode.record.mtime = inode.record.ctime = tree.now();
+  tree.timesDirty.add(inode);
 }
 
 function adoptExtents(inode: Inode, home: ExtentHome, table: ExtentTable): void {

@@ -169,6 +169,24 @@ void test('a listing in parts has everything that stays exactly once', () => {
   assert.deepEqual(seen.slice(0, 2), ['.', '..']);
 });
 
+void test('a listing goes on where it was when the filesystem is opened anew in the middle of it', () => {
+  const scratch = makeScratch();
+  for (let i = 0; i < 60; i++) makeFile(scratch.fs, `goes-${i}`);
+  for (let i = 0; i < 60; i++) makeFile(scratch.fs, `stays-${i}`);
+  // What comes later has the slots of what has gone: the order of making is another one.
+  for (let i = 0; i < 60; i += 2) scratch.fs.unlink(ROOT_INO, `goes-${i}`);
+  for (let i = 60; i < 90; i++) makeFile(scratch.fs, `stays-${i}`);
+  const seen: string[] = [];
+  let fs = scratch.fs;
+  for (let part = fs.list(ROOT_INO, 0, 7); part.length > 0;) {
+    for (const { name } of part) seen.push(name);
+    fs = remount(scratch);
+    part = fs.list(ROOT_INO, part[part.length - 1].cookie, 7);
+  }
+  assert.equal(seen.filter((name) => name.startsWith('stays-')).length, 90);
+  assert.equal(new Set(seen).size, seen.length);
+});
+
 void test('thousands of files: metadata grows in chunks and everything is found again', () => {
   const scratch = makeScratch({ pagesPerGroup: 1024 });
   const folder = makeFolder(scratch.fs, 'd');

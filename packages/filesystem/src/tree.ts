@@ -4,6 +4,7 @@
  */
 import { type Clock } from '@rokka/kernel';
 import type { PageStore } from '@rokka/volume';
+import { DirtyTimes, type TouchedInodes } from './dirty-times.ts';
 import { refuse } from './errors.ts';
 import { fileTimeFromMs, type FileTime } from './file-time.ts';
 import type { Inode } from './inode.ts';
@@ -18,14 +19,19 @@ export class Tree {
   readonly inodes = new Map<Ino, Inode>();
   /** Taken from the end. */
   readonly freeSlots: SlotNumber[] = [];
-  /** Inodes whose times in memory are newer than those on the volume. */
-  readonly timesDirty = new Set<Inode>();
+  readonly timesDirty: DirtyTimes;
   superblock: Superblock;
   nextIno: Ino;
   #now: FileTime = fileTimeFromMs(0);
   #nowMs = 0;
 
-  constructor(options: { store: PageStore; clock: Clock; superblock: Superblock }) {
+  constructor(options: {
+    store: PageStore;
+    clock: Clock;
+    superblock: Superblock;
+    touched?: TouchedInodes | undefined;
+  }) {
+    this.timesDirty = new DirtyTimes(options.touched);
     this.store = options.store;
     this.#clock = options.clock;
     this.pages = new PageAllocator(options.store);
@@ -45,10 +51,5 @@ export class Tree {
   /** @throws FsError ESTALE where the inode is gone */
   inode(ino: Ino): Inode {
     return this.inodes.get(ino) ?? refuse('ESTALE', `inode ${ino} is gone`);
-  }
-
-  /** The times are in memory now and reach the volume with the inode's next change or its next sync. */
-  deferTimes(inode: Inode): void {
-    this.timesDirty.add(inode);
   }
 }

@@ -30,7 +30,8 @@ export class EpollReader implements DeviceReader {
     const handle = new options.Pipe(PIPE_SOCKET);
     const failure = handle.open(fd);
     if (failure) throw fuseErrors.FUSE_NO_EPOLL([`error ${failure} from the pipe handle`]);
-    const buffer = Buffer.alloc(REQUEST_BYTES_MAX);
+    // Filled, so that its memory is there: where this process is killed while the kernel would still have to get it, a request is lost.
+    const buffer = Buffer.alloc(REQUEST_BYTES_MAX, 1);
     let reason: Error | undefined;
     const onread = {
       buffer,

@@ -13,6 +13,9 @@ export type {
   StatFs,
   Time,
 } from './handler.ts';
-export { MOUNT_TYPE, removeDeadMounts, unmount } from './mount.ts';
+export type { ChangeLog, Legacy } from './legacy.ts';
+export { OpenCounts } from './open-counts.ts';
+export { TouchedRows } from './touched-rows.ts';
+export { MOUNT_TYPE, openDevice, removeDeadMounts, unmount } from './mount.ts';
 export { readMountTable, type MountEntry } from './mount-table.ts';
 export { fuseErrors } from './errors.ts';

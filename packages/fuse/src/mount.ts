@@ -15,6 +15,7 @@ import { runProgram } from './run-program.ts';
 
 /** The filesystem type that mount tables show. */
 export const MOUNT_TYPE = 'fuse.rokka';
+const DEVICE = '/dev/fuse';
 
 /** What bounds a wait for a program. */
 export interface Limits {
@@ -26,7 +27,9 @@ export interface MountOptions extends Limits {
   readonly mountPoint: string;
   /** The first column of df(1): which volume this is. */
   readonly source: string;
-  readonly device: string;
+  /** To be opened, unless it is open already; then it stays the caller's where mounting fails. */
+  readonly device?: string;
+  readonly fd?: number;
 }
 
 export interface Mounted {
@@ -46,7 +49,7 @@ export interface Mounted {
 export async function mount(options: MountOptions): Promise<Mounted> {
   const mountPoint = await resolveMountPoint(options.mountPoint, options);
   await removeDeadMount(mountPoint, options);
-  const fd = openDevice(options.device);
+  const fd = options.fd ?? openDevice(options.device ?? DEVICE);
   try {
     const { status, words } = await runProgram('mount', mountArguments(mountPoint, options.source), {
       ...options,
@@ -57,7 +60,7 @@ export async function mount(options: MountOptions): Promise<Mounted> {
       throw fuseErrors.FUSE_NOT_PERMITTED([`mounting ${mountPoint}`, words]);
     throw fuseErrors.FUSE_MOUNT_FAILED([mountPoint, words || `mount ended with status ${status}`]);
   } catch (error) {
-    fs.closeSync(fd);
+    if (options.fd === undefined) fs.closeSync(fd);
     throw error;
   }
 }
@@ -113,7 +116,8 @@ function mountArguments(mountPoint: string, source: string): string[] {
   return ['-i', '-t', MOUNT_TYPE, '-o', settings.join(','), '--', source, mountPoint];
 }
 
-function openDevice(device: string): number {
+/** For a mount that is to outlive its server. @throws FUSE_NO_DEVICE, FUSE_NOT_PERMITTED */
+export function openDevice(device = DEVICE): number {
   try {
     return fs.openSync(device, fs.constants.O_RDWR);
   } catch (cause) {

@@ -33,6 +33,8 @@ export interface Agreement {
   readonly readaheadBytesMax: number;
   /** Whether open files may be mapped shared although their I/O is direct. */
   readonly directMmap: boolean;
+  /** Whether the kernel can send again to another server what this one has not answered. */
+  readonly resends: boolean;
 }
 
 /** Asynchronous requests (readahead, AIO, writeback of mapped pages) that the kernel keeps on the way at once. */
@@ -69,6 +71,7 @@ export function negotiate(offer: KernelOffer): Agreement {
     flags,
     flags2,
     readaheadBytesMax: Math.min(offer.readaheadBytesMax, READAHEAD_BYTES_MAX),
+    resends: flags & INIT_FLAG.INIT_EXT ? (offer.flags2 & INIT_FLAG2.HAS_RESEND) !== 0 : false,
     directMmap: (flags2 & INIT_FLAG2.DIRECT_IO_ALLOW_MMAP) !== 0,
   };
 }

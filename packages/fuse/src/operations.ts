@@ -8,6 +8,7 @@
  */
 import type { AttributeChange, Creation, FuseHandler } from './handler.ts';
 import type { LookupCounts } from './lookup-counts.ts';
+import type { OpenCounts } from './open-counts.ts';
 import {
   ERRNO,
   FALLOC_KEEP_SIZE,
@@ -33,6 +34,7 @@ import type { FuseRequest } from './request.ts';
 export interface OperationContext {
   readonly handler: FuseHandler;
   readonly lookups: LookupCounts;
+  readonly opens: OpenCounts;
   /** FOPEN flags for regular files. */
   readonly openFlags: number;
 }
@@ -61,7 +63,7 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
   [OPCODE.CREATE, create],
   [OPCODE.READ, read],
   [OPCODE.WRITE, write],
-  [OPCODE.RELEASE, ({ handler }, request) => handler.release(request.nodeId)],
+  [OPCODE.RELEASE, release],
   [OPCODE.STATFS, ({ handler }, _request, reply) => reply.statFs(handler.statistics())],
   [OPCODE.FSYNC, sync],
   [OPCODE.FSYNCDIR, sync],
@@ -69,7 +71,7 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
   // close(2) promises nothing about durability, so FLUSH has nothing to do.
   [OPCODE.FLUSH, () => {}],
   [OPCODE.OPENDIR, openDirectory],
-  [OPCODE.RELEASEDIR, ({ handler }, request) => handler.release(request.nodeId)],
+  [OPCODE.RELEASEDIR, release],
   [OPCODE.READDIR, (context, request, reply) => list(context, request, reply)],
   [OPCODE.READDIRPLUS, listPlus],
   [OPCODE.FALLOCATE, allocate],
@@ -147,17 +149,24 @@ function link({ handler, lookups }: OperationContext, request: FuseRequest, repl
   reply.entry(linked);
 }
 
-function open({ handler, openFlags }: OperationContext, request: FuseRequest, reply: FuseReply): void {
+function open({ handler, opens, openFlags }: OperationContext, request: FuseRequest, reply: FuseReply): void {
   handler.open(request.nodeId, {
     truncate: (request.bodyU32(0) & O_TRUNC) !== 0,
     killSetId: (request.bodyU32(4) & OPEN_KILL_SUIDGID) !== 0,
   });
+  opens.opened(request.nodeId, request.unique);
   reply.opened(openFlags);
 }
 
+function release({ handler, opens }: OperationContext, request: FuseRequest): void {
+  handler.release(request.nodeId);
+  opens.released(request.nodeId, request.unique);
+}
+
 /** Counted like a file's opening, so that a directory that is removed meanwhile can still be asked for its attributes. */
-function openDirectory({ handler }: OperationContext, request: FuseRequest, reply: FuseReply): void {
+function openDirectory({ handler, opens }: OperationContext, request: FuseRequest, reply: FuseReply): void {
   handler.open(request.nodeId, { truncate: false, killSetId: false });
+  opens.opened(request.nodeId, request.unique);
   reply.opened(0);
 }
 
@@ -174,6 +183,7 @@ function create(context: OperationContext, request: FuseRequest, reply: FuseRepl
     },
   );
   context.lookups.add(made.ino);
+  context.opens.opened(made.ino, request.unique);
   reply.created(made, context.openFlags);
 }
 

@@ -117,7 +117,12 @@ export const INIT_FLAG = {
 /** INIT flags, second word (the header numbers them from bit 32). Seen only where INIT_EXT is in the first. */
 export const INIT_FLAG2 = {
   DIRECT_IO_ALLOW_MMAP: 1 << 4,
+  /** Since 6.9: the kernel can send again what was not answered. */
+  HAS_RESEND: 1 << 7,
 } as const;
+
+/** `error` of a message to the kernel that answers nothing (`unique` 0): send again what was not answered. */
+export const NOTIFY_RESEND = 7;
 
 /** open_flags of struct fuse_open_out. */
 export const FOPEN = {

@@ -9,6 +9,7 @@ import type { Time } from './handler.ts';
 import { IN_HEADER, WRITE_DATA_AT } from './protocol.ts';
 
 const TWO_32 = 2 ** 32;
+const UNIQUE_RESEND = 1n << 63n;
 
 export class FuseRequest {
   #bytes: Buffer;
@@ -60,6 +61,16 @@ export class FuseRequest {
   /** Copies the eight bytes that pair a reply with this request: they are never understood, so never a BigInt. */
   copyUnique(into: Buffer, at: number): void {
     this.#bytes.copy(into, at, IN_HEADER.UNIQUE, IN_HEADER.UNIQUE + 8);
+  }
+
+  /** By which the kernel knows this request, also when it sends it again. */
+  get unique(): bigint {
+    return this.#bytes.readBigUInt64LE(IN_HEADER.UNIQUE) & ~UNIQUE_RESEND;
+  }
+
+  /** It was sent to a server before this one, which was killed before it answered (FUSE_UNIQUE_RESEND). */
+  get isResent(): boolean {
+    return (this.#bytes[IN_HEADER.UNIQUE + 7] & 0x80) !== 0;
   }
 
   /** A field of the body, whose first byte is number 0. */

@@ -7,7 +7,9 @@ import { deadline, Deferred, describeError, type Clock } from '@rokka/kernel';
 import { Channel, type ReaderKind } from './channel.ts';
 import { fuseErrors } from './errors.ts';
 import type { FuseHandler } from './handler.ts';
+import type { Legacy } from './legacy.ts';
 import { mount, unmount, type Limits, type Mounted } from './mount.ts';
+import { NOTIFY_RESEND, OUT_HEADER } from './protocol.ts';
 import { FuseSession, type FuseStatistics } from './session.ts';
 
 export interface FuseServerOptions {
@@ -21,6 +23,13 @@ export interface FuseServerOptions {
   readonly source?: string;
   /** Default `/dev/fuse`. */
   readonly device?: string;
+  /**
+   * An open device that no mount is tied to yet. Whoever holds it beside this process keeps the mount when the process is killed, and
+   * callers wait; then another server goes on (`takeOver`), or whoever holds it lets go.
+   */
+  readonly fd?: number;
+  /** What that server will need. Of a mount whose server leaves nothing, nobody takes over. */
+  readonly legacy?: Legacy;
   /**
    * `direct` (default): reads and writes go past the kernel's page cache, so that one write is one request and nothing is
    * cached twice. `kernel`: pages stay in the kernel's cache too; for programs that read the same files over and over.
@@ -50,6 +59,7 @@ export class FuseServer implements AsyncDisposable {
   /** While the kernel may still send requests. */
   #served = true;
   #failed = false;
+  #canBeTakenOver = false;
   #aborting: Promise<void> | undefined;
   #disposed: Promise<void> | undefined;
 
@@ -67,16 +77,34 @@ export class FuseServer implements AsyncDisposable {
       ...limits,
       mountPoint: options.mountPoint,
       source: options.source ?? 'rokka',
-      device: options.device ?? '/dev/fuse',
+      ...(options.device === undefined ? {} : { device: options.device }),
+      ...(options.fd === undefined ? {} : { fd: options.fd }),
     });
     const server = await FuseServer.#begin(options, limits, mounted);
     try {
-      await deadline(server.#session.begun, { what: 'FUSE INIT', ms: limits.timeoutMs, clock: limits.clock });
+      const { clock, timeoutMs: ms } = limits;
+      const { resends } = await deadline(server.#session.begun, { what: 'FUSE INIT', ms, clock });
+      server.#canBeTakenOver = resends && options.legacy !== undefined;
       return server;
     } catch (error) {
       await server[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /**
+   * Goes on for a server on the same mount whose process was killed: the kernel sends again what that one has not answered. Nothing that it
+   * did answer may be missing in `handler`.
+   *
+   * @param options.mountPoint as the server before had it: absolute, without symbolic links
+   * @throws FUSE_NO_EPOLL, FUSE_CHANNEL_FAILED. Where the mount is gone, it ends like any other.
+   */
+  static takeOver(options: FuseServerOptions & { fd: number; legacy: Legacy }): FuseServer {
+    const { fd, mountPoint, clock, timeoutMs = 10_000 } = options;
+    demandResend(fd);
+    const server = new FuseServer(options, { timeoutMs, clock }, { fd, mountPoint }, { takesOver: true });
+    server.#canBeTakenOver = true;
+    return server;
   }
 
   /** A mount whose device cannot be read must not stay. */
@@ -90,7 +118,12 @@ export class FuseServer implements AsyncDisposable {
     }
   }
 
-  private constructor(options: FuseServerOptions, limits: Limits, mounted: Mounted) {
+  private constructor(
+    options: FuseServerOptions,
+    limits: Limits,
+    mounted: Mounted,
+    { takesOver = false }: { takesOver?: boolean } = {},
+  ) {
     this.#options = options;
     this.#limits = limits;
     this.#mountPoint = mounted.mountPoint;
@@ -101,6 +134,8 @@ export class FuseServer implements AsyncDisposable {
       onFailure: (error) => this.#onFailure(error),
       onFull: () => this.#pause('full'),
       onRoom: () => this.#resume('full'),
+      legacy: options.legacy,
+      takesOver,
     });
     this.#channel = new Channel(mounted.fd, {
       reader: options.reader ?? 'auto',
@@ -120,6 +155,11 @@ export class FuseServer implements AsyncDisposable {
   /** Resolves when the kernel has let go of the mount, or as soon as the mount has failed. Never rejects. */
   get ended(): Promise<FuseEnd> {
     return this.#ended.promise;
+  }
+
+  /** Whether another server can go on from here when this process is killed. */
+  get canBeTakenOver(): boolean {
+    return this.#canBeTakenOver && this.#served && !this.#failed;
   }
 
   get readerKind(): 'epoll' | 'pool' {
@@ -163,6 +203,7 @@ export class FuseServer implements AsyncDisposable {
   }
 
   async #dispose(): Promise<void> {
+    this.#canBeTakenOver = false;
     // Unmounting asks the filesystem, too.
     this.release();
     if (this.#served && !this.#aborting) {
@@ -229,5 +270,18 @@ export class FuseServer implements AsyncDisposable {
 
   #log(text: string): void {
     this.#options.log(`fuse ${this.#mountPoint}: ${text}`);
+  }
+}
+
+/** @throws FUSE_CHANNEL_FAILED */
+function demandResend(fd: number): void {
+  const message = Buffer.alloc(OUT_HEADER.BYTES);
+  message.writeUInt32LE(OUT_HEADER.BYTES, OUT_HEADER.LENGTH);
+  message.writeInt32LE(NOTIFY_RESEND, OUT_HEADER.ERROR);
+  try {
+    fs.writeSync(fd, message);
+  } catch (cause) {
+    const { message: words } = cause as Error;
+    throw fuseErrors.FUSE_CHANNEL_FAILED([words], { cause });
   }
 }

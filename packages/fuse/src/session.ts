@@ -12,12 +12,15 @@
  */
 import { assert, Deferred } from '@rokka/kernel';
 import type { FuseHandler } from './handler.ts';
+import type { Legacy } from './legacy.ts';
 import { LookupCounts } from './lookup-counts.ts';
 import { encodeAgreement, negotiate, type Agreement } from './negotiation.ts';
+import { OpenCounts } from './open-counts.ts';
 import { OPERATIONS, type Operation, type OperationContext } from './operations.ts';
 import { ERRNO, FOPEN, IN_HEADER, IO_BYTES_MAX, OPCODE, opcodeName } from './protocol.ts';
 import { FuseReply, turnIntoError } from './reply.ts';
 import { FuseRequest } from './request.ts';
+import { answerWithout } from './resent.ts';
 import { WaitingRoom, type WaitingRequest } from './waiting-room.ts';
 
 export interface FuseSessionOptions {
@@ -30,6 +33,10 @@ export interface FuseSessionOptions {
   /** Too much is waiting: no more requests, please, until `onRoom`. */
   readonly onFull: () => void;
   readonly onRoom: () => void;
+  /** What the next server on this mount needs of this one; where it is missing there can be none. */
+  readonly legacy?: Legacy | undefined;
+  /** Kernel and the server before this one have agreed already, and the kernel sends again what that one has not answered. */
+  readonly takesOver?: boolean | undefined;
 }
 
 export interface FuseStatistics {
@@ -68,7 +75,9 @@ export class FuseSession {
     this.#options = options;
     const openFlags =
       options.cache === 'kernel' ? FOPEN.KEEP_CACHE : FOPEN.DIRECT_IO | FOPEN.PARALLEL_DIRECT_WRITES;
-    this.#context = { handler: options.handler, lookups: new LookupCounts(), openFlags };
+    const { handler, legacy, takesOver: inherited = false } = options;
+    const opens = legacy?.opens ?? new OpenCounts();
+    this.#context = { handler, lookups: new LookupCounts({ inherited }), opens, openFlags };
     this.#waiting = new WaitingRoom({
       requestsMax: WAITING_REQUESTS_MAX,
       bytesMax: WAITING_BYTES_MAX,
@@ -127,7 +136,8 @@ export class FuseSession {
     else if (opcode === OPCODE.FORGET) this.#forget(request.nodeId, request.bodyU64(0));
     else if (opcode === OPCODE.BATCH_FORGET) this.#forgetAll(request);
     else {
-      const operation = OPERATIONS.get(opcode);
+      const { legacy } = this.#options;
+      const operation = (legacy && answerWithout(request, legacy)) ?? OPERATIONS.get(opcode);
       if (operation) this.#run(operation, request, 1);
       else this.#refuse(request, ERRNO.ENOSYS);
     }
@@ -137,6 +147,7 @@ export class FuseSession {
   fail(error: unknown): void {
     if (this.#failed) return;
     this.#failed = true;
+    this.#options.legacy?.changes.end();
     this.#begun.reject(error);
     this.#waiting.empty(ERRNO.EIO, this.#options.send);
     this.release();
@@ -145,7 +156,9 @@ export class FuseSession {
 
   #run(operation: Operation, request: FuseRequest, attempt: number): void {
     const reply = this.#reply.begin(request);
+    const changes = this.#options.legacy?.changes;
     let durable;
+    if (changes) changes.origin = request.unique;
     try {
       durable = operation(this.#context, request, reply);
     } catch (error) {
@@ -153,6 +166,8 @@ export class FuseSession {
       if (ready) this.#runAfter(ready, operation, request, attempt + 1);
       else this.#answerError(error, () => this.#refuse(request, this.#errnoOf(error)));
       return;
+    } finally {
+      if (changes) changes.origin = 0n;
     }
     if (durable) this.#answerAfter(durable, reply);
     else if (reply.length > 0) this.#options.send(reply.bytes, reply.length);

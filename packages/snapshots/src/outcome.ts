@@ -27,7 +27,11 @@ export function outcomeOf(
   const refused = veto ? [`${veto.who} at ${veto.step}: ${veto.why}`] : [];
   const lesser = writers
     .filter((writer) => speaks(writer) && writer.frozen && writer.frozen.level !== 'application')
-    .map(({ id, frozen }) => `${id} reached the level ${frozen?.level}`);
+    .map(({ id, frozen }) =>
+      [`${id} reached the level ${frozen?.level}`, ...(frozen?.why === undefined ? [] : [frozen.why])].join(
+        ': ',
+      ),
+    );
   const strays = of.strays.map((stray) => `no writer speaks for ${stray}`);
   if (of.withoutWriters) strays.push('applications were not asked');
   if (writers.length === 0) strays.push('nobody had the kernel write out what it holds');

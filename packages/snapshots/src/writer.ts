@@ -25,6 +25,8 @@ export interface Frozen {
   readonly position?: string;
   /** What the writer has reached for its components. */
   readonly level: Level;
+  /** Of a level below `application`, where the writer can tell: which part it is, and the way out. */
+  readonly why?: string;
 }
 
 /** One application. Whoever has it disposes of it, whatever happened: then nothing is held by it any more. */

@@ -34,6 +34,8 @@ export const volumeErrors = defineErrors({
   VOLUME_CHANGE_LATE: (pg: number, epoch: number, ms: number) =>
     `protection group ${pg}: membership epoch ${epoch} is decided and did not reach a write quorum within ${ms} ms; it goes on when nodes are back`,
   VOLUME_CLOSED: (id: string) => `volume ${id} is closed`,
+  VOLUME_NOT_RESUMABLE: (why: string) =>
+    `the writer before cannot be taken over from (${why}): whoever wrote through it must begin anew`,
   VOLUME_INTERRUPTED: (id: string) =>
     `volume ${id} was opened by someone else while it recovered; open it again`,
 });

@@ -1,5 +1,5 @@
 /** What the opening of a volume needs: the drivers of everything that recovery asks for, and the base of a clone. */
-import { must } from '@rokka/kernel';
+import { type Lsn, must } from '@rokka/kernel';
 import type { VolumeStart } from '@rokka/quorum';
 import { fenceSegment } from './fencing.ts';
 import { forceOut } from './force-out.ts';
@@ -41,6 +41,11 @@ export function recoverOpened(
     },
     ...(onProgress ? { onProgress } : {}),
   });
+}
+
+/** Of a volume that nobody has written to. */
+export function firstStart({ volumeEpoch }: VolumeRecord): VolumeStart {
+  return { volumeEpoch, vdl: 0 as Lsn, nextLsn: 1 as Lsn, ranges: [], groups: [] };
 }
 
 /** Undefined where the volume has no base. @throws VOLUME_NO_BASE, what `openBase` throws */

@@ -5,6 +5,7 @@ import type { Registry } from '@rokka/registry';
 import type { Network } from '@rokka/transport';
 import type { FleetNode } from './healer.ts';
 import type { BasePages, VolumeBase } from './inheritance.ts';
+import type { RamLog } from './ram-log.ts';
 
 export interface VolumeOptions {
   volumeId: VolumeId;
@@ -30,6 +31,10 @@ export interface VolumeOptions {
    * one. Between machines each has its own, and the fourth answer of six comes sooner than the last of four.
    */
   crowded?: boolean;
+  /** Where what is not durable yet outlives this process. */
+  ramLog?: RamLog;
+  /** Goes on exactly where the writer before, which wrote to this log in memory, was killed; or does not open at all. */
+  takesOver?: boolean;
   /** Takes lines for people: members that come and go. */
   log?(text: string): void;
   onProgress?(text: string): void;

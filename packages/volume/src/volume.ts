@@ -7,10 +7,10 @@
  * - A member whose buffer is full, or that is away, fills its holes by gossip; only what is at no write quorum is sent again.
  * - A volume that has failed stays failed: its owner must end, so that nothing goes on with writes that may be lost.
  */
-import { must, mutant, type CodedError, isCoded, type Lsn, type NodeId } from '@rokka/kernel';
-import type { PageNumber, PgIndex } from '@rokka/kernel';
+import { must, mutant, type CodedError, isCoded } from '@rokka/kernel';
+import type { Lsn, NodeId, PageNumber, PgIndex } from '@rokka/kernel';
 import { LsnAllocator, ProgressTracker } from '@rokka/quorum';
-import type { PlacedMember, VolumeStart } from '@rokka/quorum';
+import type { PlacedMember } from '@rokka/quorum';
 import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
@@ -26,8 +26,9 @@ import { PageReader } from './page-reader.ts';
 import { readRuns } from './read-runs.ts';
 import type { Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
-import { openInheritance, recoverOpened } from './opening.ts';
+import { firstStart, openInheritance, recoverOpened } from './opening.ts';
 import { saysTakenOver } from './refusals.ts';
+import { takeUp } from './take-over.ts';
 import { Sealer } from './sealer.ts';
 import { Shipper } from './shipping.ts';
 import { deleteVolume } from './volume-deletion.ts';
@@ -158,8 +159,10 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   append(mtr: Uint8Array, recordCount: number): Ticket {
     this.#demandAlive();
     const firstLsn = this.#allocator.allocate({ records: recordCount, sizeBytes: mtr.length });
-    const lastLsn = firstLsn + recordCount - 1;
-    for (const run of this.#sealer.seal(mtr, recordCount, firstLsn)) {
+    const lastLsn = (firstLsn + recordCount - 1) as Lsn;
+    const runs = this.#sealer.seal(mtr, recordCount, firstLsn);
+    this.#options.ramLog?.keep(mtr, { recordCount, lastLsn, durable: this.#durable() });
+    for (const run of runs) {
       for (let lsn = run.firstLsn; lsn <= run.lastLsn; lsn++)
         this.#tracker.allocated(run.pg, lsn, lsn === lastLsn);
       must(this.#groups[run.pg]).outbox.add(run);
@@ -167,7 +170,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#inheritance?.appended(mtr);
     this.tap.appendedBytes += mtr.length;
     this.#shipper.appended(mtr.length, { awaited: this.#durability.waiting || this.#room.waiting });
-    return lastLsn as Ticket;
+    return lastLsn as number as Ticket;
   }
 
   readMany(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
@@ -274,7 +277,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     for (const { retired } of record.groups) for (const node of retired) this.#links.to(node);
     const start =
       record.groups.length === 0
-        ? this.#firstStart()
+        ? firstStart(record)
         : await recoverOpened(this.#options, {
             state: this.#state,
             groups: this.#groups,
@@ -319,11 +322,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     for (const link of this.#links.values()) this.#fenceAll(link);
     this.#inheritance = await openInheritance(this.#options, record);
     await this.grow(Math.max(1, record.base?.pages ?? 0));
-  }
-
-  #firstStart(): VolumeStart {
-    const { volumeEpoch } = this.#state.record;
-    return { volumeEpoch, vdl: 0 as Lsn, nextLsn: 1 as Lsn, ranges: [], groups: [] };
+    await takeUp(this, { ...this.#options, volumeEpoch: record.volumeEpoch, vdl: start.vdl });
   }
 
   #linkEvents(): NodeLinkEvents {
@@ -484,6 +483,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#failure = error;
     if (this.#serving) this.#shipper.stop();
     this.#members.stop();
+    this.#options.ramLog?.end();
     this.#serving = false;
     this.#durability.fail(error);
     this.#room.fail(error);

@@ -27,6 +27,7 @@ import { type DataDirectory, dataPaths } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
+import { hasShim, kernelResends } from '../processes/legacy-fds.ts';
 import { readArchiveEnd, removeArchiveEnd } from './archive-end.ts';
 import { ArchiveKeeper } from './archive-keeper.ts';
 import { archiveStore } from './archive-store.ts';
@@ -107,10 +108,14 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
     makeHead: ({ record, handedOver, resetPassword, onReady, onLost, onFinal, onProgress: onStep }) => {
       const isMain = record.name === MAIN;
       return headChild({
-        options: () => ({ ...headOptions(record, of), ...(resetPassword() && { resetPassword: true }) }),
+        options: () => ({
+          ...headOptions(record, of),
+          ...(resetPassword() && { resetPassword: true }),
+          spareHead: isMain,
+        }),
         name: isMain ? 'head' : `head of database ${record.name}`,
-        // One for each would cost more memory than most databases here.
-        spare: isMain || (record.standbys ?? 0) > 0,
+        // One for each would cost more memory than most databases here. A shim has one of its own, for its head.
+        spare: (isMain && !hasOwnSpare(record)) || (record.standbys ?? 0) > 0,
         handedOver,
         onReady,
         onLost,
@@ -129,6 +134,11 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
     onMainFinal,
     onLog,
   });
+}
+
+/** Its shim has one, which can take over. */
+function hasOwnSpare({ engine }: DatabaseRecord): boolean {
+  return hasShim({ engine, mounted: false }) && kernelResends();
 }
 
 /** What a head is told of its database. */

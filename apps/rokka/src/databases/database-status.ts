@@ -1,6 +1,6 @@
 /** What is said of a database to people and programs: its record, its state, and what runs for it. */
 import type { DatabaseEntry, DatabasePhase, DatabaseRecord } from '@rokka/databases';
-import type { HeadDetail } from '../status.ts';
+import { type HeadDetail, headProcess } from '../head-status.ts';
 import { table } from '../terminal.ts';
 import type { DatabaseUnit, Head } from './database-unit.ts';
 
@@ -17,6 +17,8 @@ export interface DatabaseStatus extends DatabaseRecord {
   readonly mountPoint?: string;
   /** Of the head. */
   readonly pid?: number;
+  /** What it is a child of, where something outlives it (processes/shim-process.ts). */
+  readonly shimPid?: number;
   readonly restarts: number;
   readonly postgresPid?: number;
   readonly memoryBytes?: number;
@@ -34,7 +36,7 @@ export async function describeDatabase(
   const detail = (await child?.status()) as HeadDetail | undefined;
   const generation = state?.generation;
   const passwordVersion = state?.passwordVersion;
-  const { pid, restarts = 0 } = child ?? {};
+  const { pid, restarts, shimPid } = headProcess(record, child, detail);
   const postgresPid = detail?.engine.postgresPid;
   return {
     ...record,
@@ -46,6 +48,7 @@ export async function describeDatabase(
     ...(generation === undefined ? {} : { runningGeneration: generation }),
     ...(passwordVersion === undefined ? {} : { setPasswordVersion: passwordVersion }),
     ...(pid === undefined ? {} : { pid }),
+    ...(shimPid === undefined ? {} : { shimPid }),
     ...(postgresPid === undefined ? {} : { postgresPid }),
     ...(detail && { memoryBytes: detail.memoryBytes }),
     ...(unit?.progress ? { progress: unit.progress } : {}),

@@ -6,6 +6,7 @@ import { SupervisedChild } from '../child.ts';
 import { compileCacheEnvironment } from '../compile-cache.ts';
 import type { Connection, FilesDetail } from '../processes/engine.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
+import { hasShim } from '../processes/legacy-fds.ts';
 import type { SpareProcess } from '../spare-process.ts';
 
 const HEAD_READY_MS = 600_000;
@@ -39,7 +40,10 @@ export function headChild(of: HeadChildOptions): SupervisedChild {
     handedOver,
     command: () => {
       const options = of.options();
-      const program = path.join(import.meta.dirname, '..', 'processes', 'head-process.ts');
+      // What must outlive a head has a process of its own, which starts the head.
+      const mounted = options.files?.mountPoint !== undefined;
+      const entry = hasShim({ engine: options.engine, mounted }) ? 'shim-process.ts' : 'head-process.ts';
+      const program = path.join(import.meta.dirname, '..', 'processes', entry);
       const inner = { command: process.execPath, args: [program, JSON.stringify(options)] };
       const { command, args } = options.engine === 'native' ? namespaceCommand(inner) : inner;
       return { command, args: [...args], env: compileCacheEnvironment(options.directory) };

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Clock, isCoded } from '@rokka/kernel';
+import { type Clock, isCoded, SeededRandom } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import type { PeerIdentity } from '@rokka/transport';
 import { MemoryTokenStore } from '@rokka/trust';
-import { changeNode, listNodes } from '../cluster.ts';
+import { addNode, changeNode, listNodes } from '../cluster.ts';
 import { PROTOCOL, type Registration } from './desk-messages.ts';
 import { Registrar, SILENT_MS } from './registrar.ts';
 
@@ -64,6 +64,19 @@ describe('the registrar', () => {
         address: 'tls:10.0.0.2:7600',
       },
     ]);
+  });
+
+  test('who registers twice at one moment, beside others, is one node', async () => {
+    const { registry, registrar } = await setUp();
+    const random = new SeededRandom(1);
+    const [first, second] = await Promise.all([
+      registrar.register(member(), said()),
+      registrar.register(member(), said()),
+      addNode(registry, { zone: 'b', random }),
+      addNode(registry, { zone: 'b', random }),
+    ]);
+    assert.deepEqual(first, second);
+    assert.equal((await listNodes(registry)).length, 3);
   });
 
   test('nobody registers as a node of the first machine', async () => {

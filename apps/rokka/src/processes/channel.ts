@@ -18,6 +18,7 @@ export interface ParentChannel {
 
 /** What a child is once it is ready. */
 export interface RunningChild extends AsyncDisposable {
+  /** May be a promise of it. */
   status(): unknown;
   readonly detail?: unknown;
   readonly duties?: Duties;
@@ -41,7 +42,7 @@ export async function runChild(options: {
     if (message.kind === 'stop') stopped.resolve();
     else if (message.kind === 'begin') begun.resolve(message);
     else if (message.kind === 'ask') void answer(channel, running, message);
-    else channel.send({ kind: 'status', id: message.id, status: running?.status() });
+    else void tellStatus(channel, running, message.id);
   });
   // The supervisor has gone. A crash at any moment is what we are made for, and the next supervisor's children must not
   // meet this one: it may be late with its goodbye.
@@ -73,6 +74,14 @@ export async function runChild(options: {
     return fail(error);
   }
   process.exit(0);
+}
+
+async function tellStatus(
+  channel: ParentChannel,
+  running: RunningChild | undefined,
+  id: number,
+): Promise<void> {
+  channel.send({ kind: 'status', id, status: await running?.status() });
 }
 
 async function answer(

@@ -2,6 +2,7 @@
 import type { Clock, Random } from '@rokka/kernel';
 import type { DatabaseEngine } from '@rokka/databases';
 import type { Volume } from '@rokka/volume';
+import type { HeadLegacy } from './legacy-fds.ts';
 import type { StartSteps } from './start-steps.ts';
 
 export interface EngineStart {
@@ -17,6 +18,10 @@ export interface EngineStart {
   /** With the engine `files`. */
   readonly files?: FilesWish;
   readonly volume: Volume;
+  /** Where another head may take over. */
+  readonly legacy?: HeadLegacy;
+  /** The mount that goes on: the head before this one was killed. */
+  readonly takesOver?: { readonly mountPoint: string };
   readonly port: number;
   readonly cacheBytes: number;
   readonly postgres?: string;
@@ -46,6 +51,16 @@ export interface FilesDetail {
   readonly sizeBytes: number;
   /** Where its files are seen; absent while nobody wants to see them. */
   readonly mountPoint?: string;
+  /** Another head can go on from here when this one is killed, and who has files open there does not notice. */
+  readonly canBeTakenOver?: boolean;
+}
+
+/** What a head that has the files of a server tells whoever runs that. */
+export interface Mounted {
+  /** Absolute, without symbolic links. */
+  readonly mountPoint: string;
+  /** Another head can go on from here when this one is killed. */
+  readonly canBeTakenOver: boolean;
 }
 
 /** What is wanted of one. */
@@ -76,7 +91,7 @@ export type Duties = Readonly<Record<string, (argument: unknown) => Promise<obje
 
 export interface Engine extends AsyncDisposable {
   /** For whoever uses it. */
-  readonly detail: Connection | FilesDetail;
+  readonly detail?: Connection | FilesDetail | Mounted | undefined;
   status(): EngineStatus;
   readonly duties?: Duties;
   /** Absent where writes do not come through a mount. */

@@ -1,12 +1,13 @@
 /**
  * A volume without a server: its files, mounted where the machine's programs see them, or only open while nobody wants them.
  *
- * The mount is in the machine's own mount namespace. When this process dies with it, programs that have files open get errors
- * (ENOTCONN), as of a disk that was pulled; the next process takes the dead mount away and mounts anew at the same place.
+ * The mount is in the machine's own mount namespace. When this process is killed, its shim has another one take the mount over. When both
+ * are, programs that have files open get errors (ENOTCONN), as of a disk that was pulled; the next ones take the dead mount away and
+ * mount anew at the same place.
  */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import { assert, deadline, describeError } from '@rokka/kernel';
+import { assert, deadline, describeError, must } from '@rokka/kernel';
 import { FileSystemHandler, FuseServer } from '@rokka/fuse';
 import { PageCache } from '@rokka/volume';
 import { rokkaErrors } from '../errors.ts';
@@ -37,7 +38,10 @@ export async function startFilesEngine(start: EngineStart): Promise<Engine> {
         ? undefined
         : await mountAt(mountPoint, { start, handler, resources, onUnmounted });
     steps.done('mount');
-    const detail = (): FilesDetail => ({ sizeBytes, ...(server && { mountPoint: server.mountPoint }) });
+    const detail = (): FilesDetail => ({
+      sizeBytes,
+      ...(server && { mountPoint: server.mountPoint, canBeTakenOver: server.canBeTakenOver }),
+    });
     return {
       detail: detail(),
       duties: {
@@ -78,18 +82,22 @@ async function mountAt(
   },
 ): Promise<FuseServer> {
   const { start, handler, resources, onUnmounted } = of;
-  await makeDirectory(mountPoint);
+  const { device: fd, legacy } = must(start.legacy);
+  if (!start.takesOver) await makeDirectory(mountPoint);
   // What was made for the mount goes with it; a directory that somebody put files into stays.
   resources.defer(() => fs.rmdir(mountPoint).catch(() => {}));
+  const options = {
+    handler,
+    mountPoint,
+    clock: start.clock,
+    log: (line: string) => start.log('warn', line),
+    source: start.name,
+    cache: 'kernel',
+    fd,
+    legacy,
+  } as const;
   const server = resources.use(
-    await FuseServer.mount({
-      handler,
-      mountPoint,
-      clock: start.clock,
-      log: (line) => start.log('warn', line),
-      source: start.name,
-      cache: 'kernel',
-    }),
+    start.takesOver ? FuseServer.takeOver(options) : await FuseServer.mount(options),
   );
   void server.ended.then((end) => {
     if (end.kind === 'failed') start.fail(end.error);

@@ -1,6 +1,7 @@
 /**
  * The head: the process that holds a database. It writes the volume, keeps the filesystem on it and runs the engine. If any
- * part of it fails, all of it ends, and the supervisor starts it anew: what was not durable must not go on.
+ * part of it fails, all of it ends, and whoever started it starts it anew: what was not durable must not go on. PostgreSQL, and the
+ * mount that it stands on, are another process's (shim-process.ts): where a head is killed from outside, they outlive it.
  */
 import { CodedError, Deferred, systemClock, systemRandom, unreachable, type VolumeId } from '@rokka/kernel';
 import type { DatabaseEngine, DatabaseSource } from '@rokka/databases';
@@ -16,6 +17,8 @@ import { Archiving } from './archiving.ts';
 import { runChild, type ParentChannel } from './channel.ts';
 import { ConsistentCut } from './consistent-cut.ts';
 import type { Duties, Engine, EngineStart, FilesWish } from './engine.ts';
+import { finalityOfHead } from './finality.ts';
+import { hasShim, headLegacy } from './legacy-fds.ts';
 import type { RemoteAccess } from './node-process.ts';
 import { StartSteps } from './start-steps.ts';
 
@@ -48,20 +51,17 @@ export interface HeadProcessOptions {
   remote?: Pick<RemoteAccess, 'certificate' | 'desk'>;
   /** Held by our supervisor where several machines may run the database (head-place.ts). */
   place?: HeldPlace;
+  /** Of a shim: whether another head waits, its code loaded, to take over: 35 MB for a third of a second of clients' time. */
+  spareHead?: boolean;
+  /** Absolute, of the mount that goes on: the head before this one was killed. */
+  takesOver?: { mountPoint: string };
 }
-
-/** Starting again would repeat them, or would take the volume back from whoever took it from us. */
-const FINAL =
-  /^(VOLUME_FENCED|VOLUME_DELETED|ROKKA_PLACE_LOST|DATABASE_SETTING_.*|DATABASE_BINARIES_.*|DATABASE_VERSION_MISMATCH|DATABASE_SOCKET_PATH_LONG|FILESYSTEM_VERSION|FILESYSTEM_CORRUPT|REGISTRY_VERSION|REGISTRY_CORRUPT|QUORUM_.*)$/;
-/** A database that was up tries again instead: its own port may still be held by the server that is just dying. */
-const FINAL_AT_FIRST =
-  /^FUSE_(NO_DEVICE|NOT_PERMITTED|NO_MOUNT_POINT|ALREADY_MOUNTED|NO_MOUNT_PROGRAM|MOUNT_FAILED|KERNEL_TOO_OLD)$|^DATABASE_(PORT_USED|ADDRESS_.*|STAGE_FAILED|FUSE_.*|NAMESPACE_DENIED|MOUNT_DENIED|CONFINEMENT_DENIED|TOOL_MISSING|NO_ACCOUNT|DIRECTORY_.*|OUT_OF_SPACE|OUT_OF_MEMORY|INITDB_FAILED)$/;
 
 /** Of a spare perhaps long ago: what counts is what it is told when it begins. The engine stays the same. */
 const launched = JSON.parse(process.argv[2] ?? '{}') as HeadProcessOptions;
 
 await runChild({
-  finality: (code) => (FINAL.test(code) ? 'always' : FINAL_AT_FIRST.test(code) ? 'at-first' : 'never'),
+  finality: finalityOfHead,
   work: runHead,
 });
 
@@ -107,8 +107,12 @@ async function runHead(channel: ParentChannel) {
         writeArchiveEnd(registry, options.volumeId, { volumeEpoch: volume.tap.volumeEpoch, lsn }),
       log: (level, text) => channel.send({ kind: 'log', level, text }),
     });
+    const mounted = options.files?.mountPoint !== undefined;
+    const legacy = hasShim({ engine: options.engine, mounted }) ? headLegacy() : undefined;
     const volume: Volume = resources.use(
       await Volume.open({
+        ...(legacy && { ramLog: legacy.ramLog }),
+        takesOver: options.takesOver !== undefined,
         volumeId: options.volumeId,
         cluster: options.cluster,
         registry,
@@ -137,6 +141,7 @@ async function runHead(channel: ParentChannel) {
     steps.done('volume');
     const start: EngineStart = {
       ...options,
+      ...(legacy && { legacy }),
       volume,
       clock: systemClock,
       random: systemRandom,
@@ -199,7 +204,7 @@ function dutiesOfArchive(of: {
 async function loadEngine(): Promise<(start: EngineStart) => Promise<Engine>> {
   switch (launched.engine) {
     case 'native':
-      return (await import('./native-engine.ts')).startNativeEngine;
+      return (await import('./native-files.ts')).startNativeFiles;
     case 'pglite':
       return (await import('./pglite-engine.ts')).startPgliteEngine;
     case 'files':

@@ -17,6 +17,7 @@ export interface SqliteCandidates {
   readonly hidden: readonly OpenFile[];
 }
 
+/** With one of these a database was left in the middle of something. */
 const SIBLINGS = ['-wal', '-journal'];
 
 /** @throws what the system says of the mount points */
@@ -44,18 +45,23 @@ export async function findCandidates(
   return { found: [...found.values()], hidden: [...hidden.values()] };
 }
 
-/**
- * All that may belong to a database, whatever of it is there: programs keep its log and their index of it (`-shm`) open for writing as well
- * (sqlite.org/tempfiles.html).
- */
+/** A database with all that may belong to it, whatever of it is there. Programs keep that open for writing as well. */
 export function filesOf(database: string): readonly string[] {
-  return ['', '-shm', ...SIBLINGS].map((ending) => database + ending);
+  return [database, ...sideFilesOf(database)];
 }
 
 /** The names of files that have a log or a journal beside them. */
 export function withSiblings(files: readonly string[]): readonly string[] {
   const names = new Set(files);
   return files.filter((name) => SIBLINGS.some((ending) => names.has(name + ending)));
+}
+
+/**
+ * What SQLite keeps beside a database: its write-ahead log, the index of that, which all who have it open share, and its rollback journal
+ * (tempfiles.html, section 2). Whoever has the lock on the database decides what happens to them. @param file its real path
+ */
+export function sideFilesOf(file: string): readonly string[] {
+  return ['-wal', '-shm', '-journal'].map((ending) => file + ending);
 }
 
 /** It is on a volume, and its path means the same here as to the process. */

@@ -83,7 +83,9 @@ class Held {
       }
       if (isHeld) this.#database.exec('ROLLBACK');
       if (nowMs > options.until)
-        throw new Error('somebody else has it locked all the time; end what writes to it');
+        throw new Error(
+          'somebody else has it locked all the time; end what writes to it, or take PRAGMA locking_mode=EXCLUSIVE from it',
+        );
       await systemClock.sleep(PAUSE_MS);
     }
   }

@@ -6,6 +6,7 @@ import type { Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import { obeying } from './obeying.ts';
+import { sideFilesOf } from './sqlite-files.ts';
 
 export interface Owner {
   readonly uid: number;
@@ -50,12 +51,29 @@ async function ownerOf(file: string): Promise<Owner | string> {
     const stat = await fs.lstat(file);
     if (!stat.isFile()) return 'it is no regular file';
     if (stat.nlink > 1) return 'it has more than one name (a hard link), so its journal may be another one';
+    const away = await sideFileElsewhere(file, stat);
+    if (away !== undefined)
+      return `${away} leads elsewhere, so a copy of it is not whole: have it in the directory of its database`;
     const above = stat.uid === 0 && process.getuid?.() === 0 ? await notOfRoot(file) : undefined;
     if (above === undefined) return { uid: stat.uid, gid: stat.gid };
     return `it belongs to root in ${above}, where somebody else may write: chown it to whom it is of`;
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/**
+ * A side file that is a link, or another mount. SQLite follows it (os_unix.c, unixOpen): what it leads to may be on no volume of the
+ * snapshot, and whoever opens a copy would write to that of the original.
+ */
+async function sideFileElsewhere(file: string, { dev }: Stats): Promise<string | undefined> {
+  for (const side of sideFilesOf(file)) {
+    const stat = await fs.lstat(side).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    if (stat && (!stat.isFile() || stat.dev !== dev)) return side;
+  }
+  return undefined;
 }
 
 /** The nearest directory above in which others than root could put something in the place of what root reads. */

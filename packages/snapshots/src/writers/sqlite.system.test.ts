@@ -1,20 +1,19 @@
 /** Databases that another process writes to. The snapshot is a copy that is made while all is held. */
 import assert from 'node:assert/strict';
-import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import * as readline from 'node:readline';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { isCoded, must } from '@rokka/kernel';
 import { sqlite, tryRestoredSqlite, type SqliteWriter } from './sqlite.ts';
 import { straysOn } from '../strays.ts';
-import { filesOf } from './sqlite-files.ts';
+import { filesOf, sideFilesOf } from './sqlite-files.ts';
 import { sqliteVerifier } from './sqlite-verifier.ts';
+import { SqliteLoad } from './testing/sqlite-program.ts';
 
 const signal = () => AbortSignal.timeout(30_000);
 const OPTIONS = { timeout: 60_000 };
@@ -26,7 +25,7 @@ for (const journalMode of ['wal', 'delete', 'truncate', 'persist'])
     async (t) => {
       const base = temporary(t);
       const file = path.join(base, 'deep/er/app.db');
-      const load = await Load.start(t, { file, journalMode });
+      await using load = await SqliteLoad.start({ file, journalMode });
       await using writer = await only(base);
       const components = await writer.identify();
       assert.deepEqual(components, [{ name: `SQLite database ${file}`, paths: filesOf(file) }]);
@@ -67,7 +66,9 @@ test('a log that readers keep is no recovered application', OPTIONS, async (t) =
   reader.exec('BEGIN; SELECT * FROM t');
   database.exec('INSERT INTO t VALUES (2)');
   await using writer = await only(base, 600);
-  assert.equal((await writer.freeze(signal())).level, 'crash');
+  const { level, why } = await writer.freeze(signal());
+  assert.equal(level, 'crash');
+  assert.match(must(why), /app\.db: readers that do not end keep \d+ bytes in its log/);
   const copy = path.join(temporary(t), 'copy');
   fs.cpSync(base, copy, { recursive: true });
   await writer.thaw(signal());
@@ -98,9 +99,57 @@ for (const journalMode of ['wal', 'delete'])
     },
   );
 
+for (const journalMode of ['wal', 'delete'])
+  test(
+    `journal_mode ${journalMode}: a program that has its database to itself is a veto, and is not disturbed`,
+    OPTIONS,
+    async (t) => {
+      const base = temporary(t);
+      const file = path.join(base, 'app.db');
+      using database = new DatabaseSync(file);
+      database.exec(
+        `PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=${journalMode}; CREATE TABLE t (n); INSERT INTO t VALUES (1)`,
+      );
+      await using writer = await only(base, 300);
+      await writer.prepare(signal());
+      await assert.rejects(writer.freeze(signal()), (error) => {
+        assert.ok(isCoded(error, 'SNAPSHOTS_VETO'));
+        assert.match(error.message, /app\.db: somebody else has it locked all the time.*EXCLUSIVE/);
+        return true;
+      });
+      database.exec('INSERT INTO t VALUES (2)');
+    },
+  );
+
+test(
+  'a log that leads elsewhere is in no copy: its database is not opened, nor a copy of it',
+  OPTIONS,
+  async (t) => {
+    const [base, elsewhere] = [temporary(t), temporary(t)];
+    for (const side of sideFilesOf('')) {
+      const file = path.join(base, `app${side}.db`);
+      using database = new DatabaseSync(file);
+      database.exec('CREATE TABLE t (n)');
+      fs.symlinkSync(path.join(elsewhere, side), file + side);
+      using _ = new DatabaseSync(file);
+      await using writer = await only(base);
+      await assert.rejects(writer.identify(), (error) => {
+        assert.ok(isCoded(error, 'SNAPSHOTS_UNREACHABLE'));
+        assert.ok(error.message.includes(`${file}${side} leads elsewhere`), error.message);
+        return true;
+      });
+      const [{ isRefused }] = await tryRestoredSqlite({ mountPoints: [base], signal: signal() });
+      assert.equal(isRefused, true);
+      fs.unlinkSync(file + side);
+      fs.unlinkSync(file);
+    }
+    assert.deepEqual(fs.readdirSync(elsewhere), [], 'nobody followed it');
+  },
+);
+
 test('the process that holds is killed, and the program goes on', OPTIONS, async (t) => {
   const base = temporary(t);
-  const load = await Load.start(t, { file: path.join(base, 'app.db'), journalMode: 'wal' });
+  await using load = await SqliteLoad.start({ file: path.join(base, 'app.db'), journalMode: 'wal' });
   await using writer = await only(base);
   await writer.freeze(signal());
   process.kill(must(writer.helperPids[0]), 'SIGKILL');
@@ -161,7 +210,7 @@ test(
     };
     mount(volume);
     const bind = `mount --bind ${volume} ${elsewhere} && exec "$@"`;
-    await Load.start(t, {
+    await using _load = await SqliteLoad.start({
       file: path.join(elsewhere, 'in/app.db'),
       journalMode: 'delete',
       namespace: ['unshare', '--mount', 'sh', '-c', bind, 'sh'],
@@ -290,34 +339,4 @@ async function only(mountPoint: string, holdMs = 10_000): Promise<SqliteWriter> 
 function rowsOf(file: string): number {
   using database = new DatabaseSync(file);
   return Number(database.prepare('SELECT count(*) AS count FROM t').get()?.count);
-}
-
-/** testing/sqlite-load.ts, in a process of its own. */
-class Load {
-  committed = 0;
-
-  static async start(
-    t: TestContext,
-    options: { file: string; journalMode: string; namespace?: readonly string[] },
-  ): Promise<Load> {
-    const { file, journalMode, namespace = [] } = options;
-    const program = path.join(import.meta.dirname, 'testing/sqlite-load.ts');
-    const [command, ...args] = [...namespace, process.execPath, '--no-warnings', program, file, journalMode];
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] });
-    const load = new Load();
-    readline.createInterface(child.stdout).on('line', (line) => (load.committed = Number(line)));
-    t.after(async () => {
-      const ended = once(child, 'exit');
-      child.kill('SIGKILL');
-      await ended;
-    });
-    await load.goesOn();
-    return load;
-  }
-
-  async goesOn(): Promise<void> {
-    const before = this.committed;
-    for (let i = 0; i < 500 && this.committed < before + 20; i++) await sleep(20);
-    assert.ok(this.committed >= before + 20, `${this.committed} after ${before}`);
-  }
 }

@@ -5,8 +5,12 @@
  * wants to write waits, as long as its own busy time-out says. With a rollback journal that is all: whoever has this lock is alone,
  * so there is no hot journal. With a write-ahead log, its frames are brought into the database before, and the lock is taken again
  * and again until the log is empty under it. Level `application`: a copy has neither a journal to roll back nor a log to read.
+ * The log is there as a file of no bytes, and whoever opens the copy finds no frame in it: nothing that was committed is anywhere but in the database.
  * Where readers that do not end keep the log from being emptied for half of the time, it is held none the less, between two
- * transactions, and the level is `crash`: the copy reads its log.
+ * transactions, and the level is `crash`: the copy reads its log. With the locking mode EXCLUSIVE nobody else gets the lock: a veto.
+ *
+ * It speaks for the side files of what it holds, too: programs, and its own helpers, have them open for writing as long as the database. Those of
+ * a database that it does not hold are strange to it.
  *
  * `position` is the change counter of each file.
  *
@@ -98,7 +102,10 @@ export class SqliteWriter implements Writer {
     const answers = await this.#askAll<readonly HeldDatabase[]>('freeze', { ms: this.#holdMs }, signal);
     const held = answers.flat();
     const position = held.map(({ path, changes }) => `${path}@${changes}`).join(' ');
-    return { position, level: held.every(({ logBytes }) => logBytes === 0) ? 'application' : 'crash' };
+    const logged = held.filter(({ logBytes }) => logBytes > 0);
+    return logged.length === 0
+      ? { position, level: 'application' }
+      : { position, level: 'crash', why: logged.map(whyLogged).join('; ') };
   }
 
   async thaw(signal: AbortSignal): Promise<void> {
@@ -184,6 +191,10 @@ export async function tryRestoredSqlite(options: {
       examined.push(await helper.ask<RestoredSqlite>('examine', { path: file }, signal));
   }
   return examined;
+}
+
+function whyLogged({ path: file, logBytes }: HeldDatabase): string {
+  return `${file}: readers that do not end keep ${logBytes} bytes in its log; end what reads it, or its long transactions`;
 }
 
 /** Without an account it is to read only. */

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { after, suite, test } from 'node:test';
+import { isCoded, must, SeededRandom, type Epoch, type Lsn } from '@rokka/kernel';
+import { RamLog } from './ram-log.ts';
+import { Sealer } from './sealer.ts';
+import { rawMtr } from './testing/page-writer.ts';
+
+const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-ram-log-'));
+after(() => fs.rmSync(directory, { recursive: true }));
+const EPOCH = 7 as Epoch;
+const NEXT = 8 as Epoch;
+
+/** A writer as the log sees it, and the dumb twin: every mini-transaction in a list. */
+class Bench implements Disposable {
+  readonly fds: [number, number];
+  readonly log: RamLog;
+  readonly kept: { lastLsn: Lsn; bytes: Buffer; sizeBytes: number }[] = [];
+  readonly #sealer = new Sealer({
+    volumeEpoch: EPOCH,
+    pagesPerGroup: 1000,
+    lastVolumeLsn: 0 as Lsn,
+    lastPgLsn: [0 as Lsn],
+  });
+  lastLsn = 0 as Lsn;
+
+  constructor(name: string) {
+    this.fds = [0, 1].map((half) => fs.openSync(path.join(directory, `${name}-${half}`), 'w+')) as [
+      number,
+      number,
+    ];
+    this.log = new RamLog(this.fds);
+    this.log.begin(EPOCH);
+  }
+
+  keep(pages: number[], durable: number): void {
+    const mtr = rawMtr(pages);
+    this.#sealer.seal(mtr, pages.length, (this.lastLsn + 1) as Lsn);
+    this.lastLsn = (this.lastLsn + pages.length) as Lsn;
+    const recordCount = pages.length;
+    this.log.keep(mtr, { recordCount, lastLsn: this.lastLsn, durable: durable as Lsn });
+    this.kept.push({ lastLsn: this.lastLsn, bytes: Buffer.from(mtr), sizeBytes: mtr.length });
+  }
+
+  /** As the next writer finds it, which recovered the volume to `vdl`. */
+  next(vdl: number): Buffer[] {
+    const found = new RamLog(this.fds).takeOver({
+      epochBefore: EPOCH,
+      volumeEpoch: NEXT,
+      vdl: vdl as Lsn,
+    });
+    return found.map(({ bytes }) => Buffer.from(bytes));
+  }
+
+  after(vdl: number): Buffer[] {
+    return this.kept.filter(({ lastLsn }) => lastLsn > vdl).map(({ bytes }) => bytes);
+  }
+
+  [Symbol.dispose](): void {
+    for (const fd of this.fds) fs.closeSync(fd);
+  }
+}
+
+const notResumable = (error: unknown) => isCoded(error, 'VOLUME_NOT_RESUMABLE');
+
+suite('a log in memory', () => {
+  test('has all that is not durable, whatever became durable meanwhile', () => {
+    for (let seed = 1; seed <= 25; seed++) {
+      using bench = new Bench(`random-${seed}`);
+      const random = new SeededRandom(seed);
+      let durable = 0;
+      for (let i = random.below(16_000); i >= 0; i--) {
+        bench.keep(
+          Array.from({ length: 1 + random.below(4) }, () => random.below(999)),
+          durable,
+        );
+        if (random.chance(0.2))
+          durable = Math.max(durable, bench.kept[random.below(bench.kept.length)].lastLsn);
+        durable = Math.max(durable, bench.kept.at(-4000)?.lastLsn ?? 0);
+      }
+      // What recovery finds is at the end of a mini-transaction, and not below what was durable.
+      const possible = bench.kept.map(({ lastLsn }) => lastLsn).filter((lsn) => lsn >= durable);
+      const vdl = random.pick(possible.length > 0 ? possible : [bench.lastLsn]);
+      assert.deepEqual(bench.next(vdl), bench.after(vdl), `seed ${seed}`);
+    }
+  });
+
+  test('stays small while what it holds becomes durable', () => {
+    using bench = new Bench('small');
+    for (let i = 0; i < 20_000; i++) bench.keep([i % 900, 901], Math.max(0, bench.lastLsn - 100));
+    const usedBytes = bench.fds.reduce((sum, fd) => sum + fs.fstatSync(fd).blocks * 512, 0);
+    const writtenBytes = bench.kept.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    assert.ok(writtenBytes > 3 * 2 ** 20 && usedBytes < 2 ** 20, `${usedBytes} bytes of ${writtenBytes}`);
+  });
+
+  test('torn at any byte of the last entry, lacks that one and no other', () => {
+    using bench = new Bench('torn');
+    for (let i = 0; i < 5; i++) bench.keep([i, i + 1], 0);
+    const whole = fs.readFileSync(path.join(directory, 'torn-0'));
+    const tail = 24 + must(bench.kept.at(-1)).sizeBytes;
+    for (let cut = 0; cut < tail; cut++) {
+      const torn = Buffer.from(whole);
+      torn.fill(0, torn.length - tail + cut);
+      fs.writeSync(bench.fds[0], torn, 0, torn.length, 0);
+      // A record may end in zeroes: then nothing is torn.
+      if (torn.equals(whole)) continue;
+      assert.deepEqual(bench.next(0), bench.after(0).slice(0, -1), `cut at ${cut}`);
+    }
+  });
+
+  test('with a hole in it is refused', () => {
+    using bench = new Bench('hole');
+    for (let i = 0; i < 5; i++) bench.keep([i], 0);
+    // The volume ends before what was said to be durable: the first entries are not where they were needed.
+    bench.keep([6], 5);
+    bench.keep([7], 5);
+    assert.throws(() => bench.next(0), notResumable);
+  });
+
+  test('is taken over once, by the writer right after', () => {
+    using bench = new Bench('once');
+    bench.keep([1], 0);
+    const late = { epochBefore: NEXT, volumeEpoch: 9 as Epoch, vdl: 0 as Lsn };
+    assert.throws(() => new RamLog(bench.fds).takeOver(late), notResumable);
+    const next = new RamLog(bench.fds);
+    assert.equal(next.takeOver({ epochBefore: EPOCH, volumeEpoch: NEXT, vdl: 0 as Lsn }).length, 1);
+    assert.throws(() => new RamLog(bench.fds).takeOver(late), notResumable);
+    next.tookOver();
+    assert.equal(new RamLog(bench.fds).takeOver(late).length, 0);
+  });
+
+  test('that holds nothing of ours is refused', () => {
+    const fd = fs.openSync(path.join(directory, 'empty'), 'w+');
+    const takeOver = () =>
+      new RamLog([fd, fd]).takeOver({ epochBefore: EPOCH, volumeEpoch: NEXT, vdl: 0 as Lsn });
+    assert.throws(takeOver, notResumable);
+    fs.writeSync(fd, Buffer.alloc(8192, 0xff), 0, 8192, 0);
+    assert.throws(takeOver, notResumable);
+    fs.closeSync(fd);
+  });
+});
