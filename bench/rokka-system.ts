@@ -84,8 +84,10 @@ export class RokkaSystem implements BenchSystem {
   async killHead(): Promise<number> {
     const { head } = await this.status();
     if (head.pid === undefined) throw new Error('there is no head to kill');
-    const { postgresPid } = head.detail?.engine ?? {};
-    const cpuSeconds = this.cpuSeconds() - (postgresPid === undefined ? 0 : treeCpuSeconds([postgresPid]));
+    // Where another head takes over, PostgreSQL lives on; else what it has used goes with it.
+    const { engine, process: own } = head.detail ?? {};
+    const dies = own?.canBeTakenOver ? undefined : engine?.postgresPid;
+    const cpuSeconds = this.cpuSeconds() - (dies === undefined ? 0 : treeCpuSeconds([dies]));
     process.kill(head.pid, 'SIGKILL');
     return cpuSeconds;
   }
@@ -94,7 +96,13 @@ export class RokkaSystem implements BenchSystem {
   async killEverything(): Promise<void> {
     const { pid, head, nodes } = await this.status();
     const ended = this.#ended();
-    const pids = [pid, head.pid, head.detail?.engine.postgresPid, ...nodes.map((node) => node.pid)];
+    const pids = [
+      pid,
+      head.shimPid,
+      head.pid,
+      head.detail?.engine.postgresPid,
+      ...nodes.map((node) => node.pid),
+    ];
     for (const each of pids) if (each !== undefined) process.kill(each, 'SIGKILL');
     await ended;
   }

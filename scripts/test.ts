@@ -1,6 +1,6 @@
 /**
  * Runs the tests: `unit` (pure and in-process, half of the files in one process and half in another) or `system` (programs, mounts,
- * kills; each file in a process of its own, two at a time: they mostly wait, for deadlines and for other processes). Further
+ * kills; each file in a process of its own, two at a time unless ROKKA_TEST_CONCURRENCY says otherwise: they mostly wait, for deadlines and for other processes). Further
  * arguments are substrings that a file's path must contain.
  */
 import { spawn } from 'node:child_process';
@@ -23,9 +23,10 @@ if (chosen.length === 0) {
   console.error(`no ${kind} test matches ${filters.join(' ')}`);
   process.exit(1);
 }
+const atOnce = process.env['ROKKA_TEST_CONCURRENCY'] ?? '2';
 const runs =
   kind === 'system'
-    ? [['--test-concurrency=2', '--test-timeout=1200000', ...reporter('./slowest.ts'), ...chosen]]
+    ? [[`--test-concurrency=${atOnce}`, '--test-timeout=1200000', ...reporter('./slowest.ts'), ...chosen]]
     : halves(chosen).map((files) => ['--test-isolation=none', '--test-timeout=120000', ...files]);
 const ends = await Promise.all(runs.map(run));
 process.exit(Math.max(...ends));

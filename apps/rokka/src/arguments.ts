@@ -48,6 +48,8 @@ export interface Arguments {
   /** The token with which a standby joins. */
   join: string | undefined;
   restore: RestoreArguments;
+  /** Nodes of this machine whose data will not come back. */
+  gone: readonly number[];
   /** Where the AWS API is answered; 0 for nowhere. */
   awsPort: number;
   /** Whether Run Command may run scripts on this machine. */
@@ -78,6 +80,7 @@ export interface SimulateArguments {
   shrink: string | undefined;
 }
 
+const NODE_NUMBERS = { least: 1, most: 1 << 20 };
 const SEEDS = { least: 0, most: 2 ** 31 - 1 };
 
 export const HELP = `rokka: a Postgres whose every commit lies on four of six copies in three zones
@@ -116,6 +119,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
                     [--archive-region R]   [--archive-endpoint URL] of another service than AWS
   --aws-port N      where the AWS API is answered, on this machine alone; 0 for nowhere   (default 4566)
   --allow-shell     of up: commands that come in by the AWS API may run scripts on this machine, as whoever runs Rokka
+  --gone N,N        of up: what these nodes of this machine held is gone for good: go on with what can still be read
   --standby         of up: wait, and run the database when the machine that does is gone; the first time with
                     --join TOKEN (from rokka token --standby), --listen and --registry
 `;
@@ -208,8 +212,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
       most: 65_535,
     }),
     allowShell: values['allow-shell'] ?? false,
-    node:
-      values.node === undefined ? undefined : wholeNumber('node', values.node, { least: 1, most: 1 << 20 }),
+    gone: (values.gone?.split(',') ?? []).map((one) => wholeNumber('gone', one, NODE_NUMBERS)),
+    node: values.node === undefined ? undefined : wholeNumber('node', values.node, NODE_NUMBERS),
     hours: wholeNumber('hours', values.hours ?? '1', { least: 1, most: TOKEN_HOURS_MAX }),
   };
 }
@@ -228,6 +232,7 @@ function parse(argv: readonly string[]) {
         zone: { type: 'string' },
         listen: { type: 'string' },
         node: { type: 'string' },
+        gone: { type: 'string' },
         hours: { type: 'string' },
         registry: { type: 'string' },
         'registry-ca': { type: 'string' },

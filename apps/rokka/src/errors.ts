@@ -21,7 +21,13 @@ export const rokkaErrors = defineErrors({
   ROKKA_CONTROL_FAILED: (path: string, why: string) =>
     `what runs on ${path} did not answer: ${why}; look at ${path}/rokka.log`,
   ROKKA_NODE_MISSING: (path: string, node: string) =>
-    `${path} is gone, but the cluster knows node ${node} there: its data is lost; the other nodes go on`,
+    `${path} has nothing of node ${node}, which the cluster knows there: mount its disk; if that data is gone for good, another node has to take its place`,
+  ROKKA_NODES_MISSING: (paths: string, databases: string, ordinals: string) =>
+    `without what was at ${paths} too few copies are left of ${databases}: mount the disk and start again; if it is gone for good, rokka up --gone ${ordinals} goes on with what can still be read`,
+  ROKKA_COPIES_LOST: (databases: string, paths: string) =>
+    `too few copies are left of ${databases}: what was at ${paths} was written off; bring that back and start again, or restore into another --data`,
+  ROKKA_NODE_NOT_GONE: (ordinal: number, path: string) =>
+    `node ${ordinal} has its data, at ${path}: leave it out of --gone; rokka node replace ${ordinal} takes it out of the cluster`,
   ROKKA_NO_ZONE: (zone: string, zones: string) => `there is no zone ${zone}; the zones are ${zones}`,
   ROKKA_NO_NODE: (ordinal: number) => `there is no node ${ordinal}; rokka node list names them`,
   ROKKA_NODE_GONE: (ordinal: number) =>

@@ -1,6 +1,14 @@
 /** The storage nodes of a cluster: those of this machine as child processes of whoever owns the data directory, those of others as records. */
-import * as fs from 'node:fs';
-import { Deferred, describeError, isCoded, systemClock, systemRandom } from '@rokka/kernel';
+import {
+  type CodedError,
+  Deferred,
+  describeError,
+  isCoded,
+  must,
+  type NodeId,
+  systemClock,
+  systemRandom,
+} from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
 import type { Network } from '@rokka/transport';
 import type { ClusterAuthority } from '@rokka/trust';
@@ -10,9 +18,12 @@ import { addNode, changeNode, type Cluster, listNodes, type NodeRecord } from '.
 import { compileAhead } from './compile-cache.ts';
 import { type DataDirectory, dataPaths } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
+import { LostNodes } from './lost-nodes.ts';
 import { recordedAddress } from './machines/cluster-network.ts';
 import { deskAddress, type ListenAddress, nodeListenAddress } from './machines/listen-address.ts';
 import { RemoteNodes } from './machines/remote-nodes.ts';
+import type { NodeFacts } from './missing-nodes.ts';
+import { demandGone, demandReadable, holdsData, nodeFacts, takeBack } from './node-survey.ts';
 import type { NodeProcessOptions } from './processes/node-process.ts';
 import type { NodeStatus } from './status.ts';
 import { storageNodeChild } from './storage-node-child.ts';
@@ -21,7 +32,7 @@ import { storageNodeChild } from './storage-node-child.ts';
 const NODES_NEEDED = 4;
 /** With a write quorum ready, the rest gets so long before the database opens without it. */
 const STRAGGLERS_MS = 10_000;
-/** What the node had is not there any more: it never comes back under its name (aurora.md trap 13). */
+/** What the node had is not there: it comes back with that, or never under its name (aurora.md trap 13). */
 const LOST = ['ROKKA_NODE_MISSING', 'STORAGE_DIRECTORY_EMPTIED'];
 
 export interface NodeSetOptions {
@@ -33,6 +44,8 @@ export interface NodeSetOptions {
   access?: NodeAccess | undefined;
   /** TLS, to ask the nodes of other machines how they are. */
   network?: Network | undefined;
+  /** Numbers of nodes of this machine whose data will not come back, as a person says. */
+  gone?: readonly number[];
 }
 
 export interface NodeAccess {
@@ -42,17 +55,17 @@ export interface NodeAccess {
 
 interface SupervisedNode {
   record: NodeRecord;
-  readonly child: SupervisedChild;
-  /** Why it is down for good, or was not ready in time. */
-  error?: string;
-  /** Another one is coming in its place. */
-  lost?: boolean;
+  /** Another one when its data was away and is back. */
+  child: SupervisedChild;
+  /** Why it is down, or was not ready in time. */
+  error?: string | undefined;
 }
 
 export class NodeSet implements AsyncDisposable {
   readonly #options: NodeSetOptions;
   readonly #nodes: SupervisedNode[];
   readonly #remote: RemoteNodes | undefined;
+  readonly #lost: LostNodes;
   #stopping = false;
 
   constructor(options: NodeSetOptions) {
@@ -61,6 +74,7 @@ export class NodeSet implements AsyncDisposable {
     const here = data.identity.joined?.id;
     const present = cluster.nodes.filter(({ gone, machine }) => !gone && machine === here);
     this.#nodes = present.map((record) => this.#supervisedNode(record));
+    this.#lost = this.#lostNodes();
     this.#remote =
       network &&
       new RemoteNodes({
@@ -92,27 +106,39 @@ export class NodeSet implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
+    // A spare that is just starting ends with the others: what waits for it must not be waited for first.
+    this.#lost.stop();
     await Promise.all(this.#nodes.map(({ child }) => child[Symbol.asyncDispose]()));
+    await this.#lost[Symbol.asyncDispose]();
   }
 
   /** Ends every process without asking. Dispose it as well. */
   kill(): void {
     this.#stopping = true;
+    this.#lost.stop();
     for (const { child } of this.#nodes) child.kill();
   }
 
-  /** Waits for all of them, and no longer than STRAGGLERS_MS for those beyond a write quorum: they follow later. */
+  /**
+   * Waits for all of them, and no longer than STRAGGLERS_MS for those beyond a write quorum: they follow later. Those whose data
+   * is missing are not waited for, as long as the others have enough of it.
+   * @throws ROKKA_NODES_MISSING, ROKKA_COPIES_LOST, ROKKA_NODE_NOT_GONE, ROKKA_NO_NODE, what a child throws
+   */
   async start(): Promise<void> {
     const { cluster } = this.#options;
+    await this.#survey();
     const alone = !cluster.nodes.some(
-      ({ node, gone }) => !gone && !this.#nodes.some((own) => own.record.node === node),
+      ({ machine, gone }) => !gone && machine !== this.#options.data.identity.joined?.id,
     );
-    const needed = alone ? NODES_NEEDED : Math.min(NODES_NEEDED, this.#nodes.length);
+    const starting = this.#nodes.filter(({ record }) => !this.#lost.has(record.node));
+    // Without a quorum the others can be read, and a spare comes to write with.
+    const isWhole = starting.length === this.#nodes.length;
+    const needed = alone && isWhole ? NODES_NEEDED : Math.min(NODES_NEEDED, starting.length);
     let ready = 0;
     const enough = new Deferred<void>();
     const outcomes: unknown[] = [];
     await compileAhead({ program: 'node', dataDirectory: this.#options.data.path });
-    const all = [...this.#nodes].map(async (node) => {
+    const all = starting.map(async (node) => {
       try {
         await this.#startNode(node);
         this.#options.onProgress(`storage nodes: ${++ready} of ${this.#nodes.length}`);
@@ -126,7 +152,11 @@ export class NodeSet implements AsyncDisposable {
     const patience = enough.promise.then(() => systemClock.sleep(STRAGGLERS_MS, late.signal)).catch(() => {});
     await Promise.race([Promise.all(all), patience]);
     late.abort(new Error('no need to wait'));
-    if (alone && ready < needed) throw outcomes[0];
+    // Directories that were emptied are found out by their nodes.
+    if (!this.#stopping && outcomes.some(isLost)) await this.#demandReadable(this.#lost.missing);
+    const other = outcomes.find((error) => !isLost(error));
+    if (alone && ready < needed && other) throw other;
+    this.#lost.begin();
   }
 
   /** One more node for a zone, running. @throws ROKKA_NO_ZONE, and what a child throws */
@@ -156,6 +186,7 @@ export class NodeSet implements AsyncDisposable {
     const node = this.#here(ordinal);
     if (!node) return;
     this.#nodes.splice(this.#nodes.indexOf(node), 1);
+    this.#lost.forget(node.record.node);
     await node.child[Symbol.asyncDispose]();
   }
 
@@ -176,11 +207,8 @@ export class NodeSet implements AsyncDisposable {
   }
 
   async #startNode(node: SupervisedNode): Promise<void> {
-    const { data } = this.#options;
-    const directory = dataPaths.node(data.path, node.record.ordinal);
-    if (node.record.made && !fs.existsSync(directory)) {
-      throw rokkaErrors.ROKKA_NODE_MISSING([directory, node.record.node]);
-    }
+    if (this.#stopping) throw rokkaErrors.ROKKA_STOPPED([`node ${node.record.ordinal}`]);
+    if (node.record.made && !holdsData(this.#options, node.record)) throw this.#missing(node.record);
     await this.#prepareAccess(node);
     await node.child.start();
     if (!node.record.made) await this.#change(node, { made: true });
@@ -204,28 +232,63 @@ export class NodeSet implements AsyncDisposable {
   }
 
   #failed(node: SupervisedNode, error: unknown): void {
-    node.error = error instanceof Error ? error.message : String(error);
+    const text = error instanceof Error ? error.message : String(error);
+    // Its process may have said the same.
+    const isNews = node.error !== text;
+    node.error = text;
     if (this.#stopping) return;
-    this.#options.onLog('error', node.error);
-    if (!isCoded(error) || !LOST.includes(error.code) || node.lost) return;
-    node.lost = true;
-    void this.#replaceLost(node);
+    if (isNews) this.#options.onLog('error', text);
+    if (isLost(error)) this.#lost.take(node.record, error.code === 'ROKKA_NODE_MISSING');
   }
 
-  /** A node without its data is no member any more; a new one of its zone is what the healer needs to replace it. */
-  async #replaceLost(node: SupervisedNode): Promise<void> {
-    const { onLog } = this.#options;
-    const { ordinal, zone } = node.record;
-    try {
+  /** Before anything runs: who can take part, and whether that is enough. */
+  async #survey(): Promise<void> {
+    const { gone = [], onLog } = this.#options;
+    for (const ordinal of gone) {
+      await this.#registry((registry) => demandGone(registry, this.#options, ordinal));
       await this.remove(ordinal);
-      const { ordinal: heir } = await this.add(zone);
-      onLog(
-        'warn',
-        `node ${heir} comes in place of node ${ordinal} in zone ${zone}, and copies from the others`,
-      );
-    } catch (error) {
-      onLog('error', `no node comes in place of node ${ordinal}: ${describeError(error)}`);
     }
+    for (const record of await this.#registry((registry) => takeBack(registry, this.#options))) {
+      this.#nodes.push(this.#supervisedNode(record));
+      onLog('warn', `node ${record.ordinal} was written off, and its data is back: it takes part again`);
+    }
+    const without = this.#nodes.filter(({ record }) => record.made && !holdsData(this.#options, record));
+    await this.#demandReadable(new Set(without.map(({ record }) => record.node)));
+    for (const node of without) this.#failed(node, this.#missing(node.record));
+  }
+
+  /** @throws ROKKA_NODES_MISSING, ROKKA_COPIES_LOST */
+  async #demandReadable(missing: ReadonlySet<NodeId>): Promise<void> {
+    const lacking = demandReadable(this.#options, await this.#facts(missing));
+    if (lacking) this.#options.onLog('error', describeError(lacking));
+  }
+
+  #facts(missing: ReadonlySet<NodeId> = this.#lost.missing): Promise<NodeFacts> {
+    return this.#registry((registry) => nodeFacts(registry, missing));
+  }
+
+  #missing({ ordinal, node }: NodeRecord): CodedError {
+    return rokkaErrors.ROKKA_NODE_MISSING([dataPaths.node(this.#options.data.path, ordinal), node]);
+  }
+
+  #lostNodes(): LostNodes {
+    return new LostNodes({
+      clock: systemClock,
+      facts: () => this.#facts(),
+      holdsData: (record) => holdsData(this.#options, record),
+      restart: ({ ordinal }) => this.#restart(ordinal),
+      add: (zone) => this.add(zone),
+      writeOff: (ordinal) => this.remove(ordinal),
+      onLog: this.#options.onLog,
+    });
+  }
+
+  #restart(ordinal: number): void {
+    const node = must(this.#here(ordinal));
+    if (this.#stopping) return;
+    node.error = undefined;
+    node.child = this.#child(node);
+    this.#startNode(node).catch((error: unknown) => this.#failed(node, error));
   }
 
   async #registry<T>(work: (registry: Registry) => Promise<T>): Promise<T> {
@@ -234,19 +297,21 @@ export class NodeSet implements AsyncDisposable {
   }
 
   #supervisedNode(record: NodeRecord): SupervisedNode {
-    const { data, cluster, onLog } = this.#options;
-    const node: SupervisedNode = {
-      record,
-      child: storageNodeChild({
-        directory: data.path,
-        ordinal: record.ordinal,
-        guarded: cluster.database.engine === 'native',
-        options: () => this.#processOptions(node.record),
-        onLog,
-        onFinal: (error) => this.#failed(node, error),
-      }),
-    };
+    const node = { record } as SupervisedNode;
+    node.child = this.#child(node);
     return node;
+  }
+
+  #child(node: SupervisedNode): SupervisedChild {
+    const { data, cluster, onLog } = this.#options;
+    return storageNodeChild({
+      directory: data.path,
+      ordinal: node.record.ordinal,
+      guarded: cluster.database.engine === 'native',
+      options: () => this.#processOptions(node.record),
+      onLog,
+      onFinal: (error) => this.#failed(node, error),
+    });
   }
 
   #processOptions({ node, zone, ordinal, made }: NodeRecord): NodeProcessOptions {
@@ -271,4 +336,8 @@ export class NodeSet implements AsyncDisposable {
       }),
     };
   }
+}
+
+function isLost(error: unknown): error is CodedError {
+  return isCoded(error) && LOST.includes(error.code);
 }

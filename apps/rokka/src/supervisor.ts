@@ -89,7 +89,8 @@ export class Supervisor implements AsyncDisposable {
     this.#standby = standby;
     this.#registry = registry;
     const network = machines?.desk.network ?? standby?.network;
-    this.#nodes = new NodeSet({ ...options, cluster, access: machines?.nodeAccess, network });
+    const { gone } = options.args;
+    this.#nodes = new NodeSet({ ...options, cluster, access: machines?.nodeAccess, network, gone });
     const many = !data.identity.registry;
     const onChanged = () => this.#controller?.nudge();
     this.databases = openDatabases({ directory: data.path, registry, many, onChanged });

@@ -191,8 +191,9 @@ describe('a cluster', { skip }, () => {
       fs.rmSync(dataPaths.node(place.data, 2), { recursive: true });
       const up = new RokkaCommand(upArgs(place));
       await up.says('rokka is up');
-      assert.match(up.out, /nodes\/2 is gone.*its data is lost; the other nodes go on/);
+      assert.match(up.out, /nodes\/2 has nothing of node .*mount its disk/);
       await up.says('node 7 comes in place of node 2 in zone a');
+      await up.says('node 2 in zone a holds nothing that is needed: it is written off');
       const { out } = await RokkaCommand.run(['node', 'list', '--data', place.data]);
       assert.match(out, /^a +7 /m);
       assert.doesNotMatch(out, /^a +2 /m);

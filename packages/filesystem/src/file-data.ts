@@ -83,10 +83,11 @@ export function writeFile(
 
   if (end <= record.sizeBytes && mode === record.mode && segments.every(({ written }) => written)) {
     // The common case, a page of a database written again: no metadata changes but times, and those can wait.
+    // Before the change is anywhere: an inode that is thought to have been written to, and was not, does no harm.
+    tree.timesDirty.add(inode);
     inode.dataTicket = tree.store.apply(pageWrites(tree.store, segments, data));
     inode.ticket = inode.dataTicket;
     record.mtime = record.ctime = tree.now();
-    tree.timesDirty.add(inode);
     return;
   }
   transact(tree, (change) => {

@@ -107,7 +107,11 @@ export class Mount {
       inode.openCount = this.#inherited.opened.get(inode.record.ino) ?? 0;
       tree.inodes.set(inode.record.ino, inode);
     }
-    for (const ino of this.#inherited.touched) touch(tree, tree.inodes.get(ino));
+    for (const ino of this.#inherited.touched) {
+      const inode = tree.inodes.get(ino);
+      if (inode) touch(tree, inode);
+      else this.#touched?.delete(ino);
+    }
     return tree;
   }
 
@@ -164,8 +168,7 @@ export class Mount {
 }
 
 /** It was written to, nobody knows when: at the latest now. A time that goes back would hide that from backups. */
-function touch(tree: Tree, inode: Inode | undefined): void {
-  if (!inode) return;
+function touch(tree: Tree, inode: Inode): void {
   inode.record.mtime = inode.record.ctime = tree.now();
   tree.timesDirty.add(inode);
 }

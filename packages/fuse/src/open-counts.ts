@@ -10,6 +10,7 @@
  */
 import * as fs from 'node:fs';
 import { must } from '@rokka/kernel';
+import { isMemoryShort } from './legacy.ts';
 
 const HEADER_BYTES = 4096;
 const MARKS_AT = 8;
@@ -83,6 +84,14 @@ export class OpenCounts {
     this.#free.push(row.index);
   }
 
+  /** The kernel knows it no longer: openings that it did not end are over. */
+  forgotten(ino: number): void {
+    const row = this.#rows.get(ino);
+    if (!row) return;
+    row.openings = 1;
+    this.released(ino, 0n);
+  }
+
   /** Whether a server before this one has counted this request, which it may not have answered. */
   isCounted(unique: bigint): boolean {
     return this.#marks.has(unique);
@@ -116,7 +125,7 @@ export class OpenCounts {
     try {
       if (fs.writeSync(this.#fd, bytes, 0, bytes.length, at) === bytes.length) return;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+      if (!isMemoryShort(error)) throw error;
     }
     this.#full = true;
     this.#onFull();

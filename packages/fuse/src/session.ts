@@ -274,6 +274,7 @@ export class FuseSession {
     if (lookups.holds(ino)) return; // It was looked up again in the meantime.
     try {
       handler.forget(ino);
+      this.#context.opens.forgotten(ino);
     } catch (error) {
       const ready = handler.readyAfter(error);
       if (!ready) throw error;

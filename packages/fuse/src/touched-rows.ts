@@ -4,6 +4,7 @@
  */
 import * as fs from 'node:fs';
 import type { Ino, TouchedInodes } from '@rokka/filesystem';
+import { isMemoryShort } from './legacy.ts';
 
 const ROW_BYTES = 8;
 
@@ -62,7 +63,7 @@ export class TouchedRows implements TouchedInodes {
     try {
       if (fs.writeSync(this.#fd, this.#bytes, 0, ROW_BYTES, row * ROW_BYTES) === ROW_BYTES) return;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+      if (!isMemoryShort(error)) throw error;
     }
     this.#full = true;
     this.#onFull();

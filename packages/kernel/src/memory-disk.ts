@@ -123,7 +123,8 @@ export class MemoryDisk implements Disk {
       sync,
       syncAside: async () => sync(),
       sizeBytes: () => file.bytes.length,
-      truncate(sizeBytes) {
+      truncate: (sizeBytes) => {
+        this.onAccess?.('write', path);
         const bytes = new Uint8Array(sizeBytes);
         bytes.set(file.bytes.subarray(0, sizeBytes));
         file.bytes = bytes;

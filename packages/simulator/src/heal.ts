@@ -47,5 +47,8 @@ function membersOf(world: World, { membership }: GroupRecord): SimNode[] {
 
 /** It will not be of use any more under its name. */
 function isGone(world: World, node: SimNode): boolean {
-  return node.burnt || node.givenUp || node.leaving || node.disk.doubtful || world.isAnother(node.id);
+  // One that finds its log emptied, by a write that went astray, refuses to start for good, whatever else is on its disk.
+  const isRefused = node.failure?.code === 'STORAGE_DIRECTORY_EMPTIED';
+  const { burnt, givenUp, leaving, disk } = node;
+  return burnt || givenUp || leaving || isRefused || disk.doubtful || world.isAnother(node.id);
 }

@@ -65,6 +65,11 @@ export function openIdentity(options: IdentityOptions): Identity {
   }
 }
 
+/** Whether a node was ever made in the directory. An empty one may be the place where a disk is to be mounted. */
+export function holdsNode(disk: Disk, directory: string): boolean {
+  return disk.exists(`${directory}/${FILE}`);
+}
+
 /**
  * The log is there, and its newest file begins with a manifest of this format: from now on its absence is a loss, and
  * programs that know earlier formats alone are refused.

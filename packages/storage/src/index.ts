@@ -1,5 +1,6 @@
 /** The storage node: a durable log, segments, pages and gossip; and the messages that it speaks. */
 export * from './errors.ts';
+export { holdsNode } from './identity.ts';
 export * from './messages.ts';
 export * from './message-codec.ts';
 export { NodeClient, type NodeClientOptions } from './node-client.ts';

@@ -11,6 +11,7 @@ import { assert, crc32, describeError, joinNeighbours, must, PAGE_SIZE } from '@
 import type { CodedError, Disk, DiskFile, Lsn } from '@rokka/kernel';
 import type { Generation } from './control-state.ts';
 import { storageErrors } from './errors.ts';
+import { diskError } from './log-files.ts';
 import { KIND_LOST, KIND_PAGE, loadSlotMap, readSlotEntry, SLOT_ENTRY_BYTES } from './page-table.ts';
 import { writeSlotEntry, SlotMap } from './page-table.ts';
 
@@ -84,10 +85,15 @@ export class PageFile implements Disposable {
   /**
    * Forgets every page, durably: what follows is a copy from a peer. Nothing else may be in the making; a crash before the
    * log knows of it leaves a table that is not the log's, so the pages are missed and not confused.
+   * @throws STORAGE_DISK_FULL, STORAGE_DISK_FAILED
    */
   reset(): void {
     assert(!this.#making, 'a generation is being made');
-    this.#table.truncate(0);
+    try {
+      this.#table.truncate(0);
+    } catch (error) {
+      throw diskError(error, this.#table.path);
+    }
     syncOrStop(this.#table);
     this.#map = new SlotMap();
     this.#damaged = false;

@@ -155,6 +155,19 @@ test('a table that rots while it hydrates is begun anew', async () => {
   await assertWhole(group, 2);
 });
 
+test('a disk on which pages cannot be begun anew ends the node, in one coded line', async () => {
+  await using group = await rotten(2);
+  const { cluster } = group;
+  cluster.disks[2].onAccess = (kind, path) => {
+    if (kind === 'write' && path.endsWith('.table')) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+  };
+  let code = '';
+  void must(cluster.nodes[2]).failed.then((error) => (code = error.code));
+  await startOver(group, 2);
+  await cluster.pass(2_000);
+  assert.equal(code, 'STORAGE_DISK_FAILED');
+});
+
 test('it is asked again while pages are on their way to its disk', async () => {
   await using group = await rotten(2);
   const { pageFile, generation } = group.cluster.segment(2);

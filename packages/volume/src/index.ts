@@ -14,7 +14,7 @@ export { RamLog } from './ram-log.ts';
 export type { VolumeOptions } from './volume-options.ts';
 export { Volume } from './volume.ts';
 export { deletedVolumes, type DeletionOptions, type DeletionOutcome } from './volume-deletion.ts';
-export { type GroupMembership, membershipsByNode } from './memberships.ts';
+export { type GroupMembership, membershipsByNode, type PlacedGroup, placedGroups } from './memberships.ts';
 export type { VolumeStatus } from './volume-status.ts';
 export { volumeErrors } from './errors.ts';
 export type { GroupRecord, VolumeRecord } from './volume-record.ts';

@@ -1,8 +1,9 @@
 /** Who is a member of what, over all volumes of a cluster, as the registry has decided it: whether a volume is open or not. */
 import type { NodeId, PgIndex, VolumeId } from '@rokka/kernel';
-import { allMembers } from '@rokka/quorum';
+import { allMembers, settledMembership, type Membership } from '@rokka/quorum';
 import type { Registry } from '@rokka/registry';
-import { upgradeRecord, type VolumeRecord } from './volume-record.ts';
+import { placeMembers } from './geometry.ts';
+import { nextGroupEpoch, upgradeRecord, type VolumeRecord } from './volume-record.ts';
 import { VOLUMES } from './volume-state.ts';
 
 export interface GroupMembership {
@@ -26,4 +27,31 @@ export async function membershipsByNode(registry: Registry): Promise<ReadonlyMap
       }
   }
   return byNode;
+}
+
+export interface PlacedGroup extends GroupMembership {
+  readonly membership: Membership;
+}
+
+/**
+ * Every protection group of every volume that is not deleted. One that was never opened has the group that its first opening
+ * makes: without those nodes it can't be opened.
+ */
+export async function placedGroups(registry: Registry): Promise<PlacedGroup[]> {
+  const entries = await registry.list<VolumeRecord>(VOLUMES);
+  return entries.flatMap(({ value }) => {
+    const record = upgradeRecord(value);
+    const { volumeId, name, groups, deletion } = record;
+    if (deletion) return [];
+    const placed = groups.length > 0 ? groups : [firstGroup(record)];
+    return placed.map(({ pg, membership }) => ({ volumeId, name, pg, membership }));
+  });
+}
+
+function firstGroup(record: VolumeRecord): { pg: PgIndex; membership: Membership } {
+  const pg = 0 as PgIndex;
+  return {
+    pg,
+    membership: settledMembership(nextGroupEpoch(record), placeMembers(record.nodes, pg, record)),
+  };
 }

@@ -46,11 +46,7 @@ class Bench implements Disposable {
 
   /** As the next writer finds it, which recovered the volume to `vdl`. */
   next(vdl: number): Buffer[] {
-    const found = new RamLog(this.fds).takeOver({
-      epochBefore: EPOCH,
-      volumeEpoch: NEXT,
-      vdl: vdl as Lsn,
-    });
+    const found = takeOver(new RamLog(this.fds), { volumeEpoch: NEXT, vdl: vdl as Lsn });
     return found.map(({ bytes }) => Buffer.from(bytes));
   }
 
@@ -61,6 +57,13 @@ class Bench implements Disposable {
   [Symbol.dispose](): void {
     for (const fd of this.fds) fs.closeSync(fd);
   }
+}
+
+/** As a writer does that opens the volume right after. */
+function takeOver(log: RamLog, of: { epochBefore?: Epoch; volumeEpoch: Epoch; vdl: Lsn }) {
+  const { epochBefore = EPOCH, volumeEpoch, vdl } = of;
+  log.claim({ epochBefore, volumeEpoch });
+  return log.takeOver({ volumeEpoch, vdl });
 }
 
 const notResumable = (error: unknown) => isCoded(error, 'VOLUME_NOT_RESUMABLE');
@@ -123,21 +126,49 @@ suite('a log in memory', () => {
     using bench = new Bench('once');
     bench.keep([1], 0);
     const late = { epochBefore: NEXT, volumeEpoch: 9 as Epoch, vdl: 0 as Lsn };
-    assert.throws(() => new RamLog(bench.fds).takeOver(late), notResumable);
+    assert.throws(() => takeOver(new RamLog(bench.fds), late), notResumable);
     const next = new RamLog(bench.fds);
-    assert.equal(next.takeOver({ epochBefore: EPOCH, volumeEpoch: NEXT, vdl: 0 as Lsn }).length, 1);
-    assert.throws(() => new RamLog(bench.fds).takeOver(late), notResumable);
+    assert.equal(takeOver(next, { volumeEpoch: NEXT, vdl: 0 as Lsn }).length, 1);
+    assert.throws(() => takeOver(new RamLog(bench.fds), late), notResumable);
     next.tookOver();
-    assert.equal(new RamLog(bench.fds).takeOver(late).length, 0);
+    assert.equal(takeOver(new RamLog(bench.fds), late).length, 0);
+  });
+
+  test('may be claimed again where whoever claimed it was killed, and not where somebody else came between', () => {
+    using bench = new Bench('claims');
+    bench.keep([1], 0);
+    const claim = (epochBefore: number) =>
+      new RamLog(bench.fds).claim({
+        epochBefore: epochBefore as Epoch,
+        volumeEpoch: (epochBefore + 1) as Epoch,
+      });
+    claim(EPOCH);
+    claim(NEXT);
+    assert.throws(() => claim(NEXT + 2), notResumable);
+    assert.throws(() => claim(NEXT + 3), notResumable, 'a claim that was refused is none');
+    assert.equal(
+      takeOver(new RamLog(bench.fds), { epochBefore: 9 as Epoch, volumeEpoch: 10 as Epoch, vdl: 0 as Lsn })
+        .length,
+      1,
+    );
+  });
+
+  test('gives its memory back when it is taken over, and when it ends', () => {
+    using bench = new Bench('memory');
+    const usedBytes = () => bench.fds.reduce((sum, fd) => sum + fs.fstatSync(fd).size, 0);
+    for (let i = 0; i < 5_000; i++) bench.keep([i % 900, 901], 0);
+    assert.ok(usedBytes() > 500_000);
+    const next = new RamLog(bench.fds);
+    takeOver(next, { volumeEpoch: NEXT, vdl: 0 as Lsn });
+    assert.equal(usedBytes(), 4096);
   });
 
   test('that holds nothing of ours is refused', () => {
     const fd = fs.openSync(path.join(directory, 'empty'), 'w+');
-    const takeOver = () =>
-      new RamLog([fd, fd]).takeOver({ epochBefore: EPOCH, volumeEpoch: NEXT, vdl: 0 as Lsn });
-    assert.throws(takeOver, notResumable);
+    const next = () => takeOver(new RamLog([fd, fd]), { volumeEpoch: NEXT, vdl: 0 as Lsn });
+    assert.throws(next, notResumable);
     fs.writeSync(fd, Buffer.alloc(8192, 0xff), 0, 8192, 0);
-    assert.throws(takeOver, notResumable);
+    assert.throws(next, notResumable);
     fs.closeSync(fd);
   });
 });

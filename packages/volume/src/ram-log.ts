@@ -12,7 +12,8 @@
  *
  * The files are filled in turn from their beginnings, the first one behind a header of one page. One is begun anew when all in it is
  * durable, so they take as much memory as is on its way to the nodes, and a little more.
- *   header  0 magic, 8 u32 version, 12 u32 state, 16 u64 epoch of the writer, 24 u32 number of origins, 32 the origins
+ *   header  0 magic, 8 u32 version, 12 u32 state, 16 u64 epoch of the writer, 24 u32 number of origins, 28 u32 epoch of who is taking over
+ *           or 0, 32 the origins
  *   entry   0 u32 magic, 4 u32 length of the records, 8 u32 their number, 12 u32 CRC-32 of [16, 24), 16 u64 origin, 24 records
  */
 import * as fs from 'node:fs';
@@ -40,6 +41,7 @@ const STATES: readonly State[] = ['void', 'writing', 'taking-over'];
 const MAGIC = 'ROKKA-RL';
 const VERSION = 1;
 const HEADER_BYTES = 4096;
+const CLAIM_AT = 28;
 const ORIGINS_AT = 32;
 /** The newest of those that writers before this one knew. Few of them are unanswered still. */
 const ORIGINS_MAX = (HEADER_BYTES - ORIGINS_AT) / 8;
@@ -49,6 +51,8 @@ const ENTRY_BYTES = 24;
 const HALF_BYTES = 128 * 1024 * 1024;
 /** A half that took more gives it back when it is begun anew. */
 const HALF_BYTES_KEPT = 4 * 1024 * 1024;
+/** Of a file in memory: it is full, its group of processes may have no more, or its user. */
+const MEMORY_SHORT: ReadonlySet<string> = new Set(['ENOSPC', 'ENOMEM', 'EDQUOT']);
 /** A half that holds less is not left: it would be begun anew all the time. */
 const HALF_BYTES_LEAST = 256 * 1024;
 
@@ -79,17 +83,30 @@ export class RamLog {
   }
 
   /**
-   * What the writer before this one had taken beyond `vdl`, where recovery found the volume to end. From here on until `tookOver` nobody
-   * can take over from this one.
-   * @throws VOLUME_NOT_RESUMABLE where something else may have been written since, or something is missing
+   * Before anything else of a take-over: whoever is killed in the middle of its recovery has written nothing, and the next one may take
+   * over in its place.
+   * @throws VOLUME_NOT_RESUMABLE where something else may have been written since
    */
-  takeOver(of: { epochBefore: Epoch; volumeEpoch: Epoch; vdl: Lsn }): KeptMtr[] {
-    const { state, epoch, origins } = this.#readHeader();
+  claim({ epochBefore, volumeEpoch }: { epochBefore: Epoch; volumeEpoch: Epoch }): void {
+    const { state, epoch, claimed } = this.#readHeader();
     if (state !== 'writing') throw volumeErrors.VOLUME_NOT_RESUMABLE([`the log in memory is '${state}'`]);
-    if (epoch !== of.epochBefore)
+    if (epochBefore !== epoch && epochBefore !== claimed)
       throw volumeErrors.VOLUME_NOT_RESUMABLE([
-        `epoch ${epoch} wrote the log in memory, ${of.epochBefore} the volume`,
+        `epoch ${epoch} wrote the log in memory, ${epochBefore} the volume`,
       ]);
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32LE(volumeEpoch, 0);
+    fs.writeSync(this.#fds[0], bytes, 0, bytes.length, CLAIM_AT);
+  }
+
+  /**
+   * What the writer before this one had taken beyond `vdl`, where recovery found the volume to end. From here on until `tookOver` nobody
+   * can take over from this one. It has claimed before.
+   * @throws VOLUME_NOT_RESUMABLE where something is missing
+   */
+  takeOver(of: { volumeEpoch: Epoch; vdl: Lsn }): KeptMtr[] {
+    const { state, epoch, claimed, origins } = this.#readHeader();
+    assert(state === 'writing' && claimed === of.volumeEpoch, 'a log in memory that was not claimed');
     const found = [0, 1].flatMap((half) => this.#readHalf(half, epoch));
     found.sort((a, b) => a.lastLsn - b.lastLsn);
     this.#settled = new Set([...origins, ...found.map(({ origin }) => origin)].filter((one) => one !== 0n));
@@ -113,6 +130,7 @@ export class RamLog {
   end(): void {
     this.#ended = true;
     this.#writeHeader('void');
+    this.#shrink();
   }
 
   get ended(): boolean {
@@ -151,7 +169,7 @@ export class RamLog {
     try {
       return fs.writevSync(fd, parts, at) === sizeBytes;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return false;
+      if (MEMORY_SHORT.has((error as NodeJS.ErrnoException).code ?? '')) return false;
       throw error;
     }
   }
@@ -182,6 +200,12 @@ export class RamLog {
       half.lastLsn = 0 as Lsn;
     }
     this.#writeHeader(state);
+    this.#shrink();
+  }
+
+  /** What was in it is read, or of no use any more: memory goes back. */
+  #shrink(): void {
+    for (const [half, fd] of this.#fds.entries()) fs.ftruncateSync(fd, this.#startOf(half));
   }
 
   #startOf(half: number): number {
@@ -200,7 +224,7 @@ export class RamLog {
     if (!this.#write(this.#fds[0], [header], 0)) this.#ended = true;
   }
 
-  #readHeader(): { state: State; epoch: Epoch; origins: Origin[] } {
+  #readHeader(): { state: State; epoch: Epoch; claimed: Epoch; origins: Origin[] } {
     const header = Buffer.alloc(HEADER_BYTES);
     fs.readSync(this.#fds[0], header, 0, HEADER_BYTES, 0);
     const known = header.toString('latin1', 0, 8) === MAGIC && header.readUInt32LE(8) === VERSION;
@@ -209,6 +233,7 @@ export class RamLog {
     return {
       state,
       epoch: Number(header.readBigUInt64LE(16)) as Epoch,
+      claimed: header.readUInt32LE(CLAIM_AT) as Epoch,
       origins: Array.from({ length: count }, (_, i) => header.readBigUInt64LE(ORIGINS_AT + i * 8)),
     };
   }

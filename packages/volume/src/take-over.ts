@@ -3,6 +3,12 @@ import { Deferred, type Epoch, type Lsn } from '@rokka/kernel';
 import type { RamLog } from './ram-log.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
 
+/** Whoever opens the volume says so in the log before it, where it is to take over. @throws VOLUME_NOT_RESUMABLE */
+export function claim(of: { ramLog?: RamLog; takesOver?: boolean }, volumeEpoch: Epoch): void {
+  // Each opening raises the epoch by one: the one below was the last writer's.
+  if (of.takesOver) of.ramLog?.claim({ epochBefore: (volumeEpoch - 1) as Epoch, volumeEpoch });
+}
+
 /**
  * Appends once more, as a writer's own, what was taken and is not durable. All of it is durable when this resolves, so that whoever reads
  * finds it on the nodes. Records are bytes at places: one that had reached them after all does no harm.
@@ -16,9 +22,7 @@ export async function takeUp(
   const { ramLog, takesOver, volumeEpoch, vdl, signal } = of;
   if (!ramLog) return;
   if (!takesOver) return ramLog.begin(volumeEpoch);
-  // Each opening raises the epoch by one: the one below was the last writer's.
-  const epochBefore = (volumeEpoch - 1) as Epoch;
-  for (const { bytes, recordCount, origin } of ramLog.takeOver({ epochBefore, volumeEpoch, vdl })) {
+  for (const { bytes, recordCount, origin } of ramLog.takeOver({ volumeEpoch, vdl })) {
     await unless(signal, volume.whenRoom(bytes.length, recordCount));
     ramLog.origin = origin;
     volume.append(bytes, recordCount);

@@ -28,7 +28,7 @@ import type { Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
 import { firstStart, openInheritance, recoverOpened } from './opening.ts';
 import { saysTakenOver } from './refusals.ts';
-import { takeUp } from './take-over.ts';
+import { claim, takeUp } from './take-over.ts';
 import { Sealer } from './sealer.ts';
 import { Shipper } from './shipping.ts';
 import { deleteVolume } from './volume-deletion.ts';
@@ -271,6 +271,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   async #open(): Promise<void> {
     const { record } = this.#state;
+    claim(this.#options, record.volumeEpoch);
     for (const { node } of record.nodes) this.#links.to(node);
     for (const group of record.groups) this.#groups.push(this.#group(group));
     for (const { members } of this.#groups) for (const { node } of members) this.#links.to(node);

@@ -136,6 +136,8 @@ export class SnapshotTaker {
       }))
       .catch((error: unknown) => {
         if (!isCoded(error)) throw error;
+        // Another head is taking over: as long as that takes, it is no try.
+        if (error.code === 'ROKKA_CHILD_AWAY') return undefined;
         const lost = (this.#lost.get(id) ?? 0) + 1;
         this.#lost.set(id, lost);
         if (lost < CUTS_MAX && error.code !== 'ROKKA_CHILD_CANNOT' && error.code !== 'ROKKA_SET_UNFINISHED')

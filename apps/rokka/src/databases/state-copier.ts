@@ -80,6 +80,8 @@ export class StateCopier {
       await this.#head(name).ask('copy-state', COPY_MS);
     } catch (error) {
       if (!isCoded(error)) throw error;
+      // Another head is on its way: as long as that takes, it is no try.
+      if (error.code === 'ROKKA_CHILD_AWAY') return false;
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);
       const failure = describeError(error);

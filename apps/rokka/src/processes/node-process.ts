@@ -1,6 +1,6 @@
 /** The process of one storage node. Its only argument is NodeProcessOptions as JSON; without it, it only compiles itself. */
 import { systemClock, systemDisk, systemRandom, type NodeId, type Zone } from '@rokka/kernel';
-import { describeNode, StorageNode } from '@rokka/storage';
+import { describeNode, holdsNode, StorageNode } from '@rokka/storage';
 import { unixNetwork } from '@rokka/transport';
 import { keepCompiledCode } from '../compile-cache.ts';
 import { rokkaErrors } from '../errors.ts';
@@ -59,7 +59,7 @@ function run(options: NodeProcessOptions): Promise<void> {
           : 'never',
     async work(channel) {
       const { remote, made, directory, socketDirectory } = options;
-      if (made && !systemDisk.exists(directory))
+      if (made && !holdsNode(systemDisk, directory))
         throw rokkaErrors.ROKKA_NODE_MISSING([directory, options.node]);
       const resources = new AsyncDisposableStack();
       try {

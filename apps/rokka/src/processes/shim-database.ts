@@ -1,5 +1,7 @@
 /** What a shim holds: the head that writes the volume, where one is killed the next one, and the server on its mount where there is one. */
-import { CodedError, systemClock } from '@rokka/kernel';
+import * as fs from 'node:fs/promises';
+import { CodedError, Deferred, systemClock } from '@rokka/kernel';
+import { unmount } from '@rokka/fuse';
 import { type ChildEnd, SupervisedChild, type Launch } from '../child.ts';
 import type { SpareProcess } from '../spare-process.ts';
 import type { HeadDetail } from '../head-status.ts';
@@ -15,6 +17,7 @@ const HEAD_READY_MS = 600_000;
 const HEAD_STOP_MS = 60_000;
 const MOUNT_MS = 30_000;
 const WARM_UP_MS = 5_000;
+const UNMOUNT_MS = 10_000;
 const AT_ONCE_MS = 500;
 const ENDS_AT_ONCE_MAX = 5;
 /** Whoever asks us has a deadline of its own; this is only so that no question stays for ever. */
@@ -31,13 +34,15 @@ export class ShimDatabase implements AsyncDisposable {
   readonly #channel: ParentChannel;
   readonly #parts: ShimDatabaseParts;
   readonly #head: SupervisedChild;
-  readonly #resources = new AsyncDisposableStack();
+  /** Settles when the head that is on its way serves, or none will. */
+  #settled = new Deferred<void>();
   readonly #opening = new AbortController();
   /** Where another head can go on from. */
   #mount: Mounted | undefined;
   /** Of a volume without a server, as its head told last. */
   #files: FilesDetail | undefined;
   #server: NativeServer | undefined;
+  #stopping = false;
   /** How many heads, one after the other, ended as soon as they had begun. */
   #endsAtOnce = 0;
 
@@ -59,9 +64,12 @@ export class ShimDatabase implements AsyncDisposable {
       onProgress: (text) => channel.send({ kind: 'progress', text }),
       onLog: (level, text) => channel.send({ kind: 'log', level, text }),
       onReady: (detail) => this.#onReady(detail as Mounted | FilesDetail | undefined),
-      onFinal: (error) => fail(error),
+      onLost: () => (this.#settled = new Deferred()),
+      onFinal: (error) => {
+        this.#settled.resolve();
+        if (!this.#stopping) fail(error);
+      },
     });
-    this.#resources.use(this.#head);
     void channel.stopped.then(() => {
       this.#opening.abort(new CodedError('ROKKA_STOPPED', 'told to stop'));
       // Nobody is served yet; else it is told when the server has ended.
@@ -95,7 +103,7 @@ export class ShimDatabase implements AsyncDisposable {
       this.#head.start(),
     ]);
     steps.done('volume and files');
-    this.#server = this.#resources.use(server);
+    this.#server = server;
     const request: MountRequest = { mountPoint: server.mountPoint };
     const mounted = (await this.#head.ask('mount', MOUNT_MS, request)) as Mounted;
     if (mounted.canBeTakenOver) this.#mount = mounted;
@@ -117,9 +125,14 @@ export class ShimDatabase implements AsyncDisposable {
     };
   }
 
-  /** The server first: what it writes last goes to the head. */
+  /** The server first: what it writes last goes to the head. Then the head, which unmounts in good order: one that is taking over has to be there. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#resources.disposeAsync();
+    await this.#server?.[Symbol.asyncDispose]();
+    this.#stopping = true;
+    if (this.#mount && !this.#head.ready)
+      await Promise.race([this.#settled.promise, systemClock.sleep(HEAD_STOP_MS)]);
+    await this.#head[Symbol.asyncDispose]();
+    if (this.#mount && this.#parts.options.engine === 'files') await takeAway(this.#mount.mountPoint);
   }
 
   #headOptions(): HeadProcessOptions {
@@ -138,11 +151,13 @@ export class ShimDatabase implements AsyncDisposable {
    */
   #mayFollow({ signal, readyForMs = 0 }: ChildEnd): boolean {
     this.#endsAtOnce = readyForMs < AT_ONCE_MS ? this.#endsAtOnce + 1 : 0;
-    return signal !== null && this.#mount !== undefined && this.#endsAtOnce < ENDS_AT_ONCE_MAX;
+    // Any other signal is a head's own end: an abort, a fault.
+    return signal === 'SIGKILL' && this.#mount !== undefined && this.#endsAtOnce < ENDS_AT_ONCE_MAX;
   }
 
   /** @param detail undefined of a head that is yet to be told where to mount */
   #onReady(detail: Mounted | FilesDetail | undefined): void {
+    this.#settled.resolve();
     if (detail && 'sizeBytes' in detail) this.#files = detail;
     const text = 'another volume process has taken the mount over';
     if (this.#mount) this.#channel.send({ kind: 'log', level: 'info', text });
@@ -157,4 +172,11 @@ export class ShimDatabase implements AsyncDisposable {
       [Symbol.dispose]: () => void this.#head.ask('warm-up-over', WARM_UP_MS, {}).catch(() => {}),
     };
   }
+}
+
+/** Where a head that was to unmount could not: nothing of it may stay where the machine's programs look. */
+async function takeAway(mountPoint: string): Promise<void> {
+  await unmount(mountPoint, { how: 'lazy', timeoutMs: UNMOUNT_MS, clock: systemClock }).catch(() => {});
+  // Not there any more, or somebody else's files lie in it.
+  await fs.rmdir(mountPoint).catch(() => {});
 }

@@ -1,12 +1,12 @@
 /**
- * The shim of a database with a server of its own: what stays when its head is killed. It holds the device of the mount, PostgreSQL, and the
- * files in which a head leaves what is not durable yet. It does nothing with a volume itself.
+ * The shim of a database that others use through a mount: what stays when its head is killed. It holds the device of the mount, PostgreSQL where
+ * that is the engine, and the files in which a head leaves what is not durable yet. It does nothing with a volume itself.
  *
  * A head that is killed from outside has answered nothing that is neither durable nor in those files; so another one takes over, and whoever
- * uses the mount only waits. A head that ends by itself, or before it has served, may have lost something: then all of this ends, the
- * server first, and the supervisor starts it anew.
+ * uses the mount only waits. A head that ends by itself may have lost something: then all of this ends, the server first, and the
+ * supervisor starts it anew.
  *
- * It runs in a mount namespace of its own, as PostgreSQL and its heads do with it, and must never touch a path under the mount itself.
+ * With PostgreSQL it runs in a mount namespace of its own, as the server and the heads do with it. It must never touch a path under the mount.
  */
 import * as path from 'node:path';
 import { Deferred, systemClock } from '@rokka/kernel';
