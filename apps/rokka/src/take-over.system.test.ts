@@ -89,7 +89,7 @@ describe(`a head is taken over from (seed ${seed})`, { skip }, () => {
     const reference = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-reference-'));
     t.after(() => fs.rmSync(reference, { recursive: true }));
     const mounted = must(mountOf(shim));
-    const script = 'mkdir "$1/differential" && exec "$2" "$3" "$1/differential" "$4" "$5" 4000';
+    const script = 'mkdir "$1/differential" && exec "$2" "$3" "$1/differential" "$4" "$5" 2500';
     const args = [mounted, process.execPath, DIFFERENTIAL, reference, String(seed)];
     const differential = spawn(
       'nsenter',
@@ -105,7 +105,7 @@ describe(`a head is taken over from (seed ${seed})`, { skip }, () => {
     let kills = 0;
     while (end.status === undefined) {
       await systemClock.sleep(300 + random.below(1_000));
-      if (end.status !== undefined) break;
+      if (end.status !== undefined || kills === KILLS) continue;
       await killHead();
       kills++;
     }
@@ -131,6 +131,8 @@ describe(`a head is taken over from (seed ${seed})`, { skip }, () => {
 
   test('killed with its shim, it is a crash like any other', { timeout }, async (t) => {
     const shim = await shimPid();
+    // Else each crash would leave something of PostgreSQL's there.
+    assert.match(fs.readFileSync(`/proc/${shim}/mounts`, 'utf8'), /^rokka \/dev\/shm tmpfs /m);
     await load.around(async () => {
       rokka.kill([shim]);
       await rokka.until('another shim serves', ({ head }) => head.ready && head.shimPid !== shim);

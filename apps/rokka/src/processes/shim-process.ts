@@ -10,6 +10,7 @@
  */
 import * as path from 'node:path';
 import { Deferred, systemClock } from '@rokka/kernel';
+import { privateSharedMemory } from '@rokka/databases';
 import { launchChild, type Launch } from '../child.ts';
 import { compileCacheEnvironment } from '../compile-cache.ts';
 import { SpareProcess } from '../spare-process.ts';
@@ -28,6 +29,7 @@ await runChild({ finality: finalityOfHead, work: runShim });
 async function runShim(channel: ParentChannel) {
   const resources = new AsyncDisposableStack();
   try {
+    if (launched.engine === 'native') await privateSharedMemory();
     const { fds } = resources.use(openLegacyFiles());
     const launch: Launch = { command: () => headCommand(launched), fds };
     // Its code is loaded while the shim's is, or while both wait.

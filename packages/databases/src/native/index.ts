@@ -31,4 +31,9 @@ export { probeReadiness, type Readiness } from './readiness.ts';
 export { NativePostgres, type NativePostgresOptions, type PostgresExit, type StopMode } from './postgres.ts';
 export { probeNativeSupport, type NativeSupport, type Obstacle, type ProbeOptions } from './probe.ts';
 export { chosenSettings, ownedSettings, type Setting, type SettingsContext } from './settings.ts';
-export { stagePostgres, type PostgresStage, type StagePostgresOptions } from './stage.ts';
+export {
+  privateSharedMemory,
+  stagePostgres,
+  type PostgresStage,
+  type StagePostgresOptions,
+} from './stage.ts';

@@ -45,6 +45,7 @@ export interface PostgresStage {
 }
 
 const TIMEOUT_MS = 10_000;
+const SHARED_MEMORY = '/dev/shm';
 /** sockaddr_un.sun_path (unix(7)), less its closing zero. */
 const SOCKET_PATH_BYTES_MAX = 107;
 
@@ -80,6 +81,17 @@ export async function stagePostgres(options: StagePostgresOptions): Promise<Post
     socketDirectory: at('run'),
     configurationDirectory: at('etc'),
   };
+}
+
+/**
+ * Gives this mount namespace a /dev/shm of its own: what a PostgreSQL that is killed leaves there goes with the namespace, and what a container
+ * has of it (64 MB, often) is no bound. Where there is none, there is none.
+ * @throws DATABASE_NOT_PRIVATE, DATABASE_STAGE_FAILED, DATABASE_TOOL_MISSING, KERNEL_DEADLINE
+ */
+export async function privateSharedMemory({ timeoutMs = TIMEOUT_MS } = {}): Promise<void> {
+  requirePrivateNamespace();
+  if (!fs.existsSync(SHARED_MEMORY)) return;
+  await mount(['-t', 'tmpfs', '-o', 'mode=1777,nosuid,nodev', 'rokka', SHARED_MEMORY], { timeoutMs });
 }
 
 /** Writes a file that only the server's account may read. Never on the volume: the head does not touch its own mount. */
