@@ -23,8 +23,3 @@ export interface Legacy {
   /** For the filesystem. */
   readonly touched: TouchedRows;
 }
-
-/** Of a file in memory: it is full, its group of processes may have no more, or its user. */
-export function isMemoryShort(error: unknown): boolean {
-  return ['ENOSPC', 'ENOMEM', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
-}

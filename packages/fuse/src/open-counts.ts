@@ -10,7 +10,7 @@
  */
 import * as fs from 'node:fs';
 import { must } from '@rokka/kernel';
-import { isMemoryShort } from './legacy.ts';
+import { isMemoryShort } from '@rokka/volume';
 
 const HEADER_BYTES = 4096;
 const MARKS_AT = 8;

@@ -4,7 +4,7 @@
  */
 import * as fs from 'node:fs';
 import type { Ino, TouchedInodes } from '@rokka/filesystem';
-import { isMemoryShort } from './legacy.ts';
+import { isMemoryShort } from '@rokka/volume';
 
 const ROW_BYTES = 8;
 

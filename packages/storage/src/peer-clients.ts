@@ -4,6 +4,7 @@
  */
 import { isCoded, type Clock, type NodeId } from '@rokka/kernel';
 import type { Network } from '@rokka/transport';
+import { storageErrors } from './errors.ts';
 import { learnRetirement } from './membership.ts';
 import * as codec from './message-codec.ts';
 import { MESSAGE, type MemberAddress, type SegmentState } from './messages.ts';
@@ -88,12 +89,17 @@ export class PeerClients implements Disposable {
     return false;
   }
 
-  /** What a member says of its copy of the segment. @throws the member's refusal, what the connection throws */
+  /**
+   * What a member says of its copy of the segment.
+   * @throws the member's refusal, what the connection throws, STORAGE_CLOSED where the segment was dropped while that was made
+   */
   async stateOf(
     segment: Segment,
     member: MemberAddress,
   ): Promise<{ client: NodeClient; state: SegmentState }> {
     const client = await this.client(member);
+    // The node may have another segment of the group by now, and obey a later membership: nobody asks in the old one's name.
+    if (segment.dropped) throw storageErrors.STORAGE_CLOSED([`segment ${segment.id}`]);
     const message = codec.encodePeerState(headOf(segment));
     const body = await client.request(MESSAGE.PEER_STATE, [message], { timeoutMs: REQUEST_MS });
     return { client, state: codec.decodeSegmentState(body) };

@@ -51,8 +51,6 @@ const ENTRY_BYTES = 24;
 const HALF_BYTES = 128 * 1024 * 1024;
 /** A half that took more gives it back when it is begun anew. */
 const HALF_BYTES_KEPT = 4 * 1024 * 1024;
-/** Of a file in memory: it is full, its group of processes may have no more, or its user. */
-const MEMORY_SHORT: ReadonlySet<string> = new Set(['ENOSPC', 'ENOMEM', 'EDQUOT']);
 /** A half that holds less is not left: it would be begun anew all the time. */
 const HALF_BYTES_LEAST = 256 * 1024;
 
@@ -133,10 +131,6 @@ export class RamLog {
     this.#shrink();
   }
 
-  get ended(): boolean {
-    return this.#ended;
-  }
-
   /** Whether this question was carried out by a writer before this one. */
   isSettled(origin: Origin): boolean {
     return this.#settled.has(origin);
@@ -169,7 +163,7 @@ export class RamLog {
     try {
       return fs.writevSync(fd, parts, at) === sizeBytes;
     } catch (error) {
-      if (MEMORY_SHORT.has((error as NodeJS.ErrnoException).code ?? '')) return false;
+      if (isMemoryShort(error)) return false;
       throw error;
     }
   }
@@ -289,4 +283,9 @@ function readMtr(
     lastLsn: last.lsn,
     bytes,
   };
+}
+
+/** Of a file in memory: it is full, its group of processes may have no more, or its user. */
+export function isMemoryShort(error: unknown): boolean {
+  return ['ENOSPC', 'ENOMEM', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
