@@ -26,6 +26,9 @@ interface InstanceSnapshots {
   readonly copiesTags: boolean;
 }
 
+/** Roles that were made before there was CreateSnapshots name this one. Whoever may copy each volume may copy them at one moment. */
+const ONE_BY_ONE = 'ec2:CreateSnapshot';
+
 export async function askForInstanceSnapshots(
   services: Ec2Services,
   scope: Scope,
@@ -35,11 +38,12 @@ export async function askForInstanceSnapshots(
   const ids = (await attachedTo(services, scope, specification)).map(({ volume }) => volume.id);
   const boot = hasBoot(specification) && (await bootOf(services, scope, specification?.InstanceId));
   if (boot) ids.unshift(boot.id);
-  return [
+  const asks = [
     await askFor(services, scope, ['instance', specification?.InstanceId]),
     ...(await Promise.all(ids.map((id) => askFor(services, scope, ['volume', id])))),
     ...askForNew(scope, 'snapshot', { operation: 'CreateSnapshots', tags }),
   ];
+  return asks.map((ask) => (ask.action === undefined ? { ...ask, alternatives: [ONE_BY_ONE] } : ask));
 }
 
 /** @throws InvalidInstanceID.NotFound, InvalidParameterValue, IncorrectState, TagLimitExceeded, OperationNotPermitted for the boot volume of another machine */
