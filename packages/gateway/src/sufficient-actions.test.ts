@@ -22,7 +22,8 @@ test('one action that is allowed is enough, and one that is denied too much', ()
     [[no, never], never],
     [[], no],
   ];
-  for (const [decisions, decision] of rows) assert.equal(decideTogether(decisions), decision, decisions.join());
+  for (const [decisions, decision] of rows)
+    assert.equal(decideTogether(decisions), decision, decisions.join());
   assert.deepEqual(sufficientActions({ action: 'x:New' }), ['x:New']);
   assert.deepEqual(sufficientActions({ action: 'x:New', alternatives: ['x:Old'] }), ['x:New', 'x:Old']);
 });

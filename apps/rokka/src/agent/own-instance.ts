@@ -48,8 +48,11 @@ export async function attachedVolumes(
 ): Promise<readonly AttachedVolume[]> {
   const { data } = await ownVolumes(client, instance, signal);
   if (data.length > 0) return data;
-  throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([`instance ${instance} has no volume but its boot volume`]);
+  throw noVolumeOf(instance);
 }
+
+export const noVolumeOf = (instance: string) =>
+  rokkaErrors.ROKKA_SNAPSHOT_REFUSED([`instance ${instance} has no volume but its boot volume`]);
 
 function demandMountPoint(volume: string): string {
   const mountPoint = mountPointOf(volume);
