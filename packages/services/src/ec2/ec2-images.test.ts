@@ -7,7 +7,7 @@ import { MemoryRegistry } from '@rokka/registry';
 import { Ec2Bench, processOver } from '../testing/ec2-bench.ts';
 import { checkNothingLeft, checkTruth } from '../testing/ec2-truth.ts';
 import { imageNameKey } from './claims.ts';
-import { imageNamed } from './image-named.ts';
+import { imageNamed } from './image-names.ts';
 import { ACCOUNT, REGION } from '../testing/service-bench.ts';
 
 const scope = { account: ACCOUNT, region: REGION };

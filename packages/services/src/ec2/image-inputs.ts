@@ -6,9 +6,9 @@ import { ec2Failures } from './ec2-failures.ts';
 import { BOOT_DEVICE, checkedDevice, checkedKind, demandBuilt, given } from './ec2-inputs.ts';
 import { findSnapshot } from './ec2-lookup.ts';
 import type { ImageDevice } from './ec2-records.ts';
+import { IMAGE_NAME_RULE, isImageName } from './image-names.ts';
 import { snapshotState } from './status.ts';
 
-const NAME = /^[A-Za-z0-9()[\] ./\-'@_]{3,128}$/;
 /** Words: nothing is started from an image. */
 const ARCHITECTURES = ['arm64', 'i386', 'x86_64'];
 const DEVICES_MAX = 64;
@@ -16,10 +16,8 @@ const DEVICES_MAX = 64;
 /** @throws MissingParameter, InvalidAMIName.Malformed */
 export function checkedImageName(text: string | undefined): string {
   const name = given(text, 'Name');
-  if (NAME.test(name)) return name;
-  throw ec2Failures.imageName(
-    "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, spaces, '(', ')', '[', ']', '.', '/', '-', ''', '@' and '_'",
-  );
+  if (isImageName(name)) return name;
+  throw ec2Failures.imageName(IMAGE_NAME_RULE);
 }
 
 /** @throws InvalidParameterValue */
