@@ -46,6 +46,7 @@ test('what is of no set, of several, or of a part of one is worth what a machine
     [snapshot('f'), snapshot('g')],
     [snapshot('f', { set: 'set-1' }), snapshot('g')],
     [snapshot('f', { set: 'set-1' }), snapshot('g', { set: 'set-2' })],
+    [snapshot('f', { set: 'set-1', size: 1 }), snapshot('g', { set: 'set-2', size: 1 })],
     [snapshot('f', { set: 'set-1', size: 3 }), snapshot('g', { set: 'set-1', size: 3 })],
   ];
   for (const found of rows)
