@@ -36,4 +36,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'stale-membership-accepted', seeds: 10, breaks: 'I8' },
   { name: 'membership-not-durable', seeds: 80, breaks: 'I8' },
   { name: 'store-ignored', seeds: 40, breaks: 'I16' },
+  { name: 'claim-unchecked', seeds: 100, breaks: 'I17' },
+  { name: 'ram-log-forgets', seeds: 20, breaks: 'I17' },
+  { name: 'ram-log-one-half', seeds: 40, breaks: 'I17' },
 ];
