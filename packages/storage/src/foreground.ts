@@ -7,6 +7,11 @@ import type { Clock } from '@rokka/kernel';
 /** The node counts as busy for so long after a ship or a read. */
 const BUSY_MS = 5;
 const REST_FACTOR = 3;
+/**
+ * Of what peers are asked for. While somebody waits for the node that asks, it asks for one piece at a time, and rests after each as long as it
+ * took to come: so it costs less where there is much to do, however many there are that it could ask.
+ */
+const PULL_REST_FACTOR = 1;
 /** However long a step took, the next one comes: a copy that never ends is a group that stays without its sixth member. */
 const REST_MS_MAX = 50;
 
@@ -23,12 +28,22 @@ export class Foreground {
     this.#lastMs = this.#clock.nowMs();
   }
 
+  /** How many pieces to ask for at a time, where an idle node asks for so many. */
+  inFlight(idle: number): number {
+    return this.#lastMs > this.#clock.nowMs() - BUSY_MS ? 1 : idle;
+  }
+
+  /** How long to rest after a piece that was asked for at `askedMs`, and is taken in. */
+  pullRestMs(askedMs: number): number {
+    return this.restMs(askedMs, PULL_REST_FACTOR);
+  }
+
   /**
    * How long to rest after work that was begun at `startedMs` and has just ended. What arrived while it stopped the node has
    * not been seen yet, so it counts what was there when it began.
    */
-  restMs(startedMs: number): number {
+  restMs(startedMs: number, factor = REST_FACTOR): number {
     const tookMs = this.#clock.nowMs() - startedMs;
-    return this.#lastMs > startedMs - BUSY_MS ? Math.min(REST_MS_MAX, tookMs * REST_FACTOR) : 0;
+    return this.#lastMs > startedMs - BUSY_MS ? Math.min(REST_MS_MAX, tookMs * factor) : 0;
   }
 }

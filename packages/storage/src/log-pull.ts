@@ -21,6 +21,7 @@ const STRIDE_LSNS_MAX = 1 << 20;
 
 interface LogPiece extends Piece {
   records: Uint8Array;
+  askedMs: number;
 }
 
 /**
@@ -48,18 +49,20 @@ export async function pullLog(options: {
     sources: peers,
     stride: STRIDE_LSNS,
     strideMax: STRIDE_LSNS_MAX,
-    window: FETCHES_IN_FLIGHT,
+    window: () => store.foreground.inFlight(FETCHES_IN_FLIGHT),
     pieceBytes: FETCH_BYTES - RECORD_BYTES_MAX,
-    request: (peer, from, to) => fetchPiece(segment, peer, { from, to }),
+    request: async (peer, from, to) => {
+      const askedMs = clock.nowMs();
+      return { ...(await fetchPiece(segment, peer, { from, to })), askedMs };
+    },
     // A fence may have come while we waited; then the answer is of a time that is over.
     goesOn: () => !stuck && !clients.closed && !segment.dropped && atSameEpochs(segment, epochs),
     onFailed: (peer, error) => clients.failed(peer.member, error),
-    take: async ({ records }) => {
+    take: async ({ records, askedMs }) => {
       const before = segment.chain.scl;
-      const startedMs = clock.nowMs();
       taken += store.ingest(segment, records);
       stuck = records.length > 0 && segment.chain.scl === before && before < lastLsnIn(records);
-      const restMs = store.foreground.restMs(startedMs);
+      const restMs = store.foreground.pullRestMs(askedMs);
       if (restMs >= 1) await clock.sleep(restMs);
     },
   });
@@ -71,7 +74,7 @@ async function fetchPiece(
   segment: Segment,
   peer: SoundPeer,
   range: { from: number; to: number },
-): Promise<LogPiece> {
+): Promise<Omit<LogPiece, 'askedMs'>> {
   const { from, to } = range;
   const [after, through] = [(from - 1) as Lsn, (to - 1) as Lsn];
   const fetch = codec.encodeFetch({ ...headOf(segment), after, through, limitBytes: FETCH_BYTES });

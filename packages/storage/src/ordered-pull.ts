@@ -21,8 +21,8 @@ export interface OrderedPullOptions<S, P extends Piece> {
   /** Positions that are asked for first. */
   stride: number;
   strideMax: number;
-  /** Requests in flight. */
-  window: number;
+  /** Requests that may be in flight now, at least one. */
+  window(): number;
   /** What an answer should weigh about, at most. */
   pieceBytes: number;
   request(source: S, from: number, to: number): Promise<P>;
@@ -81,7 +81,8 @@ export class OrderedPull<S, P extends Piece> {
   }
 
   #fill(): void {
-    const { to, window } = this.#options;
+    const { to } = this.#options;
+    const window = this.#options.window();
     while (this.#slots.length < window && this.#asked < to) {
       const end = Math.min(to, this.#asked + this.#stride);
       this.#slots.push(this.#ask(this.#asked, end));

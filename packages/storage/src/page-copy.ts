@@ -56,7 +56,7 @@ export interface PagePiece extends Piece {
 
 /** @throws the last peer's refusal where none of them can go on, STORAGE_CLOSED, what the disk and the log throw */
 export async function copyPages(segment: Segment, options: CopyPagesOptions): Promise<void> {
-  const { clients, sources, demandOpen, signal } = options;
+  const { clients, clock, sources, store, demandOpen, signal } = options;
   const { pageCount } = segment;
   const limitPages = shareOf(pageCount, REQUEST_SHARE, { min: REQUEST_PAGES_MIN, max: REQUEST_PAGES_MAX });
   const generationPages = shareOf(pageCount, GENERATION_SHARE, {
@@ -66,16 +66,17 @@ export async function copyPages(segment: Segment, options: CopyPagesOptions): Pr
   // An answer is its contents and a few bytes more for each.
   const slabs = new Slabs({ bytes: (limitPages + 1) * (PAGE_SIZE + PAGE_HEAD_BYTES_MAX), kept: SLABS_KEPT });
   const copy = new Copy(segment, { ...options, slabs });
-  const pull = new OrderedPull<SoundPeer, PagePiece>({
+  const pull = new OrderedPull<SoundPeer, PagePiece & { askedMs: number }>({
     from: must(segment.hydration).nextPage,
     to: pageCount,
     sources,
     stride: limitPages,
     strideMax: STRIDE_PAGES_MAX,
-    window: REQUESTS_IN_FLIGHT,
+    window: () => store.foreground.inFlight(REQUESTS_IN_FLIGHT),
     pieceBytes: limitPages * PAGE_SIZE,
     request: async (peer, from, to) => {
-      const piece = await fetchPages(segment, peer, { from, to, limitPages }, slabs);
+      const askedMs = clock.nowMs();
+      const piece = { ...(await fetchPages(segment, peer, { from, to, limitPages }, slabs)), askedMs };
       // It reached the base when it was asked how far it is; its pages may have been rebuilt since.
       if (piece.coalesced >= segment.generation.lsn) return piece;
       const why = `the pages of ${peer.member.node} reach only up to LSN ${piece.coalesced}`;
@@ -85,6 +86,8 @@ export async function copyPages(segment: Segment, options: CopyPagesOptions): Pr
     onFailed: (peer, error) => clients.failed(peer.member, error),
     take: async (piece) => {
       copy.add(piece);
+      const restMs = store.foreground.pullRestMs(piece.askedMs);
+      if (restMs >= 1) await clock.sleep(restMs, signal);
       if (copy.pageCount >= generationPages) await copy.writeBehind();
     },
   });

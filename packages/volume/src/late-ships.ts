@@ -1,15 +1,17 @@
 /**
- * What two of a group's six members are sent a moment after the other four. A commit waits for four; six processes that wake and sync at
+ * What two of a group's six slots are sent a moment after the other four. A commit waits for four; six processes that wake and sync at
  * once for each are in each other's way wherever they share processors or a disk, and the last two of them for nothing. So these two
  * get several ships in one.
  *
- * Who waits is chosen anew after each time: of the full members the one that is furthest behind, and of the tails. Where the four did
- * not make the quorum by then, one of them is slow, and for a while everybody is sent everything at once.
+ * Who waits is chosen anew after each time: of the full members the one that is furthest behind, and of the tails. While a member is
+ * replaced it waits, and the newcomer with it, in the place of the one of their kind: the four others are a quorum with either of
+ * them. Where the four did not make the quorum by then, one of them is slow, and for a while everybody is sent everything at once.
  *
- * Invariant: what was taken from the outbox is kept here until it was sent to the two, or they are known to be behind; the outbox may
+ * Invariant: what was taken from the outbox is kept here until it was sent to those who wait, or they are known to be behind; the outbox may
  * have let go of it. At most LATE_MS or LATE_BYTES_MAX of log are kept.
  */
 import { type Clock, type Lsn, must, type NodeId } from '@rokka/kernel';
+import type { MemberKind, PlacedMember, Slot } from '@rokka/quorum';
 import type { Group } from './group.ts';
 import type { SealedRun } from './sealer.ts';
 
@@ -18,8 +20,11 @@ const LATE_MS = 5;
 const LATE_BYTES_MAX = 64 * 1024;
 /** How long nobody waits after the four were too few. */
 const PROMPT_MS = 250;
-/** With another number, members are being replaced. */
-const MEMBERS = 6;
+const KINDS = ['full', 'tail'] as const;
+const SLOTS_OF_KIND = 3;
+const SLOTS_WAITING_MAX = 2;
+/** So many slots are a write quorum, whoever has them. */
+const SLOTS_ENOUGH = 4;
 
 export interface LateShipsOptions {
   clock: Clock;
@@ -77,19 +82,34 @@ export class LateShips {
   }
 
   #choose(): void {
-    const { clock, group } = this.#options;
-    const { members } = group;
-    const able = members.length === MEMBERS && clock.nowMs() >= this.#promptUntilMs;
-    const last = able ? (['full', 'tail'] as const).flatMap((kind) => this.#furthestBehind(kind) ?? []) : [];
-    this.#members = new Set(last);
+    const { clock } = this.#options;
+    const last = clock.nowMs() >= this.#promptUntilMs ? this.#last() : [];
+    this.#members = new Set(last.flatMap(membersOf).map(({ node }) => node));
   }
 
-  /** Undefined where one of the kind is away: then the others are needed. */
-  #furthestBehind(kind: 'full' | 'tail'): NodeId | undefined {
-    const { group, sclOf } = this.#options;
-    const nodes = group.members.filter((member) => member.kind === kind).map(({ node }) => node);
-    if (nodes.length !== MEMBERS / 2 || !nodes.every((node) => group.isFenced(node))) return undefined;
-    const scls = nodes.map((node) => ({ node, scl: sclOf(node) ?? 0 }));
-    return scls.reduce((last, one) => (one.scl < last.scl ? one : last)).node;
+  /** The slots that four others make a quorum without. */
+  #last(): readonly Slot[] {
+    const { group } = this.#options;
+    const { slots } = group.roster.membership;
+    const changing = slots.filter(({ candidate }) => candidate !== undefined);
+    const more =
+      changing.length < SLOTS_WAITING_MAX ? KINDS.flatMap((kind) => this.#furthestBehind(kind)) : [];
+    const last = [...changing, ...more];
+    const prompt = slots.filter((slot) => !last.includes(slot) && group.isFenced(slot.member.node));
+    return last.length <= SLOTS_WAITING_MAX && prompt.length >= SLOTS_ENOUGH ? last : [];
   }
+
+  /** None where one of the kind is away: then the others are needed. Nor where one is being replaced: it is the last. */
+  #furthestBehind(kind: MemberKind): Slot[] {
+    const { group, sclOf } = this.#options;
+    const slots = group.roster.membership.slots.filter(({ member }) => member.kind === kind);
+    const isThere = ({ member, candidate }: Slot) => candidate === undefined && group.isFenced(member.node);
+    if (slots.length !== SLOTS_OF_KIND || !slots.every(isThere)) return [];
+    const scls = slots.map((slot) => ({ slot, scl: sclOf(slot.member.node) ?? 0 }));
+    return [scls.reduce((last, one) => (one.scl < last.scl ? one : last)).slot];
+  }
+}
+
+function membersOf({ member, candidate }: Slot): PlacedMember[] {
+  return candidate ? [member, candidate] : [member];
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PgIndex } from '@rokka/kernel';
 import { rawMtr } from './testing/page-writer.ts';
-import { SixNodes, type Writer } from './testing/six-nodes.ts';
+import { nodeId, SixNodes, type Writer, zoneOf } from './testing/six-nodes.ts';
 
 const MEMBERS = 6;
 
@@ -86,32 +87,72 @@ test('who waits for room does not wait for more to gather', async () => {
   assert.ok(six.clock.nowMs() - startedMs < 20, `${six.clock.nowMs() - startedMs} ms`);
 });
 
+/** Makes commits, one after the other; answers which members that are whole were behind after each, and how many network writes they took. */
+async function behindAfterEach(six: SixNodes, writer: Writer, commits: number) {
+  const { volume } = writer;
+  const behind = () => {
+    const { members } = volume.status().groups[0];
+    return members.filter(({ scl, hydrating }) => !hydrating && (scl ?? 0) < (volume.applied as number));
+  };
+  const before = volume.status().shipped.shippedWrites;
+  const seen: string[][] = [];
+  for (let i = 0; i < commits; i++) {
+    append(writer);
+    await six.run(volume.whenDurable(volume.applied));
+    seen.push(behind().map(({ node }) => node));
+  }
+  await six.pass(10);
+  assert.deepEqual(behind(), []);
+  return { seen, writes: (volume.status().shipped.shippedWrites - before) / commits };
+}
+
 test('on a crowded machine two members get several ships in one, a moment later', async () => {
   const commits = 20;
   await using six = await SixNodes.start({ delayMs: () => 0 });
   const writer = await six.writer({ crowded: true });
-  const { volume } = writer;
-  const behind = () => {
-    const { members } = volume.status().groups[0];
-    return members.filter(({ scl }) => (scl ?? 0) < (volume.applied as number)).length;
-  };
   append(writer);
-  await six.run(volume.whenDurable(volume.applied));
+  await six.run(writer.volume.whenDurable(writer.volume.applied));
   await six.pass(1_000);
-  const before = volume.status().shipped.shippedWrites;
-  let waited = 0;
-  for (let i = 0; i < commits; i++) {
-    append(writer);
-    await six.run(volume.whenDurable(volume.applied));
-    assert.ok(behind() <= 2, `${behind()} of six are behind`);
-    if (behind() === 2) waited++;
-  }
-  await six.pass(10);
-  assert.equal(behind(), 0);
+  const { seen, writes } = await behindAfterEach(six, writer, commits);
+  for (const nodes of seen) assert.ok(nodes.length <= 2, `${nodes.join()} of six are behind`);
+  const waited = seen.filter(({ length }) => length === 2).length;
   assert.ok(waited > commits / 2, `${waited} of ${commits} commits had two members behind`);
-  const writes = (volume.status().shipped.shippedWrites - before) / commits;
   assert.ok(writes >= 4 && writes <= 5, `${writes} network writes a commit`);
 });
+
+for (const changes of [1, 2]) {
+  test(`while ${changes} of them ${changes > 1 ? 'are' : 'is'} replaced, that and the newcomer wait, and four are a quorum with either`, async () => {
+    const commits = 20;
+    await using six = await SixNodes.start({ delayMs: () => 0, spares: 6 });
+    const writer = await six.writer({ crowded: true, fleet: () => [] });
+    const { volume } = writer;
+    append(writer);
+    await six.run(volume.whenDurable(volume.applied));
+    const changing = new Set<string>();
+    for (const [leaves, joins] of [
+      [4, 8],
+      [5, 11],
+    ].slice(0, changes)) {
+      const kind = leaves === 4 ? 'full' : 'tail';
+      const to = { node: nodeId(joins), kind, zone: zoneOf(joins) } as const;
+      await six.run(volume.replacement(0 as PgIndex).begin({ leaves: nodeId(leaves), joins: to }));
+      changing.add(nodeId(leaves)).add(nodeId(joins));
+    }
+    // Who waits is chosen when those who waited have got theirs.
+    append(writer);
+    await six.pass(20);
+    const { seen, writes } = await behindAfterEach(six, writer, commits);
+    assert.equal(volume.status().groups[0].members.length, 6 + changes);
+    for (const nodes of seen) {
+      const others = nodes.filter((node) => !changing.has(node));
+      assert.ok(nodes.length <= 2 && others.length <= 2 - changes, `${nodes.join()} are behind`);
+    }
+    const waited = seen.filter(({ length }) => length === 2).length;
+    assert.ok(waited > commits / 2, `${waited} of ${commits} commits had two members behind`);
+    // Four, and those who wait; all would be seven or eight.
+    assert.ok(writes >= 4 && writes <= 5.5, `${writes} network writes a commit`);
+  });
+}
 
 test('where one or two do not answer, the others make the quorum, and for a while nobody waits', async () => {
   await using six = await SixNodes.start();
