@@ -122,6 +122,24 @@ test('I10: what is durable is on a write quorum of those who remain, whichever w
   assert.equal(judge([...joint, registry(BACK)]), 'I10');
 });
 
+test('I10: where one of two newcomers is given up, what is durable is on a write quorum of the members without the other', () => {
+  const H: Candidate = { ...placed('H', 4), kind: 'full', since: lsn(0) };
+  const [both, left] = [3, 4].map((number) => membership(number, { ...slot(5), candidate: G }));
+  const two: Membership = {
+    ...both,
+    slots: [...both.slots.slice(0, 4), { ...slot(4), candidate: H }, both.slots[5]],
+  };
+  const changes = [registry(JOINT), registry(two), registry(left)];
+  // F is one of the four, and G, which comes in its place, has nothing yet.
+  assert.equal(judge([...written('CDEF'), ...changes]), undefined);
+  assert.equal(judge([...written('DEF'), ...changes]), 'I10');
+  // That G stays is another matter.
+  const after = membership(5, { member: { ...placed('G', 5), kind: 'full' } });
+  const complete = [pages('G'), ack('G', 4)];
+  assert.equal(judge([...written('BCDEF'), ...changes, ...complete, registry(after)]), undefined);
+  assert.equal(judge([...written('DEFC'), ...changes, pages('G'), registry(after)]), 'I11');
+});
+
 test('I10: a recovery decides from a read quorum of every set in force', () => {
   const answers = (names: string): SimEvent[] =>
     Array.from(names, (name) => ({

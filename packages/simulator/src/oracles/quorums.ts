@@ -13,6 +13,11 @@ export function isWriteQuorum(membership: Membership, has: (node: NodeId) => boo
   });
 }
 
+/** The membership where no newcomer stays: each write is one of this set as well. Who was forced in has come for good. */
+export function withoutNewcomers({ epoch, slots }: Membership): Membership {
+  return { epoch, slots: slots.map((slot) => (slot.candidate?.forced ? slot : { member: slot.member })) };
+}
+
 /** Whether they show everything that was ever durable: 3 of 6, a full one among them, in every set in force. */
 export function isReadQuorum(membership: Membership, has: (node: NodeId) => boolean): boolean {
   return setsOf(membership, { withForcedOut: true }).every((set) => {

@@ -30,7 +30,6 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'copy-not-asked-after', seeds: 150, breaks: 'I16' },
   { name: 'or-reads', seeds: 10, breaks: 'I10' },
   { name: 'finish-unchecked', seeds: 20, breaks: 'I11' },
-  { name: 'revert-unchecked', seeds: 200, breaks: 'I10' },
   { name: 'hydrating-is-empty', seeds: 20, breaks: 'I10' },
   { name: 'drop-before-whole', seeds: 10, breaks: 'I11' },
   { name: 'stale-membership-accepted', seeds: 10, breaks: 'I8' },
