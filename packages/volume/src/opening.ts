@@ -51,9 +51,10 @@ export function firstStart({ volumeEpoch }: VolumeRecord): VolumeStart {
 /** Undefined where the volume has no base. @throws VOLUME_NO_BASE, what `openBase` throws */
 export async function openInheritance(
   { openBase }: VolumeOptions,
-  { base, volumeId }: VolumeRecord,
+  { base, volumeId, groups }: VolumeRecord,
 ): Promise<Inheritance | undefined> {
   if (!base) return undefined;
   if (!openBase) throw volumeErrors.VOLUME_NO_BASE([volumeId, base.volume]);
-  return new Inheritance(await openBase(base), base.pages);
+  // No record is written before there is a group that it belongs to.
+  return new Inheritance(await openBase(base), { pages: base.pages, isFirstLife: groups.length === 0 });
 }

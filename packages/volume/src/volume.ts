@@ -174,17 +174,19 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   }
 
   readMany(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
+    return this.#inheritance?.readMany(pages, (some) => this.#readOwn(some)) ?? this.#readOwn(pages);
+  }
+
+  #readOwn(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
     const readPoint = this.#tracker.vdl;
-    const contents: Promise<Uint8Array | undefined>[] = [];
-    for (const run of readRuns(pages, (page) => this.#sealer.pgOf(page))) {
+    const runs = [...readRuns(pages, (page) => this.#sealer.pgOf(page))];
+    return runs.flatMap((run) => {
       const group = must(this.#groups[this.#sealer.pgOf(run[0])], 'page is not mapped');
       const requiredScl = mutant('read-point-not-translated')
         ? readPoint
         : this.#tracker.lastLsnAtOrBelow(group.pg, readPoint);
-      contents.push(...this.#reader.read(group, { pages: run, readPoint, requiredScl }));
-    }
-    const inheritance = this.#inheritance;
-    return inheritance ? contents.map((own, at) => inheritance.fill(pages[at], own)) : contents;
+      return this.#reader.read(group, { pages: run, readPoint, requiredScl });
+    });
   }
 
   inherits(page: PageNumber): boolean {
