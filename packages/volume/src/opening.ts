@@ -48,8 +48,17 @@ export function firstStart({ volumeEpoch }: VolumeRecord): VolumeStart {
   return { volumeEpoch, vdl: 0 as Lsn, nextLsn: 1 as Lsn, ranges: [], groups: [] };
 }
 
-/** Undefined where the volume has no base. @throws VOLUME_NO_BASE, what `openBase` throws */
-export async function openInheritance(
+/** Undefined where the volume has no base. @throws VOLUME_NO_BASE, what `openBase` throws; to whoever awaits it, who may come late */
+export function openInheritance(
+  options: VolumeOptions,
+  record: VolumeRecord,
+): Promise<Inheritance | undefined> {
+  const opening = inheritanceOf(options, record);
+  opening.catch(() => {});
+  return opening;
+}
+
+async function inheritanceOf(
   { openBase }: VolumeOptions,
   { base, volumeId, groups }: VolumeRecord,
 ): Promise<Inheritance | undefined> {

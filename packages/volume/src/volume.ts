@@ -179,8 +179,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
 
   #readOwn(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
     const readPoint = this.#tracker.vdl;
-    const runs = [...readRuns(pages, (page) => this.#sealer.pgOf(page))];
-    return runs.flatMap((run) => {
+    return [...readRuns(pages, (page) => this.#sealer.pgOf(page))].flatMap((run) => {
       const group = must(this.#groups[this.#sealer.pgOf(run[0])], 'page is not mapped');
       const requiredScl = mutant('read-point-not-translated')
         ? readPoint
@@ -274,6 +273,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   async #open(): Promise<void> {
     const { record } = this.#state;
     claim(this.#options, record.volumeEpoch);
+    const inheritance = openInheritance(this.#options, record);
     for (const { node } of record.nodes) this.#links.to(node);
     for (const group of record.groups) this.#groups.push(this.#group(group));
     for (const { members } of this.#groups) for (const { node } of members) this.#links.to(node);
@@ -323,8 +323,8 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#members.start(this.#tracker);
     this.#serving = true;
     for (const link of this.#links.values()) this.#fenceAll(link);
-    this.#inheritance = await openInheritance(this.#options, record);
     await this.grow(Math.max(1, record.base?.pages ?? 0));
+    this.#inheritance = await inheritance;
     await takeUp(this, { ...this.#options, volumeEpoch: record.volumeEpoch, vdl: start.vdl });
   }
 
