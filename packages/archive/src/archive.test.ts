@@ -383,6 +383,23 @@ test('a clock that is set back takes no point away, and the last one is the last
   assert.equal((await spanOf(store, of.volume))?.last.lsn, 40);
 });
 
+test('points that come while they are read do not make them look damaged', async () => {
+  const store = new MemoryStore();
+  const of = { volume: 'one' as never, epoch: asEpoch(3) };
+  const writer = new TimelineWriter(store, of);
+  await writer.add([{ atMs: 1_000, lsn: asLsn(1) }]);
+  const read = store.read.bind(store);
+  let lsn = 1;
+  store.read = async (key, at, length) => {
+    if (++lsn <= 4) await writer.add([{ atMs: lsn * 1_000, lsn: asLsn(lsn) }]);
+    return read(key, at, length);
+  };
+  assert.equal((await spanOf(store, of.volume))?.last.lsn, 4);
+  const [[, object]] = [...store.objects];
+  object[3] ^= 1;
+  await assert.rejects(spanOf(store, of.volume), { code: 'ARCHIVE_DAMAGED' });
+});
+
 test('a point that could not be written keeps its second', async () => {
   const clock = new VirtualClock();
   const store = new MemoryStore();
