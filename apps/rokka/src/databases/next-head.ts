@@ -9,7 +9,7 @@ import { SpareProcess } from '../spare-process.ts';
 /** What begins now has the machine for itself first. */
 const SOON_MS = 1_000;
 const AGAIN_MS = 30_000;
-/** Of the machine, or of the container. It takes about 100 MB of that. */
+/** Of the machine, or of the container. It takes about 80 MB of that. */
 const MEMORY_BYTES_MIN = 4 * 2 ** 30;
 
 export interface NextHeadOptions {
