@@ -34,7 +34,7 @@ import { ArchiveKeeper } from './archive-keeper.ts';
 import { archiveStore } from './archive-store.ts';
 import { DatabaseController } from './controller.ts';
 import { headChild, headCommand } from './head-child.ts';
-import { NextHead } from './next-head.ts';
+import { NEXT_HEAD_NAME, NextHead } from './next-head.ts';
 import { mountPointOf } from './volume-mounts.ts';
 
 const MIB = 2 ** 20;
@@ -129,7 +129,7 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
         onReady: (detail) => {
           onReady(detail);
           if (!isNative) return;
-          launched = headOptions(record, of);
+          launched = { ...headOptions(record, of), name: NEXT_HEAD_NAME };
           nextHead.prepareSoon();
         },
         onLost,

@@ -6,6 +6,8 @@ import { type Clock, machineMemoryBytes } from '@rokka/kernel';
 import type { ChildProcess } from 'node:child_process';
 import { SpareProcess } from '../spare-process.ts';
 
+/** On its command line: no database can have it. */
+export const NEXT_HEAD_NAME = '(whichever begins next)';
 /** What begins now has the machine for itself first. */
 const SOON_MS = 1_000;
 const AGAIN_MS = 30_000;
