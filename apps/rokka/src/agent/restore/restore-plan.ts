@@ -14,6 +14,8 @@ export type RestoreMode = 'Test' | 'Replace';
 export interface RestoreRequest {
   readonly mode: RestoreMode;
   readonly asked: NamedSnapshots | NewestSet;
+  /** Whether it is tried before anything is replaced. */
+  readonly verifies: boolean;
 }
 
 export type NamedSnapshots = { readonly set: string } | { readonly snapshots: readonly string[] };
@@ -57,12 +59,14 @@ export function restoreRequestOf(inputs: JsonObject): RestoreRequest {
   if (mode !== 'Test' && mode !== 'Replace') throw refuse(`Mode is Test or Replace, not "${mode}"`);
   if ((set === '') === (snapshots.length === 0))
     throw refuse('give either SnapshotSetId or SnapshotIds, to say which snapshots are meant');
+  const verifies = !/^false$/i.test(textOf(inputs, 'Verify'));
+  if (mode === 'Test' && !verifies) throw refuse('Verify=False is for Mode=Replace alone: a Test verifies');
   const hours = textOf(inputs, 'MaxAgeHours');
-  if (set === NEWEST) return { mode, asked: newestOf(mode, hours) };
+  if (set === NEWEST) return { mode, verifies, asked: newestOf(mode, hours) };
   if (hours !== '') throw refuse(`MaxAgeHours is for SnapshotSetId=${NEWEST} alone`);
-  if (snapshots.length > 0) return { mode, asked: { snapshots: [...new Set(snapshots)] } };
+  if (snapshots.length > 0) return { mode, verifies, asked: { snapshots: [...new Set(snapshots)] } };
   if (!SET.test(set)) throw refuse(`"${set}" is no id of a set`);
-  return { mode, asked: { set } };
+  return { mode, verifies, asked: { set } };
 }
 
 /** What replaces volumes somebody has to name. */
