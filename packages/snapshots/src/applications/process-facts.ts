@@ -87,7 +87,7 @@ export function statusFacts(
   own: string,
 ): Pick<ProcessFacts, 'uid' | 'gid' | 'groups' | 'umask'> {
   const of = (text: string, name: string) =>
-    new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(text)?.[1].trim() ?? '';
+    new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(text)?.[1].trim() ?? '';
   const one = (name: string) => {
     const ids = of(status, name).split(/\s+/);
     if (ids.length !== IDS || ids.some((id) => id !== ids[0]))

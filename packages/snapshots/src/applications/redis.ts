@@ -4,6 +4,8 @@
  *
  * That a server takes what it has said is tried before it is stopped, by another one of the same program in a directory of its own.
  */
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
 import { describeError } from '@rokka/kernel';
 import { PrivateServer, socketIn } from '../writers/private-server.ts';
 import { RedisClient } from '../writers/redis/client.ts';
@@ -22,17 +24,29 @@ export const REDIS: ServerSpecies = {
   command: redisCommand,
 };
 
+/** Where it has written over its own. */
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 type Settings = ReadonlyMap<string, string>;
 
 /** @throws Unlike; the signal's reason */
 async function redisCommand(server: ServerProcess, facts: ProcessFacts, signal: AbortSignal) {
-  const { exe, argv } = facts;
+  const { argv } = facts;
+  const [title = ''] = argv;
+  const exe = await programOf(facts.exe, title.split(' ')[0] ?? '');
   const { settings, file, users } = await told(server, signal);
   const fromFile = file === '' ? [] : [file];
   const lines = [...settingLines(settings), ...(file === '' ? users : [])];
-  await tryOut(facts, lines, signal);
-  const [title = ''] = argv;
-  return { argv: [title.split(' ')[0] || exe, ...fromFile, '-'], input: `${lines.join('\n')}\n` };
+  await tryOut({ ...facts, exe }, lines, signal);
+  const env = { PATH: SYSTEM_PATH, ...facts.env };
+  return { exe, env, argv: [exe, ...fromFile, '-'], input: `${lines.join('\n')}\n` };
+}
+
+/** One program is several, by the names that lead to it: a distribution may have made the server a link to a tool. */
+async function programOf(exe: string, title: string): Promise<string> {
+  const named = path.join(path.dirname(exe), path.basename(title));
+  const leads = await fs.realpath(named).catch(() => undefined);
+  return leads === exe ? named : exe;
 }
 
 async function told(server: ServerProcess, signal: AbortSignal) {

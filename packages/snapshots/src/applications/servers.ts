@@ -32,7 +32,7 @@ export interface ServerSpecies {
     server: ServerProcess,
     facts: ProcessFacts,
     signal: AbortSignal,
-  ): Promise<Pick<ServerDetails, 'argv' | 'input'>>;
+  ): Promise<Pick<ServerDetails, 'exe' | 'argv' | 'env' | 'input'>>;
 }
 
 /** Of the note. */

@@ -101,7 +101,7 @@ export class Standstill {
   /**
    * Starts all that is noted down, by whichever process; what it started last first.
    * @returns their names, once those that answered before do so again
-   * @throws SNAPSHOTS_APPLICATION_DOWN with all that do not run; they stay noted down. The signal's reason
+   * @throws SNAPSHOTS_APPLICATIONS_DOWN with all that do not run; they stay noted down. The signal's reason
    */
   async start(signal: AbortSignal): Promise<string[]> {
     const { notes } = this.#options;
@@ -254,9 +254,8 @@ const isAmong = (all: readonly AnsweredServer[], one: AnsweredServer) =>
 const unique = (all: readonly string[]) => [...new Set(all)];
 
 function down(failures: ReadonlyMap<string, string>): Error {
-  const names = [...failures.keys()].join(', ');
-  const why = [...failures].map(([name, because]) => (failures.size > 1 ? `${name}: ${because}` : because));
-  return snapshotErrors.SNAPSHOTS_APPLICATION_DOWN([names, why.join('; ')]);
+  const all = [...failures].map(([name, why]) => `${name}: ${why}`);
+  return snapshotErrors.SNAPSHOTS_APPLICATIONS_DOWN([all.join('; ')]);
 }
 
 async function isOwned(applications: readonly Application[], pid: number): Promise<boolean> {

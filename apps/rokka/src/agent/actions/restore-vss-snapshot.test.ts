@@ -5,10 +5,17 @@ import { test } from 'node:test';
 import '@aws-sdk/client-ec2';
 import { CodedError, VirtualClock } from '@rokka/kernel';
 import type { Delivery } from '@rokka/services';
-import type { Verdict, VerifyOptions } from '@rokka/snapshots';
+import {
+  type MountedVolume,
+  Standstill,
+  STOP_MS_MAX,
+  type Verdict,
+  type VerifyOptions,
+} from '@rokka/snapshots';
 import type { ActionInput, ActionResult } from '../action.ts';
+import { type Behaviours, FakeApplication, FakeNotes } from '../testing/fake-application.ts';
 import { type Fault, FakeEc2, INSTANCE } from '../testing/fake-ec2.ts';
-import { restoreVssSnapshot } from './restore-vss-snapshot.ts';
+import { type RestoreAction, restoreVssSnapshot } from './restore-vss-snapshot.ts';
 
 const BEFORE = { '/dev/sdf': 'vol-f attached', '/dev/sdg': 'vol-g attached' };
 const REPLACED = {
@@ -37,22 +44,10 @@ class Bench {
   readonly #mode: string;
   /** Beside Mode. */
   asked: Readonly<Record<string, string>> = { SnapshotSetId: 'set-1' };
-  readonly #action = restoreVssSnapshot({
-    clock: this.clock,
-    verifiers: [
-      {
-        name: 'own',
-        verify: (options) => {
-          this.shown = this.ec2.stand;
-          return this.verify(options);
-        },
-      },
-    ],
-    ec2For: async () => this.ec2.client(),
-    mountPointOf: (volume) => this.ec2.mountPointOf(volume),
-    writing: async (volumes) =>
-      this.writesFrom-- <= 0 ? volumes.map(({ mountPoint }) => `cat, which writes ${mountPoint}/a`) : [],
-  });
+  readonly notes = new FakeNotes();
+  /** One on each volume. */
+  applications: readonly FakeApplication[] = [];
+  #action!: RestoreAction;
 
   constructor(mode: 'Test' | 'Replace') {
     this.#mode = mode;
@@ -70,6 +65,68 @@ class Bench {
         Tags,
       });
     }
+    this.beginAnew();
+  }
+
+  /** An agent begins, with nothing but what is on the disk. */
+  beginAnew(): void {
+    const { clock, ec2 } = this;
+    const { ending } = ec2;
+    const kill = () => ec2.killAgent();
+    const writing = (volumes: readonly MountedVolume[]) =>
+      this.writesFrom-- <= 0 ? volumes.map(({ mountPoint }) => `cat, which writes ${mountPoint}/a`) : [];
+    this.#action = restoreVssSnapshot({
+      clock,
+      verifiers: [
+        {
+          name: 'own',
+          verify: (options) => {
+            this.shown = this.ec2.stand;
+            return this.verify(options);
+          },
+        },
+      ],
+      ec2For: async () => ec2.client(),
+      mountPointOf: (volume) => ec2.mountPointOf(volume),
+      writing: async (volumes) => writing(volumes),
+      standstill: new Standstill({
+        kinds: this.applications.map((each) => each.kind(ending)),
+        writers: this.applications.map((each) => each.writerKind()),
+        notes: this.notes.of(ending, kill),
+        strays: async ({ volumes }) => writing(volumes).map((words, pid) => ({ pid, words })),
+        clock,
+      }),
+    });
+  }
+
+  /** That use the volumes at /dev/sdf and /dev/sdg. */
+  addApplications(...behaviours: Behaviours[]): void {
+    this.applications = ['sdf', 'sdg'].map((name, at) => {
+      const look = () => {
+        const [, id] = [...this.ec2.volumes].flatMap(([volume, { snapshot, attachment }]) =>
+          attachment?.device === `/dev/${name}` && attachment.state === 'attached'
+            ? ['', snapshot ?? volume]
+            : [],
+        );
+        return id;
+      };
+      const kill = () => this.ec2.killAgent();
+      return new FakeApplication(name, { look, kill, behaviours: behaviours[at] ?? {} });
+    });
+    this.beginAnew();
+  }
+
+  /** Each runs, on what is in place, and nobody has anything left to start. */
+  demandAllRun(where: string): void {
+    for (const { name, runsOn } of this.applications)
+      assert.equal(`${runsOn} attached`, this.stand[`/dev/${name}`], `${name}, ${where}`);
+    assert.equal(this.notes.stopped, undefined, where);
+  }
+
+  /** As the agent does it every minute. */
+  startLeftOver(): Promise<readonly string[]> {
+    const { signal } = new AbortController();
+    return this.#driven(this.#action.startLeftOver(async () => false, signal));
   }
 
   /** The boot volume is in the set as well; or it alone. */
@@ -112,6 +169,7 @@ class Bench {
     const result = await this.run();
     if (!this.ec2.ending.aborted) return result;
     this.ec2.newAgent();
+    this.beginAnew();
     return this.recover();
   }
 
@@ -142,6 +200,7 @@ async function atEveryCall(
     for (const fault of FAULTS) {
       const bench = new Bench(mode);
       bench.ec2.newAgent({ [at]: fault });
+      bench.addApplications();
       const result = await bench.runAndRecover();
       check(bench, result, `${fault} at call ${at}: ${bench.said.join('')}${JSON.stringify(result)}`);
       if (bench.ec2.calls <= at && !bench.ec2.ending.aborted && typeof result !== 'string') return at;
@@ -259,6 +318,7 @@ test('all volumes are replaced or none, whichever call fails, and what is told i
   await atEveryCall('Replace', (bench, result, where) => {
     const isReplaced = bench.stand['/dev/sdf'] === REPLACED['/dev/sdf'];
     assert.deepEqual(bench.stand, isReplaced ? REPLACED : BEFORE, where);
+    bench.demandAllRun(where);
     if (bench.said.some((line) => line.startsWith('As before: vol-f at /dev/sdf, vol-g'))) undone++;
     // Where it stands is seen, not waited for.
     assert.ok(bench.clock.nowMs() < SOON_MS, where);
@@ -281,16 +341,20 @@ test('an agent that dies while it takes back goes on with it', async () => {
     for (let diesAt = at + 1; ; diesAt++) {
       const bench = new Bench('Replace');
       bench.ec2.newAgent({ [at]: 'refuse', [diesAt]: 'dieAfter' });
-      await bench.run();
+      bench.addApplications();
+      await bench.run().catch((error: Error) => assert.match(error.message, /the agent ends/));
       if (!bench.ec2.ending.aborted) break;
       died++;
       // And once more, while it recovers.
       bench.ec2.newAgent({ 2: 'dieAfter' });
+      bench.beginAnew();
       await bench.recover().catch((error: Error) => assert.match(error.message, /the agent ends/));
       bench.ec2.newAgent();
+      bench.beginAnew();
       await bench.recover();
       const isReplaced = bench.stand['/dev/sdf'] === REPLACED['/dev/sdf'];
       assert.deepEqual(bench.stand, isReplaced ? REPLACED : BEFORE, `${at}, ${diesAt}`);
+      bench.demandAllRun(`${at}, ${diesAt}`);
     }
   assert.ok(died > 100, `${died} times`);
 });
@@ -307,18 +371,147 @@ test('what cannot be taken back is told, with the way to find it', async () => {
 });
 
 test('nothing is replaced under programs that write, and they are named', async () => {
-  for (const writesFrom of [0, 1]) {
+  const whys = [/start them again.*Stop them first/, /start them again.*Stop them first/, /open again/];
+  for (const [writesFrom, why] of whys.entries()) {
     const bench = new Bench('Replace');
+    bench.addApplications();
     bench.writesFrom = writesFrom;
     const { succeeded, stderr } = await bench.run();
     assert.equal(succeeded, false);
-    assert.match(
-      stderr,
-      /ROKKA_RESTORE_REFUSED.*cat, which writes \/mnt\/dev\/sdf\/a; cat.*sdg\/a\. Stop them/,
-    );
+    assert.match(stderr, /ROKKA_RESTORE_REFUSED.*cat, which writes \/mnt\/dev\/sdf\/a; cat.*sdg\/a/);
+    assert.match(stderr, why);
     assert.deepEqual(bench.stand, BEFORE);
-    assert.equal(bench.ec2.changes.includes('DetachVolume'), false);
+    assert.equal(bench.ec2.changes.includes('DetachVolume'), writesFrom > 0, 'none but those of the trial');
+    assert.equal(bench.notes.writes, writesFrom < 2 ? 0 : 2);
+    bench.demandAllRun(stderr);
   }
+});
+
+test('what is not clean is not put in place, and nothing is stopped for it', async () => {
+  const bench = new Bench('Replace');
+  bench.addApplications();
+  bench.verify = async () => [{ what: 'x', isClean: false, words: 'torn' }];
+  const { succeeded, stderr } = await bench.run();
+  assert.equal(succeeded, false);
+  assert.match(stderr, /^nothing is stopped, and nothing replaced: .*\nown says of x: torn/);
+  assert.deepEqual([bench.stand, bench.notes.writes], [BEFORE, 0]);
+  bench.demandAllRun('not clean');
+});
+
+test('it is tried on volumes of its own, unless that is not wanted', async () => {
+  for (const Verify of ['True', 'False']) {
+    const bench = new Bench('Replace');
+    bench.addApplications();
+    bench.asked = { SnapshotSetId: 'set-1', Verify };
+    let runs = false;
+    bench.verify = async (options) => {
+      runs = bench.applications.every(({ runsOn }) => runsOn?.startsWith('vol-'));
+      return clean(options);
+    };
+    assert.deepEqual(await bench.run(), { succeeded: true, responseCode: 0, stderr: '' });
+    assert.equal(runs, Verify === 'True', 'they run while it is tried');
+    const made = bench.ec2.changes.filter((change) => change === 'CreateVolume').length;
+    assert.equal(made, Verify === 'True' ? 4 : 2);
+    assert.deepEqual(bench.stand, REPLACED);
+    bench.demandAllRun(Verify);
+    assert.match(bench.said.join(''), /Stopped: sdf\nStopped: sdg\n[^]*Runs again: sdg\nRuns again: sdf\n/);
+  }
+  const bench = new Bench('Test');
+  bench.asked = { SnapshotSetId: 'set-1', Verify: 'False' };
+  assert.match((await bench.run()).stderr, /Verify=False is for Mode=Replace alone/);
+});
+
+test('an application that does not stop or start as it should has the old volumes back, and runs on them', async () => {
+  for (const step of ['stop', 'start'] as const)
+    for (const at of [0, 1])
+      for (const behaviour of ['refuse', 'hang', 'throw'] as const) {
+        const where = `${behaviour} at ${step} of ${at}`;
+        const bench = new Bench('Replace');
+        const behaviours: Behaviours[] = [{}, {}];
+        behaviours[at] = { [step]: [behaviour] };
+        bench.addApplications(...behaviours);
+        const result = await bench.run().catch((error: Error) => error);
+        const why = result instanceof Error ? result.message : result.stderr;
+        assert.match(why, /does not want|has a bug|did not (stop|start) within/, where);
+        assert.deepEqual(bench.stand, BEFORE, where);
+        bench.demandAllRun(where);
+      }
+});
+
+test('a server that answered before and does not on the new volumes has the old ones back', async () => {
+  const bench = new Bench('Replace');
+  // It is asked before it is stopped, and then again and again until the time for that is over.
+  bench.addApplications({ answer: ['well', ...Array.from({ length: 1_300 }, () => 'refuse' as const)] });
+  const { succeeded, stderr } = await bench.run();
+  assert.equal(succeeded, false);
+  assert.match(stderr, /not all that was stopped runs again: sdf at \/sdf: it is not there/);
+  assert.deepEqual(bench.stand, BEFORE);
+  bench.demandAllRun('mute');
+  assert.ok(bench.clock.nowMs() > STOP_MS_MAX);
+});
+
+test('what cannot be started stays noted down, is told, and runs once it can', async () => {
+  const bench = new Bench('Replace');
+  bench.addApplications({ start: ['refuse', 'refuse', 'refuse'] });
+  const { succeeded, stderr } = await bench.run();
+  assert.equal(succeeded, false);
+  assert.match(stderr, /ROKKA_RESTORE_DOWN.*And what was stopped does not run again.*sdf.*does not want/);
+  assert.deepEqual(bench.stand, BEFORE);
+  assert.equal(bench.notes.stopped?.command, 'c-1');
+  assert.equal(bench.applications[1]?.runsOn, 'vol-g', 'the other one runs');
+  await assert.rejects(bench.startLeftOver(), /not all that was stopped runs again/);
+  assert.deepEqual(await bench.startLeftOver(), ['sdg', 'sdf']);
+  bench.demandAllRun('after a while');
+});
+
+test('an agent that dies at any step of standing still is followed by one that starts what it stopped', async () => {
+  const faults = ['die', 'dieAfter'] as const;
+  let died = 0;
+  const check = async (bench: Bench, where: string) => {
+    await bench.run();
+    while (bench.ec2.ending.aborted) {
+      died++;
+      bench.ec2.newAgent();
+      bench.beginAnew();
+      await bench.recover().catch((error: Error) => assert.match(error.message, /the agent ends/));
+    }
+    const isReplaced = bench.stand['/dev/sdf'] === REPLACED['/dev/sdf'];
+    assert.deepEqual(bench.stand, isReplaced ? REPLACED : BEFORE, where);
+    bench.demandAllRun(where);
+  };
+  for (const fault of faults) {
+    // It notes down, and takes the note away.
+    for (const at of [0, 1]) {
+      const bench = new Bench('Replace');
+      bench.addApplications();
+      bench.notes.faults = { [at]: fault };
+      await check(bench, `${fault} at change ${at} of the notes`);
+    }
+    for (const step of ['stop', 'start'] as const)
+      for (const at of [0, 1]) {
+        const behaviours: Behaviours[] = [{}, {}];
+        behaviours[at] = { [step]: [fault] };
+        const bench = new Bench('Replace');
+        bench.addApplications(...behaviours);
+        await check(bench, `${fault} at ${step} of ${at}`);
+      }
+    // It fails, and is taken back: twice somebody dies then.
+    const failing = new Bench('Replace');
+    failing.addApplications({ start: ['refuse', fault], end: [fault] });
+    await check(failing, `${fault} while it is taken back`);
+  }
+  assert.equal(died, 16);
+});
+
+test('what a restore left stopped is started also where nobody recovers its command', async () => {
+  const bench = new Bench('Replace');
+  bench.addApplications({ stop: ['dieAfter'] });
+  assert.match((await bench.run()).stderr, /the agent ends/);
+  assert.equal(bench.applications[0]?.runsOn, undefined);
+  bench.ec2.newAgent();
+  bench.beginAnew();
+  assert.deepEqual(await bench.startLeftOver(), ['sdg', 'sdf']);
+  bench.demandAllRun('expired');
 });
 
 test('a right that is missing is named before anything is changed', async () => {

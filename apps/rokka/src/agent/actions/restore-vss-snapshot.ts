@@ -41,7 +41,7 @@ export interface RestoreAction extends Action {
   /**
    * Has what a restore left stopped run again, unless there is one under way here.
    * @param isTaken whether somebody will still recover the command
-   * @returns what runs again @throws SNAPSHOTS_APPLICATION_DOWN, SNAPSHOTS_STOPPED_GARBAGE; errors of isTaken; the signal's reason
+   * @returns what runs again @throws SNAPSHOTS_APPLICATIONS_DOWN, SNAPSHOTS_STOPPED_GARBAGE; errors of isTaken; the signal's reason
    */
   startLeftOver(
     isTaken: (command: string) => Promise<boolean>,
