@@ -20,6 +20,8 @@ export const snapshotErrors = defineErrors({
     `${file} does not say which scripts have to be run: run the post scripts by hand, then delete it`,
   SNAPSHOTS_APPLICATION_STAYS: (what: string, why: string) => `${what} does not stop: ${why}`,
   SNAPSHOTS_APPLICATION_DOWN: (what: string, why: string) => `${what} does not run: ${why}`,
+  SNAPSHOTS_APPLICATION_LINGERS: () =>
+    'it was told to stop and has not ended; it is started when it has, if it does not serve',
   SNAPSHOTS_APPLICATIONS_DOWN: (all: string) => `not all that was stopped runs again: ${all}`,
   SNAPSHOTS_STOPPED_GARBAGE: (file: string) =>
     `${file} does not say which applications were stopped: start them by hand, then delete it`,

@@ -31,9 +31,11 @@ export interface Application {
   stop(signal: AbortSignal): Promise<void>;
   /**
    * Resolves when it was started, or runs already; whether it serves is asked of its writer. One that was told to stop and has not ended
-   * yet is waited for. @throws what keeps it from running; the signal's reason
+   * yet is waited for, for a while. @throws what keeps it from running; the signal's reason
    */
   start(signal: AbortSignal): Promise<void>;
+  /** After a start: whether that which was to be stopped runs still. It may end yet, unless it serves. */
+  lingers?(): Promise<boolean>;
   /** After a start: why it does not run, where it does not. */
   whyDown(): Promise<string | undefined>;
   /** It was started on volumes that are thrown away: it goes, in good order or not. It may be down already. */

@@ -128,6 +128,8 @@ async function noteOf(
 const LOOK_MS = 100;
 /** Of a copy, for its good order. */
 const END_MS_MAX = 10_000;
+/** One that was told to stop lets nobody in after so long, or has ended. */
+const SETTLE_MS = 10_000;
 /** A server that goes to the background is not seen for a moment. */
 const BACKGROUND_MS = 3_000;
 
@@ -156,43 +158,63 @@ export class ServerApplication implements Application {
 
   async start(signal: AbortSignal): Promise<void> {
     const { details, name: what } = this.note;
-    // It may have been told to stop, and end any moment: then nobody would start it any more.
-    if (await isAlive(details)) await this.#told(details, signal);
-    if ((await this.#running()).length > 0) return;
-    const logFile = path.join(this.#options.stateDirectory, `${this.#species.kind}.log`);
-    await fs.mkdir(path.dirname(logFile), { recursive: true, mode: 0o700 });
-    await launch(details, { what, logFile, pipes: this.#pipes }, signal);
-    this.#launchedAtMs = this.#options.clock.nowMs();
-    const pipes = this.#pipes;
-    this.#pipes = [undefined, undefined];
-    for (const pipe of pipes) await pipe?.close();
+    try {
+      // It may have been told to stop, by whomever, and end any moment: then nobody would start it any more.
+      await this.#ended(details, AbortSignal.any([signal, this.#after(SETTLE_MS)])).catch(() =>
+        signal.throwIfAborted(),
+      );
+      if ((await this.#running()).length > 0) return;
+      const logFile = this.#logFile;
+      await fs.mkdir(path.dirname(logFile), { recursive: true, mode: 0o700 });
+      await launch(details, { what, logFile, pipes: this.#pipes }, signal);
+      this.#launchedAtMs = this.#options.clock.nowMs();
+    } finally {
+      const pipes = this.#pipes;
+      this.#pipes = [undefined, undefined];
+      for (const pipe of pipes) await pipe?.close();
+    }
+  }
+
+  lingers(): Promise<boolean> {
+    return isAlive(this.note.details);
   }
 
   async whyDown(): Promise<string | undefined> {
-    const { clock, stateDirectory } = this.#options;
+    const { clock } = this.#options;
     if ((await this.#running()).length > 0) return undefined;
     if (this.#launchedAtMs !== undefined && clock.nowMs() - this.#launchedAtMs < BACKGROUND_MS)
       return undefined;
-    return `it has ended again: see its log, or ${stateDirectory}/${this.#species.kind}.log`;
+    return `it has ended again: see its log, or ${this.#logFile}`;
   }
 
   async end(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
     for (const pid of await this.#running()) {
       const facts = await processFacts(pid).catch(() => undefined);
       if (!facts) continue;
-      const late = new AbortController();
-      const cancel = clock.after(END_MS_MAX, () => late.abort(new Error('it does not end')));
-      await this.#told(facts, AbortSignal.any([signal, late.signal])).catch(() => kill(pid, 'SIGKILL'));
-      cancel();
-      while (await isAlive(facts)) await clock.sleep(LOOK_MS, signal);
+      const patience = AbortSignal.any([signal, this.#after(END_MS_MAX)]);
+      await this.#told(facts, patience).catch(() => kill(pid, 'SIGKILL'));
+      await this.#ended(facts, signal);
     }
+  }
+
+  get #logFile(): string {
+    return path.join(this.#options.stateDirectory, `${this.#species.kind}.log`);
   }
 
   /** Resolves when it has ended. */
   async #told(which: Pick<ProcessFacts, 'pid' | 'startedAt'>, signal: AbortSignal): Promise<void> {
     if (await isAlive(which)) kill(which.pid, this.#species.stopSignal);
+    await this.#ended(which, signal);
+  }
+
+  async #ended(which: Pick<ProcessFacts, 'pid' | 'startedAt'>, signal: AbortSignal): Promise<void> {
     while (await isAlive(which)) await this.#options.clock.sleep(LOOK_MS, signal);
+  }
+
+  #after(ms: number): AbortSignal {
+    const late = new AbortController();
+    this.#options.clock.after(ms, () => late.abort(new Error(`it has not ended within ${ms} ms`)));
+    return late.signal;
   }
 
   /** Its program in its directory, as its account: titles and arguments are what a server makes of them. */

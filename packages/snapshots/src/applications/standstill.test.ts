@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirtualClock } from '@rokka/kernel';
+import type { Writer, WriterKind } from '../writer.ts';
 import type { Application, ApplicationKind, FoundApplications } from './application.ts';
 import { Standstill } from './standstill.ts';
 import type { Stopped } from './stopped-notes.ts';
@@ -9,7 +10,10 @@ import type { Stopped } from './stopped-notes.ts';
 const SIGNAL = new AbortController().signal;
 const VOLUMES = [{ volume: 'vol-1', mountPoint: '/v' }];
 
-function application(id: string, of: { pids?: number[]; paths?: string[]; pid?: number } = {}): Application {
+function application(
+  id: string,
+  of: { pids?: number[]; paths?: string[]; pid?: number; lingers?: boolean } = {},
+): Application {
   return {
     note: { kind: id, id, name: id, details: of.pid === undefined ? undefined : { pid: of.pid } },
     ...(of.paths && { paths: of.paths }),
@@ -18,6 +22,7 @@ function application(id: string, of: { pids?: number[]; paths?: string[]; pid?: 
     start: async () => {},
     end: async () => {},
     whyDown: async () => undefined,
+    lingers: async () => of.lingers ?? false,
   };
 }
 
@@ -31,11 +36,15 @@ function kindOf(found: Partial<FoundApplications>): ApplicationKind {
 }
 
 /** @param files by process, what it writes */
-function standstill(kinds: ApplicationKind[], files: Readonly<Record<number, string>>) {
+function standstill(
+  kinds: ApplicationKind[],
+  files: Readonly<Record<number, string>>,
+  writers: WriterKind[] = [],
+) {
   const written: Stopped[] = [];
   const made = new Standstill({
     kinds,
-    writers: [],
+    writers,
     notes: { write: (stopped) => written.push(stopped), read: () => written.at(-1), remove: () => {} },
     clock: new VirtualClock(),
     strays: async ({ components }) =>
@@ -106,4 +115,18 @@ test('what an earlier restore could not start is noted down with what is stopped
     applications.map(({ id }) => id),
     ['before', 'a'],
   );
+});
+
+test('one that was told to stop and has not ended runs only where it says so itself', async () => {
+  const lingering = application('pg:/v/data', { lingers: true });
+  const of = { command: 'c-1', volumes: VOLUMES, say: () => {}, signal: SIGNAL };
+  const silent = standstill([], {});
+  await silent.made.stop([lingering], of);
+  await assert.rejects(silent.made.start(SIGNAL), /pg:\/v\/data.*told to stop and has not ended/);
+  const identify = async () => [{ name: 'pg', paths: ['/v/data'] }];
+  const writer = { id: 'pg', identify, async [Symbol.asyncDispose]() {} } as unknown as Writer;
+  const asked = standstill([], {}, [{ name: 'pg', discover: async () => [writer] }]);
+  await asked.made.stop([lingering], of);
+  assert.deepEqual(asked.written[0].answered, [{ kind: 'pg', directory: '/v/data' }]);
+  assert.deepEqual(await asked.made.start(SIGNAL), ['pg:/v/data']);
 });

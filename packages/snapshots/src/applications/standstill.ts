@@ -112,7 +112,15 @@ export class Standstill {
     for (const each of all) {
       if (this.#untouched.has(each.note.id)) continue;
       const within = { who: each.note.name, step: 'start', ms: START_MS_MAX, signal };
-      const why = await this.#why(() => this.#within(within, (until) => each.start(until)), signal);
+      const start = async () => {
+        await this.#within(within, (until) => each.start(until));
+        // Of one that can be asked it is asked whether it serves.
+        const isAsked = stopped.answered.some(
+          ({ kind, directory }) => each.note.id === `${kind}:${directory}`,
+        );
+        if (!isAsked && (await each.lingers?.())) throw snapshotErrors.SNAPSHOTS_APPLICATION_LINGERS([]);
+      };
+      const why = await this.#why(start, signal);
       if (why !== undefined) failures.set(each.note.name, why);
     }
     for (const [name, why] of await this.#silent(stopped, { all, failures, signal })) failures.set(name, why);
