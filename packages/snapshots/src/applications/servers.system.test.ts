@@ -124,7 +124,7 @@ test(
     const lasting = (all: readonly ProcessFacts[]) =>
       all
         // Nobody is left who reads what they said: that goes into the file of their kind.
-        .map(({ pid: _, startedAt: _at, outputs: _outputs, ...facts }) => facts)
+        .map((facts) => ({ ...facts, pid: 0, startedAt: '', outputs: [] }))
         // Redis writes over how it was started; what it was told it says itself.
         .map((facts) =>
           facts.env['PATH'] === before[0]?.env['PATH'] ? facts : { ...facts, argv: [], env: {} },

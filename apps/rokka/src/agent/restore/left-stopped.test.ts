@@ -8,14 +8,17 @@ const MINUTE_MS = 60_000;
 
 test('it is tried every minute until it runs, and told when it does not and when it does', async () => {
   const clock = new VirtualClock();
-  const answers = [
+  const answers: (() => Promise<string[]>)[] = [
     () => Promise.reject(new CodedError('DOWN', 'x does not run')),
     () => Promise.reject(new CodedError('DOWN', 'x does not run')),
     () => Promise.resolve(['x']),
   ];
   const log: string[] = [];
   let looks = 0;
-  const start = () => (looks++, answers.shift() ?? (() => Promise.resolve([])))() as Promise<string[]>;
+  const start = () => {
+    looks++;
+    return answers.shift()?.() ?? Promise.resolve([]);
+  };
   {
     await using _ = LeftStopped.watch({ clock, start, log: (text) => log.push(text) });
     for (let minute = 1; minute <= 4; minute++) {
