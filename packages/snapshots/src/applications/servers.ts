@@ -6,7 +6,7 @@
  */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import type { Clock } from '@rokka/kernel';
+import { type Clock, describeError } from '@rokka/kernel';
 import { snapshotErrors } from '../errors.ts';
 import type { MountedVolume } from '../writer.ts';
 import { partsOf } from '../writers/postgresql-cluster.ts';
@@ -80,8 +80,9 @@ export function servers(species: ServerSpecies, options: ServersOptions): Applic
           found.applications.push(new ServerApplication(species, note, options));
         } catch (error) {
           signal.throwIfAborted();
-          if (!(error instanceof Unlike)) continue;
-          found.immovable.push({ pid: server.pid, why: error.message });
+          if (hasEnded(error)) continue;
+          const why = error instanceof Unlike ? error.message : describeError(error);
+          found.immovable.push({ pid: server.pid, why });
         }
       }
       return found;
@@ -89,6 +90,9 @@ export function servers(species: ServerSpecies, options: ServersOptions): Applic
     from: (note) => new ServerApplication(species, note as ServerNote, options),
   };
 }
+
+const hasEnded = (error: unknown) =>
+  ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException | undefined)?.code ?? '');
 
 /** Those that have something on the volumes. */
 export async function serversOn(
@@ -188,9 +192,11 @@ export class ServerApplication implements Application {
   }
 
   async end(signal: AbortSignal): Promise<void> {
+    const { details } = this.note;
     for (const pid of await this.#running()) {
       const facts = await processFacts(pid).catch(() => undefined);
-      if (!facts) continue;
+      // That which did not stop has the volumes that stay.
+      if (!facts || (facts.pid === details.pid && facts.startedAt === details.startedAt)) continue;
       const patience = AbortSignal.any([signal, this.#after(END_MS_MAX)]);
       await this.#told(facts, patience).catch(() => kill(pid, 'SIGKILL'));
       await this.#ended(facts, signal);

@@ -46,6 +46,8 @@ export class Standstill {
   readonly #known = new Map<string, Application>();
   /** Of those, the ones that were not told to stop. */
   readonly #untouched = new Set<string>();
+  /** Those that were told to start. */
+  readonly #begun = new Set<string>();
 
   constructor(options: StandstillOptions) {
     this.#options = options;
@@ -113,6 +115,7 @@ export class Standstill {
       if (this.#untouched.has(each.note.id)) continue;
       const within = { who: each.note.name, step: 'start', ms: START_MS_MAX, signal };
       const start = async () => {
+        this.#begun.add(each.note.id);
         await this.#within(within, (until) => each.start(until));
         // Of one that can be asked it is asked whether it serves.
         const isAsked = stopped.answered.some(
@@ -128,6 +131,7 @@ export class Standstill {
     notes.remove();
     this.#known.clear();
     this.#untouched.clear();
+    this.#begun.clear();
     return all.map(({ note }) => note.name);
   }
 
@@ -136,7 +140,8 @@ export class Standstill {
     const stopped = this.#options.notes.read();
     if (!stopped) return;
     for (const each of this.#all(stopped)) {
-      if (this.#untouched.has(each.note.id)) continue;
+      // One that was not told to start has the old volumes, if it runs.
+      if (!this.#begun.delete(each.note.id)) continue;
       const within = { who: each.note.name, step: 'end', ms: END_MS_MAX, signal };
       // One that stays meets a disk that is pulled; it is started anew whatever becomes of it.
       await this.#why(() => this.#within(within, (until) => each.end(until)), signal);

@@ -22,6 +22,16 @@ test('nothing is replaced under programs that write, and they are named', async 
   }
 });
 
+test('an application that somebody else starts again is named, and keeps its volume', async () => {
+  const bench = new Bench('Replace');
+  bench.addApplications({}, { stop: ['comesBack'] });
+  const { succeeded, stderr } = await bench.run();
+  assert.equal(succeeded, false);
+  assert.match(stderr, /ROKKA_RESTORE_REFUSED.*open again.*: sdg\. Stop what starts them first/);
+  assert.deepEqual(bench.stand, BEFORE);
+  bench.demandAllRun('back');
+});
+
 test('what is not clean is not put in place, and nothing is stopped for it', async () => {
   const bench = new Bench('Replace');
   bench.addApplications();
@@ -70,6 +80,10 @@ test('an application that does not stop or start as it should has the old volume
         assert.match(why, /does not want|has a bug|did not (stop|start) within/, where);
         assert.deepEqual(bench.stand, BEFORE, where);
         bench.demandAllRun(where);
+        // What has the old volumes is not ended by force.
+        const ends = step === 'stop' ? 0 : 1;
+        const [first, second] = bench.applications;
+        assert.deepEqual([first?.ends, second?.ends], [ends, ends], where);
       }
 });
 

@@ -64,7 +64,7 @@ async function exchange(restoring: Restoring, replaced: readonly Attached[]): Pr
       say,
       signal,
     });
-  await demandNobodyWrites(restoring, replaced);
+  await demandNobodyIsBack(restoring, replaced);
   for (const { volume } of replaced) {
     signal.throwIfAborted();
     await volumes.detach(volume, ending);
@@ -142,13 +142,17 @@ async function demandMovable(
   return applications;
 }
 
-/** All are stopped that are known: who writes now was started meanwhile. @throws ROKKA_RESTORE_REFUSED with their names */
-async function demandNobodyWrites(restoring: Restoring, replaced: readonly Attached[]): Promise<void> {
-  const { input, writing } = restoring;
-  const names = await writing(mountedOf(restoring, replaced), input.signal);
-  if (names.length > 0)
+/** All are stopped that are known: who writes or serves there was started meanwhile. @throws ROKKA_RESTORE_REFUSED with their names */
+async function demandNobodyIsBack(restoring: Restoring, replaced: readonly Attached[]): Promise<void> {
+  const { input, standstill, writing } = restoring;
+  const mounted = mountedOf(restoring, replaced);
+  const names = await writing(mounted, input.signal);
+  // One that serves need have no file open; scripts are found whatever runs.
+  const { applications } = await standstill.look(mounted, input.signal);
+  const back = applications.flatMap(({ paths, note }) => (paths ? [] : [note.name]));
+  if (names.length + back.length > 0)
     throw rokkaErrors.ROKKA_RESTORE_REFUSED([
-      `programs have files open again on volumes that would be replaced: ${names.join('; ')}. Stop what starts them first`,
+      `programs have files open again on volumes that would be replaced: ${[...names, ...back].join('; ')}. Stop what starts them first`,
     ]);
 }
 

@@ -12,8 +12,8 @@ import type {
   WriterKind,
 } from '@rokka/snapshots';
 
-/** `hang`: for ever, whatever it is told; `die`: the agent ends before it, or `dieAfter` it. */
-export type Behaviour = 'refuse' | 'throw' | 'hang' | 'die' | 'dieAfter';
+/** `hang`: for ever, whatever it is told; `die`: the agent ends before it, or `dieAfter` it; `comesBack`: somebody else starts it at once. */
+export type Behaviour = 'refuse' | 'throw' | 'hang' | 'die' | 'dieAfter' | 'comesBack';
 /** The first that is called counts, then the next; what is used up goes well. */
 export type Behaviours = Partial<Record<'stop' | 'start' | 'end' | 'answer', (Behaviour | 'well')[]>>;
 
@@ -22,6 +22,8 @@ export class FakeApplication {
   /** What it has its files on; undefined where it does not run. */
   runsOn: string | undefined;
   readonly behaviours: Behaviours;
+  /** How often. */
+  ends = 0;
   readonly #of: { look(): string | undefined; kill(): void };
 
   /** @param of.look what is mounted where its files are */
@@ -69,6 +71,7 @@ export class FakeApplication {
       if (behaviour === 'refuse') throw Object.assign(new Error('it does not want to'), { code: 'REFUSED' });
       if (behaviour === 'hang') await new Promise(() => {});
       done();
+      if (behaviour === 'comesBack') this.runsOn = this.#of.look();
       if (behaviour === 'dieAfter') this.#of.kill();
       ending.throwIfAborted();
     };
@@ -81,7 +84,10 @@ export class FakeApplication {
           this.runsOn ??= this.#of.look();
           if (this.runsOn === undefined) throw Object.assign(new Error('no files'), { code: 'NO_FILES' });
         }),
-      end: () => act('end', () => (this.runsOn = undefined)),
+      end: () => {
+        this.ends++;
+        return act('end', () => (this.runsOn = undefined));
+      },
       whyDown: async () => (this.runsOn === undefined ? 'it has ended' : undefined),
     };
   }
