@@ -105,6 +105,10 @@ test(
     assert.deepEqual(immovable, []);
     const names = applications.map(({ note }) => note.name);
     assert.equal(names.length, 3);
+    // Only what was started since is ended for the sake of volumes that are thrown away.
+    for (const each of applications) await each.end(deadline());
+    for (const { pid } of before) assert.ok(fs.existsSync(`/proc/${pid}`));
+    assert.equal((await serversOn(ALL, volumes, deadline())).length, 3);
     const said: string[] = [];
     const of = { command: 'c-1', volumes, say: (line: string) => said.push(line), signal: deadline() };
     await one.stop(applications, of);
