@@ -38,7 +38,8 @@ const skip =
   (programs ? false : 'there is no PostgreSQL');
 const timeout = 400_000;
 const SNAPSHOT = 'AWSEC2-CreateVssSnapshot';
-const RIGHTS = ['DescribeInstances', 'CreateTags', 'CreateSnapshots'];
+/** As AWS told the feature first. */
+const RIGHTS = ['DescribeInstances', 'CreateTags', 'CreateSnapshot'];
 const RESTORING = [
   'DescribeSnapshots',
   'DescribeVolumes',
@@ -156,7 +157,7 @@ test('what is missing is said before anybody is held', { skip, timeout }, async 
   assert.match(await why(), /has no volume but its boot volume/);
   const volume = await instance.own.volume({ Size: 1 });
   await instance.own.attach(volume, 'sdp');
-  assert.match(await why(), /lacks a right: .*ec2:CreateSnapshots/);
+  assert.match(await why(), /lacks a right: .*ec2:CreateSnapshot action/);
   await instance.allow(...RIGHTS.filter((right) => right !== 'CreateTags'));
   assert.match(await why(), /lacks a right: .*ec2:CreateTags/);
   await instance.allow(...RIGHTS);

@@ -27,6 +27,7 @@ export {
   type LocalSet,
   type LocalSnapshot,
 } from './local/filesystems.ts';
+export type { LocalProvider } from './local/provider.ts';
 export { HOLD_MS_MAX, type Provider, type SnapshotSetResult } from './provider.ts';
 export { readable } from './readable.ts';
 export { straysOn } from './strays.ts';

@@ -15,6 +15,7 @@ import {
   IdentityStore,
   instanceCredentials,
   PolicyCache,
+  imageNamed,
   setOfSnapshot,
 } from '@rokka/services';
 import {
@@ -181,6 +182,7 @@ async function actionsOf(
       return new EC2Client({ endpoint, region: scope.region, credentials });
     },
     lookUp: (scope, snapshot) => setOfSnapshot({ registry, snapshots }, { scope, snapshot }),
+    imageNamed: (scope, name) => imageNamed({ registry }, { scope, name }),
     writersFor: (volumes, of) => writers.find(volumes, of),
     leaseWriters: () => writers.lease(),
     bootWriter: () => new BootWriter({ mirror, clock }),

@@ -236,3 +236,27 @@ test('the boot volume of a set is tried out with the others, and never replaced'
 });
 
 const FRESH = ['snap-f attached', 'snap-g attached', 'snap-boot attached'];
+
+test('an image is tried out and put in place as the set that it has, with or without tags', async () => {
+  for (const mode of ['Test', 'Replace'] as const) {
+    const bench = new Bench(mode);
+    for (const made of bench.ec2.snapshots) made.Tags = [];
+    bench.ec2.images.push({
+      ImageId: 'ami-1',
+      State: 'available',
+      BlockDeviceMappings: ['f', 'g'].map((letter) => ({
+        DeviceName: `/dev/sd${letter}`,
+        Ebs: { SnapshotId: `snap-${letter}` },
+      })),
+    });
+    bench.asked = { ImageId: 'ami-1' };
+    assert.equal((await bench.run()).succeeded, true);
+    assert.match(bench.said.join(''), /^Snapshot set ami-1, level crash, 2 snapshots:/);
+    assert.deepEqual(bench.stand, mode === 'Test' ? BEFORE : REPLACED);
+  }
+  const denied = new Bench('Test');
+  denied.asked = { ImageId: 'ami-1' };
+  denied.ec2.denied.add('DescribeImages');
+  assert.match((await denied.run()).stderr, /lacks a right: no right to DescribeImages/);
+  assert.deepEqual(denied.ec2.changes, []);
+});

@@ -17,13 +17,9 @@ import { type Action, type ActionInput, type ActionResult, failed, succeeded } f
 import { isAwsError } from '../aws-answers.ts';
 import { newestLine, newestSet } from '../restore/newest-set.ts';
 import { replace, wasReplaced } from '../restore/replacing.ts';
-import {
-  type NamedSnapshots,
-  planOf,
-  type RestoreRequest,
-  restoreRequestOf,
-} from '../restore/restore-plan.ts';
+import { type NamedSnapshots, type NewestSet, planOf, restoreRequestOf } from '../restore/restore-plan.ts';
 import { planLines } from '../restore/restore-report.ts';
+import { planOfNamed } from '../restore/restored-image.ts';
 import { type Place, RestoreVolumes } from '../restore/restore-volumes.ts';
 import type { Restoring } from '../restore/restoring.ts';
 import { tryOut } from '../restore/trying-out.ts';
@@ -147,9 +143,13 @@ function restore(input: ActionInput, options: RestoreOptions): Promise<ActionRes
   const request = restoreRequestOf(inputs);
   const verifyUntilMs = clock.nowMs() + stepSeconds({ inputs }) * SECOND_MS * VERIFYING_SHARE;
   return withVolumes(input, options, async (volumes) => {
-    const found = await volumes.snapshots(request, signal);
+    const { asked } = request;
     const place = await volumes.place(signal);
-    const plan = planOf(found, named(request, found, { place, nowMs: clock.wallMs(), say }));
+    const planOfSet = async (which: NamedSnapshots | NewestSet) => {
+      const found = await volumes.snapshots(which, signal);
+      return planOf(found, named(which, found, { place, nowMs: clock.wallMs(), say }));
+    };
+    const plan = await ('image' in asked ? planOfNamed(volumes, asked, signal) : planOfSet(asked));
     for (const line of planLines(plan)) say(`${line}\n`);
     const way = request.mode === 'Test' ? tryOut : replace;
     const { verifies } = request;
@@ -160,7 +160,7 @@ function restore(input: ActionInput, options: RestoreOptions): Promise<ActionRes
 
 /** Says which set it is, where that was left open. */
 function named(
-  { asked }: RestoreRequest,
+  asked: NamedSnapshots | NewestSet,
   found: readonly Snapshot[],
   { place, nowMs, say }: { place: Place; nowMs: number } & Pick<ActionInput, 'say'>,
 ): NamedSnapshots {

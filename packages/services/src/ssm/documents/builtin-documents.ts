@@ -56,7 +56,7 @@ export const BUILTIN_DOCUMENTS: ReadonlyMap<string, BuiltinDocument> = new Map([
       tags: text('Of the snapshots: Key=Name,Value=Test;Key=User,Value=One', 'Key=Name,Value='),
       CopyOnly: flag('Whether incremental backups of the writers go on as if there had been no snapshot.'),
       NoWriters: flag('Whether the writers of applications are left out.'),
-      CreateAmi: flag('Whether an image is made.'),
+      CreateAmi: flag('Whether an image of the snapshots is made, with the boot volume.'),
       AmiName: text('Of the image.', ''),
       executionTimeout: seconds('900'),
       CollectDiagnosticLogs: flag('Whether what was seen on the way is kept.'),
@@ -95,6 +95,10 @@ export const BUILTIN_DOCUMENTS: ReadonlyMap<string, BuiltinDocument> = new Map([
         description: 'All snapshots of one set, instead of its id.',
         default: [],
       },
+      ImageId: {
+        ...text('An image, all of whose snapshots are meant.', ''),
+        allowedPattern: '^(ami-([0-9a-f]{8}|[0-9a-f]{17}))?$',
+      },
       Mode: {
         ...text('Test: beside the volumes in use, and away again. Replace: in their places.', 'Test'),
         allowedValues: ['Test', 'Replace'],
@@ -103,7 +107,7 @@ export const BUILTIN_DOCUMENTS: ReadonlyMap<string, BuiltinDocument> = new Map([
       executionTimeout: seconds('3600'),
     },
     inputs: {
-      ...same('SnapshotSetId', 'MaxAgeHours', 'SnapshotIds', 'Mode', 'Verify'),
+      ...same('SnapshotSetId', 'MaxAgeHours', 'SnapshotIds', 'ImageId', 'Mode', 'Verify'),
       timeoutSeconds: '{{ executionTimeout }}',
     },
   }),
