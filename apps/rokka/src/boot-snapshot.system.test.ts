@@ -161,7 +161,8 @@ test(
     await instance.allow(...RIGHTS);
     const boot = await bootOf(own);
     // As AWS's guide has it: the boot volume is in it unless it is left out.
-    const snapshot = () => commands.run('AWSEC2-CreateVssSnapshot', { description: 'nightly' });
+    const snapshot = (more: Readonly<Record<string, string>> = {}) =>
+      commands.run('AWSEC2-CreateVssSnapshot', { description: 'nightly', ...more });
 
     const alone = await snapshot();
     assert.equal(alone.Status, 'Success', `${alone.StandardOutputContent}${alone.StandardErrorContent}`);
@@ -173,7 +174,11 @@ test(
     const mounted = await own.attach(data, 'sdf');
     using ledger = new DatabaseSync(path.join(mounted, 'ledger.sqlite'));
     ledger.exec('CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1)');
-    const both = await snapshot();
+    const asImage = { CreateAmi: 'True', AmiName: 'nightly' };
+    const lacking = await snapshot(asImage);
+    assert.match(must(lacking.StandardErrorContent), /lacks a right: .*ec2:CreateImage action/);
+    await instance.allow(...RIGHTS, 'CreateImage', 'DescribeImages');
+    const both = await snapshot(asImage);
     assert.equal(both.Status, 'Success', `${both.StandardOutputContent}${both.StandardErrorContent}`);
     assert.match(must(both.StandardOutputContent), /^ {2}rokka: STABLE$/m);
     const set = (await consistent(own)).filter(({ config }) => config.size === 2);
@@ -184,12 +189,34 @@ test(
         [data, '/dev/sdf'],
       ]),
     );
+    const { Images: [image, ...more] = [] } = await own.client.send(
+      new ec2.DescribeImagesCommand({ Filters: [{ Name: 'tag:AppConsistent', Values: ['True'] }] }),
+    );
+    assert.deepEqual(
+      [image.Name, image.State, image.Description, more],
+      ['nightly', 'available', 'nightly', []],
+    );
+    assert.match(
+      must(both.StandardOutputContent),
+      new RegExp(`^Image ${image.ImageId}, nightly, has these`, 'm'),
+    );
+    assert.deepEqual(
+      new Map(image.BlockDeviceMappings?.map(({ DeviceName, Ebs }) => [Ebs?.SnapshotId, DeviceName])),
+      new Map(set.map(({ SnapshotId, Device }) => [SnapshotId, Device])),
+    );
+    const [{ SnapshotId }] = set;
+    await assert.rejects(own.client.send(new ec2.DeleteSnapshotCommand({ SnapshotId })), {
+      name: 'InvalidSnapshot.InUse',
+    });
+    const taken = await snapshot(asImage);
+    assert.match(must(taken.StandardErrorContent), /has the name "nightly" already/);
     ledger.exec('INSERT INTO t VALUES (2)');
     ledger.close();
 
     const restore = (Mode: string, id: string) =>
       commands.run('Rokka-RestoreVssSnapshot', { SnapshotSetId: id, Mode });
-    const tried = await restore('Test', set[0].config.set);
+    // As the set that it has.
+    const tried = await commands.run('Rokka-RestoreVssSnapshot', { ImageId: must(image.ImageId) });
     assert.equal(tried.Status, 'Success', `${tried.StandardOutputContent}${tried.StandardErrorContent}`);
     const said = must(tried.StandardOutputContent);
     for (const name of ['registry', 'audit', 'ledger'])
@@ -221,9 +248,9 @@ const RIGHTS = `DescribeInstances DescribeSnapshots DescribeVolumes CreateSnapsh
 async function consistent({ client }: Ec2UnderTest) {
   const Filters = [{ Name: 'tag:AppConsistent', Values: ['True'] }];
   const { Snapshots = [] } = await client.send(new ec2.DescribeSnapshotsCommand({ Filters }));
-  return Snapshots.map(({ VolumeId, Tags = [] }) => {
+  return Snapshots.map(({ SnapshotId, VolumeId, Tags = [] }) => {
     const tags = Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value]));
     const config = JSON.parse(must(tags['AwsVssConfig'])) as { set: string; size: number };
-    return { VolumeId, Device: tags['Device'], config };
+    return { SnapshotId, VolumeId, Device: tags['Device'], config };
   });
 }

@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must, systemClock } from '@rokka/kernel';
-import { LoopBench, skipWithoutLoops } from '@rokka/snapshots/testing';
+import { isFrozen, LoopBench, skipWithoutLoops } from '@rokka/snapshots/testing';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { InstanceUnderTest } from './testing/instance-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
@@ -116,6 +116,38 @@ function setsIn(store: string): { id: string; level: string; copy: string }[] {
     });
 }
 
+/** A machine that is slow thaws too late, and is told so: then it is tried again. */
+const TRIES_MAX = 5;
+
+async function heldByHand(mountPoint: string): Promise<void> {
+  const io = (Action: string) => instance.commands.run('AWSEC2-ManageVssIO', { Action });
+  const tryIt = async () => {
+    const frozen = await io('Freeze');
+    assert.equal(frozen.Status, 'Success', frozen.StandardErrorContent);
+    const wasFrozen = isFrozen(mountPoint);
+    return { wasFrozen, thawed: await io('Thaw') };
+  };
+  let tried = await tryIt();
+  for (let tries = 1; tried.thawed.Status !== 'Success' && tries < TRIES_MAX; tries++) {
+    assert.match(tried.thawed.StandardErrorContent ?? '', /nobody thawed within 10000 ms/);
+    tried = await tryIt();
+  }
+  assert.equal(tried.wasFrozen, true);
+  assert.match(tried.thawed.StandardOutputContent ?? '', /Local file systems were frozen for \d+ ms/);
+  assert.equal(isFrozen(mountPoint), false);
+
+  // The agent is killed before anybody has thawed: the file system goes on, and Thaw says that it did.
+  await io('Freeze');
+  rokka.kill([must((await rokka.status()).agent?.pid)]);
+  while (isFrozen(mountPoint)) await systemClock.sleep(NUMBERS_MS);
+  const late = await io('Thaw');
+  assert.equal(late.Status, 'Failed');
+  assert.match(
+    late.StandardErrorContent ?? '',
+    /nothing is frozen: it never was, or the agent has begun anew/,
+  );
+}
+
 test('applications on volumes and on local file systems are held together', { skip, timeout }, async () => {
   const store = bench.store().mountPoint;
   const { mountPoint } = bench.make('ledger', { type: 'ext4', directory: store });
@@ -178,6 +210,8 @@ test('applications on volumes and on local file systems are held together', { sk
     setsIn(store).map(({ level }) => level),
     ['application', 'filesystem'],
   );
+
+  await heldByHand(mountPoint);
 
   list(`${mountPoint}\n/\n`);
   const refused = await instance.snapshot();

@@ -6,6 +6,7 @@ import { Failure } from './failures.ts';
 import type { Authorizer, Credential } from './identity.ts';
 import type { AnyOperation, CallContext, ResourceAsk } from './operation.ts';
 import { requestTags } from './request-tags.ts';
+import { decideTogether, sufficientActions } from './sufficient-actions.ts';
 
 export type ConditionKeys = Record<string, string | readonly string[]>;
 
@@ -25,22 +26,19 @@ export async function authorize(authorizer: Authorizer, ask: AuthorizationAsk): 
   if (resources.length === 0) return;
   const keys = { ...globalKeys(ask), ...operation.conditions(input, context) };
   for (const each of resources) {
-    const {
-      arn: resource,
-      action = ask.action,
-      conditions,
-    }: ResourceAsk = typeof each === 'string' ? { arn: each } : each;
-    const decision = await authorizer.decide({
-      credential,
-      action,
-      resource,
-      context: { ...keys, ...conditions },
-    });
+    const one: ResourceAsk = typeof each === 'string' ? { arn: each } : each;
+    const { arn: resource, conditions } = one;
+    const actions = sufficientActions({ ...one, action: one.action ?? ask.action });
+    const decide = (action: string) =>
+      authorizer.decide({ credential, action, resource, context: { ...keys, ...conditions } });
+    const decisions = await Promise.all(actions.map(decide));
+    const decision = decideTogether(decisions);
     if (decision === 'allowed') continue;
-    const why =
-      decision === 'explicitDeny'
-        ? 'with an explicit deny in an identity-based policy'
-        : `because no identity-based policy allows the ${action} action`;
+    const isDenied = decision === 'explicitDeny';
+    const why = isDenied
+      ? 'with an explicit deny in an identity-based policy'
+      : `because no identity-based policy allows the ${actions.join(' or ')} action`;
+    const action = actions[isDenied ? decisions.indexOf('explicitDeny') : 0];
     throw new Failure(
       'denied',
       `User: ${credential.principal.arn} is not authorized to perform: ${action} on resource: ${resource} ${why}`,

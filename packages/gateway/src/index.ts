@@ -15,6 +15,7 @@ export type {
   OutputOf,
   ResourceAsk,
 } from './operation.ts';
+export { decideTogether, sufficientActions, type ActionsAsk } from './sufficient-actions.ts';
 export {
   defineService,
   lazyService,

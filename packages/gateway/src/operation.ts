@@ -48,6 +48,8 @@ export interface ResourceAsk {
   readonly arn: string;
   /** `ec2:CreateTags`; the operation's own action unless given. */
   readonly action?: string;
+  /** Actions that allow it as well; a denial of any of them denies it. */
+  readonly alternatives?: readonly string[];
   /** Condition keys of this resource, such as `aws:ResourceTag/team`. */
   readonly conditions?: Readonly<Record<string, string | readonly string[]>>;
 }

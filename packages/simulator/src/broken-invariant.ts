@@ -1,7 +1,7 @@
 /** A promise of the protocol was broken: which (aurora.md §15), and what was seen. The run ends with it. */
 export class BrokenInvariant extends Error {
   override name = 'BrokenInvariant';
-  /** `I1` to `I16`, or `crash` where a process failed an assertion of its own. */
+  /** `I1` to `I16`, `I17` (oracles/take-overs.ts), or `crash` where a process failed an assertion of its own. */
   readonly invariant: string;
 
   constructor(invariant: string, what: string) {

@@ -6,6 +6,7 @@ import type { Epoch, Lsn, NodeId, PageNumber, PgIndex } from '@rokka/kernel';
 import type { PlacedMember } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import type { VolumeRecord } from '@rokka/volume';
+import type { MemoryFate } from './sim-memory.ts';
 
 /** One sealed record: what its header says, and its bytes. */
 export interface SeenRecord {
@@ -31,7 +32,23 @@ export type SimEvent =
       readonly records: readonly SeenRecord[];
     }
   /** A writer's opening was answered: it serves from here on. */
-  | { readonly kind: 'opened'; readonly writer: string; readonly epoch: Epoch; readonly vdl: Lsn }
+  | {
+      readonly kind: 'opened';
+      readonly writer: string;
+      readonly epoch: Epoch;
+      readonly vdl: Lsn;
+      /** What it took over is in it. */
+      readonly tookOver: boolean;
+    }
+  /** What became of the log in memory of a writer, which outlives its process (sim-memory.ts). */
+  | {
+      readonly kind: 'memory';
+      readonly writer: string;
+      readonly memory: string;
+      readonly what: MemoryFate;
+      readonly epoch?: Epoch;
+      readonly vdl?: Lsn;
+    }
   /** A client was told that everything up to here is durable. */
   | { readonly kind: 'acked'; readonly writer: string; readonly epoch: Epoch; readonly lsn: Lsn }
   /** A writer said to a node what is durable, what may be read, what may be dropped. */

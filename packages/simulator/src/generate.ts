@@ -5,7 +5,7 @@
 import type { SeededRandom } from '@rokka/kernel';
 import { drawKnobs, drawMembershipKnobs, drawPlaceKnobs } from './knobs.ts';
 import { drawExodus, drawMembershipPlot } from './membership-plots.ts';
-import { drawEnding, drawFault, drawFlip, drawTornOpening } from './plots.ts';
+import { drawEnding, drawFault, drawFlip, drawTakeOvers, drawTornOpening } from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
 
@@ -19,6 +19,7 @@ export function generate(seed: number): Schedule {
   const work = stream(seed, 'work');
   const faults = stream(seed, 'faults');
   const lives = stream(seed, 'lives');
+  const takeOvers = stream(seed, 'take-overs');
   const steps: Step[] = [];
   let atMs = 5;
   for (let count = between(lives, 2, 4); count > 0; count--) {
@@ -28,6 +29,7 @@ export function generate(seed: number): Schedule {
     atMs += lengthMs;
     steps.push(...drawWork(work, beginMs, lengthMs));
     steps.push(...drawTrouble(faults, beginMs, lengthMs));
+    if (takeOvers.chance(0.4)) steps.push(...drawTakeOvers(takeOvers, beginMs, lengthMs));
     if (knobs.spares !== undefined) {
       // Changes take their time: some lives last longer.
       const quietMs = membership.chance(0.5) ? scaled(membership, 300, 4_000) : 0;

@@ -1,7 +1,7 @@
 /** The trouble that schedules are made of: single faults, and endings of a writer's life. */
 import type { SeededRandom } from '@rokka/kernel';
 import type { Party, Step } from './schedule.ts';
-import { between, scaled } from './seeds.ts';
+import { between, scaled, unit } from './seeds.ts';
 
 const NODES = [0, 1, 2, 3, 4, 5];
 const TEARS = ['all', 'none', 'some', 'some', 'prefix'] as const;
@@ -129,6 +129,34 @@ export function drawFlip(random: SeededRandom, atMs: number): Step[] {
   for (const node of order.slice(0, between(random, 1, 3)))
     steps.push({ atMs: at, kind: 'power-loss', ...drawLoss(random, node), forMs: 1_500 });
   steps.push({ atMs: at + scaled(random, 1, 60), kind: 'open' });
+  return steps;
+}
+
+/**
+ * Writers that are killed and followed, at any moment of a life; some of who follows, too, and some among nodes that fail. Mostly what
+ * the first one took last reaches too few nodes to be found there.
+ */
+export function drawTakeOvers(random: SeededRandom, beginMs: number, lengthMs: number): Step[] {
+  const steps: Step[] = [];
+  for (let count = between(random, 1, 3); count > 0; count--) {
+    let at = beginMs + lengthMs * unit(random);
+    for (let loss = random.pick([0, 0, 0, 1, 2]); loss > 0; loss--) {
+      const of = drawLoss(random, random.below(6));
+      steps.push({ atMs: at + scaled(random, 0.1, 30), kind: 'power-loss', ...of });
+    }
+    if (random.chance(0.7)) {
+      const nodes = drawNodes(random, between(random, 3, 6));
+      const salt = random.below(2 ** 31);
+      steps.push(
+        { atMs: at, kind: 'isolate', nodes, from: 'writer', forMs: 500 },
+        { atMs: at + 0.5, kind: 'work', operations: between(random, 2, 12), salt },
+      );
+    }
+    do {
+      at += scaled(random, 1, 60);
+      steps.push({ atMs: at, kind: 'take-over' });
+    } while (random.chance(0.3));
+  }
   return steps;
 }
 

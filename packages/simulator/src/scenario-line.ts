@@ -63,6 +63,7 @@ export function scenarioLine(event: SimEvent): { who: string; what: string } | u
       return { who: event.who, what: `${event.what} ${event.why ?? ''}`.trimEnd() };
     case 'ack':
     case 'announced':
+    case 'memory':
     case 'asked':
     case 'delivered':
     case 'gave':

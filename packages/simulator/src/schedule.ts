@@ -34,6 +34,7 @@ export type Step = At &
     | ({ readonly kind: 'work'; readonly operations: number } & Salted)
     | { readonly kind: 'open' }
     | { readonly kind: 'kill-writer'; readonly which: 'newest' | 'oldest' }
+    | { readonly kind: 'take-over' }
     | ({ readonly kind: 'pause'; readonly who: Party } & Lasting)
     | ({ readonly kind: 'power-loss'; readonly node: number; readonly tear: Tear } & Salted & Lasting)
     | ({

@@ -18,11 +18,14 @@ import type { Knobs } from './knobs.ts';
 import { ObservedSink } from './observed-sink.ts';
 import { scaled, stream } from './seeds.ts';
 import { CLUSTER } from './sim-node.ts';
+import { ObservedRamLog, SimMemory } from './sim-memory.ts';
 import { SimProcess } from './sim-process.ts';
 import { simRegistry } from './sim-registry.ts';
 
 export const VOLUME_ID = 'volume' as VolumeId;
 const RECOVER_TIMEOUT_MS = 60_000;
+/** Of the log in memory: some use both of its files, though little is on its way. */
+const HALF_BYTES_LEAST = [1_024, 8_192, 262_144];
 
 export interface SimWriterOptions {
   number: number;
@@ -36,6 +39,8 @@ export interface SimWriterOptions {
   /** Every machine of the cluster, where members may be replaced. */
   fleet: (() => readonly FleetNode[]) | undefined;
   healingTimes: HealingTimes | undefined;
+  /** Of the writer that was killed, from which it takes over; without it has one of its own. */
+  memory: SimMemory | undefined;
   /** It ended by an error that is no error of the world. */
   onBug(error: unknown): void;
 }
@@ -45,6 +50,7 @@ export type WriterState = 'opening' | 'open' | 'failed' | 'dead';
 export class SimWriter {
   readonly name: string;
   readonly process: SimProcess;
+  readonly memory: SimMemory;
   readonly #options: SimWriterOptions;
   #state: WriterState = 'opening';
   #volume: Volume | undefined;
@@ -58,6 +64,7 @@ export class SimWriter {
     this.name = `w${number}`;
     const process = new SimProcess(this.name, clock);
     this.process = process;
+    this.memory = options.memory ?? new SimMemory(this.name);
     const delays = stream(seed, `registry ${this.name}`);
     emit({ kind: 'fate', who: this.name, what: 'opening' });
     const opened = Volume.open({
@@ -77,6 +84,12 @@ export class SimWriter {
       recoverTimeoutMs: RECOVER_TIMEOUT_MS,
       outstandingBytesMax: knobs.outstandingBytesMax,
       crowded: knobs.crowded ?? false,
+      ramLog: new ObservedRamLog(this.memory, {
+        writer: this.name,
+        halfBytesLeast: stream(seed, `memory ${this.memory.name}`).pick(HALF_BYTES_LEAST),
+        emit,
+      }),
+      takesOver: this.takesOver,
       ...(fleet
         ? { fleet, log: (text) => emit({ kind: 'fate', who: this.name, what: 'says', why: text }) }
         : {}),
@@ -87,6 +100,10 @@ export class SimWriter {
       (volume) => this.#opened(volume),
       (error: unknown) => this.#failed(error),
     );
+  }
+
+  get takesOver(): boolean {
+    return this.#options.memory !== undefined;
   }
 
   get state(): WriterState {
@@ -115,7 +132,8 @@ export class SimWriter {
     this.#volume = volume;
     const { emit, seed, knobs, pages, onBug } = this.#options;
     const epoch = asEpoch(volume.status().volumeEpoch);
-    emit({ kind: 'opened', writer: this.name, epoch, vdl: asLsn(volume.durable) });
+    const vdl = asLsn(volume.durable);
+    emit({ kind: 'opened', writer: this.name, epoch, vdl, tookOver: this.takesOver });
     const sink = new ObservedSink(volume, { writer: this.name, epoch, emit });
     this.#client = new Client({ writer: this.name, sink, seed, knobs, emit, pages, onBug });
   }

@@ -29,6 +29,11 @@ function describe(event: SimEvent): [who: string, text: string] {
       return [event.writer, `append ${lsns(event.records)} pages=${pages(event.records)} vdl=${event.vdl}`];
     case 'opened':
       return [event.writer, `open e${event.epoch} vdl=${event.vdl}`];
+    case 'memory': {
+      const { writer, memory, what, epoch, vdl } = event;
+      const numbers = `${epoch === undefined ? '' : ` e${epoch}`}${vdl === undefined ? '' : ` vdl=${vdl}`}`;
+      return [writer, `memory of ${memory} ${what}${numbers}`];
+    }
     case 'acked':
       return [event.writer, `durable ${event.lsn} e${event.epoch}`];
     case 'announced': {

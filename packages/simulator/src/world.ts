@@ -18,6 +18,7 @@ import { NetworkWeather } from './network-weather.ts';
 import { makeOracles, type Oracles } from './oracles/index.ts';
 import type { Party } from './schedule.ts';
 import { PowerLoss } from './sim-disk.ts';
+import type { SimMemory } from './sim-memory.ts';
 import { SimNode } from './sim-node.ts';
 import { SimWriter, VOLUME_ID } from './sim-writer.ts';
 import { WireTap } from './wire-tap.ts';
@@ -158,6 +159,18 @@ export class World {
 
   /** Another process opens the volume. Where too many live, the oldest is killed first. */
   open(): SimWriter {
+    return this.#open(undefined);
+  }
+
+  /** The newest writer is killed, and another process takes over from it; undefined where there is nothing yet to take over. */
+  takeOver(): SimWriter | undefined {
+    const { writer } = this;
+    if (!writer || (writer.state === 'opening' && !writer.takesOver)) return undefined;
+    writer.kill();
+    return this.#open(writer.memory);
+  }
+
+  #open(memory: SimMemory | undefined): SimWriter {
     const living = this.livingWriters;
     if (living.length >= WRITERS_MAX) living[0]?.kill();
     const { seed, knobs, clock, network, registry } = this;
@@ -177,6 +190,7 @@ export class World {
       pages,
       fleet,
       healingTimes: knobs.healing ?? QUICK,
+      memory,
       onBug,
     });
     this.writers.push(writer);

@@ -4,6 +4,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { after, suite, test } from 'node:test';
 import { isCoded, must, SeededRandom, type Epoch, type Lsn } from '@rokka/kernel';
+import { ramFiles } from './ram-file.ts';
 import { RamLog } from './ram-log.ts';
 import { Sealer } from './sealer.ts';
 import { rawMtr } from './testing/page-writer.ts';
@@ -31,7 +32,7 @@ class Bench implements Disposable {
       number,
       number,
     ];
-    this.log = new RamLog(this.fds);
+    this.log = new RamLog(ramFiles(this.fds));
     this.log.begin(EPOCH);
   }
 
@@ -46,7 +47,7 @@ class Bench implements Disposable {
 
   /** As the next writer finds it, which recovered the volume to `vdl`. */
   next(vdl: number): Buffer[] {
-    const found = takeOver(new RamLog(this.fds), { volumeEpoch: NEXT, vdl: vdl as Lsn });
+    const found = takeOver(new RamLog(ramFiles(this.fds)), { volumeEpoch: NEXT, vdl: vdl as Lsn });
     return found.map(({ bytes }) => Buffer.from(bytes));
   }
 
@@ -126,19 +127,19 @@ suite('a log in memory', () => {
     using bench = new Bench('once');
     bench.keep([1], 0);
     const late = { epochBefore: NEXT, volumeEpoch: 9 as Epoch, vdl: 0 as Lsn };
-    assert.throws(() => takeOver(new RamLog(bench.fds), late), notResumable);
-    const next = new RamLog(bench.fds);
+    assert.throws(() => takeOver(new RamLog(ramFiles(bench.fds)), late), notResumable);
+    const next = new RamLog(ramFiles(bench.fds));
     assert.equal(takeOver(next, { volumeEpoch: NEXT, vdl: 0 as Lsn }).length, 1);
-    assert.throws(() => takeOver(new RamLog(bench.fds), late), notResumable);
+    assert.throws(() => takeOver(new RamLog(ramFiles(bench.fds)), late), notResumable);
     next.tookOver();
-    assert.equal(takeOver(new RamLog(bench.fds), late).length, 0);
+    assert.equal(takeOver(new RamLog(ramFiles(bench.fds)), late).length, 0);
   });
 
   test('may be claimed again where whoever claimed it was killed, and not where somebody else came between', () => {
     using bench = new Bench('claims');
     bench.keep([1], 0);
     const claim = (epochBefore: number) =>
-      new RamLog(bench.fds).claim({
+      new RamLog(ramFiles(bench.fds)).claim({
         epochBefore: epochBefore as Epoch,
         volumeEpoch: (epochBefore + 1) as Epoch,
       });
@@ -147,8 +148,11 @@ suite('a log in memory', () => {
     assert.throws(() => claim(NEXT + 2), notResumable);
     assert.throws(() => claim(NEXT + 3), notResumable, 'a claim that was refused is none');
     assert.equal(
-      takeOver(new RamLog(bench.fds), { epochBefore: 9 as Epoch, volumeEpoch: 10 as Epoch, vdl: 0 as Lsn })
-        .length,
+      takeOver(new RamLog(ramFiles(bench.fds)), {
+        epochBefore: 9 as Epoch,
+        volumeEpoch: 10 as Epoch,
+        vdl: 0 as Lsn,
+      }).length,
       1,
     );
   });
@@ -158,14 +162,14 @@ suite('a log in memory', () => {
     const usedBytes = () => bench.fds.reduce((sum, fd) => sum + fs.fstatSync(fd).size, 0);
     for (let i = 0; i < 5_000; i++) bench.keep([i % 900, 901], 0);
     assert.ok(usedBytes() > 500_000);
-    const next = new RamLog(bench.fds);
+    const next = new RamLog(ramFiles(bench.fds));
     takeOver(next, { volumeEpoch: NEXT, vdl: 0 as Lsn });
     assert.equal(usedBytes(), 4096);
   });
 
   test('that holds nothing of ours is refused', () => {
     const fd = fs.openSync(path.join(directory, 'empty'), 'w+');
-    const next = () => takeOver(new RamLog([fd, fd]), { volumeEpoch: NEXT, vdl: 0 as Lsn });
+    const next = () => takeOver(new RamLog(ramFiles([fd, fd])), { volumeEpoch: NEXT, vdl: 0 as Lsn });
     assert.throws(next, notResumable);
     fs.writeSync(fd, Buffer.alloc(8192, 0xff), 0, 8192, 0);
     assert.throws(next, notResumable);

@@ -16,10 +16,10 @@
  *           or 0, 32 the origins
  *   entry   0 u32 magic, 4 u32 length of the records, 8 u32 their number, 12 u32 CRC-32 of [16, 24), 16 u64 origin, 24 records
  */
-import * as fs from 'node:fs';
-import { assert, crc32, type Epoch, type Lsn } from '@rokka/kernel';
+import { assert, crc32, mutant, type Epoch, type Lsn } from '@rokka/kernel';
 import { FLAG_CPL, readRecordHeader, recordIsSound, recordLengthAt } from '@rokka/quorum';
 import { volumeErrors } from './errors.ts';
+import type { RamFile } from './ram-file.ts';
 
 /** What asked for a change, as whoever asked numbers its questions; 0n for nobody. */
 export type Origin = bigint;
@@ -55,7 +55,8 @@ const HALF_BYTES_KEPT = 4 * 1024 * 1024;
 const HALF_BYTES_LEAST = 256 * 1024;
 
 export class RamLog {
-  readonly #fds: readonly [number, number];
+  readonly #files: readonly [RamFile, RamFile];
+  readonly #halfBytesLeast: number;
   readonly #entry = Buffer.alloc(ENTRY_BYTES);
   #halves = [
     { end: 0, lastLsn: 0 as Lsn },
@@ -69,9 +70,10 @@ export class RamLog {
   /** What asks for whatever is appended next. */
   origin: Origin = 0n;
 
-  /** @param fds of files that are the writer's alone; they stay the caller's */
-  constructor(fds: readonly [number, number]) {
-    this.#fds = fds;
+  /** @param files the writer's alone */
+  constructor(files: readonly [RamFile, RamFile], options: { halfBytesLeast?: number } = {}) {
+    this.#files = files;
+    this.#halfBytesLeast = options.halfBytesLeast ?? HALF_BYTES_LEAST;
   }
 
   /** Begins with nothing, for a writer that takes nothing over. */
@@ -88,13 +90,14 @@ export class RamLog {
   claim({ epochBefore, volumeEpoch }: { epochBefore: Epoch; volumeEpoch: Epoch }): void {
     const { state, epoch, claimed } = this.#readHeader();
     if (state !== 'writing') throw volumeErrors.VOLUME_NOT_RESUMABLE([`the log in memory is '${state}'`]);
-    if (epochBefore !== epoch && epochBefore !== claimed)
+    if (epochBefore !== epoch && epochBefore !== claimed && !mutant('claim-unchecked'))
       throw volumeErrors.VOLUME_NOT_RESUMABLE([
         `epoch ${epoch} wrote the log in memory, ${epochBefore} the volume`,
       ]);
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32LE(volumeEpoch, 0);
-    fs.writeSync(this.#fds[0], bytes, 0, bytes.length, CLAIM_AT);
+    if (!this.#files[0].write([bytes], CLAIM_AT))
+      throw volumeErrors.VOLUME_NOT_RESUMABLE(['no memory is left to say who takes over']);
   }
 
   /**
@@ -105,7 +108,7 @@ export class RamLog {
   takeOver(of: { volumeEpoch: Epoch; vdl: Lsn }): KeptMtr[] {
     const { state, epoch, claimed, origins } = this.#readHeader();
     assert(state === 'writing' && claimed === of.volumeEpoch, 'a log in memory that was not claimed');
-    const found = [0, 1].flatMap((half) => this.#readHalf(half, epoch));
+    const found = (mutant('ram-log-one-half') ? [0] : [0, 1]).flatMap((half) => this.#readHalf(half, epoch));
     found.sort((a, b) => a.lastLsn - b.lastLsn);
     this.#settled = new Set([...origins, ...found.map(({ origin }) => origin)].filter((one) => one !== 0n));
     const open = found.filter(({ lastLsn }) => lastLsn > of.vdl);
@@ -152,26 +155,16 @@ export class RamLog {
     const sizeBytes = ENTRY_BYTES + mtr.length;
     assert(half.end + sizeBytes <= HALF_BYTES, 'more is on its way than a writer may have');
     const at = this.#startOf(this.#current) + half.end;
-    if (!this.#write(this.#fds[this.#current], [entry, mtr], at)) return this.end();
+    // Where memory is short, a writer that nobody can take over from is better than none.
+    if (!this.#files[this.#current].write([entry, mtr], at)) return this.end();
     half.end += sizeBytes;
     half.lastLsn = of.lastLsn;
   }
 
-  /** False where there is no room: memory is short, and a writer that nobody can take over from is better than none. */
-  #write(fd: number, parts: readonly Uint8Array[], at: number): boolean {
-    const sizeBytes = parts.reduce((sum, { length }) => sum + length, 0);
-    try {
-      return fs.writevSync(fd, parts, at) === sizeBytes;
-    } catch (error) {
-      if (isMemoryShort(error)) return false;
-      throw error;
-    }
-  }
-
   #halfFor(durable: Lsn): { end: number; lastLsn: Lsn } {
     const current = this.#halves[this.#current];
-    if (current.lastLsn <= durable) this.#beginHalf(this.#current);
-    if (current.end < HALF_BYTES_LEAST) return current;
+    if (current.lastLsn <= durable || mutant('ram-log-forgets')) this.#beginHalf(this.#current);
+    if (current.end < this.#halfBytesLeast) return current;
     const other = this.#halves[1 - this.#current];
     if (other.lastLsn > durable) return current;
     this.#current = 1 - this.#current;
@@ -181,7 +174,7 @@ export class RamLog {
 
   #beginHalf(number: number): void {
     const half = this.#halves[number];
-    if (half.end > HALF_BYTES_KEPT) fs.ftruncateSync(this.#fds[number], this.#startOf(number));
+    if (half.end > HALF_BYTES_KEPT) this.#files[number].truncate(this.#startOf(number));
     half.end = 0;
   }
 
@@ -199,7 +192,7 @@ export class RamLog {
 
   /** What was in it is read, or of no use any more: memory goes back. */
   #shrink(): void {
-    for (const [half, fd] of this.#fds.entries()) fs.ftruncateSync(fd, this.#startOf(half));
+    for (const [half, file] of this.#files.entries()) file.truncate(this.#startOf(half));
   }
 
   #startOf(half: number): number {
@@ -215,12 +208,12 @@ export class RamLog {
     const origins = [...this.#settled].slice(-ORIGINS_MAX);
     header.writeUInt32LE(origins.length, 24);
     for (const [i, origin] of origins.entries()) header.writeBigUInt64LE(origin, ORIGINS_AT + i * 8);
-    if (!this.#write(this.#fds[0], [header], 0)) this.#ended = true;
+    if (!this.#files[0].write([header], 0)) this.#ended = true;
   }
 
   #readHeader(): { state: State; epoch: Epoch; claimed: Epoch; origins: Origin[] } {
     const header = Buffer.alloc(HEADER_BYTES);
-    fs.readSync(this.#fds[0], header, 0, HEADER_BYTES, 0);
+    this.#files[0].read(header, 0);
     const known = header.toString('latin1', 0, 8) === MAGIC && header.readUInt32LE(8) === VERSION;
     const state = known ? (STATES[header.readUInt32LE(12)] ?? 'void') : 'void';
     const count = known ? Math.min(header.readUInt32LE(24), ORIGINS_MAX) : 0;
@@ -236,16 +229,16 @@ export class RamLog {
   #readHalf(half: number, epoch: Epoch): KeptMtr[] {
     const found: KeptMtr[] = [];
     const start = this.#startOf(half);
-    const fd = this.#fds[half];
+    const file = this.#files[half];
     const entry = Buffer.alloc(ENTRY_BYTES);
     for (let at = 0; at + ENTRY_BYTES <= HALF_BYTES;) {
-      if (fs.readSync(fd, entry, 0, ENTRY_BYTES, start + at) < ENTRY_BYTES) break;
+      if (file.read(entry, start + at) < ENTRY_BYTES) break;
       if (entry.readUInt32LE(0) !== ENTRY_MAGIC || entry.readUInt32LE(12) !== crc32(entry.subarray(16)))
         break;
       const length = entry.readUInt32LE(4);
       if (at + ENTRY_BYTES + length > HALF_BYTES) break;
       const bytes = Buffer.alloc(length);
-      if (fs.readSync(fd, bytes, 0, length, start + at + ENTRY_BYTES) < length) break;
+      if (file.read(bytes, start + at + ENTRY_BYTES) < length) break;
       const kept = readMtr(bytes, { recordCount: entry.readUInt32LE(8), origin: entry.readBigUInt64LE(16) });
       if (!kept || kept.epoch !== epoch) break;
       found.push(kept);
@@ -283,9 +276,4 @@ function readMtr(
     lastLsn: last.lsn,
     bytes,
   };
-}
-
-/** Of a file in memory: it is full, its group of processes may have no more, or its user. */
-export function isMemoryShort(error: unknown): boolean {
-  return ['ENOSPC', 'ENOMEM', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
 }

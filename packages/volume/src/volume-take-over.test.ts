@@ -9,6 +9,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { after, test } from 'node:test';
 import { isCoded, must, SeededRandom } from '@rokka/kernel';
+import { ramFiles } from './ram-file.ts';
 import { RamLog } from './ram-log.ts';
 import { assertPagesAgree, disturbNodes, live, Oracle, PAGES_PER_GROUP } from './testing/crash-work.ts';
 import { PageWriter } from './testing/page-writer.ts';
@@ -42,23 +43,23 @@ async function simulate(seed: number): Promise<void> {
     delayMs: () => random.below(4),
   });
   const oracle = new Oracle();
-  let writer = await six.run(six.begin({ ramLog: new RamLog(files.fds) }).opened);
+  let writer = await six.run(six.begin({ ramLog: new RamLog(ramFiles(files.fds)) }).opened);
   for (let lives = 2 + random.below(4); lives > 0; lives--) {
     await live(six, random, { writer, oracle });
     const cutShort = random.chance(0.2);
     if (cutShort) {
-      const attempt = six.begin({ ramLog: new RamLog(files.fds), takesOver: true });
+      const attempt = six.begin({ ramLog: new RamLog(ramFiles(files.fds)), takesOver: true });
       await six.pass(1 + random.below(12));
       six.kill(attempt);
     }
     if (random.chance(0.4)) await disturbNodes(six, random);
     await powerForFour(six);
-    const { opened } = six.begin({ ramLog: new RamLog(files.fds), takesOver: true });
+    const { opened } = six.begin({ ramLog: new RamLog(ramFiles(files.fds)), takesOver: true });
     const next = await six.run(opened).catch((error: unknown) => error);
     if (isCoded(next, 'VOLUME_NOT_RESUMABLE')) {
       assert.ok(cutShort, next.message);
       seen.refused++;
-      writer = await six.run(six.begin({ ramLog: new RamLog(files.fds) }).opened);
+      writer = await six.run(six.begin({ ramLog: new RamLog(ramFiles(files.fds)) }).opened);
       oracle.recovered(writer.volume.durable);
     } else {
       if (next instanceof Error) throw next;
@@ -92,14 +93,14 @@ test('the seeds above take over, with something to append again and without, als
 test('nobody takes over once somebody else has written', async () => {
   using files = openFiles('another');
   await using six = await SixNodes.start();
-  const first = await six.run(six.begin({ ramLog: new RamLog(files.fds) }).opened);
+  const first = await six.run(six.begin({ ramLog: new RamLog(ramFiles(files.fds)) }).opened);
   await six.run(new PageWriter(first.volume).commit(1, 'first'));
   six.kill(first);
   const stranger = await six.writer();
   await six.run(new PageWriter(stranger.volume).commit(1, 'other'));
   six.kill(stranger);
   await assert.rejects(
-    six.run(six.begin({ ramLog: new RamLog(files.fds), takesOver: true }).opened),
+    six.run(six.begin({ ramLog: new RamLog(ramFiles(files.fds)), takesOver: true }).opened),
     (error) => isCoded(error, 'VOLUME_NOT_RESUMABLE'),
   );
 });
@@ -107,12 +108,13 @@ test('nobody takes over once somebody else has written', async () => {
 test('nobody takes over from a writer that has failed, or has ended by itself', async () => {
   using files = openFiles('failed');
   await using six = await SixNodes.start();
-  const takeOver = () => six.run(six.begin({ ramLog: new RamLog(files.fds), takesOver: true }).opened);
+  const takeOver = () =>
+    six.run(six.begin({ ramLog: new RamLog(ramFiles(files.fds)), takesOver: true }).opened);
   const refused = (error: unknown) => isCoded(error, 'VOLUME_NOT_RESUMABLE');
-  const closed = await six.run(six.begin({ ramLog: new RamLog(files.fds) }).opened);
+  const closed = await six.run(six.begin({ ramLog: new RamLog(ramFiles(files.fds)) }).opened);
   await six.run(closed.volume[Symbol.asyncDispose]());
   await assert.rejects(takeOver(), refused);
-  const fenced = await six.run(six.begin({ ramLog: new RamLog(files.fds) }).opened);
+  const fenced = await six.run(six.begin({ ramLog: new RamLog(ramFiles(files.fds)) }).opened);
   await six.writer();
   await assert.rejects(six.run(new PageWriter(fenced.volume).commit(1, 'late')));
   assert.equal(fenced.failures.length, 1);
@@ -122,13 +124,13 @@ test('nobody takes over from a writer that has failed, or has ended by itself', 
 test('what was carried out and not answered is known to whoever takes over, and to the next one', async () => {
   using files = openFiles('origins');
   await using six = await SixNodes.start();
-  const ramLog = new RamLog(files.fds);
+  const ramLog = new RamLog(ramFiles(files.fds));
   const first = await six.run(six.begin({ ramLog }).opened);
   ramLog.origin = 42n;
   await six.run(new PageWriter(first.volume).commit(1, 'asked'));
   six.kill(first);
   for (let i = 0; i < 2; i++) {
-    const next = new RamLog(files.fds);
+    const next = new RamLog(ramFiles(files.fds));
     const writer = await six.run(six.begin({ ramLog: next, takesOver: true }).opened);
     assert.deepEqual([next.isSettled(42n), next.isSettled(43n)], [true, false]);
     six.kill(writer);

@@ -4,6 +4,7 @@ import type { EC2Client } from '@aws-sdk/client-ec2';
 import { must } from '@rokka/kernel';
 import type { MountedVolume } from '@rokka/snapshots';
 import { rokkaErrors } from '../errors.ts';
+import { tryImage } from './vss-image.ts';
 
 export interface AttachedVolume extends MountedVolume {
   /** `/dev/sdf` */
@@ -16,6 +17,9 @@ export interface OwnVolumes {
   readonly boot: Pick<AttachedVolume, 'volume' | 'device'> | undefined;
   readonly data: readonly AttachedVolume[];
 }
+
+/** The boot volume first. */
+export const allVolumes = ({ boot, data }: OwnVolumes) => [...(boot ? [boot] : []), ...data];
 
 /** @throws ROKKA_SNAPSHOT_REFUSED where one is not mounted; what EC2 answers */
 export async function ownVolumes(
@@ -48,8 +52,11 @@ export async function attachedVolumes(
 ): Promise<readonly AttachedVolume[]> {
   const { data } = await ownVolumes(client, instance, signal);
   if (data.length > 0) return data;
-  throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([`instance ${instance} has no volume but its boot volume`]);
+  throw noVolumeOf(instance);
 }
+
+export const noVolumeOf = (instance: string) =>
+  rokkaErrors.ROKKA_SNAPSHOT_REFUSED([`instance ${instance} has no volume but its boot volume`]);
 
 function demandMountPoint(volume: string): string {
   const mountPoint = mountPointOf(volume);
@@ -71,12 +78,13 @@ export function mountPointOf(volume: string): string | undefined {
  */
 export async function demandRights(
   client: EC2Client,
-  of: { instance: string; excludesBoot: boolean; signal: AbortSignal },
+  of: { instance: string; excludesBoot: boolean; isImaged: boolean; signal: AbortSignal },
 ): Promise<void> {
-  const { instance, excludesBoot, signal } = of;
+  const { instance, excludesBoot, isImaged, signal } = of;
   const { CreateSnapshotsCommand, CreateTagsCommand } = await import('@aws-sdk/client-ec2');
   const InstanceSpecification = { InstanceId: instance, ExcludeBootVolume: excludesBoot };
   const trials = [
+    ...(isImaged ? [() => tryImage(client, signal)] : []),
     () =>
       client.send(new CreateSnapshotsCommand({ InstanceSpecification, DryRun: true }), {
         abortSignal: signal,
@@ -84,7 +92,7 @@ export async function demandRights(
     () =>
       client.send(
         new CreateTagsCommand({
-          Resources: ['snap-00000000000000000'],
+          Resources: ['snap-00000000000000000', ...(isImaged ? ['ami-00000000000000000'] : [])],
           Tags: [{ Key: 'AppConsistent', Value: 'True' }],
           DryRun: true,
         }),

@@ -2,7 +2,7 @@
  * What AWSEC2-CreateVssSnapshot is asked for, checked before anything is done.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/create-vss-snaps.html
  */
-import type { JsonObject } from '@rokka/services';
+import { IMAGE_NAME_RULE, isImageName, type JsonObject } from '@rokka/services';
 import { rokkaErrors } from '../errors.ts';
 import { flagOf, textOf } from './inputs.ts';
 import { WRITERS_VERSION } from './packages.ts';
@@ -13,6 +13,8 @@ export interface VssRequest {
   readonly tags: readonly Tag[];
   readonly excludesBoot: boolean;
   readonly noWriters: boolean;
+  /** Of the image that is made of the snapshots; undefined where none is. */
+  readonly imageName: string | undefined;
   /** Whether the report is kept in the output, with each writer's components. */
   readonly saveMetadata: boolean;
 }
@@ -23,8 +25,13 @@ export function vssRequestOf(inputs: JsonObject): VssRequest {
   const noWriters = flagOf(inputs, 'NoWriters');
   const saveMetadata = flagOf(inputs, 'SaveVssMetadata');
   const version = textOf(inputs, 'VssVersion');
-  if (flagOf(inputs, 'CreateAmi') || textOf(inputs, 'AmiName') !== '')
-    throw refuse('there are no images here: leave CreateAmi and AmiName out');
+  const excludesBoot = flagOf(inputs, 'ExcludeBootVolume');
+  const imageName = textOf(inputs, 'AmiName');
+  const isImaged = flagOf(inputs, 'CreateAmi');
+  if (isImaged && excludesBoot)
+    throw refuse('an image has the boot volume: ExcludeBootVolume is False with CreateAmi');
+  if (isImaged && !isImageName(imageName)) throw refuse(`AmiName is "${imageName}": ${IMAGE_NAME_RULE}`);
+  if (!isImaged && imageName !== '') throw refuse('AmiName is for CreateAmi=True alone');
   if (noWriters && saveMetadata)
     throw refuse('without writers there is no metadata of theirs: SaveVssMetadata');
   if (!['', WRITERS_VERSION].includes(version))
@@ -33,7 +40,8 @@ export function vssRequestOf(inputs: JsonObject): VssRequest {
   return {
     description: textOf(inputs, 'description'),
     tags: parseTags(textOf(inputs, 'tags')),
-    excludesBoot: flagOf(inputs, 'ExcludeBootVolume'),
+    excludesBoot,
+    imageName: isImaged ? imageName : undefined,
     noWriters,
     saveMetadata,
   };

@@ -1,5 +1,5 @@
 /** The role that a policy is carried out as. */
-import type { ResourceAsk } from '@rokka/gateway';
+import { type ResourceAsk, sufficientActions } from '@rokka/gateway';
 import { askForPassing } from '../iam/passed-role.ts';
 import { roleByArn } from '../iam/role-by-arn.ts';
 import type { Scope } from '../scope.ts';
@@ -42,5 +42,8 @@ export async function whyDenied(
   const role = await executionRole(services, scope, of.policy);
   if ('missing' in role) return role.missing;
   const denied = await role.firstDenied(of.asks);
-  return denied && `The policies of ${role.arn} do not allow ${denied.action} on ${denied.arn}.`;
+  return (
+    denied &&
+    `The policies of ${role.arn} do not allow ${sufficientActions(denied).join(' or ')} on ${denied.arn}.`
+  );
 }

@@ -1,18 +1,21 @@
 /**
- * What only one volume may have: a directory of the machine, and a client's token. A claim is made after its volume's record
- * says that it wants it, and goes after the record does not say so any more. So one whose volume does not name it is left over
+ * What only one may have: a directory of the machine and a client's token of volumes, a name of images. A claim is made after the record
+ * says that it wants it, and goes after the record does not say so any more. So one whose record does not name it is left over
  * for certain, whoever may still sleep over it, and is taken away from its holder.
  */
 import { createHash } from 'node:crypto';
 import { must } from '@rokka/kernel';
 import type { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
-import { recordKeys, type VolumeRecord } from './ec2-records.ts';
+import { type ImageRecord, recordKeys, type SnapshotSetRecord, type VolumeRecord } from './ec2-records.ts';
 
 export interface Claim {
-  /** Attachment or volume: never used again. */
+  /** Attachment, volume or image: never used again. */
   readonly holder: string;
-  readonly volume: string;
+  /** That wants it. */
+  readonly volume?: string;
+  /** Where an image wants it, the key of the record that it is in. */
+  readonly image?: string;
   readonly scope: Scope;
   /** Of the claim itself. */
   readonly key: string;
@@ -23,6 +26,17 @@ export const CLAIMS = 'ec2/claims/';
 export const deviceKey = (mount: string) => `${CLAIMS}devices/${mount}`;
 export const tokenKey = ({ account, region }: Scope, token: string) =>
   `${CLAIMS}tokens/${account}/${region}/${createHash('sha256').update(token).digest('hex')}`;
+
+export const imageNameKey = ({ account, region }: Scope, name: string) =>
+  `${CLAIMS}image-names/${account}/${region}/${createHash('sha256').update(name).digest('hex')}`;
+
+/** @param image the key of the record that it is in */
+export const nameClaimOf = (scope: Scope, { id, name }: ImageRecord, image: string): Claim => ({
+  holder: id,
+  image,
+  scope,
+  key: imageNameKey(scope, name),
+});
 
 /** To the directory of its attachment. */
 export function deviceClaimOf(scope: Scope, { id, attachment }: VolumeRecord): Claim {
@@ -50,10 +64,19 @@ export async function makeClaim(store: RecordStore, claim: Claim): Promise<void>
 export async function liveClaim(store: RecordStore, key: string): Promise<Claim | undefined> {
   const found = await store.get<Claim>(key);
   if (!found) return undefined;
-  const volume = await store.get<VolumeRecord>(recordKeys.volume(found.scope, found.volume));
-  if (volume && holdersOf(volume).includes(found.holder)) return found;
+  if ((await namedHolders(store, found)).includes(found.holder)) return found;
   await releaseClaim(store, found);
   return undefined;
+}
+
+async function namedHolders(store: RecordStore, { scope, volume, image }: Claim): Promise<string[]> {
+  if (image !== undefined) {
+    const found = await store.get<ImageRecord | SnapshotSetRecord>(image);
+    const one = found && 'members' in found ? found.image : found;
+    return one ? [one.id] : [];
+  }
+  const found = await store.get<VolumeRecord>(recordKeys.volume(scope, must(volume)));
+  return found ? holdersOf(found) : [];
 }
 
 export async function releaseClaim(store: RecordStore, { key, holder }: Claim): Promise<void> {

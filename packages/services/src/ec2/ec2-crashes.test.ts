@@ -259,13 +259,74 @@ test('CreateSnapshots with the boot volume makes all of them or none', async () 
   assert.equal(crashes, 14);
 });
 
-test('CreateTags and DeleteTags', async () => {
+const withImage = async (bench: Ec2Bench) => {
+  const SnapshotId = await withSnapshot(bench);
+  const BlockDeviceMappings = [{ DeviceName: '/dev/xvda', Ebs: { SnapshotId } }];
+  await bench.call('RegisterImage', { Name: 'one', RootDeviceName: '/dev/xvda', BlockDeviceMappings });
+};
+const images = async (bench: Ec2Bench) =>
+  (await bench.call('DescribeImages', {})).Images?.map(({ Name, State }) => `${Name} ${State}`);
+
+test('CreateImage makes the image and all of its snapshots, or nothing', async () => {
   const crashes = await cutShort({
     async before(bench) {
-      await withSnapshot(bench);
+      await bench.attached('/dev/sdf');
     },
+    operation: async ({ call }, bench) =>
+      call('CreateImage', { InstanceId: await bench.instance(), Name: 'one' }),
+    again: /^InvalidAMIName.Duplicate$/,
+    async after(bench) {
+      assert.deepEqual(await images(bench), ['one available']);
+      const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
+      assert.deepEqual(
+        Snapshots.map(({ State }) => State),
+        ['completed', 'completed'],
+      );
+    },
+  });
+  // The set with the image, the claim to the name, that it has it, the mirror as above, and two points.
+  assert.equal(crashes, 18);
+});
+
+test('RegisterImage and DeregisterImage', async () => {
+  const made = await cutShort({
+    before: withSnapshot,
+    operation: async ({ call }, bench) =>
+      call('RegisterImage', {
+        Name: 'one',
+        RootDeviceName: '/dev/xvda',
+        BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs: { SnapshotId: await idOfSnapshot(bench) } }],
+      }),
+    again: /^InvalidAMIName.Duplicate$/,
+    after: async (bench) => assert.deepEqual(await images(bench), ['one available']),
+  });
+  const removed = await cutShort({
+    before: withImage,
+    operation: async ({ call }, bench) => {
+      const { Images: [image] = [] } = await bench.call('DescribeImages', {});
+      if (image) await call('DeregisterImage', { ImageId: image.ImageId });
+    },
+    async after(bench) {
+      assert.deepEqual(await images(bench), []);
+      // Its name and its snapshot are free.
+      await bench.call('DeleteSnapshot', { SnapshotId: await idOfSnapshot(bench) });
+    },
+  });
+  // Image, claim, that it has it; image, claim.
+  assert.deepEqual([made, removed], [6, 4]);
+});
+
+test('CreateTags and DeleteTags', async () => {
+  const crashes = await cutShort({
+    before: withImage,
     async operation({ call }, bench) {
-      const Resources = [await idOfFirst(bench), await idOfSnapshot(bench), await bench.instance()];
+      const { Images = [] } = await bench.call('DescribeImages', {});
+      const Resources = [
+        await idOfFirst(bench),
+        await idOfSnapshot(bench),
+        await bench.instance(),
+        must(Images[0].ImageId),
+      ];
       await call('CreateTags', { Resources, Tags: [{ Key: 'a' }, { Key: 'b' }] });
       await call('DeleteTags', { Resources, Tags: [{ Key: 'a' }] });
     },
@@ -274,6 +335,7 @@ test('CreateTags and DeleteTags', async () => {
       assert.deepEqual(
         Tags.map(({ ResourceType, Key }) => [ResourceType, Key]),
         [
+          ['image', 'b'],
           ['instance', 'b'],
           ['snapshot', 'b'],
           ['volume', 'b'],
@@ -281,7 +343,7 @@ test('CreateTags and DeleteTags', async () => {
       );
     },
   });
-  assert.equal(crashes, 12);
+  assert.equal(crashes, 16);
 });
 
 test('the keeper itself, cut short at each of its writes', async () => {

@@ -10,11 +10,13 @@ const NOT_FOUND: Readonly<Record<ResourceKind, string>> = {
   volume: 'InvalidVolume.NotFound',
   snapshot: 'InvalidSnapshot.NotFound',
   instance: 'InvalidInstanceID.NotFound',
+  image: 'InvalidAMIID.NotFound',
 };
 const MALFORMED: Readonly<Record<ResourceKind, string>> = {
   volume: 'InvalidVolumeID.Malformed',
   snapshot: 'InvalidSnapshotID.Malformed',
   instance: 'InvalidInstanceID.Malformed',
+  image: 'InvalidAMIID.Malformed',
 };
 
 const code = (name: string) => (message: string) => new AwsError(name, message);
@@ -25,6 +27,8 @@ export const ec2Failures = {
     const names = ids.join(', ');
     if (kind === 'instance')
       return new AwsError(NOT_FOUND[kind], `The instance ID '${shown(names)}' does not exist`);
+    if (kind === 'image')
+      return new AwsError(NOT_FOUND[kind], `The image id '[${shown(names)}]' does not exist`);
     const many = ids.length > 1;
     return new AwsError(
       NOT_FOUND[kind],
@@ -49,6 +53,10 @@ export const ec2Failures = {
   modificationState: code('IncorrectModificationState'),
   volumeInUse: code('VolumeInUse'),
   snapshotInUse: code('InvalidSnapshot.InUse'),
+  imageName: code('InvalidAMIName.Malformed'),
+  imageNameTaken: (name: string, id: string) =>
+    new AwsError('InvalidAMIName.Duplicate', `AMI name ${shown(name)} is already in use by AMI ${id}`),
+  blockDevice: code('InvalidBlockDeviceMapping'),
   noAttachment: code('InvalidAttachment.NotFound'),
   noAssociation: (id: string) =>
     new AwsError('InvalidAssociationID.NotFound', `An invalid association-id of '${shown(id)}' was given`),
@@ -62,7 +70,7 @@ export const ec2Failures = {
   idempotency: code('IdempotentParameterMismatch'),
   nextToken: code('InvalidNextToken'),
   tagLimit: code('TagLimitExceeded'),
-  /** Neither a volume nor a snapshot nor an instance. */
+  /** Neither a volume nor a snapshot nor an instance nor an image. */
   id: (text: string) => new AwsError('InvalidID', `The ID '${shown(text)}' is not valid`),
 };
 

@@ -30,6 +30,8 @@ interface Names {
   readonly ClientToken: string;
   readonly AssociationId: string;
   readonly boot: string;
+  readonly image: string;
+  readonly Name: string;
 }
 type Act = (process: Ec2Process, names: Names) => Promise<unknown>;
 
@@ -58,6 +60,15 @@ const ACTS: readonly Act[] = [
   ({ call }, { AssociationId }) =>
     call('ReplaceIamInstanceProfileAssociation', { AssociationId, IamInstanceProfile }),
   ({ call }, { AssociationId }) => call('DisassociateIamInstanceProfile', { AssociationId }),
+  ({ call }, { InstanceId, Name }) => call('CreateImage', { InstanceId, Name }),
+  ({ call }, { s, Name }) =>
+    call('RegisterImage', {
+      Name,
+      RootDeviceName: '/dev/xvda',
+      BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs: { SnapshotId: s } }],
+    }),
+  ({ call }, { image }) => call('DeregisterImage', { ImageId: image }),
+  ({ call }, { image }) => call('DeregisterImage', { ImageId: image }),
   ({ call }, { v, s }) => call('CreateTags', { Resources: [v, s], Tags: [{ Key: 'a', Value: v }] }),
 ];
 
@@ -87,6 +98,8 @@ async function play(seed: number): Promise<void> {
         InstanceId: names.InstanceId,
         AssociationId: names.AssociationId,
         boot: names.boot,
+        image: random.pick(names.images),
+        Name: random.pick(['one', 'two']),
         ClientToken: random.pick(['x', 'y']),
       };
       try {
@@ -120,6 +133,7 @@ async function namesIn(bench: Ec2Bench) {
     Filters: [{ Name: 'volume-type', Values: ['*'] }],
   });
   const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
+  const { Images = [] } = await bench.call('DescribeImages', {});
   const { IamInstanceProfileAssociations: all = [] } = await bench.call(
     'DescribeIamInstanceProfileAssociations',
     {},
@@ -134,6 +148,10 @@ async function namesIn(bench: Ec2Bench) {
     snapshots: or(
       Snapshots.map(({ SnapshotId }) => SnapshotId),
       'snap-0123456789abcdef0',
+    ),
+    images: or(
+      Images.map(({ ImageId }) => ImageId),
+      'ami-0123456789abcdef0',
     ),
     InstanceId: await bench.instance(),
     boot: await bench.boot(),
@@ -154,6 +172,8 @@ async function checkQuiet(bench: Ec2Bench, registry: MemoryRegistry): Promise<vo
   }
   for (const { SnapshotId, State } of (await bench.call('DescribeSnapshots', {})).Snapshots ?? [])
     assert.ok(State === 'completed' || State === 'error', `${SnapshotId} is ${State}`);
+  for (const { Name, State } of (await bench.call('DescribeImages', {})).Images ?? [])
+    assert.ok(State === 'available' || State === 'failed', `${Name} is ${State}`);
   const { VolumesModifications = [] } = await bench.call('DescribeVolumesModifications', {});
   for (const { ModificationState } of VolumesModifications) assert.equal(ModificationState, 'completed');
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Random } from '@rokka/kernel';
 import type { Scope } from '../scope.ts';
 
-export type ResourceKind = 'volume' | 'snapshot' | 'instance';
+export type ResourceKind = 'volume' | 'snapshot' | 'instance' | 'image';
 
 const DIGITS = 17;
 const digits = (random: Random) => random.hex(Math.ceil(DIGITS / 2)).slice(0, DIGITS);
@@ -11,6 +11,7 @@ const digits = (random: Random) => random.hex(Math.ceil(DIGITS / 2)).slice(0, DI
 /** Also the name of its database, and the id of its storage volume. */
 export const newVolumeId = (random: Random) => `vol-${digits(random)}`;
 export const newSnapshotId = (random: Random) => `snap-${digits(random)}`;
+export const newImageId = (random: Random) => `ami-${digits(random)}`;
 export const newSetId = (random: Random) => `set-${digits(random)}`;
 export const newAttachmentId = (random: Random) => `attach-${digits(random)}`;
 export const newAssociationId = (random: Random) => `iip-assoc-${digits(random)}`;
@@ -25,6 +26,7 @@ export const PREFIXES: Readonly<Record<ResourceKind, string>> = {
   volume: 'vol-',
   snapshot: 'snap-',
   instance: 'i-',
+  image: 'ami-',
 };
 
 /** Those of eight digits are from before 2016; here nobody has one. */

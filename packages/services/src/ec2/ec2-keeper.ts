@@ -15,7 +15,9 @@ import { BootMirror, isMirrorId } from './boot-mirror.ts';
 import type { Ec2Context } from './ec2-context.ts';
 import { isVolumeId } from './ec2-ids.ts';
 import { OWNER, type VolumeRecord } from './ec2-records.ts';
-import { decideSnapshot, decideVolume } from './keeping.ts';
+import { type ImageFacts, readImage, readImages } from './image-facts.ts';
+import { carryOutImage } from './image-steps.ts';
+import { decideImage, decideSnapshot, decideVolume } from './keeping.ts';
 import { snapshotState } from './status.ts';
 import { readSnapshots, type SnapshotFacts } from './snapshot-facts.ts';
 import { carryOutSnapshot } from './snapshot-steps.ts';
@@ -81,6 +83,18 @@ export class Ec2Keeper {
     throw servicesErrors.SERVICE_STEPS_ENDLESS([`volume ${id}`, STEPS_MAX]);
   }
 
+  /** Does for an image what can be done now. @returns what it is afterwards; undefined where it is gone, or another one has its name */
+  async settleImage(scope: Scope, id: string): Promise<ImageFacts | undefined> {
+    for (let steps = 0; steps < STEPS_MAX; steps++) {
+      const facts = await readImage(this.#of, scope, id);
+      if (!facts) return undefined;
+      const step = decideImage(facts);
+      if (step === 'none') return facts;
+      await carryOutImage({ ...this.#of, scope }, facts, step);
+    }
+    throw servicesErrors.SERVICE_STEPS_ENDLESS([`image ${id}`, STEPS_MAX]);
+  }
+
   /** Does for each of these snapshots what can be done now, once. @returns what they are afterwards */
   async settleSnapshots(scope: Scope, ids: readonly string[]): Promise<SnapshotFacts[]> {
     const these = async () =>
@@ -103,6 +117,11 @@ export class Ec2Keeper {
     for (const facts of volumes) {
       this.#find(facts.volume, loose);
       if (decideVolume(facts).step !== 'none') await attempt(() => this.settleVolume(scope, facts.volume.id));
+    }
+    // Before their snapshots, which nobody makes for one that does not count.
+    for (const { record } of await readImages(this.#of, scope)) {
+      loose.claims.delete(record.id);
+      if (record.unconfirmed) await attempt(() => this.settleImage(scope, record.id));
     }
     for (const facts of snapshots) {
       loose.kept.delete(facts.record.kept);

@@ -4,8 +4,9 @@ import type { Ec2Services } from './ec2-context.ts';
 import { ec2Failures } from './ec2-failures.ts';
 import type { ResourceKind } from './ec2-ids.ts';
 import { checkedId } from './ec2-inputs.ts';
+import { type ImageFacts, readImages } from './image-facts.ts';
 import { ownerOfBoot } from './instances.ts';
-import { readSnapshots, type SnapshotFacts } from './snapshot-facts.ts';
+import { isShown, readSnapshots, type SnapshotFacts } from './snapshot-facts.ts';
 import { readVolume, type VolumeFacts } from './volume-facts.ts';
 
 /** @throws InvalidVolume.NotFound; OperationNotPermitted for a boot volume */
@@ -42,7 +43,24 @@ export async function findSnapshot(
 
 /** In the order of their ids. */
 export async function seenSnapshots(services: Ec2Services, scope: Scope): Promise<SnapshotFacts[]> {
-  return (await readSnapshots(services, scope)).filter(({ record }) => !record.deleted);
+  return (await readSnapshots(services, scope)).filter(isShown);
+}
+
+/** @throws InvalidAMIID.NotFound */
+export async function findImage(
+  services: Ec2Services,
+  scope: Scope,
+  text: string | undefined,
+): Promise<ImageFacts> {
+  const id = checkedId('image', text);
+  const found = (await seenImages(services, scope)).find(({ record }) => record.id === id);
+  if (!found) throw ec2Failures.notFound('image', [id]);
+  return found;
+}
+
+/** In the order of their ids. */
+export async function seenImages(services: Ec2Services, scope: Scope): Promise<ImageFacts[]> {
+  return (await readImages(services, scope)).filter(({ record }) => !record.unconfirmed);
 }
 
 /** Of a list, those that the ids name; all where there are none. @throws the kind's NotFound, Malformed */

@@ -8,6 +8,7 @@ import type { Ec2Services } from './ec2-context.ts';
 import type { ResourceKind } from './ec2-ids.ts';
 import { checkedId } from './ec2-inputs.ts';
 import { recordKeys, type VolumeRecord } from './ec2-records.ts';
+import { readImages } from './image-facts.ts';
 import { readInstanceTags } from './instance-tags.ts';
 import { listAssociations, readAssociation } from './profile-associations.ts';
 import { readSnapshots } from './snapshot-facts.ts';
@@ -66,5 +67,7 @@ async function tagsOf(
   if (kind === 'volume')
     return (await services.store.get<VolumeRecord>(recordKeys.volume(scope, id)))?.tags ?? [];
   if (kind === 'instance') return readInstanceTags(services.store, scope, id);
+  if (kind === 'image')
+    return (await readImages(services, scope)).find(({ record }) => record.id === id)?.record.tags ?? [];
   return (await readSnapshots(services, scope)).find(({ record }) => record.id === id)?.record.tags ?? [];
 }

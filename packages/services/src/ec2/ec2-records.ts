@@ -2,7 +2,7 @@
  * What the registry has of EC2 beside the databases themselves. A volume is a database with the engine `files` and the same name;
  * attached means that it runs, mounted; a snapshot is one kept point of an archive.
  *
- * - Everything is decided by one write of one record: of the volume, of the snapshot, or of the set that a snapshot is in.
+ * - Everything is decided by one write of one record: of the volume, of the snapshot, of the image, or of the set that a snapshot or an image is in.
  * - A database `vol-…`, or a kept point with the owner `ec2`, is made only after a record that names it was written. So one that no
  *   record names is left over, and goes. With claims it is the same (claims.ts).
  */
@@ -93,6 +93,37 @@ export interface SnapshotSetRecord {
   readonly members: readonly SnapshotRecord[];
   /** Why none of them will have a kept point. */
   readonly failure?: string;
+  /** The image that they were made for: by the same write, so that there are both or neither. */
+  readonly image?: ImageRecord;
+}
+
+/** An image: which snapshots belong together, and where. What state it is in they say. */
+export interface ImageRecord {
+  readonly id: string;
+  readonly createdAtMs: number;
+  /** Of one image in an account and region. */
+  readonly name: string;
+  readonly description: string;
+  /** `/dev/xvda` */
+  readonly rootDevice: string;
+  /** That of the root, and others. */
+  readonly devices: readonly ImageDevice[];
+  readonly tags: readonly Tag[];
+  /** Whose volumes they show; absent where it was made of snapshots. */
+  readonly instance?: string;
+  /** A word: nothing is started from it. */
+  readonly architecture?: string;
+  /** It does not count before it has the claim to its name: another one may be faster. */
+  readonly unconfirmed?: true;
+}
+
+export interface ImageDevice {
+  readonly device: string;
+  readonly snapshot: string;
+  readonly sizeGiB: number;
+  /** A word. */
+  readonly type: VolumeKind;
+  readonly deleteOnTermination: boolean;
 }
 
 /** Which instance profile a machine has. Its key is the machine's, so there is one at most, and one write decides. */
@@ -117,6 +148,7 @@ export const recordPrefixes = {
   volumes: (scope: Scope) => prefix(scope, 'volumes'),
   snapshots: (scope: Scope) => prefix(scope, 'snapshots'),
   sets: (scope: Scope) => prefix(scope, 'snapshot-sets'),
+  images: (scope: Scope) => prefix(scope, 'images'),
   profileAssociations: (scope: Scope) => prefix(scope, 'profile-associations'),
   instanceTags: (scope: Scope) => prefix(scope, 'instance-tags'),
 };
@@ -124,6 +156,7 @@ export const recordKeys = {
   volume: (scope: Scope, id: string) => recordPrefixes.volumes(scope) + id,
   snapshot: (scope: Scope, id: string) => recordPrefixes.snapshots(scope) + id,
   set: (scope: Scope, id: string) => recordPrefixes.sets(scope) + id,
+  image: (scope: Scope, id: string) => recordPrefixes.images(scope) + id,
   profileAssociation: (scope: Scope, instance: string) =>
     recordPrefixes.profileAssociations(scope) + instance,
   instanceTags: (scope: Scope, instance: string) => recordPrefixes.instanceTags(scope) + instance,

@@ -1,4 +1,4 @@
-/** Tags of volumes, snapshots and instances, several at once. The disks of machines have none: nothing is kept of them. */
+/** Tags of volumes, snapshots, images and instances, several at once. The disks of machines have none: nothing is kept of them. */
 import type { ResourceAsk } from '@rokka/gateway';
 import type { Scope } from '../scope.ts';
 import type { Tag } from '../tags.ts';
@@ -6,8 +6,9 @@ import type { Ec2Services } from './ec2-context.ts';
 import { ec2Failures } from './ec2-failures.ts';
 import { PREFIXES, type ResourceKind } from './ec2-ids.ts';
 import { checkedId } from './ec2-inputs.ts';
-import { findSnapshot, findVolume } from './ec2-lookup.ts';
+import { findImage, findSnapshot, findVolume } from './ec2-lookup.ts';
 import { askFor } from './ec2-permissions.ts';
+import { changeImage } from './image-facts.ts';
 import { changeInstanceTags, readInstanceTags } from './instance-tags.ts';
 import { findInstance } from './instances.ts';
 import { changeSnapshot } from './snapshot-facts.ts';
@@ -69,6 +70,15 @@ async function prepared(
       });
       return true;
     };
+  }
+  if (kind === 'image') {
+    const facts = await findImage(services, scope, id);
+    change(facts.record.tags);
+    return () =>
+      changeImage(services.store, scope, {
+        facts,
+        change: (found) => ({ ...found, tags: change(found.tags) }),
+      });
   }
   const facts = await findSnapshot(services, scope, id);
   change(facts.record.tags);

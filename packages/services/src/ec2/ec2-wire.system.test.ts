@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import {
   AttachVolumeCommand,
   CopySnapshotCommand,
+  CreateImageCommand,
   CreateSnapshotCommand,
   CreateSnapshotsCommand,
   CreateTagsCommand,
@@ -12,7 +13,9 @@ import {
   DeleteSnapshotCommand,
   DeleteTagsCommand,
   DeleteVolumeCommand,
+  DeregisterImageCommand,
   DescribeAvailabilityZonesCommand,
+  DescribeImagesCommand,
   DescribeInstancesCommand,
   DescribeInstanceStatusCommand,
   DescribeRegionsCommand,
@@ -26,7 +29,10 @@ import {
   EC2ServiceException,
   ModifyVolumeCommand,
   paginateDescribeVolumes,
+  RegisterImageCommand,
   RunInstancesCommand,
+  waitUntilImageAvailable,
+  waitUntilImageExists,
   waitUntilInstanceRunning,
   waitUntilSnapshotCompleted,
   waitUntilVolumeAvailable,
@@ -44,6 +50,7 @@ import { ec2Service } from './ec2-service.ts';
 const timeout = 120_000;
 const AvailabilityZone = `${REGION}a`;
 const arn = (resource: string) => `arn:aws:ec2:${REGION}:123456789012:${resource}`;
+const imageArn = (id: string) => `arn:aws:ec2:${REGION}::image/${id}`;
 const snapshotArn = (id: string) => `arn:aws:ec2:${REGION}::snapshot/${id}`;
 
 test('a life of volumes, as the SDK and its waiters see it', { timeout }, async () => {
@@ -104,6 +111,51 @@ test('a life of volumes, as the SDK and its waiters see it', { timeout }, async 
     client.send(new DescribeSnapshotsCommand({ SnapshotIds: [must(snapshot.SnapshotId)] })),
     { name: 'InvalidSnapshot.NotFound' },
   );
+
+  const created = await client.send(
+    new CreateImageCommand({ InstanceId, Name: 'of the instance', NoReboot: true }),
+  );
+  await waitUntilImageAvailable(waits, { ImageIds: [must(created.ImageId)] });
+  const mappings = [
+    { DeviceName: '/dev/xvda', Ebs: { SnapshotId: copied.SnapshotId } },
+    { DeviceName: '/dev/sdf', Ebs: { SnapshotId: set[0].SnapshotId, DeleteOnTermination: false } },
+  ];
+  const image = {
+    Name: 'of snapshots',
+    Description: 'ä & <b>',
+    RootDeviceName: '/dev/xvda',
+    BlockDeviceMappings: mappings,
+    TagSpecifications: [{ ResourceType: 'image' as const, Tags: [{ Key: 'a', Value: 'ä' }] }],
+  };
+  const registered = await client.send(new RegisterImageCommand(image));
+  await assert.rejects(client.send(new RegisterImageCommand(image)), { name: 'InvalidAMIName.Duplicate' });
+  await waitUntilImageExists(waits, { ImageIds: [must(registered.ImageId)] });
+  const ofTag = { Owners: ['self'], Filters: [{ Name: 'tag:a', Values: ['ä'] }] };
+  const shown = (await client.send(new DescribeImagesCommand(ofTag))).Images ?? [];
+  assert.deepEqual(
+    shown.map(({ ImageId, Description, State }) => [ImageId, Description, State]),
+    [[registered.ImageId, 'ä & <b>', 'available']],
+  );
+  assert.deepEqual(
+    shown[0].BlockDeviceMappings?.map(({ DeviceName, Ebs }) => [
+      DeviceName,
+      Ebs?.SnapshotId,
+      Ebs?.DeleteOnTermination,
+    ]),
+    [
+      ['/dev/xvda', copied.SnapshotId, true],
+      ['/dev/sdf', set[0].SnapshotId, false],
+    ],
+  );
+  await assert.rejects(client.send(new DeleteSnapshotCommand({ SnapshotId: copied.SnapshotId })), {
+    name: 'InvalidSnapshot.InUse',
+  });
+  for (const { ImageId } of [created, registered]) {
+    assert.equal((await client.send(new DeregisterImageCommand({ ImageId }))).Return, true);
+    await assert.rejects(client.send(new DescribeImagesCommand({ ImageIds: [must(ImageId)] })), {
+      name: 'InvalidAMIID.NotFound',
+    });
+  }
 
   const from = await client.send(
     new CreateVolumeCommand({ AvailabilityZone, SnapshotId: copied.SnapshotId }),
@@ -224,6 +276,31 @@ test('what callers must be allowed', { timeout }, async () => {
     `ec2:CreateTags ${snapshotArn(SnapshotId)}`,
   ]);
   assert.deepEqual(await asked(client.send(new DescribeVolumesCommand({}))), ['ec2:DescribeVolumes *']);
+  const ImageId = 'ami-0123456789abcdef0';
+  assert.deepEqual(await asked(client.send(new DeregisterImageCommand({ ImageId }))), [
+    `ec2:DeregisterImage ${imageArn(ImageId)}`,
+  ]);
+  const register = new RegisterImageCommand({
+    Name: 'one',
+    RootDeviceName: '/dev/xvda',
+    BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs: { SnapshotId } }],
+    TagSpecifications: [{ ...TagSpecifications[0], ResourceType: 'image' }],
+  });
+  // Who may make one of an instance may make one of snapshots.
+  assert.deepEqual(await asked(client.send(register)), [
+    `ec2:RegisterImage ${imageArn('*')}`,
+    `ec2:CreateImage ${imageArn('*')}`,
+    `ec2:CreateTags ${imageArn('*')}`,
+    `ec2:RegisterImage ${snapshotArn(SnapshotId)}`,
+    `ec2:CreateImage ${snapshotArn(SnapshotId)}`,
+  ]);
+  const attachedBoot = await bench.boot();
+  assert.deepEqual(await asked(client.send(new CreateImageCommand({ InstanceId, Name: 'one' }))), [
+    `ec2:CreateImage ${imageArn('*')}`,
+    `ec2:CreateImage ${arn(`instance/${InstanceId}`)}`,
+    `ec2:CreateImage ${arn(`volume/${attachedBoot}`)}`,
+    `ec2:CreateImage ${snapshotArn('*')}`,
+  ]);
   served.denied.add(arn(`volume/${VolumeId}`));
   await assert.rejects(client.send(new DeleteVolumeCommand({ VolumeId })), { name: 'UnauthorizedOperation' });
   // Who may copy all others may still be denied the state of the cluster.
@@ -238,5 +315,6 @@ test('what callers must be allowed', { timeout }, async () => {
   await assert.rejects(client.send(new CreateSnapshotCommand({ VolumeId: boot })), denied);
   const InstanceSpecification = { InstanceId };
   await assert.rejects(client.send(new CreateSnapshotsCommand({ InstanceSpecification })), denied);
+  await assert.rejects(client.send(new CreateImageCommand({ InstanceId, Name: 'two' })), denied);
   assert.deepEqual(served.log, []);
 });

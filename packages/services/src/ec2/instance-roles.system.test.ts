@@ -4,6 +4,7 @@ import * as path from 'node:path';
 import { test } from 'node:test';
 import {
   AssociateIamInstanceProfileCommand,
+  CreateSnapshotsCommand,
   DescribeIamInstanceProfileAssociationsCommand,
   DescribeInstancesCommand,
   DescribeVolumesCommand,
@@ -137,6 +138,28 @@ test(
     const seen = await machine.ec2.send(new DescribeInstancesCommand({ InstanceIds: [instanceId] }));
     assert.deepEqual(seen.Reservations?.[0].Instances?.[0].IamInstanceProfile, replaced?.IamInstanceProfile);
     await assert.rejects(machine.ec2.send(new DescribeVolumesCommand({})), { name: 'UnauthorizedOperation' });
+    const copies = async (...statements: object[]) => {
+      await admin.iam.send(
+        new PutRolePolicyCommand({ ...box, PolicyName: 'p', PolicyDocument: document(...statements) }),
+      );
+      const InstanceSpecification = { InstanceId: instanceId };
+      const trial = new CreateSnapshotsCommand({ InstanceSpecification, DryRun: true });
+      return machine.ec2.send(trial).then(
+        () => assert.fail('a dry run made snapshots'),
+        ({ name, message }: Error) => ({ name, message }),
+      );
+    };
+    const [all, one] = [allow('ec2:CreateSnapshots'), allow('ec2:CreateSnapshot')];
+    assert.equal((await copies(one)).name, 'DryRunOperation');
+    assert.equal((await copies(all)).name, 'DryRunOperation');
+    assert.match(
+      (await copies(allow('ec2:DescribeInstances'))).message,
+      /allows the ec2:CreateSnapshots or ec2:CreateSnapshot action$/,
+    );
+    assert.match(
+      (await copies(all, { ...one, Effect: 'Deny' })).message,
+      /perform: ec2:CreateSnapshot on resource: .* with an explicit deny/,
+    );
     await ann.ec2.send(new DisassociateIamInstanceProfileCommand({ AssociationId: replaced?.AssociationId }));
 
     const LookupAttributes = [{ AttributeKey: 'Username' as const, AttributeValue: instanceId }];
@@ -149,6 +172,10 @@ test(
       ['GetCallerIdentity', 'AssumedRole', 'box', undefined],
       ['DescribeInstances', 'AssumedRole', 'box', undefined],
       ['DescribeVolumes', 'AssumedRole', 'box', 'UnauthorizedOperation'],
+      ['CreateSnapshots', 'AssumedRole', 'box', 'DryRunOperation'],
+      ['CreateSnapshots', 'AssumedRole', 'box', 'DryRunOperation'],
+      ['CreateSnapshots', 'AssumedRole', 'box', 'UnauthorizedOperation'],
+      ['CreateSnapshots', 'AssumedRole', 'box', 'UnauthorizedOperation'],
     ]);
     assert.deepEqual(log, []);
   },

@@ -1,4 +1,4 @@
-/** What answers show of machines. There is no image, no network of EC2 and no key pair, so nothing is told of them. */
+/** What answers show of machines. None was started from an image, and there is no network of EC2 and no key pair, so nothing is told of them. */
 import type { Instance, InstanceBlockDeviceMapping, InstanceStatus, Reservation } from '@aws-sdk/client-ec2';
 import type { Scope } from '../scope.ts';
 import { BOOT_DEVICE } from './ec2-inputs.ts';

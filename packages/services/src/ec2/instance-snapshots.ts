@@ -1,14 +1,16 @@
 /** Snapshots of every volume that is attached to an instance, all of one moment: what that asks for, and how it is begun. */
 import type { InstanceSpecification, TagSpecification } from '@aws-sdk/client-ec2';
 import type { ResourceAsk } from '@rokka/gateway';
+import { must } from '@rokka/kernel';
 import type { Scope } from '../scope.ts';
 import { type Tag, withTags } from '../tags.ts';
 import { shownBoot } from './boot-snapshots.ts';
 import type { Ec2Services } from './ec2-context.ts';
 import { ec2Failures } from './ec2-failures.ts';
 import { newSetId } from './ec2-ids.ts';
-import { checkedId, tagRules } from './ec2-inputs.ts';
+import { BOOT_DEVICE, checkedId, tagRules } from './ec2-inputs.ts';
 import { askFor, askForNew } from './ec2-permissions.ts';
+import type { SnapshotSetRecord } from './ec2-records.ts';
 import { findInstance, listInstances } from './instances.ts';
 import { copiedTags } from './snapshot-claims.ts';
 import type { SnapshotFacts } from './snapshot-facts.ts';
@@ -26,19 +28,37 @@ interface InstanceSnapshots {
   readonly copiesTags: boolean;
 }
 
+/** Roles that were made before there was CreateSnapshots name this one. Whoever may copy each volume may copy them at one moment. */
+const ONE_BY_ONE = 'ec2:CreateSnapshot';
+
 export async function askForInstanceSnapshots(
   services: Ec2Services,
   scope: Scope,
-  of: { specification: InstanceSpecification | undefined; tags: readonly TagSpecification[] | undefined },
+  of: Omit<CopiedInstance, 'operation'>,
 ): Promise<ResourceAsk[]> {
-  const { specification, tags } = of;
+  const asks = await askForCopied(services, scope, { ...of, operation: 'CreateSnapshots' });
+  return asks.map((ask) => (ask.action === undefined ? { ...ask, alternatives: [ONE_BY_ONE] } : ask));
+}
+
+interface CopiedInstance {
+  readonly specification: InstanceSpecification | undefined;
+  readonly tags: readonly TagSpecification[] | undefined;
+  readonly operation: string;
+}
+
+/** Of each volume too: who may copy all others may still be denied one. */
+export async function askForCopied(
+  services: Ec2Services,
+  scope: Scope,
+  { specification, tags, operation }: CopiedInstance,
+): Promise<ResourceAsk[]> {
   const ids = (await attachedTo(services, scope, specification)).map(({ volume }) => volume.id);
   const boot = hasBoot(specification) && (await bootOf(services, scope, specification?.InstanceId));
   if (boot) ids.unshift(boot.id);
   return [
     await askFor(services, scope, ['instance', specification?.InstanceId]),
     ...(await Promise.all(ids.map((id) => askFor(services, scope, ['volume', id])))),
-    ...askForNew(scope, 'snapshot', { operation: 'CreateSnapshots', tags }),
+    ...askForNew(scope, 'snapshot', { operation, tags }),
   ];
 }
 
@@ -48,6 +68,15 @@ export async function makeInstanceSnapshots(
   scope: Scope,
   of: InstanceSnapshots,
 ): Promise<SnapshotFacts[]> {
+  return madeSet(services, scope, (await newInstanceSet(services, scope, of)).set);
+}
+
+/** One that nobody has yet, and where each of its members was attached. @throws what `makeInstanceSnapshots` throws */
+export async function newInstanceSet(
+  services: Ec2Services,
+  scope: Scope,
+  of: InstanceSnapshots,
+): Promise<{ set: SnapshotSetRecord; devices: readonly string[] }> {
   const { specification, description, tags: own } = of;
   const instance = await findInstance(services, scope, specification?.InstanceId);
   const boot = hasBoot(specification) ? [{ ...shownBoot(services, instance), tags: [] }] : [];
@@ -63,11 +92,10 @@ export async function makeInstanceSnapshots(
       tags: of.copiesTags ? withTags(copiedTags(tags), own, tagRules) : own,
     }),
   );
-  return madeSet(services, scope, {
-    id: of.id ?? newSetId(services.random),
-    size: members.length,
-    members,
-  });
+  return {
+    set: { id: of.id ?? newSetId(services.random), size: members.length, members },
+    devices: [...boot.map(() => BOOT_DEVICE), ...volumes.map(({ volume }) => must(volume.attachment).device)],
+  };
 }
 
 const hasBoot = (specification: InstanceSpecification | undefined) =>

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DatabaseRecord, DatabaseState, SnapshotRecord as KeptRecord } from '@rokka/databases';
 import { asLsn, must, type VolumeId } from '@rokka/kernel';
-import { GIB, type SnapshotRecord, type VolumeRecord } from './ec2-records.ts';
-import { decideSnapshot, decideVolume } from './keeping.ts';
+import { GIB, type ImageRecord, type SnapshotRecord, type VolumeRecord } from './ec2-records.ts';
+import { decideImage, decideSnapshot, decideVolume } from './keeping.ts';
 import type { SnapshotFacts } from './snapshot-facts.ts';
-import { attachmentState, snapshotState, volumeState } from './status.ts';
+import { attachmentState, imageState, snapshotState, volumeState } from './status.ts';
 import type { VolumeFacts } from './volume-facts.ts';
 
 const ID = 'vol-00000000000000001';
@@ -185,7 +185,24 @@ test('snapshots: what is done for them, and what they are', () => {
   };
   const made: KeptRecord = { ...kept, phase: 'available', lsn: asLsn(7), takenAtMs: 3 };
   const set = { id: 'set-1', size: 2, isFinished: false };
+  const image: ImageRecord = {
+    id: 'ami-1',
+    createdAtMs: 1,
+    name: 'one',
+    description: '',
+    rootDevice: '/dev/xvda',
+    devices: [],
+    tags: [],
+  };
+  const doubted: ImageRecord = { ...image, unconfirmed: true };
   const rows: [string, SnapshotFacts, step: string, state: string][] = [
+    ['of an image', { record, kept: undefined, set: { ...set, image } }, 'keep', 'pending'],
+    [
+      'of one without a name',
+      { record, kept: undefined, set: { ...set, image: doubted } },
+      'none',
+      'pending',
+    ],
     ['decided', { record, kept: undefined }, 'keep', 'pending'],
     ['asked for', { record, kept }, 'none', 'pending'],
     ['a copy in doubt', { record, kept: { ...made, unconfirmed: true } }, 'keep', 'pending'],
@@ -205,4 +222,25 @@ test('snapshots: what is done for them, and what they are', () => {
   ];
   for (const [name, snapshot, step, state] of rows)
     assert.deepEqual([decideSnapshot(snapshot), snapshotState(snapshot)], [step, state], name);
+});
+
+test('images: what is done for them, and what they are', () => {
+  const record = { id: 'ami-1' } as ImageRecord;
+  const doubted: ImageRecord = { ...record, unconfirmed: true };
+  const steps: [ImageRecord, holder: string | undefined, step: string][] = [
+    [doubted, undefined, 'claim-name'],
+    [doubted, 'ami-1', 'confirm'],
+    [doubted, 'ami-2', 'withdraw'],
+    [record, 'ami-1', 'none'],
+    [record, undefined, 'none'],
+  ];
+  for (const [one, nameHolder, step] of steps) assert.equal(decideImage({ record: one, nameHolder }), step);
+  const of = (phase: string) => ({ record: {}, kept: { phase } }) as unknown as SnapshotFacts;
+  const states: [(SnapshotFacts | undefined)[], state: string][] = [
+    [[of('available'), of('available')], 'available'],
+    [[of('available'), of('creating')], 'pending'],
+    [[of('failed'), of('creating')], 'failed'],
+    [[of('available'), undefined], 'failed'],
+  ];
+  for (const [snapshots, state] of states) assert.equal(imageState({ snapshots }), state);
 });

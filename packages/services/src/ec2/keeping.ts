@@ -1,9 +1,10 @@
 /**
- * What is to be done next for a volume or a snapshot: from what the registry has of it. Pure, and nothing is remembered of the
+ * What is to be done next for a volume, a snapshot or an image: from what the registry has of it. Pure, and nothing is remembered of the
  * way here. A step is one write, or is repeated without harm; after the last one there is nothing to do.
  */
 import type { DatabaseChange } from '@rokka/databases';
 import { GIB } from './ec2-records.ts';
+import type { ImageFacts } from './image-facts.ts';
 import type { SnapshotFacts } from './snapshot-facts.ts';
 import { hasItsSize, isOpen, snapshotState } from './status.ts';
 import type { VolumeFacts } from './volume-facts.ts';
@@ -38,6 +39,14 @@ export type SnapshotStep =
   | 'drop'
   /** It is deleted, and nothing waits for it any more. */
   | 'forget';
+
+export type ImageStep =
+  | 'none'
+  | 'claim-name'
+  /** It has its name: from here on it counts. */
+  | 'confirm'
+  /** Another one has its name. */
+  | 'withdraw';
 
 const NONE: VolumeStep = { step: 'none' };
 
@@ -107,8 +116,17 @@ function modification(facts: VolumeFacts): VolumeStep {
   return isOver ? NONE : { step: 'end-modification' };
 }
 
+/** @param of.nameHolder who has its name */
+export function decideImage({ record, nameHolder }: Pick<ImageFacts, 'record' | 'nameHolder'>): ImageStep {
+  if (!record.unconfirmed) return 'none';
+  if (nameHolder === undefined) return 'claim-name';
+  return nameHolder === record.id ? 'confirm' : 'withdraw';
+}
+
 export function decideSnapshot(snapshot: SnapshotFacts): SnapshotStep {
   const { record, kept, set } = snapshot;
+  // Nobody may ever have asked for it.
+  if (set?.image?.unconfirmed) return 'none';
   const hasFailed = record.failure !== undefined || set?.failure !== undefined;
   if (record.deleted && set?.isFinished) return 'forget';
   if (hasFailed) return kept ? 'drop' : 'none';

@@ -2,7 +2,13 @@
 import type { SnapshotRecord as KeptRecord, Snapshots } from '@rokka/databases';
 import type { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
-import { recordKeys, recordPrefixes, type SnapshotRecord, type SnapshotSetRecord } from './ec2-records.ts';
+import {
+  type ImageRecord,
+  recordKeys,
+  recordPrefixes,
+  type SnapshotRecord,
+  type SnapshotSetRecord,
+} from './ec2-records.ts';
 
 export interface SnapshotFacts {
   readonly record: SnapshotRecord;
@@ -17,6 +23,8 @@ interface SetFacts {
   readonly failure?: string;
   /** Whether all of them are there, or will never be. */
   readonly isFinished: boolean;
+  /** The image that they were made for. */
+  readonly image?: ImageRecord;
 }
 
 type Read = { readonly store: RecordStore; readonly snapshots: Snapshots };
@@ -28,9 +36,15 @@ export async function readSnapshots({ store, snapshots }: Read, scope: Scope): P
   if (records.length + sets.length === 0) return [];
   const kept = new Map((await snapshots.list()).map((each) => [each.name, each]));
   const factsOf = (record: SnapshotRecord) => ({ record, kept: kept.get(record.kept) });
-  const inSets = sets.flatMap(({ id, size, failure, members }) => {
+  const inSets = sets.flatMap(({ id, size, failure, members, image }) => {
     const isFinished = members.every((member) => isSettled(member, failure, kept.get(member.kept)));
-    const set: SetFacts = { id, size, ...(failure !== undefined && { failure }), isFinished };
+    const set: SetFacts = {
+      id,
+      size,
+      ...(failure !== undefined && { failure }),
+      isFinished,
+      ...(image && { image }),
+    };
     return members.map((record) => ({ ...factsOf(record), set }));
   });
   return [...records.map(factsOf), ...inSets].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
@@ -66,3 +80,6 @@ export async function changeSnapshot(
   });
   return changed;
 }
+
+/** Nobody sees one that is deleted, or that was made for an image which does not count yet. */
+export const isShown = ({ record, set }: SnapshotFacts) => !record.deleted && !set?.image?.unconfirmed;

@@ -44,7 +44,8 @@ export async function madeSet(
   return settledSnapshots(services, scope, set.members);
 }
 
-async function settledSnapshots(
+/** Each as far as it can be made now. */
+export async function settledSnapshots(
   { keeper }: Ec2Services,
   scope: Scope,
   records: readonly SnapshotRecord[],

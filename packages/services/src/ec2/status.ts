@@ -3,12 +3,14 @@
  * and none is told that is not so.
  */
 import type { VolumeFacts } from './volume-facts.ts';
+import type { ImageFacts } from './image-facts.ts';
 import type { SnapshotFacts } from './snapshot-facts.ts';
 import { GIB } from './ec2-records.ts';
 
 export type VolumeState = 'creating' | 'available' | 'in-use' | 'deleting' | 'error';
 type AttachmentState = 'attaching' | 'attached' | 'detaching' | 'busy';
 type SnapshotState = 'pending' | 'completed' | 'error';
+export type ImageState = 'pending' | 'available' | 'failed';
 
 export function volumeState({ volume, database, state }: VolumeFacts): VolumeState {
   // Without a wish there was a database: somebody else has deleted it.
@@ -51,4 +53,11 @@ export function snapshotState({ record, kept, set }: SnapshotFacts): SnapshotSta
   if (!kept) return record.completedAtMs === undefined ? 'pending' : 'error';
   if (kept.phase === 'failed') return 'error';
   return kept.phase === 'available' && !kept.unconfirmed ? 'completed' : 'pending';
+}
+
+/** Of what its snapshots are: one that is gone, or will never be, fails it. */
+export function imageState({ snapshots }: Pick<ImageFacts, 'snapshots'>): ImageState {
+  const states = snapshots.map((facts) => (facts ? snapshotState(facts) : 'error'));
+  if (states.includes('error')) return 'failed';
+  return states.includes('pending') ? 'pending' : 'available';
 }

@@ -10,6 +10,7 @@ import { checkedId, tagRules } from './ec2-inputs.ts';
 import { findVolume } from './ec2-lookup.ts';
 import { askFor, askForNew } from './ec2-permissions.ts';
 import { recordPrefixes, type VolumeRecord } from './ec2-records.ts';
+import { readImages } from './image-facts.ts';
 import { copiedTags } from './snapshot-claims.ts';
 import { changeSnapshot, type SnapshotFacts } from './snapshot-facts.ts';
 import { madeSnapshot, newSnapshot } from './snapshot-making.ts';
@@ -63,7 +64,7 @@ async function shownVolume(services: Ec2Services, scope: Scope, text: string | u
 
 /**
  * One that is pending may go too: where it is of a set, the others are finished.
- * @throws InvalidSnapshot.NotFound; InvalidSnapshot.InUse while a volume is being made of it
+ * @throws InvalidSnapshot.NotFound; InvalidSnapshot.InUse while a volume is being made of it, or an image names it
  */
 export async function removeSnapshot(
   services: Ec2Services,
@@ -78,6 +79,10 @@ export async function removeSnapshot(
     throw ec2Failures.snapshotInUse(
       `The snapshot ${id} is currently in use: volume ${made.id} is being made of it.`,
     );
+  const image = (await readImages(services, scope)).find(({ record: { devices } }) =>
+    devices.some(({ snapshot }) => snapshot === id),
+  );
+  if (image) throw ec2Failures.snapshotInUse(`The snapshot ${id} is currently in use by ${image.record.id}`);
   const isRemoved =
     facts.set && !facts.set.isFinished
       ? await changeSnapshot(store, scope, {

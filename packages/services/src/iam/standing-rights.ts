@@ -2,7 +2,13 @@
  * What somebody may who is not there: for what a service does later, on behalf of whoever asked for it. Policies are those of then, of the session
  * too; so it ends with the user or the role, and with its rights. A key or a session that has ended since ends nothing.
  */
-import type { Credential, Principal, ResourceAsk } from '@rokka/gateway';
+import {
+  type Credential,
+  decideTogether,
+  type Principal,
+  type ResourceAsk,
+  sufficientActions,
+} from '@rokka/gateway';
 import type { Clock } from '@rokka/kernel';
 import { callerContext, type SessionFacts } from './caller.ts';
 import { entityKey, type RoleDocument, type UserDocument } from './documents.ts';
@@ -71,9 +77,12 @@ async function mayDoOf(
   if (!holder || !policies) return () => false;
   const ofCaller = callerContext({ principal }, { kind, holder, session }, clock.wallMs());
   const narrowed = { ...policies, session: sessionPolicies?.map((text) => identity.policies.compile(text)) };
-  return ({ action, arn, conditions }) => {
-    const context = questionContext({ 'aws:RequestedRegion': region, ...conditions }, ofCaller);
-    return evaluate(narrowed, { action, resource: arn, context }) === 'allowed';
+  return (ask) => {
+    const context = questionContext({ 'aws:RequestedRegion': region, ...ask.conditions }, ofCaller);
+    const decisions = sufficientActions(ask).map((action) =>
+      evaluate(narrowed, { action, resource: ask.arn, context }),
+    );
+    return decideTogether(decisions) === 'allowed';
   };
 }
 

@@ -2,7 +2,7 @@
  * What a service does on its own, as a role that somebody has handed to it. It gets no keys: trust and policies are those that a session of the
  * role would be held to, and are looked at anew each time.
  */
-import type { ResourceAsk } from '@rokka/gateway';
+import { decideTogether, type ResourceAsk, sufficientActions } from '@rokka/gateway';
 import type { Clock } from '@rokka/kernel';
 import { callerContext } from '../iam/caller.ts';
 import type { RoleDocument } from '../iam/documents.ts';
@@ -65,5 +65,8 @@ async function isAllowed(of: ServiceRoleOf, role: RoleDocument, ask: RoleAsk): P
     clock.wallMs(),
   );
   const context = questionContext({ 'aws:RequestedRegion': region, ...ask.conditions }, ofRole);
-  return evaluate(policies, { action: ask.action, resource: ask.arn, context }) === 'allowed';
+  const decisions = sufficientActions(ask).map((action) =>
+    evaluate(policies, { action, resource: ask.arn, context }),
+  );
+  return decideTogether(decisions) === 'allowed';
 }

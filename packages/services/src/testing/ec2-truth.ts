@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { must } from '@rokka/kernel';
 import { BOOT_MIRROR, type BootMirrorRecord } from '../ec2/boot-mirror.ts';
 import type { Claim } from '../ec2/claims.ts';
-import type { SnapshotRecord, SnapshotSetRecord, VolumeRecord } from '../ec2/ec2-records.ts';
+import type { ImageRecord, SnapshotRecord, SnapshotSetRecord, VolumeRecord } from '../ec2/ec2-records.ts';
 import type { Ec2Bench } from './ec2-bench.ts';
 
 /** What is told to be attached is mounted there, and no directory has two volumes; what is told to be completed can be had. */
@@ -23,6 +23,15 @@ export async function checkTruth(bench: Ec2Bench): Promise<void> {
   const { Snapshots = [] } = await bench.call('DescribeSnapshots', {});
   const completed = Snapshots.filter(({ State }) => State === 'completed');
   assert.ok(completed.length <= kept.filter(({ phase }) => phase === 'available').length);
+  const { Images = [] } = await bench.call('DescribeImages', {});
+  const isCompleted = new Set(completed.map(({ SnapshotId }) => SnapshotId));
+  for (const { State, BlockDeviceMappings = [] } of Images)
+    assert.equal(
+      State === 'available',
+      BlockDeviceMappings.every(({ Ebs }) => isCompleted.has(Ebs?.SnapshotId)),
+    );
+  const names = Images.map(({ Name }) => Name);
+  assert.equal(new Set(names).size, names.length, 'no two have a name');
 }
 
 /** Each database is a volume's, each kept point a snapshot's, each claim a volume's; and no wish or doubt is left. */
@@ -48,11 +57,17 @@ export async function checkNothingLeft(bench: Ec2Bench): Promise<void> {
     (await bench.context.snapshots.list()).map(({ name }) => name),
     snapshots.map(({ kept }) => kept).sort(),
   );
+  const images = [
+    ...(of('images') as unknown as ImageRecord[]),
+    ...of('snapshot-sets').flatMap(({ image }) => image ?? []),
+  ];
+  for (const { unconfirmed } of images) assert.equal(unconfirmed, undefined);
   const claims = await bench.registry.list<Claim>('ec2/claims/');
-  const holders = volumes.flatMap(({ id, token, attachment }) => [
+  const ofVolumes = volumes.flatMap(({ id, token, attachment }) => [
     ...(token ? [id] : []),
     ...(attachment ? [attachment.id] : []),
   ]);
+  const holders = [...ofVolumes, ...images.map(({ id }) => id)];
   assert.deepEqual(claims.map(({ value }) => value.holder).sort(), holders.sort());
   for (const { wish, unconfirmed } of volumes) assert.deepEqual([wish, unconfirmed], [undefined, undefined]);
   for (const { attachment, id } of volumes) {

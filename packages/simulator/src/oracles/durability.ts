@@ -24,7 +24,7 @@ export class DurabilityOracle {
     acked: ({ epoch, lsn }) => this.#promise(epoch, lsn),
     announced: ({ epoch, vdl }) => this.#promise(epoch, vdl),
     registry: () => this.#decided(),
-    opened: ({ epoch, vdl }) => this.#opened(epoch, vdl),
+    opened: ({ epoch, vdl, tookOver }) => this.#opened(epoch, vdl, tookOver),
   };
 
   #promise(epoch: Epoch, lsn: Lsn): void {
@@ -53,8 +53,14 @@ export class DurabilityOracle {
     }
   }
 
-  #opened(epoch: Epoch, vdl: Lsn): void {
+  #opened(epoch: Epoch, vdl: Lsn, tookOver: boolean): void {
     const branch = this.#history.branch(epoch);
+    if (tookOver)
+      return demand(
+        vdl === branch.last,
+        'I1',
+        () => `epoch ${epoch} opened at ${vdl}, and had appended up to ${branch.last}`,
+      );
     demand(
       vdl === branch.vdl,
       'I1',

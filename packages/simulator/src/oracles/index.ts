@@ -6,6 +6,7 @@ import { MembershipOracle } from './membership.ts';
 import { ProgressOracle } from './progress.ts';
 import { ReadOracle } from './reads.ts';
 import { SegmentOracle } from './segments.ts';
+import { TakeOverOracle } from './take-overs.ts';
 
 export interface Oracles {
   readonly history: History;
@@ -19,5 +20,6 @@ export function makeOracles(events: EventLog): Oracles {
     events.add(new Oracle(history).listeners);
   const membership = new MembershipOracle(history);
   events.add(membership.listeners);
+  events.add(new TakeOverOracle().listeners);
   return { history, membership };
 }

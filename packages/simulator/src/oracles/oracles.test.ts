@@ -6,14 +6,15 @@ import { encodeRecord, sealRecord, settledMembership, type Membership } from '@r
 import type { SegmentState } from '@rokka/storage';
 import type { VolumeRecord } from '@rokka/volume';
 import { BrokenInvariant } from '../broken-invariant.ts';
-import { EventLog } from '../event-log.ts';
-import type { SeenRecord, SimEvent } from '../events.ts';
+import { EventLog, type Listeners } from '../event-log.ts';
+import type { EventOf, SeenRecord, SimEvent } from '../events.ts';
 import { seenRecords } from '../seen-records.ts';
 import { DurabilityOracle } from './durability.ts';
 import { History } from './history.ts';
 import { ProgressOracle } from './progress.ts';
 import { ReadOracle } from './reads.ts';
 import { SegmentOracle } from './segments.ts';
+import { TakeOverOracle } from './take-overs.ts';
 
 const NODES = ['n0', 'n1', 'n2', 'n3', 'n4', 'n5'] as NodeId[];
 const PG = 0 as PgIndex;
@@ -23,12 +24,17 @@ const NONE = new Uint8Array(0);
 
 /** The invariant that the story breaks, if it does. */
 function judge(story: readonly SimEvent[]): string | undefined {
+  const history = new History();
+  const oracles = [DurabilityOracle, SegmentOracle, ProgressOracle, ReadOracle].map(
+    (Oracle) => new Oracle(history),
+  );
+  return judgedBy([history, ...oracles], story);
+}
+
+function judgedBy(oracles: { listeners: Listeners }[], story: readonly SimEvent[]): string | undefined {
   let broken: unknown;
   const events = new EventLog({ nowMs: () => 0, onBroken: (error) => (broken ??= error) });
-  const history = new History();
-  events.add(history.listeners);
-  for (const Oracle of [DurabilityOracle, SegmentOracle, ProgressOracle, ReadOracle])
-    events.add(new Oracle(history).listeners);
+  for (const { listeners } of oracles) events.add(listeners);
   for (const event of story) events.append(event);
   if (broken === undefined) return undefined;
   if (!(broken instanceof BrokenInvariant)) throw broken;
@@ -109,7 +115,7 @@ function registry(
   return { kind: 'registry', record };
 }
 
-const appended = (records: readonly SeenRecord[], vdl = 0): SimEvent => ({
+const appended = (records: readonly SeenRecord[], vdl = 0): EventOf<'appended'> => ({
   kind: 'appended',
   writer: 'w1',
   vdl: vdl as Lsn,
@@ -123,6 +129,7 @@ const acked = (lsn: number, epoch = 1): SimEvent => ({
 });
 const opened = (vdl: number, epoch: number): SimEvent => ({
   kind: 'opened',
+  tookOver: false,
   writer: 'w2',
   epoch: epoch as Epoch,
   vdl: vdl as Lsn,
@@ -268,4 +275,67 @@ test('I14: no LSN twice, none beyond a successor’s range, none too far ahead o
   const many = Array.from({ length: 11 }, (_, index) => record(index + 1));
   assert.equal(judge([registry(1), appended(many.slice(0, 10))]), undefined);
   assert.equal(judge([registry(1), appended(many)]), 'I14');
+});
+
+/** What w1 had made, by a log in memory that is its own; the first of the two mini-transactions is durable. */
+const LEFT: SimEvent[] = [
+  memory('w1', 'begun', { epoch: 1 as Epoch }),
+  appended(FOUR.slice(0, 2)),
+  appended(FOUR.slice(2)),
+];
+/** The second one as another writer appends it. */
+const AGAIN = [13, 14].map((lsn) => record(lsn, { cpl: lsn === 14, epoch: 2, text: `record ${lsn - 10}` }));
+const claimed = (epochBefore: number): SimEvent[] => [
+  memory('w2', 'asked', { epoch: epochBefore as Epoch }),
+  memory('w2', 'claimed', { epoch: (epochBefore + 1) as Epoch }),
+];
+const takingOver = [...claimed(1), memory('w2', 'taking over', { epoch: 2 as Epoch, vdl: 2 as Lsn })];
+const refused: SimEvent[] = [
+  memory('w2', 'ended', {}),
+  { kind: 'fate', who: 'w2', what: 'failed', why: 'VOLUME_NOT_RESUMABLE' },
+];
+const tookOver = memory('w2', 'took over', {});
+const byNext = (records: readonly SeenRecord[]): SimEvent => ({ ...appended(records), writer: 'w2' });
+
+function memory(
+  writer: string,
+  what: EventOf<'memory'>['what'],
+  of: { epoch?: Epoch; vdl?: Lsn },
+): EventOf<'memory'> {
+  return { kind: 'memory', writer, memory: 'w1', what, ...of };
+}
+
+const judgeTakeOver = (story: readonly SimEvent[]) => judgedBy([new TakeOverOracle()], story);
+
+test('I17: whoever takes over appends what its recovery did not find: all of it, unchanged, nothing else', () => {
+  assert.equal(judgeTakeOver([...LEFT, ...takingOver, byNext(AGAIN), tookOver]), undefined);
+  assert.equal(judgeTakeOver([...LEFT, ...takingOver, tookOver]), 'I17');
+  assert.equal(judgeTakeOver([...LEFT, ...takingOver, byNext(FOUR.slice(0, 2))]), 'I17');
+  assert.equal(judgeTakeOver([...LEFT, ...takingOver, byNext(AGAIN), byNext(AGAIN)]), 'I17');
+  const found = memory('w2', 'taking over', { epoch: 2 as Epoch, vdl: 4 as Lsn });
+  assert.equal(judgeTakeOver([...LEFT, ...claimed(1), found, tookOver]), undefined);
+});
+
+test('I17: the next one takes over what was taken over, from whoever was killed before it was done nobody does', () => {
+  const third = (what: EventOf<'memory'>['what'], of = {}) => memory('w3', what, of);
+  const next = [third('asked', { epoch: 2 }), third('claimed', { epoch: 3 })];
+  const begun = [...LEFT, ...takingOver, byNext(AGAIN)];
+  assert.equal(judgeTakeOver([...begun, ...next]), 'I17');
+  const done = [...begun, tookOver, ...next, third('taking over', { epoch: 3, vdl: 2 })];
+  assert.equal(judgeTakeOver([...done, third('took over')]), 'I17');
+  const last: SimEvent = { ...appended(AGAIN), writer: 'w3' };
+  assert.equal(judgeTakeOver([...done, last, third('took over')]), undefined);
+});
+
+test('I17: nobody is refused without a reason, nor let in where somebody else had the volume', () => {
+  const asked = (epoch: number) => memory('w2', 'asked', { epoch: epoch as Epoch });
+  assert.equal(judgeTakeOver([...LEFT, asked(1), ...refused]), 'I17');
+  assert.equal(judgeTakeOver([...LEFT, ...claimed(1), ...refused]), 'I17');
+  assert.equal(judgeTakeOver([...LEFT, asked(2), ...refused]), undefined);
+  assert.equal(judgeTakeOver([...LEFT, ...claimed(2)]), 'I17');
+  // The one in between was killed when it had claimed.
+  assert.equal(judgeTakeOver([...LEFT, ...claimed(1), ...claimed(2)]), undefined);
+  const ended = memory('w1', 'ended', {});
+  assert.equal(judgeTakeOver([...LEFT, ended, asked(1), ...refused]), undefined);
+  assert.equal(judgeTakeOver([...LEFT, ended, ...claimed(1)]), 'I17');
 });

@@ -1,7 +1,7 @@
 /** Writers that open the volume, work, are replaced, paused and killed. */
 import type { Actions } from './index.ts';
 
-export const writerActions: Actions<'work' | 'open' | 'kill-writer' | 'pause'> = {
+export const writerActions: Actions<'work' | 'open' | 'kill-writer' | 'take-over' | 'pause'> = {
   /** All that are open work, also those that do not know yet that they were replaced. */
   work: (world, { operations, salt }) => {
     const clients = world.livingWriters.flatMap(({ client }) => (client ? [client] : []));
@@ -20,6 +20,9 @@ export const writerActions: Actions<'work' | 'open' | 'kill-writer' | 'pause'> =
     writer?.kill();
     return writer !== undefined;
   },
+
+  /** The newest is killed, and another process goes on where it was. */
+  'take-over': (world) => world.takeOver() !== undefined,
 
   /** As by SIGSTOP: nothing of it runs, and what it is sent waits for it. */
   pause: (world, { who, forMs }) => {

@@ -27,7 +27,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'read-point-not-translated', seeds: 10, breaks: 'I16' },
   { name: 'evict-before-durable', seeds: 80, breaks: 'I12' },
   { name: 'page-names-not-synced', seeds: 20, breaks: 'I16' },
-  { name: 'copy-not-asked-after', seeds: 100, breaks: 'I16' },
+  { name: 'copy-not-asked-after', seeds: 150, breaks: 'I16' },
   { name: 'or-reads', seeds: 10, breaks: 'I10' },
   { name: 'finish-unchecked', seeds: 20, breaks: 'I11' },
   { name: 'revert-unchecked', seeds: 200, breaks: 'I10' },
@@ -36,4 +36,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'stale-membership-accepted', seeds: 10, breaks: 'I8' },
   { name: 'membership-not-durable', seeds: 80, breaks: 'I8' },
   { name: 'store-ignored', seeds: 40, breaks: 'I16' },
+  { name: 'claim-unchecked', seeds: 100, breaks: 'I17' },
+  { name: 'ram-log-forgets', seeds: 20, breaks: 'I17' },
+  { name: 'ram-log-one-half', seeds: 40, breaks: 'I17' },
 ];

@@ -26,10 +26,11 @@ import {
 } from '@rokka/snapshots';
 import { rokkaErrors } from '../../errors.ts';
 import type { Action, ActionInput, ActionResult } from '../action.ts';
-import { failed, succeeded } from '../action.ts';
+import { failed } from '../action.ts';
 import { isAwsError } from '../aws-answers.ts';
 import { Ec2Provider, type Ec2ProviderOptions } from '../ec2-provider.ts';
 import {
+  allVolumes,
   attachedVolumes,
   type AttachedVolume,
   demandRights,
@@ -37,9 +38,9 @@ import {
   type OwnVolumes,
 } from '../own-instance.ts';
 import { type Packages, WRITERS_PACKAGE } from '../packages.ts';
-import type { Tag } from '../tag-list.ts';
-import { APP_CONSISTENT, linesOf, tagsOf } from '../vss-report.ts';
+import { linesOf } from '../vss-report.ts';
 import { type VssRequest, vssRequestOf } from '../vss-request.ts';
+import { settle } from '../vss-settling.ts';
 
 export interface VssOptions {
   readonly clock: Clock;
@@ -47,6 +48,8 @@ export interface VssOptions {
   /** EC2 with the instance's own keys. @throws ROKKA_NO_INSTANCE_KEYS */
   ec2For(of: { account: string; region: string }, instance: string): Promise<EC2Client>;
   lookUp(of: { account: string; region: string }, snapshot: string): Promise<SnapshotSetFacts | undefined>;
+  /** Which image has this name. */
+  imageNamed(of: { account: string; region: string }, name: string): Promise<string | undefined>;
   /** Applications that have something on the volumes, in the order in which they freeze. */
   writersFor(
     volumes: readonly MountedVolume[],
@@ -80,7 +83,7 @@ export function createVssSnapshot(options: VssOptions): Action {
     },
     // What its scripts had stopped went on when the agent began.
     recover: async () =>
-      'Nothing is frozen any more. Snapshots may have been made; those without the tag AppConsistent are not consistent for applications.',
+      'Nothing is frozen any more. Snapshots, and an image of them, may have been made; those without the tag AppConsistent are not consistent for applications.',
   };
 }
 
@@ -92,9 +95,10 @@ async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<A
   demandPackage(packages);
   const client = await options.ec2For(scope, instance);
   try {
-    const { description, tags, excludesBoot } = request;
+    const { description, tags, excludesBoot, imageName } = request;
     const volumes = await volumesFor(client, { instance, excludesBoot, signal });
-    await demandRights(client, { instance, excludesBoot, signal });
+    await demandRights(client, { instance, excludesBoot, isImaged: imageName !== undefined, signal });
+    if (imageName !== undefined) await demandFreeName(imageName, { scope, ...options });
     const copying = { client, instance, excludesBoot, description, tags, clock };
     const lookUp = (snapshot: string) => options.lookUp(scope, snapshot);
     const outcome = await freezeAndCopy(
@@ -104,10 +108,22 @@ async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<A
     for (const line of linesOf(outcome)) say(`${line}\n`);
     if (request.saveMetadata) say(`${JSON.stringify(outcome.writers)}\n`);
     // What was made is to say what it is, however late it is.
-    return await settle(outcome, { client, volumes, request, signal: input.ending });
+    return await settle(outcome, { client, volumes, request, say, signal: input.ending });
   } finally {
     client.destroy();
   }
+}
+
+/** Nobody is frozen for what is then refused. @throws ROKKA_SNAPSHOT_REFUSED */
+async function demandFreeName(
+  name: string,
+  { scope, imageNamed }: Pick<VssOptions, 'imageNamed'> & { scope: { account: string; region: string } },
+): Promise<void> {
+  const image = await imageNamed(scope, name);
+  if (image !== undefined)
+    throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([
+      `${image} has the name "${name}" already: give another AmiName`,
+    ]);
 }
 
 /** @throws ROKKA_SNAPSHOT_REFUSED where there is nothing to copy; what EC2 answers */
@@ -123,8 +139,6 @@ async function volumesFor(
   ]);
 }
 
-const allOf = ({ boot, data }: OwnVolumes) => [...(boot ? [boot] : []), ...data];
-
 interface Copying {
   readonly volumes: OwnVolumes;
   readonly copying: Omit<Ec2ProviderOptions, 'onFrozen'>;
@@ -137,7 +151,7 @@ async function freezeAndCopy(of: Copying, options: VssOptions): Promise<Outcome>
   const { outcome, provider, local } = await holdAll(of, options);
   await using _ = local?.set;
   if (!outcome.set) return { ...outcome, reasons: [...outcome.reasons, ...leftOver(provider)] };
-  const doubts = [...whyNotThese(outcome.set, allOf(of.volumes))];
+  const doubts = [...whyNotThese(outcome.set, allVolumes(of.volumes))];
   await provider.confirm(outcome.set.id, of.signal).catch((error: unknown) => {
     doubts.push(describeError(error));
   });
@@ -228,26 +242,4 @@ function whyNotThese(
 /** Snapshots of which it is not known whether they were made at their moment: they are there all the same. */
 function leftOver({ snapshots }: Ec2Provider): string[] {
   return snapshots.length === 0 ? [] : [`${snapshots.join(', ')} may show another moment`];
-}
-
-/** Puts the tags on; `AppConsistent` when all others are there. */
-async function settle(
-  outcome: Outcome,
-  of: { client: EC2Client; volumes: OwnVolumes; request: VssRequest; signal: AbortSignal },
-): Promise<ActionResult> {
-  const { client, volumes, request, signal } = of;
-  const { set, level, reasons } = outcome;
-  if (!set) return failed(reasons.join('\n'));
-  const { CreateTagsCommand } = await import('@aws-sdk/client-ec2');
-  const tag = (Resources: string[], Tags: Tag[]) =>
-    client.send(new CreateTagsCommand({ Resources, Tags }), { abortSignal: signal });
-  for (const { snapshot, volume } of set.snapshots) {
-    const device = allOf(volumes).find((one) => one.volume === volume)?.device;
-    await tag([snapshot], tagsOf(outcome, device));
-  }
-  const all = set.snapshots.map(({ snapshot }) => snapshot);
-  if (level === 'application') await tag(all, [APP_CONSISTENT]);
-  const wanted = request.noWriters ? 'filesystem' : 'application';
-  if (level === wanted || level === 'application') return succeeded;
-  return failed([`the snapshots are of level ${level}, not ${wanted}`, ...reasons].join('\n'));
 }

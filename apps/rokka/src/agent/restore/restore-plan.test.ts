@@ -96,22 +96,32 @@ test('half a set, a strange one and one that is not there yet are refused', () =
     });
 });
 
-test('a request names a set, or its snapshots, and how', () => {
+test('a request names a set, its snapshots or an image, and how', () => {
   assert.deepEqual(restoreRequestOf({ SnapshotSetId: '', SnapshotIds: ['a', 'a', ''], Mode: 'Replace' }), {
     mode: 'Replace',
+    verifies: true,
     asked: { snapshots: ['a'] },
   });
+  const replacing = { Mode: 'Replace', SnapshotSetId: 'set-1' };
+  assert.equal(restoreRequestOf({ ...replacing, Verify: 'False' }).verifies, false);
+  assert.equal(restoreRequestOf({ ...replacing, Verify: 'True' }).verifies, true);
   const asked = (inputs: JsonObject) => restoreRequestOf({ Mode: 'Test', ...inputs }).asked;
   assert.deepEqual(asked({ SnapshotSetId: 'set-1', MaxAgeHours: '' }), { set: 'set-1' });
   assert.deepEqual(asked({ SnapshotSetId: 'latest' }), { newest: true, hoursMax: undefined });
   assert.deepEqual(asked({ SnapshotSetId: 'latest', MaxAgeHours: '26' }), { newest: true, hoursMax: 26 });
+  assert.deepEqual(asked({ ImageId: 'ami-1', SnapshotSetId: '' }), { image: 'ami-1' });
   const wrong: JsonObject[] = [
+    { Mode: 'Test', ImageId: 'ami-1', SnapshotSetId: 'set-1' },
+    { Mode: 'Test', ImageId: 'ami-1', SnapshotIds: ['snap-1'] },
+    { Mode: 'Test', ImageId: 'ami-1', SnapshotSetId: 'latest' },
+    { Mode: 'Test', ImageId: 'ami-1', MaxAgeHours: '26' },
     { Mode: 'Test' },
     { Mode: 'Test', SnapshotSetId: 'set-1', SnapshotIds: ['snap-1'] },
     { Mode: 'Test', SnapshotSetId: '*' },
     { Mode: 'Other', SnapshotSetId: 'set-1' },
     { SnapshotSetId: 'set-1' },
     { Mode: 'Replace', SnapshotSetId: 'latest' },
+    { Mode: 'Test', SnapshotSetId: 'set-1', Verify: 'False' },
     { Mode: 'Test', SnapshotSetId: 'set-1', MaxAgeHours: '26' },
     { Mode: 'Test', SnapshotIds: ['snap-1'], MaxAgeHours: '26' },
     { Mode: 'Test', SnapshotSetId: 'latest', SnapshotIds: ['snap-1'] },

@@ -13,7 +13,14 @@ export type RestoreMode = 'Test' | 'Replace';
 
 export interface RestoreRequest {
   readonly mode: RestoreMode;
-  readonly asked: NamedSnapshots | NewestSet;
+  readonly asked: NamedSnapshots | NewestSet | NamedImage;
+  /** Whether it is tried before anything is replaced. */
+  readonly verifies: boolean;
+}
+
+/** Where its snapshots belong it says itself. */
+export interface NamedImage {
+  readonly image: string;
 }
 
 export type NamedSnapshots = { readonly set: string } | { readonly snapshots: readonly string[] };
@@ -55,14 +62,18 @@ export function restoreRequestOf(inputs: JsonObject): RestoreRequest {
   const snapshots = linesOf(inputs, 'SnapshotIds').filter((id) => id !== '');
   const mode = textOf(inputs, 'Mode');
   if (mode !== 'Test' && mode !== 'Replace') throw refuse(`Mode is Test or Replace, not "${mode}"`);
-  if ((set === '') === (snapshots.length === 0))
-    throw refuse('give either SnapshotSetId or SnapshotIds, to say which snapshots are meant');
+  const image = textOf(inputs, 'ImageId');
+  if ([set !== '', snapshots.length > 0, image !== ''].filter(Boolean).length !== 1)
+    throw refuse('give one of SnapshotSetId, SnapshotIds and ImageId, to say which snapshots are meant');
+  const verifies = !/^false$/i.test(textOf(inputs, 'Verify'));
+  if (mode === 'Test' && !verifies) throw refuse('Verify=False is for Mode=Replace alone: a Test verifies');
   const hours = textOf(inputs, 'MaxAgeHours');
-  if (set === NEWEST) return { mode, asked: newestOf(mode, hours) };
+  if (set === NEWEST) return { mode, verifies, asked: newestOf(mode, hours) };
   if (hours !== '') throw refuse(`MaxAgeHours is for SnapshotSetId=${NEWEST} alone`);
-  if (snapshots.length > 0) return { mode, asked: { snapshots: [...new Set(snapshots)] } };
+  if (image !== '') return { mode, verifies, asked: { image } };
+  if (snapshots.length > 0) return { mode, verifies, asked: { snapshots: [...new Set(snapshots)] } };
   if (!SET.test(set)) throw refuse(`"${set}" is no id of a set`);
-  return { mode, asked: { set } };
+  return { mode, verifies, asked: { set } };
 }
 
 /** What replaces volumes somebody has to name. */
@@ -103,9 +114,9 @@ export function planOf(found: readonly Snapshot[], asked: NamedSnapshots): Resto
   return { set, level, isConsistent, parts };
 }
 
-function partOf(snapshot: Snapshot): RestorePart {
+/** @param device where it belongs; as its tag says unless given @throws ROKKA_RESTORE_REFUSED */
+export function partOf(snapshot: Snapshot, device = tagOf(snapshot, 'Device')): RestorePart {
   const id = must(snapshot.SnapshotId);
-  const device = tagOf(snapshot, 'Device');
   if (device === undefined) throw refuse(`${id} has no tag Device, which says where a volume of it belongs`);
   if (snapshot.State !== 'completed')
     throw refuse(`${id} is ${snapshot.State}: wait until all are completed`);

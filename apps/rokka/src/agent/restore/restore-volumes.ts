@@ -5,10 +5,10 @@
  * Calls that change something are not cut short with the step, whose end would leave it open what became of them; they end with the agent.
  */
 import type * as Sdk from '@aws-sdk/client-ec2';
-import type { EC2Client, Filter, Snapshot, Tag, Volume } from '@aws-sdk/client-ec2';
+import type { EC2Client, Filter, Image, Snapshot, Tag, Volume } from '@aws-sdk/client-ec2';
 import { type Clock, must } from '@rokka/kernel';
 import { rokkaErrors } from '../../errors.ts';
-import { tagOf, type RestorePart, type RestoreRequest } from './restore-plan.ts';
+import { type NamedSnapshots, type NewestSet, tagOf, type RestorePart } from './restore-plan.ts';
 
 const MADE_TAG = 'RokkaRestore';
 const REPLACES_TAG = 'RokkaReplaces';
@@ -88,8 +88,18 @@ export class RestoreVolumes {
     };
   }
 
+  /** @throws InvalidAMIID.NotFound */
+  async image(id: string, signal: AbortSignal): Promise<Image> {
+    const { client } = this.#options;
+    const { Images } = await this.#call(
+      (sdk, options) => client.send(new sdk.DescribeImagesCommand({ ImageIds: [id] }), options),
+      signal,
+    );
+    return must(Images?.[0]);
+  }
+
   /** Those that are asked for; of a set, all that may be of it; of the newest, all that are of any. @throws InvalidSnapshot.NotFound */
-  async snapshots({ asked }: RestoreRequest, signal: AbortSignal): Promise<Snapshot[]> {
+  async snapshots(asked: NamedSnapshots | NewestSet, signal: AbortSignal): Promise<Snapshot[]> {
     const { client } = this.#options;
     const which =
       'snapshots' in asked

@@ -1,5 +1,5 @@
 /** As much of EC2 as a restore asks for: states that come a look later, calls that fail, and an agent that dies at one. */
-import type { EC2Client, Snapshot, Tag } from '@aws-sdk/client-ec2';
+import type { EC2Client, Image, Snapshot, Tag } from '@aws-sdk/client-ec2';
 import { must } from '@rokka/kernel';
 
 export const INSTANCE = 'i-00000000000000001';
@@ -29,6 +29,7 @@ interface Input {
 export class FakeEc2 {
   readonly volumes = new Map<string, FakeVolume>();
   readonly snapshots: Snapshot[] = [];
+  readonly images: Image[] = [];
   /** Operations that the role may not. */
   readonly denied = new Set<string>();
   /** Devices of other accounts. */
@@ -50,6 +51,10 @@ export class FakeEc2 {
     this.#agent = new AbortController();
     this.faults = faults;
     this.calls = 0;
+  }
+
+  killAgent(): void {
+    this.#agent.abort(new Error('the agent ends'));
   }
 
   /** One that was always there. */
@@ -93,6 +98,8 @@ export class FakeEc2 {
     switch (operation) {
       case 'DescribeSnapshots':
         return { Snapshots: this.snapshots };
+      case 'DescribeImages':
+        return { Images: this.images };
       case 'DescribeInstances':
         return { Reservations: [{ Instances: [this.#instance()] }] };
       case 'DescribeVolumes':

@@ -74,7 +74,7 @@ async function repeated(
   token: IdempotencyMark,
 ): Promise<Volume | undefined> {
   const claim = await liveClaim(services.store, tokenKey(scope, token.token));
-  const facts = claim && (await readVolume(services, scope, claim.volume));
+  const facts = claim && (await readVolume(services, scope, must(claim.volume)));
   if (!facts) return undefined;
   if (judgeRepetition(facts.volume.token, token) === 'mismatch')
     throw ec2Failures.idempotency(

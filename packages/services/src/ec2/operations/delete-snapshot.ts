@@ -8,7 +8,7 @@ import { removeSnapshot } from '../volume-snapshots.ts';
 
 /**
  * Volumes that were made from it stay. One that is pending may be deleted too: where it is of a set, the others are finished.
- * @throws InvalidSnapshot.NotFound; InvalidSnapshot.InUse while a volume is being made of it
+ * @throws InvalidSnapshot.NotFound; InvalidSnapshot.InUse while a volume is being made of it, or an image names it
  */
 export const deleteSnapshot = (services: Ec2Services): Operation<typeof DeleteSnapshotCommand> => ({
   resources: async ({ SnapshotId }, call) => [await askFor(services, call, ['snapshot', SnapshotId])],

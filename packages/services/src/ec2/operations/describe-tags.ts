@@ -5,21 +5,24 @@ import type { Ec2Services } from '../ec2-context.ts';
 import type { ResourceKind } from '../ec2-ids.ts';
 import { demandBuilt, scopeOf } from '../ec2-inputs.ts';
 import { filtered, type FilterTable, pageOf } from '../ec2-lists.ts';
-import { isSeen } from '../ec2-lookup.ts';
+import { isSeen, seenImages } from '../ec2-lookup.ts';
 import { listTaggedInstances } from '../instance-tags.ts';
+import { isShown } from '../snapshot-facts.ts';
 import { readScope } from '../volume-facts.ts';
 
-/** Those of volumes, snapshots and instances. @throws what lists may not be asked */
+/** Those of volumes, snapshots, images and instances. @throws what lists may not be asked */
 export const describeTags =
   (services: Ec2Services): Operation<typeof DescribeTagsCommand> =>
   async (input, call) => {
     const scope = scopeOf(call);
     demandBuilt(input, ['Filters', 'MaxResults', 'NextToken']);
     const { volumes, snapshots } = await readScope(services, scope);
+    const images = await seenImages(services, scope);
     const instances = await listTaggedInstances(services, scope);
     const all = [
       ...volumes.filter(isSeen).flatMap(({ volume }) => shapes('volume', volume)),
-      ...snapshots.flatMap(({ record }) => (record.deleted ? [] : shapes('snapshot', record))),
+      ...snapshots.filter(isShown).flatMap(({ record }) => shapes('snapshot', record)),
+      ...images.flatMap(({ record }) => shapes('image', record)),
       ...instances.flatMap((instance) => shapes('instance', instance)),
     ].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
     const { items, NextToken } = pageOf(services, {

@@ -21,7 +21,10 @@ const text = (description: string, byDefault: string) => ({
   description,
   default: byDefault,
 });
-const flag = (description: string) => ({ ...text(description, 'False'), allowedValues: ['True', 'False'] });
+const flag = (description: string, byDefault = 'False') => ({
+  ...text(description, byDefault),
+  allowedValues: ['True', 'False'],
+});
 const seconds = (byDefault: string) => ({
   ...text('The time in seconds that it may take, up to 172800.', byDefault),
   allowedPattern: `^${SECONDS}$`,
@@ -53,7 +56,7 @@ export const BUILTIN_DOCUMENTS: ReadonlyMap<string, BuiltinDocument> = new Map([
       tags: text('Of the snapshots: Key=Name,Value=Test;Key=User,Value=One', 'Key=Name,Value='),
       CopyOnly: flag('Whether incremental backups of the writers go on as if there had been no snapshot.'),
       NoWriters: flag('Whether the writers of applications are left out.'),
-      CreateAmi: flag('Whether an image is made.'),
+      CreateAmi: flag('Whether an image of the snapshots is made, with the boot volume.'),
       AmiName: text('Of the image.', ''),
       executionTimeout: seconds('900'),
       CollectDiagnosticLogs: flag('Whether what was seen on the way is kept.'),
@@ -92,14 +95,19 @@ export const BUILTIN_DOCUMENTS: ReadonlyMap<string, BuiltinDocument> = new Map([
         description: 'All snapshots of one set, instead of its id.',
         default: [],
       },
+      ImageId: {
+        ...text('An image, all of whose snapshots are meant.', ''),
+        allowedPattern: '^(ami-([0-9a-f]{8}|[0-9a-f]{17}))?$',
+      },
       Mode: {
         ...text('Test: beside the volumes in use, and away again. Replace: in their places.', 'Test'),
         allowedValues: ['Test', 'Replace'],
       },
+      Verify: flag('Before a Replace: whether the snapshots are tried, as by a Test.', 'True'),
       executionTimeout: seconds('3600'),
     },
     inputs: {
-      ...same('SnapshotSetId', 'MaxAgeHours', 'SnapshotIds', 'Mode'),
+      ...same('SnapshotSetId', 'MaxAgeHours', 'SnapshotIds', 'ImageId', 'Mode', 'Verify'),
       timeoutSeconds: '{{ executionTimeout }}',
     },
   }),
