@@ -18,6 +18,7 @@ import {
   type StoredLayer,
 } from './layer.ts';
 import type { ObjectStore } from './object-store.ts';
+import { ReadTurns } from './read-turns.ts';
 import { spanOf } from './timeline.ts';
 
 /** What lies between two items of a page is read with them where it is no more than this. */
@@ -31,6 +32,10 @@ const INDEXES_AHEAD = 8;
 const READS_AHEAD = 8;
 /** Of a page that is read together with others; one with more changes is read by itself, a part at a time. */
 const TOGETHER_BYTES_MAX = 64 * 1024;
+/** Of all that is read for pages together, and held until the last of it is there. */
+const TOGETHER_ALL_BYTES_MAX = 32 * 1024 * 1024;
+/** Reads of the store on their way at once, whoever waits for them: a scan of a clone asks for hundreds of pages. */
+const READS_MAX = 64;
 
 /** Items of a page, with the object that they lie in. */
 interface Found extends ItemPlace {
@@ -42,6 +47,8 @@ export class ArchiveReader {
   readonly descriptor: ArchiveDescriptor;
   readonly lsn: Lsn;
   readonly #store: ObjectStore;
+  /** One for all of the readers down to the last base. */
+  readonly #reads: ReadTurns;
   #covers: Covers;
   /** Used longest ago first. A page may have to be looked up in hundreds of them: those that are here are not waited for. */
   readonly #indexes = new Map<string, LayerIndex | Promise<LayerIndex>>();
@@ -55,6 +62,7 @@ export class ArchiveReader {
       lsn: Lsn;
       covers: Covers;
       base: ArchiveReader | undefined;
+      reads: ReadTurns;
     },
   ) {
     this.#store = store;
@@ -62,21 +70,23 @@ export class ArchiveReader {
     this.lsn = of.lsn;
     this.#covers = of.covers;
     this.#base = of.base;
+    this.#reads = of.reads;
   }
 
   /** @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET, ARCHIVE_GAP, ARCHIVE_DAMAGED, ARCHIVE_VERSION, ARCHIVE_STORE_FAILED */
   static async open(
     store: ObjectStore,
     { volume, lsn }: ArchivePoint,
-    options: { only?: PgIndex } = {},
+    options: { only?: PgIndex; reads?: ReadTurns } = {},
   ): Promise<ArchiveReader> {
+    const { reads = new ReadTurns(store, READS_MAX), ...only } = options;
     const descriptor = await readDescriptor(store, volume);
     if (!descriptor) throw archiveErrors.ARCHIVE_EMPTY([volume]);
     const reached = (await spanOf(store, volume))?.last.lsn ?? 0;
     if (lsn > reached) throw archiveErrors.ARCHIVE_NOT_YET([volume, lsn, reached]);
-    const covers = await coversOf(store, { descriptor, lsn, ...options });
-    const base = descriptor.base && (await ArchiveReader.open(store, descriptor.base));
-    return new ArchiveReader(store, { descriptor, lsn, covers, base });
+    const covers = await coversOf(store, { descriptor, lsn, ...only });
+    const base = descriptor.base && (await ArchiveReader.open(store, descriptor.base, { reads }));
+    return new ArchiveReader(store, { descriptor, lsn, covers, base, reads });
   }
 
   /**
@@ -118,6 +128,8 @@ export class ArchiveReader {
         }),
       );
       const runs = [...runsOf([...found.values()].flat().sort(byPlace))];
+      // Then a part of each at a time, as for one page.
+      if (runs.reduce((sum, run) => sum + spanBytes(run), 0) > TOGETHER_ALL_BYTES_MAX) return new Map();
       const unfinished = [...found.keys()].filter((page) => !isWhole(found.get(page) ?? []));
       const [below, ...read] = await Promise.all([
         this.#inheritedOf(unfinished),
@@ -255,7 +267,7 @@ export class ArchiveReader {
   async #index(layer: StoredLayer, part: LayerPart): Promise<LayerIndex> {
     const known = this.#indexes.get(part.key);
     if (known) return known;
-    const loading = LayerIndex.load(this.#store, layer, part);
+    const loading = LayerIndex.load(this.#reads, layer, part);
     this.#indexes.set(part.key, loading);
     try {
       const index = await loading;
@@ -283,7 +295,7 @@ export class ArchiveReader {
   /** Of one object, near enough to each other for one read. */
   #read(run: readonly Found[]): Promise<Uint8Array> {
     const { part, offset } = must(run[0]);
-    return this.#store.read(part.key, offset, spanBytes(run));
+    return this.#reads.read(part.key, offset, spanBytes(run));
   }
 }
 

@@ -24,6 +24,7 @@ import { archiveErrors } from './errors.ts';
 import { History } from './testing/history.ts';
 import { MemoryStore } from './testing/memory-store.ts';
 import { storeKinds } from './testing/store-kinds.ts';
+import { ReadTurns } from './read-turns.ts';
 import { pointAt, spanOf, TimelineWriter } from './timeline.ts';
 import { makePages, removeArchive, removeUseless } from './upkeep.ts';
 
@@ -158,6 +159,30 @@ test('a store that fails while a page is read fails that read, and nothing else'
   process.off('unhandledRejection', onStray);
   assert.ok(most > 1, 'some page asks for several items at once');
   assert.deepEqual(stray, []);
+});
+
+test('however many pages are asked for, a store has some reads at once, and each page is right', async () => {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const history = new History({ volumeId: 'one', random: new SeededRandom(3) });
+  await using archiver = new Archiver({ volume: history, store, clock });
+  archiver.start();
+  for (let layers = 0; layers < 30; layers++) {
+    for (let writes = 0; writes < 12; writes++) history.write();
+    await archived(archiver, clock, history);
+  }
+  let [now, most] = [0, 0];
+  const read = store.read.bind(store);
+  store.read = async (...of) => {
+    most = Math.max(most, ++now);
+    await new Promise((resolve) => setImmediate(resolve));
+    return read(...of).finally(() => now--);
+  };
+  const reads = new ReadTurns(store, 3);
+  const point = { volume: history.volumeId, lsn: history.durable };
+  await demandSame(await ArchiveReader.open(store, point, { reads }), history);
+  assert.equal(most, 3);
+  assert.equal(now, 0);
 });
 
 test('of pages that are read together one that is damaged takes no other along, and all of them are a few reads', async () => {

@@ -95,7 +95,7 @@ export class LayerIndex {
   }
 
   /** @throws ARCHIVE_NO_OBJECT, ARCHIVE_DAMAGED, ARCHIVE_VERSION, ARCHIVE_STORE_FAILED */
-  static async load(store: ObjectStore, layer: Layer, part: LayerPart): Promise<LayerIndex> {
+  static async load(store: Pick<ObjectStore, 'read'>, layer: Layer, part: LayerPart): Promise<LayerIndex> {
     const { key, sizeBytes } = part;
     const damaged = (why: string) => archiveErrors.ARCHIVE_DAMAGED([key, why]);
     if (sizeBytes < HEADER_BYTES + TRAILER_BYTES) throw damaged(`${sizeBytes} bytes are no layer`);
