@@ -37,9 +37,8 @@ async function runShim(channel: ParentChannel) {
     const first = resources.use(new SpareProcess({ launch: () => launchChild(launch), onMissing: () => {} }));
     first.prepare();
     const stage = launched.engine === 'native' ? prepareStage(launched) : undefined;
-    // Of a spare nobody waits for it yet. Whoever comes to it hears of its error.
-    stage?.catch(() => {});
-    const { waited, argument } = await channel.begun;
+    // A spare without a stage would fail whichever database began with it, perhaps long after the reason has gone: it ends instead.
+    const { waited, argument } = await Promise.race([channel.begun, failureOf(stage)]);
     const steps = new StartSteps(systemClock, waited ? systemClock.nowMs() : 0);
     steps.done('code');
     const options = argument as HeadProcessOptions;
@@ -67,6 +66,11 @@ async function runShim(channel: ParentChannel) {
     await resources.disposeAsync();
     throw error;
   }
+}
+
+/** Never settles where there is none. */
+function failureOf(work: Promise<unknown> | undefined): Promise<never> {
+  return new Promise((_, reject) => void work?.catch(reject));
 }
 
 function headCommand(options: HeadProcessOptions): {
