@@ -125,7 +125,7 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
         name: isMain ? 'head' : `head of database ${record.name}`,
         // One for each would cost more memory than most databases here. A shim has one of its own, for its head.
         spare: (isMain && !hasOwnSpare(record)) || (record.standbys ?? 0) > 0,
-        handedOver: handedOver ?? (isNative ? nextHead.spare : undefined),
+        handedOver: isNative ? nextHead.after(handedOver) : handedOver,
         onReady: (detail) => {
           onReady(detail);
           if (!isNative) return;

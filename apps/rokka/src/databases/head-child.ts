@@ -19,8 +19,8 @@ export interface HeadChildOptions {
   name: string;
   /** Whether another process waits, its code loaded, to take over: 35 MB for a second or less of clients' time. */
   spare: boolean;
-  /** Of the head before it. */
-  handedOver?: SpareProcess | undefined;
+  /** Of the head before it, or whatever waits for it. */
+  handedOver?: Pick<SpareProcess, 'take'> | undefined;
   onReady(detail: Connection | FilesDetail): void;
   /** It ended by itself, and is started again. */
   onLost?(): void;

@@ -23,13 +23,18 @@ export interface NextHeadOptions {
 
 export class NextHead implements AsyncDisposable {
   readonly #options: NextHeadOptions;
-  /** Whoever starts a head of its kind takes it. */
   readonly spare: SpareProcess;
   #cancel = () => {};
 
   constructor(options: NextHeadOptions) {
     this.#options = options;
     this.spare = new SpareProcess({ launch: options.launch, onMissing: () => this.#prepareAfter(AGAIN_MS) });
+  }
+
+  /** What a head of its kind begins with: the spare of the head before it, where one waits, or this one. */
+  after(handedOver: SpareProcess | undefined): Pick<SpareProcess, 'take'> {
+    // A head that keeps no spare hands over an empty place.
+    return { take: () => handedOver?.take() ?? this.spare.take() };
   }
 
   /** A database serves: the one that comes after it has a head that waits, in a moment. */
