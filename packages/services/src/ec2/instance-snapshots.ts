@@ -30,6 +30,7 @@ interface InstanceSnapshots {
 
 /** Roles that were made before there was CreateSnapshots name this one. Whoever may copy each volume may copy them at one moment. */
 const ONE_BY_ONE = 'ec2:CreateSnapshot';
+const AT_ONE_MOMENT = 'ec2:CreateSnapshots';
 
 export async function askForInstanceSnapshots(
   services: Ec2Services,
@@ -40,6 +41,17 @@ export async function askForInstanceSnapshots(
   return asks.map((ask) => (ask.action === undefined ? { ...ask, alternatives: [ONE_BY_ONE] } : ask));
 }
 
+/** Whoever is denied a copy of a volume, the boot volume say, gets none by making an image of it. */
+export async function askForImagedInstance(
+  services: Ec2Services,
+  scope: Scope,
+  of: Omit<CopiedInstance, 'operation'>,
+): Promise<ResourceAsk[]> {
+  const asks = await askForCopied(services, scope, { ...of, operation: 'CreateImage' });
+  const alternatives = [ONE_BY_ONE, AT_ONE_MOMENT];
+  return asks.map((ask) => (ask.action === undefined ? { ...ask, alternatives } : ask));
+}
+
 interface CopiedInstance {
   readonly specification: InstanceSpecification | undefined;
   readonly tags: readonly TagSpecification[] | undefined;
@@ -47,7 +59,7 @@ interface CopiedInstance {
 }
 
 /** Of each volume too: who may copy all others may still be denied one. */
-export async function askForCopied(
+async function askForCopied(
   services: Ec2Services,
   scope: Scope,
   { specification, tags, operation }: CopiedInstance,

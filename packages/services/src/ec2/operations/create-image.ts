@@ -6,7 +6,7 @@ import { BOOT_DEVICE, checkedDescription, demandBuilt, scopeOf, tagsAtCreation }
 import { askForNew } from '../ec2-permissions.ts';
 import { checkedImageName } from '../image-inputs.ts';
 import { madeImageOfSet, newImage } from '../image-making.ts';
-import { askForCopied, newInstanceSet } from '../instance-snapshots.ts';
+import { askForImagedInstance, newInstanceSet } from '../instance-snapshots.ts';
 
 /**
  * Of all volumes that are attached to an instance, with its boot volume, at one moment: as CreateSnapshots makes them. Nothing is rebooted.
@@ -15,14 +15,10 @@ import { askForCopied, newInstanceSet } from '../instance-snapshots.ts';
 export const createImage = (services: Ec2Services): Operation<typeof CreateImageCommand> => ({
   async resources({ InstanceId, TagSpecifications }, call) {
     const { ofSnapshots, ofImage } = divided(TagSpecifications);
-    const of = { operation: 'CreateImage' };
+    const specification = { InstanceId };
     return [
-      ...askForNew(call, 'image', { ...of, tags: ofImage }),
-      ...(await askForCopied(services, call, {
-        ...of,
-        specification: { InstanceId },
-        tags: ofSnapshots,
-      })),
+      ...askForNew(call, 'image', { operation: 'CreateImage', tags: ofImage }),
+      ...(await askForImagedInstance(services, call, { specification, tags: ofSnapshots })),
     ];
   },
   async handle(input, call) {
