@@ -165,7 +165,11 @@ test('names are as AWS has them, and of one image each', async () => {
   await assert.rejects(bench.register('', snapshot), { name: 'MissingParameter' });
   const names = ['abc', 'a'.repeat(128), "(a) [b] ./-'@_", 'ABC'];
   for (const name of names) await bench.register(name, snapshot);
-  const first = must(await imageNamed(bench.context, { scope, name: 'abc' }));
+  const { id: first, ...more } = must(await imageNamed(bench.context, { scope, name: 'abc' }));
+  assert.deepEqual(
+    [more.counts, more.tags, more.devices.map((each) => [each.device, each.snapshot])],
+    [true, [], [[BOOT, snapshot]]],
+  );
   const taken = {
     name: 'InvalidAMIName.Duplicate',
     message: `AMI name abc is already in use by AMI ${first}`,
@@ -211,7 +215,7 @@ test('of two that want a name at one moment one gets it, and the other leaves no
     await assert.rejects(made, { name: 'InvalidAMIName.Duplicate' });
     await bench.turns();
     assert.deepEqual([await bench.states(), await bench.shown()], [['mine available'], 1]);
-    assert.equal(await imageNamed(bench.context, { scope, name: 'mine' }), first);
+    assert.equal((await imageNamed(bench.context, { scope, name: 'mine' }))?.id, first);
     await checkTruth(bench);
     await checkNothingLeft(bench);
   }
