@@ -8,8 +8,9 @@ import { standingRights } from '../iam/standing-rights.ts';
 import { serviceRole } from '../sts/service-role.ts';
 import { allow, deny, type Statement } from '../testing/decision-row.ts';
 import { Ec2Bench } from '../testing/ec2-bench.ts';
-import { ACCOUNT, REGION } from '../testing/service-bench.ts';
+import { ACCOUNT, callIn, REGION } from '../testing/service-bench.ts';
 import { ec2Arn } from './ec2-arns.ts';
+import { ec2Operations } from './ec2-handlers.ts';
 import { ec2ServicesOf } from './ec2-services.ts';
 import { askForImagedInstance, askForInstanceSnapshots } from './instance-snapshots.ts';
 
@@ -57,6 +58,28 @@ test('whoever is denied a copy of a volume gets none by making an image', async 
   assert.equal(await denied(allow('ec2:*'), deny(ALL, boot)), `${IMAGE} ${boot}`);
   assert.equal(await denied(allow(ALL)), undefined);
   assert.equal(await denied(allow(IMAGE, 'arn:aws:ec2:*:*:volume/*')), `${IMAGE} ${instance}`);
+});
+
+test('a volume that is attached after the caller was asked for all of them is not copied', async () => {
+  for (const name of ['CreateSnapshots', 'CreateImage'] as const) {
+    using bench = new Ec2Bench();
+    await bench.attached();
+    const InstanceId = await bench.instance();
+    const input =
+      name === 'CreateImage' ? { Name: 'one', InstanceId } : { InstanceSpecification: { InstanceId } };
+    const { resources, handle } = ec2Operations(bench.context)[name] as unknown as {
+      resources: (given: object, call: object) => Promise<unknown>;
+      handle: (given: object, call: object) => Promise<unknown>;
+    };
+    const call = callIn({ account: ACCOUNT, region: REGION });
+    await resources(input, call);
+    await bench.attached('/dev/sdg');
+    await assert.rejects(handle(input, call), { name: 'IncorrectState', message: /attached meanwhile/ });
+    assert.deepEqual((await bench.call('DescribeSnapshots', {})).Snapshots, []);
+    await resources(input, call);
+    await handle(input, call);
+    assert.equal((await bench.call('DescribeSnapshots', {})).Snapshots?.length, 3);
+  }
 });
 
 /** Of statements: what they do not allow of these, whoever asks for it. */

@@ -52,6 +52,9 @@ export async function askForImagedInstance(
   return asks.map((ask) => (ask.action === undefined ? { ...ask, alternatives } : ask));
 }
 
+/** By the specification of the call, which is one object for whoever is asked and for whoever carries it out: the volumes that were asked for. */
+const askedFor = new WeakMap<InstanceSpecification, ReadonlySet<string>>();
+
 interface CopiedInstance {
   readonly specification: InstanceSpecification | undefined;
   readonly tags: readonly TagSpecification[] | undefined;
@@ -67,6 +70,7 @@ async function askForCopied(
   const ids = (await attachedTo(services, scope, specification)).map(({ volume }) => volume.id);
   const boot = hasBoot(specification) && (await bootOf(services, scope, specification?.InstanceId));
   if (boot) ids.unshift(boot.id);
+  if (specification) askedFor.set(specification, new Set(ids));
   return [
     await askFor(services, scope, ['instance', specification?.InstanceId]),
     ...(await Promise.all(ids.map((id) => askFor(services, scope, ['volume', id])))),
@@ -97,6 +101,7 @@ export async function newInstanceSet(
   const data = volumes.map(({ volume: { id, sizeGiB, tags } }) => ({ volume: { id, sizeGiB }, tags }));
   if (boot.length + data.length === 0)
     throw ec2Failures.parameter(`No volume is attached to ${instance.id} that is not excluded.`);
+  demandAsked(specification, [...boot, ...data]);
   const members = [...boot, ...data].map(({ tags, ...shown }) =>
     newSnapshot(services, {
       ...shown,
@@ -108,6 +113,17 @@ export async function newInstanceSet(
     set: { id: of.id ?? newSetId(services.random), size: members.length, members },
     devices: [...boot.map(() => BOOT_DEVICE), ...volumes.map(({ volume }) => must(volume.attachment).device)],
   };
+}
+
+/** What came between the two nobody has allowed. @throws IncorrectState */
+function demandAsked(
+  specification: InstanceSpecification | undefined,
+  copied: readonly { readonly volume: { readonly id: string } }[],
+): void {
+  const asked = specification && askedFor.get(specification);
+  const late = asked && copied.find(({ volume }) => !asked.has(volume.id));
+  if (late)
+    throw ec2Failures.state(`Volume ${late.volume.id} was attached meanwhile: send the request again.`);
 }
 
 const hasBoot = (specification: InstanceSpecification | undefined) =>
