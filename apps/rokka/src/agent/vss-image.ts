@@ -6,6 +6,7 @@ import type { Outcome } from '@rokka/snapshots';
 import { rokkaErrors } from '../errors.ts';
 import { isAwsError } from './aws-answers.ts';
 import type { Tag } from './tag-list.ts';
+import { VSS_CONFIG } from './vss-report.ts';
 
 /** Rights are asked for on one that is not there yet. */
 const NO_SNAPSHOT = 'snap-00000000000000000';
@@ -91,14 +92,20 @@ function isAsked({ devices, tags }: ImageNamed, asked: Asked): boolean {
   return areThere && devices.length === asked.mappings.length && asked.tags.every(hasTag);
 }
 
-/** Always throws: what says whether it may be made. */
-export async function tryImage(client: EC2Client, abortSignal: AbortSignal): Promise<unknown> {
+/** Always throws: what says whether it may be made. A policy may ask for tags, so it is tried with those that the image will have. */
+export async function tryImage(
+  client: EC2Client,
+  tags: readonly Tag[],
+  abortSignal: AbortSignal,
+): Promise<unknown> {
   const { RegisterImageCommand } = await import('@aws-sdk/client-ec2');
   const input = {
     Name: 'trial',
     RootDeviceName: TRIAL_DEVICE,
     BlockDeviceMappings: [{ DeviceName: TRIAL_DEVICE, Ebs: { SnapshotId: NO_SNAPSHOT } }],
-    TagSpecifications: [{ ResourceType: 'image' as const, Tags: [{ Key: 'Name', Value: 'trial' }] }],
+    TagSpecifications: [
+      { ResourceType: 'image' as const, Tags: [...tags, { Key: VSS_CONFIG, Value: '{}' }] },
+    ],
     DryRun: true,
   };
   return client.send(new RegisterImageCommand(input), { abortSignal });

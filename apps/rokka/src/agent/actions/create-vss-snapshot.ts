@@ -97,7 +97,8 @@ async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<A
   try {
     const { description, tags, excludesBoot, imageName } = request;
     const volumes = await volumesFor(client, { instance, excludesBoot, signal });
-    await demandRights(client, { instance, excludesBoot, isImaged: imageName !== undefined, signal });
+    const ofImage = imageName === undefined ? undefined : tags;
+    await demandRights(client, { instance, excludesBoot, ofImage, signal });
     if (imageName !== undefined) await demandFreeName(imageName, { scope, ...options });
     const copying = { client, instance, excludesBoot, description, tags, clock };
     const lookUp = (snapshot: string) => options.lookUp(scope, snapshot);
