@@ -27,7 +27,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'read-point-not-translated', seeds: 10, breaks: 'I16' },
   { name: 'evict-before-durable', seeds: 80, breaks: 'I12' },
   { name: 'page-names-not-synced', seeds: 20, breaks: 'I16' },
-  { name: 'copy-not-asked-after', seeds: 100, breaks: 'I16' },
+  { name: 'copy-not-asked-after', seeds: 150, breaks: 'I16' },
   { name: 'or-reads', seeds: 10, breaks: 'I10' },
   { name: 'finish-unchecked', seeds: 20, breaks: 'I11' },
   { name: 'revert-unchecked', seeds: 200, breaks: 'I10' },

@@ -1,0 +1,132 @@
+/** Who may be stopped: everybody who writes is somebody's, or nobody is stopped. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { VirtualClock } from '@rokka/kernel';
+import type { Writer, WriterKind } from '../writer.ts';
+import type { Application, ApplicationKind, FoundApplications } from './application.ts';
+import { Standstill } from './standstill.ts';
+import type { Stopped } from './stopped-notes.ts';
+
+const SIGNAL = new AbortController().signal;
+const VOLUMES = [{ volume: 'vol-1', mountPoint: '/v' }];
+
+function application(
+  id: string,
+  of: { pids?: number[]; paths?: string[]; pid?: number; lingers?: boolean } = {},
+): Application {
+  return {
+    note: { kind: id, id, name: id, details: of.pid === undefined ? undefined : { pid: of.pid } },
+    ...(of.paths && { paths: of.paths }),
+    owns: async (pid) => of.pids?.includes(pid) ?? false,
+    stop: async () => {},
+    start: async () => {},
+    end: async () => {},
+    whyDown: async () => undefined,
+    lingers: async () => of.lingers ?? false,
+  };
+}
+
+function kindOf(found: Partial<FoundApplications>): ApplicationKind {
+  const { applications = [], immovable = [] } = found;
+  return {
+    name: applications[0]?.note.kind ?? 'none',
+    find: async () => ({ applications, immovable }),
+    from: (note) => application(note.id),
+  };
+}
+
+/** @param files by process, what it writes */
+function standstill(
+  kinds: ApplicationKind[],
+  files: Readonly<Record<number, string>>,
+  writers: WriterKind[] = [],
+) {
+  const written: Stopped[] = [];
+  const made = new Standstill({
+    kinds,
+    writers,
+    notes: { write: (stopped) => written.push(stopped), read: () => written.at(-1), remove: () => {} },
+    clock: new VirtualClock(),
+    strays: async ({ components }) =>
+      Object.entries(files)
+        .filter(([, file]) => !components.some(({ paths }) => paths.includes(file)))
+        .map(([pid, file]) => ({ pid: Number(pid), words: `cat (pid ${pid}), which writes ${file}` })),
+  });
+  return { made, written };
+}
+
+test('whoever writes and is not an application is named, and whoever cannot be started again with why', async () => {
+  const kinds = [
+    kindOf({ applications: [application('a', { pids: [1] })] }),
+    kindOf({
+      immovable: [
+        { pid: 3, why: 'it runs as root' },
+        { pid: 4, why: 'it is confined' },
+      ],
+    }),
+  ];
+  const { made } = standstill(kinds, { 1: '/v/1', 2: '/v/2', 3: '/v/3' });
+  const { applications, immovable } = await made.look(VOLUMES, SIGNAL);
+  assert.deepEqual(
+    applications.map(({ note }) => note.id),
+    ['a'],
+  );
+  assert.deepEqual(immovable, [
+    'cat (pid 2), which writes /v/2',
+    'cat (pid 3), which writes /v/3: it runs as root',
+    'a server (pid 4): it is confined',
+  ]);
+});
+
+test('files that scripts speak for are theirs, whoever writes them', async () => {
+  const { made } = standstill([kindOf({ applications: [application('scripts', { paths: ['/v/1'] })] })], {
+    1: '/v/1',
+    2: '/v/2',
+  });
+  const { immovable } = await made.look(VOLUMES, SIGNAL);
+  assert.deepEqual(immovable, ['cat (pid 2), which writes /v/2']);
+});
+
+test('a server of a service is the service’s, and may be as it likes', async () => {
+  const kinds = [
+    kindOf({ applications: [application('service', { pids: [1, 2] })] }),
+    kindOf({
+      applications: [application('server', { pid: 1, pids: [1] })],
+      immovable: [{ pid: 2, why: 'it is confined' }],
+    }),
+  ];
+  const { applications, immovable } = await standstill(kinds, { 1: '/v/1' }).made.look(VOLUMES, SIGNAL);
+  assert.deepEqual(
+    applications.map(({ note }) => note.id),
+    ['service'],
+  );
+  assert.deepEqual(immovable, []);
+});
+
+test('what an earlier restore could not start is noted down with what is stopped', async () => {
+  const { made, written } = standstill([], {});
+  const before = application('before').note;
+  written.push({ command: 'c-0', mountPoints: ['/w'], applications: [before], answered: [] });
+  const of = { command: 'c-1', volumes: VOLUMES, say: () => {}, signal: SIGNAL };
+  await made.stop([application('a')], of);
+  const { command, mountPoints, applications } = written[1];
+  assert.deepEqual([command, mountPoints], ['c-1', ['/w', '/v']]);
+  assert.deepEqual(
+    applications.map(({ id }) => id),
+    ['before', 'a'],
+  );
+});
+
+test('one that was told to stop and has not ended runs only where it says so itself', async () => {
+  const lingering = application('pg:/v/data', { lingers: true });
+  const of = { command: 'c-1', volumes: VOLUMES, say: () => {}, signal: SIGNAL };
+  const silent = standstill([], {});
+  await silent.made.stop([lingering], of);
+  await assert.rejects(silent.made.start(SIGNAL), /pg:\/v\/data.*told to stop and has not ended/);
+  const identify = async () => [{ name: 'pg', paths: ['/v/data'] }];
+  const writer = { id: 'pg', identify, async [Symbol.asyncDispose]() {} } as unknown as Writer;
+  const asked = standstill([], {}, [{ name: 'pg', discover: async () => [writer] }]);
+  await asked.made.stop([lingering], of);
+  assert.deepEqual(asked.written[0].answered, [{ kind: 'pg', directory: '/v/data' }]);
+  assert.deepEqual(await asked.made.start(SIGNAL), ['pg:/v/data']);
+});

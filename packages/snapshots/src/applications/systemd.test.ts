@@ -1,0 +1,60 @@
+/** Services are found by the control groups of those who write, and the one that carries it out is never among them. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemd, unitOf } from './systemd.ts';
+
+const SIGNAL = new AbortController().signal;
+
+test('a service of the machine is told from what others look after', () => {
+  assert.equal(unitOf('/system.slice/postgresql@15-main.service'), 'postgresql@15-main.service');
+  assert.equal(unitOf('/system.slice/system-x.slice/x@1.service/part'), 'x@1.service');
+  for (const other of ['/user.slice/user-1.slice/user@1.service/app.slice/x.service', '/init.scope', ''])
+    assert.equal(unitOf(other), undefined, other);
+  assert.equal(unitOf('/machine.slice/x.service'), undefined);
+});
+
+function machine(cgroups: Readonly<Record<string, string>>, of: { has?: boolean; fails?: boolean } = {}) {
+  const asked: string[] = [];
+  const kind = systemd({
+    species: [],
+    machine: {
+      hasSystemd: async () => of.has ?? true,
+      cgroup: async (pid) => cgroups[pid] ?? '',
+      async systemctl(args) {
+        asked.push(args.join(' '));
+        return of.fails ? 'it failed' : undefined;
+      },
+    },
+  });
+  return { kind, asked };
+}
+
+test('the services of those who write are stopped and started, but for its own', async () => {
+  const { kind, asked } = machine({
+    self: '/system.slice/rokka.service',
+    1: '/system.slice/rokka.service',
+    2: '/system.slice/app.service',
+    3: '/system.slice/app.service',
+    4: '/user.slice/user-1.slice/session-1.scope',
+  });
+  const { applications } = await kind.find({ volumes: [], writing: [1, 2, 3, 4], signal: SIGNAL });
+  assert.deepEqual(
+    applications.map(({ note }) => note.id),
+    ['systemd:app.service'],
+  );
+  const [app] = applications;
+  assert.deepEqual(await Promise.all([1, 2, 3, 4].map((pid) => app.owns(pid))), [false, true, true, false]);
+  await app.stop(SIGNAL);
+  await kind.from(app.note).start(SIGNAL);
+  assert.deepEqual(asked, ['stop app.service', 'start app.service']);
+});
+
+test('what systemd says no to is told; without it nothing is a service', async () => {
+  const cgroups = { 2: '/system.slice/app.service' };
+  const failing = machine(cgroups, { fails: true });
+  const of = { volumes: [], writing: [2], signal: SIGNAL };
+  const [app] = (await failing.kind.find(of)).applications;
+  await assert.rejects(app.stop(SIGNAL), /app\.service does not stop: it failed/);
+  await assert.rejects(app.start(SIGNAL), /app\.service does not run: it failed/);
+  assert.deepEqual((await machine(cgroups, { has: false }).kind.find(of)).applications, []);
+});
