@@ -1,11 +1,11 @@
 /** What a program that is started again has: the account, environment and outputs that it had, and no more. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { test } from 'node:test';
-import { systemClock } from '@rokka/kernel';
+import { must, systemClock } from '@rokka/kernel';
 import { keptPipes, launch, type KeptPipes } from './launch.ts';
 
 const LIMITS = {
@@ -93,6 +93,27 @@ test('a pipe is kept for the next one while somebody reads it', LIMITS, async ()
     for (const pipe of pipes) await pipe?.close();
     await eventually(() => !fs.existsSync(`/proc/${reader.trim()}`));
   } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+});
+
+test('what was put in the place of a pipe since it was seen is not opened with rights of root', LIMITS, async () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-launch-'));
+  const [file, fifo] = [path.join(directory, 'file'), path.join(directory, 'fifo')];
+  fs.writeFileSync(file, 'of root');
+  execFileSync('mkfifo', [fifo]);
+  const opened = [fs.openSync(file, 'r'), fs.openSync(fifo, 'r+')];
+  try {
+    for (const fd of opened) {
+      const child = spawn('sleep', ['20'], { stdio: ['ignore', fd, fd] });
+      const of = { pid: must(child.pid), outputs: ['pipe:[1]', 'pipe:[1]'] } as const;
+      const pipes = await keptPipes(of);
+      child.kill();
+      for (const pipe of pipes) await pipe?.close();
+      assert.deepEqual(pipes, NONE);
+    }
+  } finally {
+    for (const fd of opened) fs.closeSync(fd);
     fs.rmSync(directory, { recursive: true });
   }
 });
