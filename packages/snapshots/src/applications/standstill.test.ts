@@ -40,12 +40,14 @@ function standstill(
   kinds: ApplicationKind[],
   files: Readonly<Record<number, string>>,
   writers: WriterKind[] = [],
+  mounted: Record<string, string> = { 'vol-1': '/v' },
 ) {
   const written: Stopped[] = [];
   const made = new Standstill({
     kinds,
     writers,
     notes: { write: (stopped) => written.push(stopped), read: () => written.at(-1), remove: () => {} },
+    mountPointOf: (volume) => mounted[volume],
     clock: new VirtualClock(),
     strays: async ({ components }) =>
       Object.entries(files)
@@ -106,8 +108,8 @@ test('a server of a service is the service’s, and may be as it likes', async (
 test('what an earlier restore could not start is noted down with what is stopped', async () => {
   const { made, written } = standstill([], {});
   const before = application('before').note;
-  written.push({ command: 'c-0', mountPoints: ['/w'], applications: [before], answered: [] });
-  const of = { command: 'c-1', volumes: VOLUMES, say: () => {}, signal: SIGNAL };
+  written.push({ command: 'c-0', mountPoints: ['/w'], places: [], applications: [before], answered: [] });
+  const of = { command: 'c-1', volumes: VOLUMES, after: ['vol-2'], say: () => {}, signal: SIGNAL };
   await made.stop([application('a')], of);
   const { command, mountPoints, applications } = written[1];
   assert.deepEqual([command, mountPoints], ['c-1', ['/w', '/v']]);
@@ -119,7 +121,7 @@ test('what an earlier restore could not start is noted down with what is stopped
 
 test('one that was told to stop and has not ended runs only where it says so itself', async () => {
   const lingering = application('pg:/v/data', { lingers: true });
-  const of = { command: 'c-1', volumes: VOLUMES, say: () => {}, signal: SIGNAL };
+  const of = { command: 'c-1', volumes: VOLUMES, after: ['vol-2'], say: () => {}, signal: SIGNAL };
   const silent = standstill([], {});
   await silent.made.stop([lingering], of);
   await assert.rejects(silent.made.start(SIGNAL), /pg:\/v\/data.*told to stop and has not ended/);
@@ -129,4 +131,39 @@ test('one that was told to stop and has not ended runs only where it says so its
   await asked.made.stop([lingering], of);
   assert.deepEqual(asked.written[0].answered, [{ kind: 'pg', directory: '/v/data' }]);
   assert.deepEqual(await asked.made.start(SIGNAL), ['pg:/v/data']);
+});
+
+test('nothing is started on volumes that do not belong together, or that are not there yet', async () => {
+  const mounted: Record<string, string> = { f: '/v/f', g: '/v/g' };
+  const starts: string[] = [];
+  const app = { ...application('app'), start: async () => void starts.push(Object.keys(mounted).join()) };
+  const { made } = standstill([], {}, [], mounted);
+  const volumes = Object.entries(mounted).map(([volume, mountPoint]) => ({ volume, mountPoint }));
+  await made.stop([app], { command: 'c-1', volumes, after: ['f2', 'g2'], say: () => {}, signal: SIGNAL });
+  delete mounted['f'];
+  for (const other of ['x', 'f2']) {
+    mounted[other] = '/v/f';
+    await assert.rejects(made.start(SIGNAL), /app: not started.*\(f, g\).*\(f2, g2\).*attach the others/);
+  }
+  delete mounted['g'];
+  await assert.rejects(made.start(SIGNAL), { code: 'SNAPSHOTS_VOLUMES_MIXED' });
+  assert.deepEqual(starts, []);
+  mounted['g2'] = '/v/g';
+  await made.start(SIGNAL);
+  assert.deepEqual(starts, ['x,f2,g2']);
+});
+
+test('what an earlier restore left on mixed volumes waits until it is whole, or replaced altogether', async () => {
+  const places = [{ mountPoints: ['/v', '/w'], before: ['a', 'b'], after: ['a2', 'b2'] }];
+  const left = { command: 'c-0', mountPoints: ['/v', '/w'], places, applications: [], answered: [] };
+  const note = async (mounted: Record<string, string>, mountPoints: string[]) => {
+    const { made, written } = standstill([], {}, [], mounted);
+    written.push(left);
+    const volumes = mountPoints.map((mountPoint) => ({ volume: `at ${mountPoint}`, mountPoint }));
+    await made.stop([], { command: 'c-1', volumes, after: [], say: () => {}, signal: SIGNAL });
+    return written[1].places.length;
+  };
+  assert.equal(await note({ a: '/v', b2: '/w' }, ['/v']), 2);
+  assert.equal(await note({ a2: '/v', b2: '/w' }, ['/v']), 1);
+  assert.equal(await note({ a: '/v', b2: '/w' }, ['/w', '/v']), 1);
 });

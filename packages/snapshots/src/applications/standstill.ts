@@ -12,7 +12,7 @@ import type { MountedVolume, WriterKind } from '../writer.ts';
 import { obeying } from '../writers/obeying.ts';
 import { answeringOn, doesAnswer } from './answering.ts';
 import type { Application, ApplicationKind, FindOptions } from './application.ts';
-import type { AnsweredServer, Stopped, StoppedNotes } from './stopped-notes.ts';
+import type { AnsweredServer, Places, Stopped, StoppedNotes } from './stopped-notes.ts';
 
 export interface StandstillOptions {
   /** In the order in which they stop. What one has found the later ones leave alone. */
@@ -20,9 +20,20 @@ export interface StandstillOptions {
   /** Those whose servers can be asked whether they serve. */
   readonly writers: readonly WriterKind[];
   readonly notes: StoppedNotes;
+  /** Undefined where the volume is not mounted now. */
+  mountPointOf(volume: string): string | undefined;
   readonly clock: Clock;
   /** For tests. */
   readonly strays?: (options: StraysOptions) => Promise<readonly { pid: number; words: string }[]>;
+}
+
+export interface StopOptions {
+  readonly command: string;
+  readonly volumes: readonly MountedVolume[];
+  /** The volumes that come in the places of those. */
+  readonly after: readonly string[];
+  say(line: string): void;
+  readonly signal: AbortSignal;
 }
 
 export interface Movable {
@@ -76,12 +87,9 @@ export class Standstill {
    * Resolves when none of them runs. Where it rejects, some may have stopped.
    * @throws SNAPSHOTS_LATE; what an application throws; the signal's reason
    */
-  async stop(
-    applications: readonly Application[],
-    of: { command: string; volumes: readonly MountedVolume[]; say(line: string): void; signal: AbortSignal },
-  ): Promise<void> {
-    const { command, volumes, say, signal } = of;
-    await this.#note(applications, { command, volumes, signal });
+  async stop(applications: readonly Application[], of: StopOptions): Promise<void> {
+    const { say, signal } = of;
+    await this.#note(applications, of);
     for (const each of applications) {
       this.#known.set(each.note.id, each);
       this.#untouched.add(each.note.id);
@@ -103,12 +111,13 @@ export class Standstill {
   /**
    * Starts all that is noted down, by whichever process; what it started last first.
    * @returns their names, once those that answered before do so again
-   * @throws SNAPSHOTS_APPLICATIONS_DOWN with all that do not run; they stay noted down. The signal's reason
+   * @throws SNAPSHOTS_VOLUMES_MIXED where nothing is started; SNAPSHOTS_APPLICATIONS_DOWN with all that do not run; they stay noted down. The signal's reason
    */
   async start(signal: AbortSignal): Promise<string[]> {
     const { notes } = this.#options;
     const stopped = notes.read();
     if (!stopped) return [];
+    this.#demandWhole(stopped);
     const failures = new Map<string, string>();
     const all = this.#all(stopped).reverse();
     for (const each of all) {
@@ -162,18 +171,44 @@ export class Standstill {
     return { applications, fixed };
   }
 
+  /**
+   * Data of one moment with a log of another is worse than a server that is down: it may be redone into what was whole. Nor is anything
+   * started where nothing is mounted yet, as after a boot. @throws SNAPSHOTS_VOLUMES_MIXED
+   */
+  #demandWhole({ places, applications }: Stopped): void {
+    const mixed = places.find((each) => !this.#isWhole(each));
+    if (!mixed) return;
+    const names = applications.map(({ name }) => name).join(', ');
+    const [before, after] = [mixed.before.join(', '), mixed.after.join(', ')];
+    throw snapshotErrors.SNAPSHOTS_VOLUMES_MIXED([names, before, after]);
+  }
+
+  #isWhole({ before, after }: Places): boolean {
+    const isThere = (all: readonly string[]) =>
+      all.length > 0 && all.every((volume) => this.#options.mountPointOf(volume) !== undefined);
+    return isThere(before) || isThere(after);
+  }
+
   async #note(
     applications: readonly Application[],
-    { command, volumes, signal }: { command: string; volumes: readonly MountedVolume[]; signal: AbortSignal },
+    { command, volumes, after, signal }: StopOptions,
   ): Promise<void> {
     const { notes, writers } = this.#options;
     // What an earlier one could not start is started with these.
     const before = notes.read();
     const ask = (until: AbortSignal) => answeringOn(writers, volumes, until);
     const answered = await this.#briefly(ask, { signal, otherwise: [] });
+    const mountPoints = volumes.map(({ mountPoint }) => mountPoint);
+    // What was whole by then is, in its turn, what this one replaces; so is what it replaces altogether.
+    const isOpen = (each: Places) =>
+      !this.#isWhole(each) && !each.mountPoints.every((mountPoint) => mountPoints.includes(mountPoint));
     notes.write({
       command,
-      mountPoints: unique([...(before?.mountPoints ?? []), ...volumes.map(({ mountPoint }) => mountPoint)]),
+      mountPoints: unique([...(before?.mountPoints ?? []), ...mountPoints]),
+      places: [
+        ...(before?.places ?? []).filter(isOpen),
+        { mountPoints, before: volumes.map(({ volume }) => volume), after },
+      ],
       applications: [
         ...(before?.applications ?? []).filter(({ id }) => applications.every(({ note }) => note.id !== id)),
         ...applications.map(({ note }) => note),

@@ -162,3 +162,35 @@ test('what a restore left stopped is started also where nobody recovers its comm
   assert.deepEqual(await bench.startLeftOver(), ['sdg', 'sdf']);
   bench.demandAllRun('expired');
 });
+
+test('where only half could be taken back nothing is started on the halves, and it is said', async () => {
+  const bench = new Bench('Replace');
+  bench.addApplications();
+  bench.ec2.taken.add('/dev/sdg');
+  const denial = setDenied(bench);
+  const { succeeded, stderr } = await bench.run();
+  assert.equal(succeeded, false);
+  assert.equal(denial.count > 0, true);
+  assert.match(stderr, /ROKKA_RESTORE_DOWN.*RokkaReplaces.*sdf, sdg: not started.*attach the others/);
+  for (const { runsOn } of bench.applications) assert.equal(runsOn, undefined);
+  // Somebody puts them in order by hand.
+  bench.ec2.volumes.clear();
+  bench.ec2.put('vol-f', '/dev/sdf');
+  bench.ec2.put('vol-g', '/dev/sdg');
+  assert.deepEqual(await bench.startLeftOver(), ['sdg', 'sdf']);
+  bench.demandAllRun('put in order');
+});
+
+/** From the first attachment that fails on the role may detach nothing any more. */
+function setDenied(bench: Bench): { count: number } {
+  const seen = { count: 0 };
+  const { taken } = bench.ec2;
+  const has = taken.has.bind(taken);
+  taken.has = (device) => {
+    if (!has(device)) return false;
+    seen.count++;
+    bench.ec2.denied.add('DetachVolume');
+    return true;
+  };
+  return seen;
+}

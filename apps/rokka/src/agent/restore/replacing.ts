@@ -61,6 +61,7 @@ async function exchange(restoring: Restoring, replaced: readonly Attached[]): Pr
     await standstill.stop(applications, {
       command: volumes.command,
       volumes: mountedOf(restoring, replaced),
+      after: made.map(({ volume }) => volume),
       say,
       signal,
     });
