@@ -11,6 +11,11 @@ test('a service of the machine is told from what others look after', () => {
   for (const other of ['/user.slice/user-1.slice/user@1.service/app.slice/x.service', '/init.scope', ''])
     assert.equal(unitOf(other), undefined, other);
   assert.equal(unitOf('/machine.slice/x.service'), undefined);
+  // Who is in a container gives these names.
+  for (const inside of ['docker-1.scope/system.slice/ssh.service', '-Hx@y.service', '--root.service'])
+    assert.equal(unitOf(`/system.slice/${inside}`), undefined, inside);
+  for (const root of ['/docker/1', '/lxc.payload.a', '/kubepods/pod1', '/..'])
+    assert.equal(unitOf(`${root}/system.slice/ssh.service`), undefined, root);
 });
 
 function machine(cgroups: Readonly<Record<string, string>>, of: { has?: boolean; fails?: boolean } = {}) {
@@ -46,7 +51,7 @@ test('the services of those who write are stopped and started, but for its own',
   assert.deepEqual(await Promise.all([1, 2, 3, 4].map((pid) => app.owns(pid))), [false, true, true, false]);
   await app.stop(SIGNAL);
   await kind.from(app.note).start(SIGNAL);
-  assert.deepEqual(asked, ['stop app.service', 'start app.service']);
+  assert.deepEqual(asked, ['stop -- app.service', 'start -- app.service']);
 });
 
 test('what systemd says no to is told; without it nothing is a service', async () => {
@@ -56,5 +61,6 @@ test('what systemd says no to is told; without it nothing is a service', async (
   const [app] = (await failing.kind.find(of)).applications;
   await assert.rejects(app.stop(SIGNAL), /app\.service does not stop: it failed/);
   await assert.rejects(app.start(SIGNAL), /app\.service does not run: it failed/);
+  assert.match((await app.whyDown()) ?? '', /not active/);
   assert.deepEqual((await machine(cgroups, { has: false }).kind.find(of)).applications, []);
 });

@@ -12,7 +12,8 @@ import { serversOn, type ServerSpecies } from './servers.ts';
 const KIND = 'systemd';
 /** Those of users, and of containers, have managers of their own. */
 const OTHERS = /^\/(user|machine)\.slice\//;
-const SERVICE = /^[\w:.@\\-]+\.service$/;
+/** A service lies in slices alone. Below all else (`docker-….scope`, `lxc.payload`) the names are given by whoever is in there. */
+const SERVICE = /^\/(?:[\w:.@\\-]+\.slice\/)*([\w:@\\][\w:.@\\-]*\.service)(?:\/|$)/;
 
 export interface SystemdOptions {
   /** Of servers that have something on a volume and no file open there. */
@@ -53,7 +54,7 @@ export function systemd({ species, machine = thisMachine }: SystemdOptions): App
 /** Undefined where it is of no service of the machine. */
 export function unitOf(cgroup: string): string | undefined {
   if (OTHERS.test(cgroup)) return undefined;
-  return cgroup.split('/').find((part) => SERVICE.test(part));
+  return SERVICE.exec(cgroup)?.[1];
 }
 
 type UnitNote = ApplicationNote & { readonly details: { readonly unit: string } };
@@ -83,26 +84,27 @@ class SystemdService implements Application {
   }
 
   async stop(signal: AbortSignal): Promise<void> {
-    const failure = await this.#machine.systemctl(['stop', this.#unit], signal);
+    const failure = await this.#machine.systemctl(['stop', '--', this.#unit], signal);
     signal.throwIfAborted();
     if (failure !== undefined) throw snapshotErrors.SNAPSHOTS_APPLICATION_STAYS([this.note.name, failure]);
   }
 
   async start(signal: AbortSignal): Promise<void> {
     // One that is stopping still is started when it has stopped.
-    const failure = await this.#machine.systemctl(['start', this.#unit], signal);
+    const failure = await this.#machine.systemctl(['start', '--', this.#unit], signal);
     signal.throwIfAborted();
     if (failure !== undefined) throw snapshotErrors.SNAPSHOTS_APPLICATION_DOWN([this.note.name, failure]);
   }
 
   async whyDown(): Promise<string | undefined> {
-    const args = ['is-failed', '--quiet', this.#unit];
-    const isFailed = (await this.#machine.systemctl(args, new AbortController().signal)) === undefined;
-    return isFailed ? `it has failed: see systemctl status ${this.#unit}` : undefined;
+    // One that has ended without a failure, or is to be started once more, does not run either.
+    const args = ['is-active', '--quiet', '--', this.#unit];
+    const isActive = (await this.#machine.systemctl(args, new AbortController().signal)) === undefined;
+    return isActive ? undefined : `it is not active: see systemctl status ${this.#unit}`;
   }
 
   async end(signal: AbortSignal): Promise<void> {
-    await this.#machine.systemctl(['stop', this.#unit], signal);
+    await this.#machine.systemctl(['stop', '--', this.#unit], signal);
   }
 }
 
