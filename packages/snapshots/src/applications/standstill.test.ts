@@ -1,7 +1,7 @@
 /** Who may be stopped: everybody who writes is somebody's, or nobody is stopped. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { VirtualClock } from '@rokka/kernel';
+import { settled, VirtualClock } from '@rokka/kernel';
 import type { Writer, WriterKind } from '../writer.ts';
 import type { Application, ApplicationKind, FoundApplications } from './application.ts';
 import { Standstill } from './standstill.ts';
@@ -43,18 +43,31 @@ function standstill(
   mounted: Record<string, string> = { 'vol-1': '/v' },
 ) {
   const written: Stopped[] = [];
+  const clock = new VirtualClock();
   const made = new Standstill({
     kinds,
     writers,
     notes: { write: (stopped) => written.push(stopped), read: () => written.at(-1), remove: () => {} },
     mountPointOf: (volume) => mounted[volume],
-    clock: new VirtualClock(),
+    clock,
     strays: async ({ components }) =>
       Object.entries(files)
         .filter(([, file]) => !components.some(({ paths }) => paths.includes(file)))
         .map(([pid, file]) => ({ pid: Number(pid), words: `cat (pid ${pid}), which writes ${file}` })),
   });
-  return { made, written };
+  return { made, written, clock };
+}
+
+async function driven<T>(clock: VirtualClock, work: Promise<T>): Promise<T> {
+  let isOver = false;
+  const over = () => (isOver = true);
+  work.then(over, over);
+  for (let turns = 0; !isOver; turns++) {
+    assert.ok(turns < 1_000, 'it ends');
+    await settled();
+    clock.runNext(Number.MAX_SAFE_INTEGER);
+  }
+  return work;
 }
 
 test('whoever writes and is not an application is named, and whoever cannot be started again with why', async () => {
@@ -137,7 +150,7 @@ test('nothing is started on volumes that do not belong together, or that are not
   const mounted: Record<string, string> = { f: '/v/f', g: '/v/g' };
   const starts: string[] = [];
   const app = { ...application('app'), start: async () => void starts.push(Object.keys(mounted).join()) };
-  const { made } = standstill([], {}, [], mounted);
+  const { made, clock } = standstill([], {}, [], mounted);
   const volumes = Object.entries(mounted).map(([volume, mountPoint]) => ({ volume, mountPoint }));
   await made.stop([app], { command: 'c-1', volumes, after: ['f2', 'g2'], say: () => {}, signal: SIGNAL });
   delete mounted['f'];
@@ -149,7 +162,7 @@ test('nothing is started on volumes that do not belong together, or that are not
   await assert.rejects(made.start(SIGNAL), { code: 'SNAPSHOTS_VOLUMES_MIXED' });
   assert.deepEqual(starts, []);
   mounted['g2'] = '/v/g';
-  await made.start(SIGNAL);
+  await driven(clock, made.start(SIGNAL));
   assert.deepEqual(starts, ['x,f2,g2']);
 });
 
@@ -166,4 +179,13 @@ test('what an earlier restore left on mixed volumes waits until it is whole, or 
   assert.equal(await note({ a: '/v', b2: '/w' }, ['/v']), 2);
   assert.equal(await note({ a2: '/v', b2: '/w' }, ['/v']), 1);
   assert.equal(await note({ a: '/v', b2: '/w' }, ['/w', '/v']), 1);
+});
+
+test('one that ends again a moment after its start is down, though nobody can ask it', async () => {
+  const { made, clock } = standstill([], {});
+  let whys = 0;
+  const shortLived = { ...application('app'), whyDown: async () => (++whys < 4 ? undefined : 'it ended') };
+  await made.stop([shortLived], { command: 'c', volumes: VOLUMES, after: [], say: () => {}, signal: SIGNAL });
+  const started = made.start(SIGNAL).catch((error: Error) => error.message);
+  assert.match(String(await driven(clock, started)), /app: it ended/);
 });

@@ -48,6 +48,8 @@ export const STOP_MS_MAX = 60_000;
 export const START_MS_MAX = 300_000;
 const END_MS_MAX = 60_000;
 const LOOK_MS = 250;
+/** Of one that nobody can ask whether it serves: it runs so long, or it has ended again. */
+const SETTLED_MS = 5_000;
 /** One that takes longer does not count as one that answers. */
 const ANSWER_MS_MAX = 10_000;
 
@@ -127,10 +129,7 @@ export class Standstill {
         this.#begun.add(each.note.id);
         await this.#within(within, (until) => each.start(until));
         // Of one that can be asked it is asked whether it serves.
-        const isAsked = stopped.answered.some(
-          ({ kind, directory }) => each.note.id === `${kind}:${directory}`,
-        );
-        if (!isAsked && (await each.lingers?.())) throw snapshotErrors.SNAPSHOTS_APPLICATION_LINGERS([]);
+        if (!isAsked(stopped, each) && (await each.lingers?.())) throw snapshotErrors.SNAPSHOTS_APPLICATION_LINGERS([]);
       };
       const why = await this.#why(start, signal);
       if (why !== undefined) failures.set(each.note.name, why);
@@ -144,17 +143,23 @@ export class Standstill {
     return all.map(({ note }) => note.name);
   }
 
-  /** What was started goes again, for its volumes are thrown away. It stays noted down. @throws the signal's reason */
-  async end(signal: AbortSignal): Promise<void> {
+  /**
+   * What was started goes again, for its volumes are thrown away. It stays noted down.
+   * @returns their names: they may have told others that something was written @throws the signal's reason
+   */
+  async end(signal: AbortSignal): Promise<string[]> {
     const stopped = this.#options.notes.read();
-    if (!stopped) return;
+    const ended: string[] = [];
+    if (!stopped) return ended;
     for (const each of this.#all(stopped)) {
       // One that was not told to start has the old volumes, if it runs.
       if (!this.#begun.delete(each.note.id)) continue;
       const within = { who: each.note.name, step: 'end', ms: END_MS_MAX, signal };
       // One that stays meets a disk that is pulled; it is started anew whatever becomes of it.
       await this.#why(() => this.#within(within, (until) => each.end(until)), signal);
+      ended.push(each.note.name);
     }
+    return ended;
   }
 
   async #find(options: FindOptions) {
@@ -229,13 +234,15 @@ export class Standstill {
 
   /** Waits until all answer that did before, as long as nobody is down. @returns the others, with why */
   async #silent(
-    { mountPoints, answered }: Stopped,
+    stopped: Stopped,
     of: { all: readonly Application[]; failures: ReadonlyMap<string, string>; signal: AbortSignal },
   ): Promise<Map<string, string>> {
     const { clock, writers } = this.#options;
     const { all, failures, signal } = of;
+    const { mountPoints, answered } = stopped;
     const volumes = mountPoints.map((mountPoint) => ({ volume: mountPoint, mountPoint }));
     const endsAtMs = clock.nowMs() + START_MS_MAX;
+    const settledAtMs = all.every((each) => isAsked(stopped, each)) ? 0 : clock.nowMs() + SETTLED_MS;
     for (;;) {
       const silent = new Map<string, string>();
       for (const each of all) {
@@ -249,7 +256,8 @@ export class Standstill {
         const words = await this.#briefly(ask, { signal, otherwise: 'it does not answer' });
         if (words !== undefined) silent.set(nameOf(server), words);
       }
-      if (silent.size === 0 || clock.nowMs() >= endsAtMs) return silent;
+      const isOver = clock.nowMs() >= (silent.size === 0 ? settledAtMs : endsAtMs);
+      if (isOver) return silent;
       await clock.sleep(LOOK_MS, signal);
     }
   }
@@ -296,6 +304,8 @@ export class Standstill {
   }
 }
 
+const isAsked = ({ answered }: Stopped, { note }: Application) =>
+  answered.some(({ kind, directory }) => note.id === `${kind}:${directory}`);
 const nameOf = ({ kind, directory }: AnsweredServer) => `${kind} at ${directory}`;
 const isAmong = (all: readonly AnsweredServer[], one: AnsweredServer) =>
   all.some((each) => nameOf(each) === nameOf(one));

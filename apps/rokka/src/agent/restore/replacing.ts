@@ -115,7 +115,10 @@ async function goingOnIfItFails(restoring: Restoring, work: () => Promise<void>)
 async function undone(restoring: Restoring): Promise<void> {
   const { input, standstill } = restoring;
   try {
-    await standstill.end(input.ending);
+    for (const name of await standstill.end(input.ending))
+      input.say(
+        `Ended again: ${name}. Told to start on the new volumes: what it accepted there, if anything, goes with them\n`,
+      );
   } catch (error) {
     if (!isCoded(error)) throw error;
     input.say(`What began to run is not ended: ${describeError(error)}\n`);
