@@ -97,23 +97,27 @@ test('a pipe is kept for the next one while somebody reads it', LIMITS, async ()
   }
 });
 
-test('what was put in the place of a pipe since it was seen is not opened with rights of root', LIMITS, async () => {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-launch-'));
-  const [file, fifo] = [path.join(directory, 'file'), path.join(directory, 'fifo')];
-  fs.writeFileSync(file, 'of root');
-  execFileSync('mkfifo', [fifo]);
-  const opened = [fs.openSync(file, 'r'), fs.openSync(fifo, 'r+')];
-  try {
-    for (const fd of opened) {
-      const child = spawn('sleep', ['20'], { stdio: ['ignore', fd, fd] });
-      const of = { pid: must(child.pid), outputs: ['pipe:[1]', 'pipe:[1]'] } as const;
-      const pipes = await keptPipes(of);
-      child.kill();
-      for (const pipe of pipes) await pipe?.close();
-      assert.deepEqual(pipes, NONE);
+test(
+  'what was put in the place of a pipe since it was seen is not opened with rights of root',
+  LIMITS,
+  async () => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-launch-'));
+    const [file, fifo] = [path.join(directory, 'file'), path.join(directory, 'fifo')];
+    fs.writeFileSync(file, 'of root');
+    execFileSync('mkfifo', [fifo]);
+    const opened = [fs.openSync(file, 'r'), fs.openSync(fifo, 'r+')];
+    try {
+      for (const fd of opened) {
+        const child = spawn('sleep', ['20'], { stdio: ['ignore', fd, fd] });
+        const of = { pid: must(child.pid), outputs: ['pipe:[1]', 'pipe:[1]'] } as const;
+        const pipes = await keptPipes(of);
+        child.kill();
+        for (const pipe of pipes) await pipe?.close();
+        assert.deepEqual(pipes, NONE);
+      }
+    } finally {
+      for (const fd of opened) fs.closeSync(fd);
+      fs.rmSync(directory, { recursive: true });
     }
-  } finally {
-    for (const fd of opened) fs.closeSync(fd);
-    fs.rmSync(directory, { recursive: true });
-  }
-});
+  },
+);

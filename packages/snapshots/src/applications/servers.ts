@@ -136,6 +136,9 @@ export async function serversOn(
 
 type ServerNote = ApplicationNote & { readonly details: ServerDetails };
 
+/** As machines have it unless somebody changed it; whoever was given such a port was root then. */
+const UNPRIVILEGED_PORT_MIN = 1_024;
+
 /** @throws Unlike; the system's error where it has ended meanwhile */
 async function noteOf(
   species: ServerSpecies,
@@ -145,6 +148,8 @@ async function noteOf(
   const facts = await processFacts(server.pid);
   const { directory } = server;
   if (facts.cwd !== directory) throw new Unlike('it is not the one any more that was found there');
+  const port = server.ports.find((each) => each < UNPRIVILEGED_PORT_MIN);
+  if (port !== undefined) throw new Unlike(`it listens on port ${port}, which only root may open`);
   // Of several it could not be told which of them runs.
   const other = all.find((each) => each !== server && each.directory === directory);
   if (other) throw new Unlike(`another one works in ${directory} as well (pid ${other.pid})`);

@@ -59,10 +59,10 @@ function standstill(
 }
 
 async function driven<T>(clock: VirtualClock, work: Promise<T>): Promise<T> {
-  let isOver = false;
-  const over = () => (isOver = true);
+  const state = { isOver: false };
+  const over = () => (state.isOver = true);
   work.then(over, over);
-  for (let turns = 0; !isOver; turns++) {
+  for (let turns = 0; !state.isOver; turns++) {
     assert.ok(turns < 1_000, 'it ends');
     await settled();
     clock.runNext(Number.MAX_SAFE_INTEGER);

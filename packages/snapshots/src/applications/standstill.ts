@@ -129,7 +129,8 @@ export class Standstill {
         this.#begun.add(each.note.id);
         await this.#within(within, (until) => each.start(until));
         // Of one that can be asked it is asked whether it serves.
-        if (!isAsked(stopped, each) && (await each.lingers?.())) throw snapshotErrors.SNAPSHOTS_APPLICATION_LINGERS([]);
+        if (!isAsked(stopped, each) && (await each.lingers?.()))
+          throw snapshotErrors.SNAPSHOTS_APPLICATION_LINGERS([]);
       };
       const why = await this.#why(start, signal);
       if (why !== undefined) failures.set(each.note.name, why);

@@ -6,7 +6,8 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { test } from 'node:test';
-import { systemClock } from '@rokka/kernel';
+import { must, systemClock } from '@rokka/kernel';
+import { isAlive, processFacts } from './process-facts.ts';
 import { REDIS } from './redis.ts';
 import { MARIADB, servers, type ServerSpecies } from './servers.ts';
 
@@ -25,7 +26,7 @@ class Directory implements Disposable {
     fs.chownSync(this.path, NOBODY, NOBODY);
   }
 
-  async run(program: string, args: readonly string[]): Promise<void> {
+  async run(program: string, args: readonly string[]): Promise<number> {
     const child = spawn(program, args, {
       cwd: this.path,
       uid: NOBODY,
@@ -34,6 +35,7 @@ class Directory implements Disposable {
     });
     this.#children.push(child);
     await once(child.stdout, 'data');
+    return must(child.pid);
   }
 
   find(species: ServerSpecies) {
@@ -62,6 +64,28 @@ test('of several in one directory nobody could tell which of them runs again', L
   assert.deepEqual(applications, []);
   assert.equal(immovable.length, 2);
   for (const { why } of immovable) assert.match(why, /another one works in .* as well \(pid \d+\)/);
+});
+
+test('one whose program has gone could not be started again', LIMITS, async () => {
+  using directory = new Directory();
+  const program = path.join(directory.path, 'mariadbd');
+  fs.copyFileSync('/bin/sh', program);
+  fs.chmodSync(program, 0o755);
+  await directory.run(program, ['-c', 'echo ready; while :; do /bin/sleep 1; done']);
+  fs.rmSync(program);
+  const { applications, immovable } = await directory.find(MARIADB);
+  assert.deepEqual(applications, []);
+  assert.match(immovable[0]?.why ?? '', /its program .*mariadbd is not there any more/);
+});
+
+test('a process of another boot is none of this one, though all numbers are the same', LIMITS, async () => {
+  using directory = new Directory();
+  const pid = await directory.run('/bin/sh', ['-c', 'echo ready; exec /bin/sleep 20']);
+  const facts = await processFacts(pid);
+  assert.equal(await isAlive(facts), true);
+  const [, ticks] = facts.startedAt.split(' ');
+  assert.match(ticks ?? '', /^\d+$/);
+  assert.equal(await isAlive({ pid, startedAt: `0-0-0 ${ticks}` }), false);
 });
 
 test('one whose socket leads to another server is told nothing of that one', LIMITS, async () => {

@@ -154,8 +154,7 @@ export class PrivateServer implements AsyncDisposable {
  * behind that.
  */
 async function removeAs({ uid, gid }: PrivateServerOptions['account'], directory: string): Promise<void> {
-  if (process.getuid?.() !== 0 || uid === 0)
-    return fs.rm(directory, { recursive: true, force: true });
+  if (process.getuid?.() !== 0 || uid === 0) return fs.rm(directory, { recursive: true, force: true });
   const rights = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--no-new-privs'];
   await runProgram('setpriv', [...rights, '--', 'rm', '-rf', '--', directory], { timeoutMs: STOP_MS_MAX });
   // Where its own name is, only root may delete; and nothing but an empty directory is deleted by this.

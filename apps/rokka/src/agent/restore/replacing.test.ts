@@ -83,7 +83,9 @@ test('an application that does not stop or start as it should has the old volume
         // What has the old volumes is not ended by force.
         const ends = step === 'stop' ? 0 : 1;
         const [first, second] = bench.applications;
-        const told = bench.said.filter((line) => /on the new volumes: what it accepted there.*goes with them/.test(line));
+        const told = bench.said.filter((line) =>
+          /on the new volumes: what it accepted there.*goes with them/.test(line),
+        );
         assert.equal(told.length, ends === 0 ? 0 : 2, where);
         assert.deepEqual([first?.ends, second?.ends], [ends, ends], where);
       }

@@ -140,11 +140,7 @@ export function encodeCommand(words: readonly string[]): string {
 }
 
 /** The reply that begins at `at` and where it ends; undefined while it is not whole. */
-export function parseReply(
-  bytes: Buffer,
-  at: number,
-  depth = 0,
-): { reply: Reply; end: number } | undefined {
+export function parseReply(bytes: Buffer, at: number, depth = 0): { reply: Reply; end: number } | undefined {
   const lineEnd = bytes.indexOf('\r\n', at);
   if (lineEnd < 0) return undefined;
   const line = bytes.toString('utf8', at + 1, lineEnd);
