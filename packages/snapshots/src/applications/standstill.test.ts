@@ -189,3 +189,14 @@ test('one that ends again a moment after its start is down, though nobody can as
   const started = made.start(SIGNAL).catch((error: Error) => error.message);
   assert.match(String(await driven(clock, started)), /app: it ended/);
 });
+
+test('names that are anybody’s are told in one line, and not all of very many', async () => {
+  const files = Object.fromEntries(Array.from({ length: 23 }, (_, at) => [at + 1, `/v/${at}\n\u001B[2Jx`]));
+  const { immovable } = await standstill([], files).made.look(VOLUMES, SIGNAL);
+  assert.equal(immovable[0], 'cat (pid 1), which writes /v/0 [2Jx');
+  assert.deepEqual([immovable.length, immovable.at(-1)], [21, 'and 3 more']);
+  const { made } = standstill([], {});
+  const down = { ...application('app'), start: () => Promise.reject(new Error('a\nb\u0007c')) };
+  await made.stop([down], { command: 'c', volumes: VOLUMES, after: [], say: () => {}, signal: SIGNAL });
+  await assert.rejects(made.start(SIGNAL), /app: .*a b c$/);
+});

@@ -7,7 +7,7 @@
  */
 import { type Clock, describeError, isCoded } from '@rokka/kernel';
 import { snapshotErrors } from '../errors.ts';
-import { strayProcesses, type StraysOptions } from '../strays.ts';
+import { oneLine, strayProcesses, type StraysOptions } from '../strays.ts';
 import type { MountedVolume, WriterKind } from '../writer.ts';
 import { obeying } from '../writers/obeying.ts';
 import { answeringOn, doesAnswer } from './answering.ts';
@@ -82,7 +82,7 @@ export class Standstill {
       else if (!(await isOwned(applications, pid))) immovable.push(words);
     }
     for (const [pid, why] of fixed) immovable.push(`a server (pid ${pid}): ${why}`);
-    return { applications, immovable };
+    return { applications, immovable: fewOf(immovable.map(oneLine)) };
   }
 
   /**
@@ -307,13 +307,17 @@ export class Standstill {
 
 const isAsked = ({ answered }: Stopped, { note }: Application) =>
   answered.some(({ kind, directory }) => note.id === `${kind}:${directory}`);
+/** Anybody may have any number of files open. */
+const NAMED_MAX = 20;
+const fewOf = (all: readonly string[]) =>
+  all.length <= NAMED_MAX ? all : [...all.slice(0, NAMED_MAX), `and ${all.length - NAMED_MAX} more`];
 const nameOf = ({ kind, directory }: AnsweredServer) => `${kind} at ${directory}`;
 const isAmong = (all: readonly AnsweredServer[], one: AnsweredServer) =>
   all.some((each) => nameOf(each) === nameOf(one));
 const unique = (all: readonly string[]) => [...new Set(all)];
 
 function down(failures: ReadonlyMap<string, string>): Error {
-  const all = [...failures].map(([name, why]) => `${name}: ${why}`);
+  const all = [...failures].map(([name, why]) => oneLine(`${name}: ${why}`));
   return snapshotErrors.SNAPSHOTS_APPLICATIONS_DOWN([all.join('; ')]);
 }
 
