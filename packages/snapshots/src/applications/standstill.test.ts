@@ -47,7 +47,12 @@ function standstill(
   const made = new Standstill({
     kinds,
     writers,
-    notes: { write: (stopped) => written.push(stopped), read: () => written.at(-1), remove: () => {} },
+    notes: {
+      where: '/notes',
+      write: (stopped) => written.push(stopped),
+      read: () => written.at(-1),
+      remove: () => {},
+    },
     mountPointOf: (volume) => mounted[volume],
     clock,
     strays: async ({ components }) =>
@@ -187,7 +192,7 @@ test('one that ends again a moment after its start is down, though nobody can as
   const shortLived = { ...application('app'), whyDown: async () => (++whys < 4 ? undefined : 'it ended') };
   await made.stop([shortLived], { command: 'c', volumes: VOLUMES, after: [], say: () => {}, signal: SIGNAL });
   const started = made.start(SIGNAL).catch((error: Error) => error.message);
-  assert.match(String(await driven(clock, started)), /app: it ended/);
+  assert.match(String(await driven(clock, started)), /app: it ended; mend that or start it by hand/);
 });
 
 test('names that are anybody’s are told in one line, and not all of very many', async () => {
@@ -198,5 +203,5 @@ test('names that are anybody’s are told in one line, and not all of very many'
   const { made } = standstill([], {});
   const down = { ...application('app'), start: () => Promise.reject(new Error('a\nb\u0007c')) };
   await made.stop([down], { command: 'c', volumes: VOLUMES, after: [], say: () => {}, signal: SIGNAL });
-  await assert.rejects(made.start(SIGNAL), /app: .*a b c$/);
+  await assert.rejects(made.start(SIGNAL), /app: .*a b c; .*out of \/notes$/);
 });

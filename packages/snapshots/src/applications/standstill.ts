@@ -136,7 +136,7 @@ export class Standstill {
       if (why !== undefined) failures.set(each.note.name, why);
     }
     for (const [name, why] of await this.#silent(stopped, { all, failures, signal })) failures.set(name, why);
-    if (failures.size > 0) throw down(failures);
+    if (failures.size > 0) throw down(failures, notes);
     notes.remove();
     this.#known.clear();
     this.#untouched.clear();
@@ -316,9 +316,9 @@ const isAmong = (all: readonly AnsweredServer[], one: AnsweredServer) =>
   all.some((each) => nameOf(each) === nameOf(one));
 const unique = (all: readonly string[]) => [...new Set(all)];
 
-function down(failures: ReadonlyMap<string, string>): Error {
+function down(failures: ReadonlyMap<string, string>, { where }: StoppedNotes): Error {
   const all = [...failures].map(([name, why]) => oneLine(`${name}: ${why}`));
-  return snapshotErrors.SNAPSHOTS_APPLICATIONS_DOWN([all.join('; ')]);
+  return snapshotErrors.SNAPSHOTS_APPLICATIONS_DOWN([all.join('; '), where]);
 }
 
 async function isOwned(applications: readonly Application[], pid: number): Promise<boolean> {

@@ -36,6 +36,8 @@ export interface AnsweredServer {
 }
 
 export interface StoppedNotes {
+  /** For messages. */
+  readonly where: string;
   write(stopped: Stopped): void;
   /** @throws SNAPSHOTS_STOPPED_GARBAGE */
   read(): Stopped | undefined;
@@ -47,6 +49,10 @@ export class StoppedFile implements StoppedNotes {
 
   constructor(stateDirectory: string) {
     this.#file = path.join(stateDirectory, 'stopped-applications.json');
+  }
+
+  get where(): string {
+    return this.#file;
   }
 
   write(stopped: Stopped): void {

@@ -18,15 +18,20 @@ test('a service of the machine is told from what others look after', () => {
     assert.equal(unitOf(`${root}/system.slice/ssh.service`), undefined, root);
 });
 
-function machine(cgroups: Readonly<Record<string, string>>, of: { has?: boolean; fails?: boolean } = {}) {
+function machine(
+  cgroups: Readonly<Record<string, string>>,
+  of: { has?: boolean; fails?: boolean; needs?: Record<string, string[]>; down?: string[] } = {},
+) {
   const asked: string[] = [];
   const kind = systemd({
     species: [],
     machine: {
       hasSystemd: async () => of.has ?? true,
       cgroup: async (pid) => cgroups[pid] ?? '',
+      stoppedWith: async (unit) => of.needs?.[unit] ?? [],
       async systemctl(args) {
         asked.push(args.join(' '));
+        if (args[0] === 'is-active' && of.down?.includes(args.at(-1) ?? '')) return 'it is not';
         return of.fails ? 'it failed' : undefined;
       },
     },
@@ -63,4 +68,26 @@ test('what systemd says no to is told; without it nothing is a service', async (
   await assert.rejects(app.start(SIGNAL), /app\.service does not run: it failed/);
   assert.match((await app.whyDown()) ?? '', /not active/);
   assert.deepEqual((await machine(cgroups, { has: false }).kind.find(of)).applications, []);
+});
+
+test('what needs a service goes down with it, and is started with it', async () => {
+  const cgroups = { self: '/system.slice/rokka.service', 2: '/system.slice/db.service' };
+  const needs = {
+    'db.service': ['web.service', 'off.service'],
+    'web.service': ['proxy.service', 'db.service'],
+  };
+  const { kind, asked } = machine(cgroups, { needs, down: ['off.service'] });
+  const of = { volumes: [], writing: [2], signal: SIGNAL };
+  const [db] = (await kind.find(of)).applications;
+  assert.equal(db.note.name, 'the service db.service, web.service, proxy.service');
+  await db.stop(SIGNAL);
+  await kind.from(JSON.parse(JSON.stringify(db.note))).start(SIGNAL);
+  assert.deepEqual(asked.slice(-2), ['stop -- db.service', 'start -- db.service web.service proxy.service']);
+  assert.equal(await db.whyDown(), undefined);
+  const half = machine(cgroups, { down: ['proxy.service'] }).kind.from(db.note);
+  assert.match((await half.whyDown()) ?? '', /proxy\.service is not active/);
+  const own = machine(cgroups, { needs: { 'db.service': ['rokka.service'] } });
+  const { applications, immovable } = await own.kind.find(of);
+  assert.deepEqual([applications, immovable.length], [[], 1]);
+  assert.match(immovable[0]?.why ?? '', /rokka\.service.*would stop with db\.service/);
 });

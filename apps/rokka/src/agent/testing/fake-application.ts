@@ -110,6 +110,6 @@ export class FakeNotes {
       if (fault === 'dieAfter') kill();
       ending.throwIfAborted();
     };
-    return { write: change, read: () => this.stopped, remove: () => change(undefined) };
+    return { where: 'the notes', write: change, read: () => this.stopped, remove: () => change(undefined) };
   }
 }
