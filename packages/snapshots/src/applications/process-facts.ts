@@ -20,8 +20,8 @@ export interface ProcessFacts {
   readonly gid: number;
   readonly groups: readonly number[];
   readonly umask: number;
-  /** Soft and hard, as prlimit(1) takes them. */
-  readonly openFilesMax: string;
+  /** Soft and hard, as prlimit(1) takes them: `--nofile=1024:4096`. */
+  readonly limits: readonly string[];
   readonly oomScoreAdj: string;
   /** Its path in the one hierarchy; empty where there is none. */
   readonly cgroup: string;
@@ -47,7 +47,6 @@ export async function processFacts(pid: number): Promise<ProcessFacts> {
   if ((await confinement(proc)) !== (await confinement('/proc/self')))
     throw new Unlike('it is confined, or this process is');
   const account = await accountFacts(proc);
-  const limits = await fs.readFile(`${proc}/limits`, 'latin1');
   const facts = {
     pid,
     ...account,
@@ -56,7 +55,7 @@ export async function processFacts(pid: number): Promise<ProcessFacts> {
     argv: words(await fs.readFile(`${proc}/cmdline`)),
     env: environment(words(await fs.readFile(`${proc}/environ`))),
     cwd: await fs.readlink(`${proc}/cwd`),
-    openFilesMax: openFilesMax(limits),
+    limits: limitsOf(await fs.readFile(`${proc}/limits`, 'latin1')),
     oomScoreAdj: (await fs.readFile(`${proc}/oom_score_adj`, 'latin1')).trim(),
     cgroup: cgroupOf(await fs.readFile(`${proc}/cgroup`, 'latin1')),
     outputs: [await outputOf(proc, 1), await outputOf(proc, 2)],
@@ -161,9 +160,25 @@ const environment = (all: readonly string[]): Record<string, string> =>
     }),
   );
 
-function openFilesMax(limits: string): string {
-  const match = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits);
-  return match ? `${match[1]}:${match[2]}` : ':';
+/** Not those of memory and time: they would count for the process that starts it as well, and may end that one. */
+const LIMITS = {
+  'open files': 'nofile',
+  processes: 'nproc',
+
+  'locked memory': 'memlock',
+  'core file size': 'core',
+  'pending signals': 'sigpending',
+  'msgqueue size': 'msgqueue',
+  'nice priority': 'nice',
+  'realtime priority': 'rtprio',
+};
+
+/** Of `limits`. */
+export function limitsOf(text: string): string[] {
+  return Object.entries(LIMITS).flatMap(([name, option]) => {
+    const match = new RegExp(`^Max ${name}\\s+(\\S+)\\s+(\\S+)`, 'm').exec(text);
+    return match ? [`--${option}=${match[1]}:${match[2]}`] : [];
+  });
 }
 
 /** Empty where it writes nowhere. */
