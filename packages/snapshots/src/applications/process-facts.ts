@@ -164,7 +164,6 @@ const environment = (all: readonly string[]): Record<string, string> =>
 const LIMITS = {
   'open files': 'nofile',
   processes: 'nproc',
-
   'locked memory': 'memlock',
   'core file size': 'core',
   'pending signals': 'sigpending',

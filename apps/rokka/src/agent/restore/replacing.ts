@@ -152,11 +152,12 @@ async function demandNobodyIsBack(restoring: Restoring, replaced: readonly Attac
   const mounted = mountedOf(restoring, replaced);
   const names = await writing(mounted, input.signal);
   // One that serves need have no file open; scripts are found whatever runs.
-  const { applications } = await standstill.look(mounted, input.signal);
-  const back = applications.flatMap(({ paths, note }) => (paths ? [] : [note.name]));
-  if (names.length + back.length > 0)
+  const { applications, immovable } = await standstill.look(mounted, input.signal);
+  const running = applications.flatMap(({ paths, note }) => (paths ? [] : [note.name]));
+  const back = new Set([...names, ...running, ...immovable]);
+  if (back.size > 0)
     throw rokkaErrors.ROKKA_RESTORE_REFUSED([
-      `programs have files open again on volumes that would be replaced: ${[...names, ...back].join('; ')}. Stop what starts them first`,
+      `programs have files open again on volumes that would be replaced: ${[...back].join('; ')}. Stop what starts them first`,
     ]);
 }
 
