@@ -4,6 +4,7 @@ import type { EC2Client } from '@aws-sdk/client-ec2';
 import { must } from '@rokka/kernel';
 import type { MountedVolume } from '@rokka/snapshots';
 import { rokkaErrors } from '../errors.ts';
+import type { Tag } from './tag-list.ts';
 import { tryImage } from './vss-image.ts';
 
 export interface AttachedVolume extends MountedVolume {
@@ -84,17 +85,23 @@ export function mountPointIn(mounts: string, volume: string, own: number): strin
 
 /**
  * Nobody is frozen for what is then refused.
+ * @param of.ofImage the tags that were asked for, where an image is to be made
  * @throws ROKKA_SNAPSHOT_REFUSED that says which right the instance's role lacks
  */
 export async function demandRights(
   client: EC2Client,
-  of: { instance: string; excludesBoot: boolean; isImaged: boolean; signal: AbortSignal },
+  of: {
+    instance: string;
+    excludesBoot: boolean;
+    ofImage: readonly Tag[] | undefined;
+    signal: AbortSignal;
+  },
 ): Promise<void> {
-  const { instance, excludesBoot, isImaged, signal } = of;
+  const { instance, excludesBoot, ofImage, signal } = of;
   const { CreateSnapshotsCommand, CreateTagsCommand } = await import('@aws-sdk/client-ec2');
   const InstanceSpecification = { InstanceId: instance, ExcludeBootVolume: excludesBoot };
   const trials = [
-    ...(isImaged ? [() => tryImage(client, signal)] : []),
+    ...(ofImage ? [() => tryImage(client, ofImage, signal)] : []),
     () =>
       client.send(new CreateSnapshotsCommand({ InstanceSpecification, DryRun: true }), {
         abortSignal: signal,
@@ -102,7 +109,7 @@ export async function demandRights(
     () =>
       client.send(
         new CreateTagsCommand({
-          Resources: ['snap-00000000000000000', ...(isImaged ? ['ami-00000000000000000'] : [])],
+          Resources: ['snap-00000000000000000', ...(ofImage ? ['ami-00000000000000000'] : [])],
           Tags: [{ Key: 'AppConsistent', Value: 'True' }],
           DryRun: true,
         }),

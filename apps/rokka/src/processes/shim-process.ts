@@ -18,6 +18,7 @@ import { type ParentChannel, runChild } from './channel.ts';
 import { finalityOfHead } from './finality.ts';
 import type { HeadProcessOptions } from './head-process.ts';
 import { openLegacyFiles } from './legacy-fds.ts';
+import { prepareStage } from './native-server.ts';
 import { ShimDatabase } from './shim-database.ts';
 import { StartSteps } from './start-steps.ts';
 
@@ -35,6 +36,9 @@ async function runShim(channel: ParentChannel) {
     // Its code is loaded while the shim's is, or while both wait.
     const first = resources.use(new SpareProcess({ launch: () => launchChild(launch), onMissing: () => {} }));
     first.prepare();
+    const stage = launched.engine === 'native' ? prepareStage(launched) : undefined;
+    // Of a spare nobody waits for it yet. Whoever comes to it hears of its error.
+    stage?.catch(() => {});
     const { waited, argument } = await channel.begun;
     const steps = new StartSteps(systemClock, waited ? systemClock.nowMs() : 0);
     steps.done('code');
@@ -47,6 +51,7 @@ async function runShim(channel: ParentChannel) {
       options,
       launch,
       first,
+      stage,
       fail: (error) => failed.reject(error),
     });
     resources.use(database);
