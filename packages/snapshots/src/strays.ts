@@ -36,6 +36,11 @@ export async function straysOn(options: StraysOptions): Promise<string[]> {
   return strays.map(({ words }) => words);
 }
 
+/** Names of programs and of files, and what programs say, are anybody's text, and may have lines and control characters in them. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
+}
+
 /** All of them, unless it is said how many are enough. */
 export async function strayProcesses(options: StraysOptions, most = Infinity): Promise<Stray[]> {
   const { signal } = options;
@@ -48,7 +53,7 @@ export async function strayProcesses(options: StraysOptions, most = Infinity): P
     const what = await obeying(firstStray(process, { ...options, placed }), signal);
     if (what === undefined) continue;
     const name = await fs.readFile(path.join(process, 'comm'), 'utf8').catch(() => 'a program');
-    strays.push({ pid, words: `${name.trim()} (pid ${pid}), which ${what}` });
+    strays.push({ pid, words: oneLine(`${name.trim()} (pid ${pid}), which ${what}`) });
   }
   return strays;
 }

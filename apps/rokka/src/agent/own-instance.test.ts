@@ -1,7 +1,7 @@
-/** Rights are asked for before anybody is held, in the way in which they will be needed. */
+/** What an agent knows of its own instance: the rights that it has, and where volumes are mounted. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { demandRights } from './own-instance.ts';
+import { demandRights, mountPointIn } from './own-instance.ts';
 
 interface Sent {
   readonly DryRun?: boolean;
@@ -39,4 +39,16 @@ test('an image is tried with the tags that it will have', async () => {
   assert.deepEqual(without.calls, ['CreateSnapshots', 'CreateTags snap-00000000000000000']);
   const lacking = await tried([], 'RegisterImage');
   assert.match(lacking.refused ?? '', /lacks a right: not RegisterImage/);
+});
+
+const fuse = (at: string, user: number) =>
+  `vol-1 ${at} fuse rw,nosuid,nodev,relatime,user_id=${user},group_id=0,allow_other 0 0\n`;
+
+test('a mount of another user is no volume, whatever he calls it', () => {
+  const others = `vol-10 /v10 ext4 rw 0 0\n${fuse('/home/eve/v', 1001)}`;
+  assert.equal(mountPointIn(others, 'vol-1', 0), undefined);
+  assert.equal(mountPointIn(others + fuse('/run/v', 0), 'vol-1', 0), '/run/v');
+  assert.equal(mountPointIn(fuse('/run/v', 0), 'vol-1', 1000), '/run/v');
+  assert.equal(mountPointIn(fuse('/run/v', 1000), 'vol-1', 1000), '/run/v');
+  assert.equal(mountPointIn(others, 'vol-10', 0), '/v10');
 });

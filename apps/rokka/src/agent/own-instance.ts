@@ -69,8 +69,18 @@ function demandMountPoint(volume: string): string {
 
 /** A volume's mount has its id for a source. */
 export function mountPointOf(volume: string): string | undefined {
-  const mounts = fs.readFileSync('/proc/self/mounts', 'utf8').split('\n');
-  return mounts.map((line) => line.split(' ')).find(([source]) => source === volume)?.[1];
+  const own = process.getuid?.() ?? 0;
+  return mountPointIn(fs.readFileSync('/proc/self/mounts', 'utf8'), volume, own);
+}
+
+/** Any user may mount a file system of his own under any name (fusermount3(1)); the kernel says whose it is, as `user_id`. */
+export function mountPointIn(mounts: string, volume: string, own: number): string | undefined {
+  const isTrusted = (options = '') => {
+    const user = /(?:^|,)user_id=(\d+)/.exec(options)?.[1];
+    return user === undefined || [0, own].includes(Number(user));
+  };
+  const fields = mounts.split('\n').map((line) => line.split(' '));
+  return fields.find(([source, , , options]) => source === volume && isTrusted(options))?.[1];
 }
 
 /**

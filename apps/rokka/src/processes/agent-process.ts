@@ -198,6 +198,7 @@ async function actionsOf(
       kinds: applicationKinds({ scripts: packages.scripts, stateDirectory, clock }),
       writers: [postgresql(), mariadbKind({ clock }), redisKind({ clock })],
       notes: new StoppedFile(stateDirectory),
+      mountPointOf,
       clock,
     }),
   });

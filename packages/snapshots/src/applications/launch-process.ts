@@ -41,14 +41,13 @@ function say(launched: Launched): void {
 }
 
 /** Its limits and its cgroup while that may be set, then its account, from which there is no way back. */
-function takeItsPlace({ oomScoreAdj, cgroup, openFilesMax, uid, gid, groups, umask }: Launch): void {
+function takeItsPlace({ oomScoreAdj, cgroup, limits, uid, gid, groups, umask }: Launch): void {
   attempt(() => fs.writeFileSync('/proc/self/oom_score_adj', oomScoreAdj));
   // Where that cgroup has gone with its last process, the server stays in this one.
   if (cgroup !== '')
     attempt(() => fs.writeFileSync(path.join('/sys/fs/cgroup', cgroup, 'cgroup.procs'), String(process.pid)));
-  attempt(() =>
-    execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${openFilesMax}`], { stdio: 'ignore' }),
-  );
+  for (const limit of limits)
+    attempt(() => execFileSync('prlimit', ['--pid', String(process.pid), limit], { stdio: 'ignore' }));
   if (process.getuid?.() === 0) {
     process.setgroups?.([...groups]);
     process.setgid?.(gid);

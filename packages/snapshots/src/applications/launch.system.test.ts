@@ -1,11 +1,11 @@
 /** What a program that is started again has: the account, environment and outputs that it had, and no more. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { test } from 'node:test';
-import { systemClock } from '@rokka/kernel';
+import { must, systemClock } from '@rokka/kernel';
 import { keptPipes, launch, type KeptPipes } from './launch.ts';
 
 const LIMITS = {
@@ -14,7 +14,8 @@ const LIMITS = {
 };
 const NOBODY = 65_534;
 const NONE: KeptPipes = [undefined, undefined];
-const SCRIPT = 'id -u; id -G; umask; pwd; echo "$MARK $LD_PRELOAD"; ulimit -n; cat; echo wrong >&2';
+const SCRIPT =
+  'id -u; id -G; umask; pwd; echo "$MARK $LD_PRELOAD"; ulimit -n; grep -c "^Max processes *60000 *61000" /proc/self/limits; cat; echo wrong >&2';
 
 async function eventually(look: () => boolean): Promise<void> {
   const signal = AbortSignal.timeout(10_000);
@@ -39,7 +40,7 @@ test('a program is started with what it had, and what it says goes where it went
       gid: NOBODY,
       groups: [NOBODY, 7],
       umask: 0o027,
-      openFilesMax: '700:800',
+      limits: ['--nofile=700:800', '--nproc=60000:61000'],
       oomScoreAdj: '0',
       cgroup: '',
       outputs: [out, 'socket:[1]'],
@@ -47,7 +48,7 @@ test('a program is started with what it had, and what it says goes where it went
     } as const;
     await launch(how, { what: 'sh', logFile: log, pipes: NONE }, AbortSignal.timeout(20_000));
     await eventually(() => /wrong/.test(read(log)) && /read/.test(read(out)));
-    const said = ['65534', '65534 7', '0027', directory, `here ${how.env.LD_PRELOAD}`, '700', 'read'];
+    const said = ['65534', '65534 7', '0027', directory, `here ${how.env.LD_PRELOAD}`, '700', '1', 'read'];
     assert.deepEqual(read(out).trim().split('\n'), ['before', ...said]);
     await assert.rejects(
       launch(
@@ -82,7 +83,7 @@ test('a pipe is kept for the next one while somebody reads it', LIMITS, async ()
       gid: NOBODY,
       groups: [],
       umask: 0o022,
-      openFilesMax: '700:800',
+      limits: [],
       oomScoreAdj: '0',
       cgroup: '',
       outputs: ['pipe:[1]', '/dev/null'],
@@ -96,3 +97,28 @@ test('a pipe is kept for the next one while somebody reads it', LIMITS, async ()
     fs.rmSync(directory, { recursive: true });
   }
 });
+
+test(
+  'what was put in the place of a pipe since it was seen is not opened with rights of root',
+  LIMITS,
+  async () => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-launch-'));
+    const [file, fifo] = [path.join(directory, 'file'), path.join(directory, 'fifo')];
+    fs.writeFileSync(file, 'of root');
+    execFileSync('mkfifo', [fifo]);
+    const opened = [fs.openSync(file, 'r'), fs.openSync(fifo, 'r+')];
+    try {
+      for (const fd of opened) {
+        const child = spawn('sleep', ['20'], { stdio: ['ignore', fd, fd] });
+        const of = { pid: must(child.pid), outputs: ['pipe:[1]', 'pipe:[1]'] } as const;
+        const pipes = await keptPipes(of);
+        child.kill();
+        for (const pipe of pipes) await pipe?.close();
+        assert.deepEqual(pipes, NONE);
+      }
+    } finally {
+      for (const fd of opened) fs.closeSync(fd);
+      fs.rmSync(directory, { recursive: true });
+    }
+  },
+);

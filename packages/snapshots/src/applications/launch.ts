@@ -74,14 +74,22 @@ export async function keptPipes(of: Pick<ProcessFacts, 'pid' | 'outputs'>): Prom
   return [await keptPipe(of, 1), await keptPipe(of, 2)];
 }
 
+/** A descriptor of it that can neither read nor write, by which it is looked at before it is opened (open(2)); Node has no name for it. */
+const O_PATH = 0o10_000_000;
+
+/**
+ * Whoever runs the server may have put anything in the place of its output since it was looked at, such as a file that he may only read: only the
+ * very pipe that it was is opened with the rights of this process.
+ */
 async function keptPipe({ pid, outputs }: Pick<ProcessFacts, 'pid' | 'outputs'>, fd: 1 | 2) {
-  if (!outputs[fd - 1]?.startsWith('pipe:')) return undefined;
-  const { O_WRONLY, O_NONBLOCK } = fs.constants;
-  const door = `/proc/${pid}/fd/${fd}`;
+  const was = outputs[fd - 1];
+  if (!was?.startsWith('pipe:')) return undefined;
   try {
-    // Where nobody reads it, opening it would wait for somebody who does.
-    await using _ = await fs.promises.open(door, O_WRONLY | O_NONBLOCK);
-    return await fs.promises.open(door, O_WRONLY);
+    await using held = await fs.promises.open(`/proc/${pid}/fd/${fd}`, O_PATH);
+    const door = `/proc/self/fd/${held.fd}`;
+    if (!(await held.stat()).isFIFO() || (await fs.promises.readlink(door)) !== was) return undefined;
+    // A pipe without a name is opened at once, whether somebody reads it or not.
+    return await fs.promises.open(door, fs.constants.O_WRONLY);
   } catch {
     return undefined;
   }

@@ -1,7 +1,7 @@
 /** Which processes are started again with what they have, and which are nobody's to start. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cgroupOf, statusFacts, Unlike } from './process-facts.ts';
+import { cgroupOf, limitsOf, statusFacts, Unlike } from './process-facts.ts';
 import { settingLines } from './redis.ts';
 
 const OWN = {
@@ -54,6 +54,21 @@ test('the control group is that of the one hierarchy, or of systemd', () => {
   assert.equal(cgroupOf('0::/system.slice/x.service\n'), '/system.slice/x.service');
   assert.equal(cgroupOf('4:memory:/m\n1:name=systemd:/system.slice/x.service\n'), '/system.slice/x.service');
   assert.equal(cgroupOf('4:memory:/m\n'), '');
+});
+
+test('limits are told as they are set again, those that one that starts it can bear', () => {
+  const lines = [
+    'Limit                     Soft Limit           Hard Limit           Units     ',
+    'Max address space         4096                 4096                 bytes     ',
+    'Max processes             100                  unlimited            processes ',
+    'Max open files            1024                 4096                 files     ',
+    'Max nice priority         0                    0                    ',
+  ];
+  assert.deepEqual(limitsOf(`${lines.join('\n')}\n`), [
+    '--nofile=1024:4096',
+    '--nproc=100:unlimited',
+    '--nice=0:0',
+  ]);
 });
 
 test('what a Redis server says of its settings is written as it reads them', () => {

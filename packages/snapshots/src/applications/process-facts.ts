@@ -6,10 +6,11 @@
  * container), one with capabilities, one that is confined, are nobody's to start.
  */
 import * as fs from 'node:fs/promises';
+import { isProgram } from '../writers/program.ts';
 
 export interface ProcessFacts {
   readonly pid: number;
-  /** Since the boot, in ticks: with the pid it names one process for good. */
+  /** Which boot, and how many ticks after it: with the pid it names one process for good. */
   readonly startedAt: string;
   readonly exe: string;
   readonly argv: readonly string[];
@@ -19,8 +20,8 @@ export interface ProcessFacts {
   readonly gid: number;
   readonly groups: readonly number[];
   readonly umask: number;
-  /** Soft and hard, as prlimit(1) takes them. */
-  readonly openFilesMax: string;
+  /** Soft and hard, as prlimit(1) takes them: `--nofile=1024:4096`. */
+  readonly limits: readonly string[];
   readonly oomScoreAdj: string;
   /** Its path in the one hierarchy; empty where there is none. */
   readonly cgroup: string;
@@ -43,29 +44,53 @@ export async function processFacts(pid: number): Promise<ProcessFacts> {
     if ((await fs.readlink(`${proc}/ns/${kind}`)) !== (await fs.readlink(`/proc/self/ns/${kind}`)))
       throw new Unlike(`it has a namespace of its own (${kind}), as in a container`);
   if ((await fs.readlink(`${proc}/root`)) !== '/') throw new Unlike('it has another root directory');
-  const own = await fs.readFile('/proc/self/status', 'latin1');
-  const status = statusFacts(await fs.readFile(`${proc}/status`, 'latin1'), own);
-  const limits = await fs.readFile(`${proc}/limits`, 'latin1');
-  return {
+  if ((await confinement(proc)) !== (await confinement('/proc/self')))
+    throw new Unlike('it is confined, or this process is');
+  const account = await accountFacts(proc);
+  const facts = {
     pid,
-    ...status,
-    startedAt: startOf(await fs.readFile(`${proc}/stat`, 'latin1')),
-    exe: (await fs.readlink(`${proc}/exe`)).replace(/ \(deleted\)$/, ''),
+    ...account,
+    startedAt: await startedAtOf(await fs.readFile(`${proc}/stat`, 'latin1')),
+    exe: await programOf(proc),
     argv: words(await fs.readFile(`${proc}/cmdline`)),
     env: environment(words(await fs.readFile(`${proc}/environ`))),
     cwd: await fs.readlink(`${proc}/cwd`),
-    openFilesMax: openFilesMax(limits),
+    limits: limitsOf(await fs.readFile(`${proc}/limits`, 'latin1')),
     oomScoreAdj: (await fs.readFile(`${proc}/oom_score_adj`, 'latin1')).trim(),
     cgroup: cgroupOf(await fs.readFile(`${proc}/cgroup`, 'latin1')),
     outputs: [await outputOf(proc, 1), await outputOf(proc, 2)],
-  };
+  } as const;
+  // What was read of a program before and after it has become another one must not be put together.
+  const [still, exe] = [await accountFacts(proc), await programOf(proc)];
+  if (exe !== facts.exe || JSON.stringify(still) !== JSON.stringify(account))
+    throw new Unlike('it becomes another program at this moment');
+  return facts;
+}
+
+async function accountFacts(proc: string) {
+  const own = await fs.readFile('/proc/self/status', 'latin1');
+  return statusFacts(await fs.readFile(`${proc}/status`, 'latin1'), own);
+}
+
+/** @throws Unlike where an upgrade has taken it away: it could be stopped, and not started */
+async function programOf(proc: string): Promise<string> {
+  const exe = (await fs.readlink(`${proc}/exe`)).replace(/ \(deleted\)$/, '');
+  const isThere = await isProgram(exe);
+  if (!isThere) throw new Unlike(`its program ${exe} is not there any more`);
+  return exe;
+}
+
+/** By a security module (AppArmor, SELinux); the same for all where there is none. */
+async function confinement(proc: string): Promise<string> {
+  const text = await fs.readFile(`${proc}/attr/current`, 'latin1').catch(() => '');
+  return text.replace(/[\0\s]+$/, '');
 }
 
 /** That very one, and not only its remains, which its parent has not looked at. */
 export async function isAlive({ pid, startedAt }: Pick<ProcessFacts, 'pid' | 'startedAt'>): Promise<boolean> {
   try {
     const stat = await fs.readFile(`/proc/${pid}/stat`, 'latin1');
-    return startOf(stat) === startedAt && !isDead(stat);
+    return !isDead(stat) && (await startedAtOf(stat)) === startedAt;
   } catch {
     return false;
   }
@@ -112,7 +137,11 @@ export function cgroupOf(text: string): string {
 /** From the state on: the name before it may have anything in it. */
 const fieldsOf = (stat: string) => stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 const STARTED_FIELD = 19;
-const startOf = (stat: string) => fieldsOf(stat)[STARTED_FIELD] ?? '';
+/** The ticks begin anew at each boot, and so do the pids. */
+const startedAtOf = async (stat: string) => {
+  const boot = await fs.readFile('/proc/sys/kernel/random/boot_id', 'latin1');
+  return `${boot.trim()} ${fieldsOf(stat)[STARTED_FIELD] ?? ''}`;
+};
 const isDead = (stat: string) => ['Z', 'X'].includes(fieldsOf(stat)[0] ?? '');
 
 /** @throws Unlike where a program could not be given them */
@@ -131,9 +160,24 @@ const environment = (all: readonly string[]): Record<string, string> =>
     }),
   );
 
-function openFilesMax(limits: string): string {
-  const match = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits);
-  return match ? `${match[1]}:${match[2]}` : ':';
+/** Not those of memory and time: they would count for the process that starts it as well, and may end that one. */
+const LIMITS = {
+  'open files': 'nofile',
+  processes: 'nproc',
+  'locked memory': 'memlock',
+  'core file size': 'core',
+  'pending signals': 'sigpending',
+  'msgqueue size': 'msgqueue',
+  'nice priority': 'nice',
+  'realtime priority': 'rtprio',
+};
+
+/** Of `limits`. */
+export function limitsOf(text: string): string[] {
+  return Object.entries(LIMITS).flatMap(([name, option]) => {
+    const match = new RegExp(`^Max ${name}\\s+(\\S+)\\s+(\\S+)`, 'm').exec(text);
+    return match ? [`--${option}=${match[1]}:${match[2]}`] : [];
+  });
 }
 
 /** Empty where it writes nowhere. */

@@ -53,8 +53,10 @@ async function told(server: ServerProcess, signal: AbortSignal) {
   const what = `${server.program} ${server.pid} at ${server.directory}`;
   try {
     await using client = await RedisClient.open({ server: what, at: addressOf(server, what) }, signal);
+    const { config_file: file = '', process_id: pid } = await client.info(signal);
+    // This process may connect to sockets that the server's account may not, and where the name of one leads can be changed.
+    if (pid !== String(server.pid)) throw new Unlike(`another server answers in its place (pid ${pid})`);
     const settings = pairs(await client.command(['CONFIG', 'GET', '*'], signal));
-    const file = (await client.info(signal))['config_file'] ?? '';
     const modules = await client.command(['MODULE', 'LIST'], signal);
     if (file === '' && Array.isArray(modules) && modules.length > 0)
       throw new Unlike('it has modules that no file of settings names');

@@ -86,3 +86,19 @@ test('what is left of a stop is ended before the starts', LIMITS, async () => {
   assert.match(String(await stopping), /was ended by SIGKILL/);
   assert.deepEqual(scripts.said, ['stop-a stop', 'start-a start']);
 });
+
+test('an application that runs again is not ended where it is started once more', LIMITS, async () => {
+  using scripts = new Scripts();
+  scripts.write('stop-a', '');
+  const at = path.join(scripts.directory, 'pid');
+  scripts.write('start-a', `test -e ${at} || { setsid sleep 20 >/dev/null 2>&1 & echo $! >${at}; }`);
+  const [app] = (await scripts.find()).applications;
+  await app.stop(OF.signal);
+  await app.start(OF.signal);
+  const pid = Number(fs.readFileSync(at, 'utf8'));
+  await app.start(OF.signal);
+  // Whoever was killed may be seen for a moment still, but takes no signal as one that runs.
+  const stat = fs.existsSync(`/proc/${pid}/stat`) ? fs.readFileSync(`/proc/${pid}/stat`, 'utf8') : '';
+  assert.match(stat, /^\d+ \([\w-]+\) [SRD]/);
+  process.kill(pid, 'SIGKILL');
+});

@@ -127,7 +127,10 @@ class StopScripts implements Application {
     } catch (error) {
       return error as Error;
     }
-    const env = { ...this.note.details.environment, ROKKA_RESTORE_PHASE: phase };
+    const { [ATTEMPT_VARIABLE]: attempt, ...others } = this.note.details.environment;
+    const env = { ...others, ROKKA_RESTORE_PHASE: phase };
+    // What a start has started has its environment, and must not be ended as what is left of a stop when it is started once more.
+    if (phase === 'stop') Object.assign(env, { [ATTEMPT_VARIABLE]: attempt });
     return runScript(file, { env, scriptMs: this.#scriptMs, signal });
   }
 }

@@ -88,6 +88,7 @@ function standstill(): Standstill {
     kinds: applicationKinds({ scripts: path.join(directory.path, 'scripts'), stateDirectory, clock }),
     writers: [postgresql(), mariadbKind(), redisKind()],
     notes: new StoppedFile(stateDirectory),
+    mountPointOf: () => '/mounted',
     clock,
   });
 }
@@ -110,7 +111,13 @@ test(
     for (const { pid } of before) assert.ok(fs.existsSync(`/proc/${pid}`));
     assert.equal((await serversOn(ALL, volumes, deadline())).length, 3);
     const said: string[] = [];
-    const of = { command: 'c-1', volumes, say: (line: string) => said.push(line), signal: deadline() };
+    const of = {
+      command: 'c-1',
+      volumes,
+      after: [],
+      say: (line: string) => said.push(line),
+      signal: deadline(),
+    };
     await one.stop(applications, of);
     assert.deepEqual(
       said,

@@ -10,6 +10,7 @@ import { type Clock, describeError } from '@rokka/kernel';
 import { snapshotErrors } from '../errors.ts';
 import type { MountedVolume } from '../writer.ts';
 import { partsOf } from '../writers/postgresql-cluster.ts';
+import { obeying } from '../writers/obeying.ts';
 import { Placement } from '../writers/server-placement.ts';
 import { serverProcesses, type ServerProcess } from '../writers/server-processes.ts';
 import type { Application, ApplicationKind, ApplicationNote, FoundApplications } from './application.ts';
@@ -74,9 +75,11 @@ export function servers(species: ServerSpecies, options: ServersOptions): Applic
         applications: [],
         immovable: [],
       };
-      for (const server of await serversOn(species, volumes, signal)) {
+      const all = await serversOn(species, volumes, signal);
+      for (const server of all) {
         try {
-          const note = await noteOf(species, server, signal);
+          const describe = (until: AbortSignal) => noteOf(species, { server, all }, until);
+          const note = await briefly(describe, options.clock, signal);
           found.applications.push(new ServerApplication(species, note, options));
         } catch (error) {
           signal.throwIfAborted();
@@ -89,6 +92,26 @@ export function servers(species: ServerSpecies, options: ServersOptions): Applic
     },
     from: (note) => new ServerApplication(species, note as ServerNote, options),
   };
+}
+
+/** With a trial of it, where there is one. */
+const DESCRIBE_MS_MAX = 60_000;
+
+/** It may be anybody's program that says that it is one of these, and never answers. @throws Unlike where it is late; the signal's reason */
+async function briefly<T>(
+  describe: (signal: AbortSignal) => Promise<T>,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<T> {
+  const late = new AbortController();
+  const end = () => late.abort(new Unlike(`how it is set could not be told within ${DESCRIBE_MS_MAX} ms`));
+  const cancel = clock.after(DESCRIBE_MS_MAX, end, { keepAlive: true });
+  const until = AbortSignal.any([signal, late.signal]);
+  try {
+    return await obeying(describe(until), until);
+  } finally {
+    cancel();
+  }
 }
 
 const hasEnded = (error: unknown) =>
@@ -113,14 +136,23 @@ export async function serversOn(
 
 type ServerNote = ApplicationNote & { readonly details: ServerDetails };
 
+/** As machines have it unless somebody changed it; whoever was given such a port was root then. */
+const UNPRIVILEGED_PORT_MIN = 1_024;
+
 /** @throws Unlike; the system's error where it has ended meanwhile */
 async function noteOf(
   species: ServerSpecies,
-  server: ServerProcess,
+  { server, all }: { server: ServerProcess; all: readonly ServerProcess[] },
   signal: AbortSignal,
 ): Promise<ServerNote> {
   const facts = await processFacts(server.pid);
   const { directory } = server;
+  if (facts.cwd !== directory) throw new Unlike('it is not the one any more that was found there');
+  const port = server.ports.find((each) => each < UNPRIVILEGED_PORT_MIN);
+  if (port !== undefined) throw new Unlike(`it listens on port ${port}, which only root may open`);
+  // Of several it could not be told which of them runs.
+  const other = all.find((each) => each !== server && each.directory === directory);
+  if (other) throw new Unlike(`another one works in ${directory} as well (pid ${other.pid})`);
   if ((await fs.stat(directory)).uid !== facts.uid)
     throw new Unlike(`it does not run as the owner of ${directory}`);
   const command = await species.command?.(server, facts, signal);

@@ -7,12 +7,12 @@
  */
 import { type Clock, describeError, isCoded } from '@rokka/kernel';
 import { snapshotErrors } from '../errors.ts';
-import { strayProcesses, type StraysOptions } from '../strays.ts';
+import { oneLine, strayProcesses, type StraysOptions } from '../strays.ts';
 import type { MountedVolume, WriterKind } from '../writer.ts';
 import { obeying } from '../writers/obeying.ts';
 import { answeringOn, doesAnswer } from './answering.ts';
 import type { Application, ApplicationKind, FindOptions } from './application.ts';
-import type { AnsweredServer, Stopped, StoppedNotes } from './stopped-notes.ts';
+import type { AnsweredServer, Places, Stopped, StoppedNotes } from './stopped-notes.ts';
 
 export interface StandstillOptions {
   /** In the order in which they stop. What one has found the later ones leave alone. */
@@ -20,9 +20,20 @@ export interface StandstillOptions {
   /** Those whose servers can be asked whether they serve. */
   readonly writers: readonly WriterKind[];
   readonly notes: StoppedNotes;
+  /** Undefined where the volume is not mounted now. */
+  mountPointOf(volume: string): string | undefined;
   readonly clock: Clock;
   /** For tests. */
   readonly strays?: (options: StraysOptions) => Promise<readonly { pid: number; words: string }[]>;
+}
+
+export interface StopOptions {
+  readonly command: string;
+  readonly volumes: readonly MountedVolume[];
+  /** The volumes that come in the places of those. */
+  readonly after: readonly string[];
+  say(line: string): void;
+  readonly signal: AbortSignal;
 }
 
 export interface Movable {
@@ -37,6 +48,8 @@ export const STOP_MS_MAX = 60_000;
 export const START_MS_MAX = 300_000;
 const END_MS_MAX = 60_000;
 const LOOK_MS = 250;
+/** Of one that nobody can ask whether it serves: it runs so long, or it has ended again. */
+const SETTLED_MS = 5_000;
 /** One that takes longer does not count as one that answers. */
 const ANSWER_MS_MAX = 10_000;
 
@@ -69,19 +82,16 @@ export class Standstill {
       else if (!(await isOwned(applications, pid))) immovable.push(words);
     }
     for (const [pid, why] of fixed) immovable.push(`a server (pid ${pid}): ${why}`);
-    return { applications, immovable };
+    return { applications, immovable: fewOf(immovable.map(oneLine)) };
   }
 
   /**
    * Resolves when none of them runs. Where it rejects, some may have stopped.
    * @throws SNAPSHOTS_LATE; what an application throws; the signal's reason
    */
-  async stop(
-    applications: readonly Application[],
-    of: { command: string; volumes: readonly MountedVolume[]; say(line: string): void; signal: AbortSignal },
-  ): Promise<void> {
-    const { command, volumes, say, signal } = of;
-    await this.#note(applications, { command, volumes, signal });
+  async stop(applications: readonly Application[], of: StopOptions): Promise<void> {
+    const { say, signal } = of;
+    await this.#note(applications, of);
     for (const each of applications) {
       this.#known.set(each.note.id, each);
       this.#untouched.add(each.note.id);
@@ -103,12 +113,13 @@ export class Standstill {
   /**
    * Starts all that is noted down, by whichever process; what it started last first.
    * @returns their names, once those that answered before do so again
-   * @throws SNAPSHOTS_APPLICATIONS_DOWN with all that do not run; they stay noted down. The signal's reason
+   * @throws SNAPSHOTS_VOLUMES_MIXED where nothing is started; SNAPSHOTS_APPLICATIONS_DOWN with all that do not run; they stay noted down. The signal's reason
    */
   async start(signal: AbortSignal): Promise<string[]> {
     const { notes } = this.#options;
     const stopped = notes.read();
     if (!stopped) return [];
+    this.#demandWhole(stopped);
     const failures = new Map<string, string>();
     const all = this.#all(stopped).reverse();
     for (const each of all) {
@@ -118,16 +129,14 @@ export class Standstill {
         this.#begun.add(each.note.id);
         await this.#within(within, (until) => each.start(until));
         // Of one that can be asked it is asked whether it serves.
-        const isAsked = stopped.answered.some(
-          ({ kind, directory }) => each.note.id === `${kind}:${directory}`,
-        );
-        if (!isAsked && (await each.lingers?.())) throw snapshotErrors.SNAPSHOTS_APPLICATION_LINGERS([]);
+        if (!isAsked(stopped, each) && (await each.lingers?.()))
+          throw snapshotErrors.SNAPSHOTS_APPLICATION_LINGERS([]);
       };
       const why = await this.#why(start, signal);
       if (why !== undefined) failures.set(each.note.name, why);
     }
     for (const [name, why] of await this.#silent(stopped, { all, failures, signal })) failures.set(name, why);
-    if (failures.size > 0) throw down(failures);
+    if (failures.size > 0) throw down(failures, notes);
     notes.remove();
     this.#known.clear();
     this.#untouched.clear();
@@ -135,17 +144,23 @@ export class Standstill {
     return all.map(({ note }) => note.name);
   }
 
-  /** What was started goes again, for its volumes are thrown away. It stays noted down. @throws the signal's reason */
-  async end(signal: AbortSignal): Promise<void> {
+  /**
+   * What was started goes again, for its volumes are thrown away. It stays noted down.
+   * @returns their names: they may have told others that something was written @throws the signal's reason
+   */
+  async end(signal: AbortSignal): Promise<string[]> {
     const stopped = this.#options.notes.read();
-    if (!stopped) return;
+    const ended: string[] = [];
+    if (!stopped) return ended;
     for (const each of this.#all(stopped)) {
       // One that was not told to start has the old volumes, if it runs.
       if (!this.#begun.delete(each.note.id)) continue;
       const within = { who: each.note.name, step: 'end', ms: END_MS_MAX, signal };
       // One that stays meets a disk that is pulled; it is started anew whatever becomes of it.
       await this.#why(() => this.#within(within, (until) => each.end(until)), signal);
+      ended.push(each.note.name);
     }
+    return ended;
   }
 
   async #find(options: FindOptions) {
@@ -162,18 +177,44 @@ export class Standstill {
     return { applications, fixed };
   }
 
+  /**
+   * Data of one moment with a log of another is worse than a server that is down: it may be redone into what was whole. Nor is anything
+   * started where nothing is mounted yet, as after a boot. @throws SNAPSHOTS_VOLUMES_MIXED
+   */
+  #demandWhole({ places, applications }: Stopped): void {
+    const mixed = places.find((each) => !this.#isWhole(each));
+    if (!mixed) return;
+    const names = applications.map(({ name }) => name).join(', ');
+    const [before, after] = [mixed.before.join(', '), mixed.after.join(', ')];
+    throw snapshotErrors.SNAPSHOTS_VOLUMES_MIXED([names, before, after]);
+  }
+
+  #isWhole({ before, after }: Places): boolean {
+    const isThere = (all: readonly string[]) =>
+      all.length > 0 && all.every((volume) => this.#options.mountPointOf(volume) !== undefined);
+    return isThere(before) || isThere(after);
+  }
+
   async #note(
     applications: readonly Application[],
-    { command, volumes, signal }: { command: string; volumes: readonly MountedVolume[]; signal: AbortSignal },
+    { command, volumes, after, signal }: StopOptions,
   ): Promise<void> {
     const { notes, writers } = this.#options;
     // What an earlier one could not start is started with these.
     const before = notes.read();
     const ask = (until: AbortSignal) => answeringOn(writers, volumes, until);
     const answered = await this.#briefly(ask, { signal, otherwise: [] });
+    const mountPoints = volumes.map(({ mountPoint }) => mountPoint);
+    // What was whole by then is, in its turn, what this one replaces; so is what it replaces altogether.
+    const isOpen = (each: Places) =>
+      !this.#isWhole(each) && !each.mountPoints.every((mountPoint) => mountPoints.includes(mountPoint));
     notes.write({
       command,
-      mountPoints: unique([...(before?.mountPoints ?? []), ...volumes.map(({ mountPoint }) => mountPoint)]),
+      mountPoints: unique([...(before?.mountPoints ?? []), ...mountPoints]),
+      places: [
+        ...(before?.places ?? []).filter(isOpen),
+        { mountPoints, before: volumes.map(({ volume }) => volume), after },
+      ],
       applications: [
         ...(before?.applications ?? []).filter(({ id }) => applications.every(({ note }) => note.id !== id)),
         ...applications.map(({ note }) => note),
@@ -194,13 +235,15 @@ export class Standstill {
 
   /** Waits until all answer that did before, as long as nobody is down. @returns the others, with why */
   async #silent(
-    { mountPoints, answered }: Stopped,
+    stopped: Stopped,
     of: { all: readonly Application[]; failures: ReadonlyMap<string, string>; signal: AbortSignal },
   ): Promise<Map<string, string>> {
     const { clock, writers } = this.#options;
     const { all, failures, signal } = of;
+    const { mountPoints, answered } = stopped;
     const volumes = mountPoints.map((mountPoint) => ({ volume: mountPoint, mountPoint }));
     const endsAtMs = clock.nowMs() + START_MS_MAX;
+    const settledAtMs = all.every((each) => isAsked(stopped, each)) ? 0 : clock.nowMs() + SETTLED_MS;
     for (;;) {
       const silent = new Map<string, string>();
       for (const each of all) {
@@ -214,7 +257,8 @@ export class Standstill {
         const words = await this.#briefly(ask, { signal, otherwise: 'it does not answer' });
         if (words !== undefined) silent.set(nameOf(server), words);
       }
-      if (silent.size === 0 || clock.nowMs() >= endsAtMs) return silent;
+      const isOver = clock.nowMs() >= (silent.size === 0 ? settledAtMs : endsAtMs);
+      if (isOver) return silent;
       await clock.sleep(LOOK_MS, signal);
     }
   }
@@ -261,14 +305,20 @@ export class Standstill {
   }
 }
 
+const isAsked = ({ answered }: Stopped, { note }: Application) =>
+  answered.some(({ kind, directory }) => note.id === `${kind}:${directory}`);
+/** Anybody may have any number of files open. */
+const NAMED_MAX = 20;
+const fewOf = (all: readonly string[]) =>
+  all.length <= NAMED_MAX ? all : [...all.slice(0, NAMED_MAX), `and ${all.length - NAMED_MAX} more`];
 const nameOf = ({ kind, directory }: AnsweredServer) => `${kind} at ${directory}`;
 const isAmong = (all: readonly AnsweredServer[], one: AnsweredServer) =>
   all.some((each) => nameOf(each) === nameOf(one));
 const unique = (all: readonly string[]) => [...new Set(all)];
 
-function down(failures: ReadonlyMap<string, string>): Error {
-  const all = [...failures].map(([name, why]) => `${name}: ${why}`);
-  return snapshotErrors.SNAPSHOTS_APPLICATIONS_DOWN([all.join('; ')]);
+function down(failures: ReadonlyMap<string, string>, { where }: StoppedNotes): Error {
+  const all = [...failures].map(([name, why]) => oneLine(`${name}: ${why}`));
+  return snapshotErrors.SNAPSHOTS_APPLICATIONS_DOWN([all.join('; '), where]);
 }
 
 async function isOwned(applications: readonly Application[], pid: number): Promise<boolean> {

@@ -12,9 +12,20 @@ export interface Stopped {
   /** The command that had them stopped. */
   readonly command: string;
   readonly mountPoints: readonly string[];
+  /** What belongs together: nobody is started where some of one and some of another are mounted. */
+  readonly places: readonly Places[];
   readonly applications: readonly ApplicationNote[];
   /** Servers that answered before, which must answer again. */
   readonly answered: readonly AnsweredServer[];
+}
+
+/** By their ids: one of the two has to be mounted whole. */
+export interface Places {
+  readonly mountPoints: readonly string[];
+  /** The volumes that were there. */
+  readonly before: readonly string[];
+  /** Those that come in their places. */
+  readonly after: readonly string[];
 }
 
 export interface AnsweredServer {
@@ -25,6 +36,8 @@ export interface AnsweredServer {
 }
 
 export interface StoppedNotes {
+  /** For messages. */
+  readonly where: string;
   write(stopped: Stopped): void;
   /** @throws SNAPSHOTS_STOPPED_GARBAGE */
   read(): Stopped | undefined;
@@ -38,6 +51,10 @@ export class StoppedFile implements StoppedNotes {
     this.#file = path.join(stateDirectory, 'stopped-applications.json');
   }
 
+  get where(): string {
+    return this.#file;
+  }
+
   write(stopped: Stopped): void {
     fs.mkdirSync(path.dirname(this.#file), { recursive: true, mode: 0o700 });
     writeDurably(this.#file, JSON.stringify(stopped));
@@ -47,7 +64,8 @@ export class StoppedFile implements StoppedNotes {
     if (!fs.existsSync(this.#file)) return undefined;
     try {
       const stopped = JSON.parse(fs.readFileSync(this.#file, 'utf8')) as Stopped;
-      const lists = [stopped.mountPoints, stopped.applications, stopped.answered];
+      const { mountPoints, places, applications, answered } = stopped;
+      const lists = [mountPoints, places, applications, answered];
       if (typeof stopped.command === 'string' && lists.every((list) => Array.isArray(list))) return stopped;
     } catch (cause) {
       throw snapshotErrors.SNAPSHOTS_STOPPED_GARBAGE([this.#file], { cause });

@@ -11,17 +11,27 @@ test('a service of the machine is told from what others look after', () => {
   for (const other of ['/user.slice/user-1.slice/user@1.service/app.slice/x.service', '/init.scope', ''])
     assert.equal(unitOf(other), undefined, other);
   assert.equal(unitOf('/machine.slice/x.service'), undefined);
+  // Who is in a container gives these names.
+  for (const inside of ['docker-1.scope/system.slice/ssh.service', '-Hx@y.service', '--root.service'])
+    assert.equal(unitOf(`/system.slice/${inside}`), undefined, inside);
+  for (const root of ['/docker/1', '/lxc.payload.a', '/kubepods/pod1', '/..'])
+    assert.equal(unitOf(`${root}/system.slice/ssh.service`), undefined, root);
 });
 
-function machine(cgroups: Readonly<Record<string, string>>, of: { has?: boolean; fails?: boolean } = {}) {
+function machine(
+  cgroups: Readonly<Record<string, string>>,
+  of: { has?: boolean; fails?: boolean; needs?: Record<string, string[]>; down?: string[] } = {},
+) {
   const asked: string[] = [];
   const kind = systemd({
     species: [],
     machine: {
       hasSystemd: async () => of.has ?? true,
       cgroup: async (pid) => cgroups[pid] ?? '',
+      stoppedWith: async (unit) => of.needs?.[unit] ?? [],
       async systemctl(args) {
         asked.push(args.join(' '));
+        if (args[0] === 'is-active' && of.down?.includes(args.at(-1) ?? '')) return 'it is not';
         return of.fails ? 'it failed' : undefined;
       },
     },
@@ -46,7 +56,7 @@ test('the services of those who write are stopped and started, but for its own',
   assert.deepEqual(await Promise.all([1, 2, 3, 4].map((pid) => app.owns(pid))), [false, true, true, false]);
   await app.stop(SIGNAL);
   await kind.from(app.note).start(SIGNAL);
-  assert.deepEqual(asked, ['stop app.service', 'start app.service']);
+  assert.deepEqual(asked, ['stop -- app.service', 'start -- app.service']);
 });
 
 test('what systemd says no to is told; without it nothing is a service', async () => {
@@ -56,5 +66,28 @@ test('what systemd says no to is told; without it nothing is a service', async (
   const [app] = (await failing.kind.find(of)).applications;
   await assert.rejects(app.stop(SIGNAL), /app\.service does not stop: it failed/);
   await assert.rejects(app.start(SIGNAL), /app\.service does not run: it failed/);
+  assert.match((await app.whyDown()) ?? '', /not active/);
   assert.deepEqual((await machine(cgroups, { has: false }).kind.find(of)).applications, []);
+});
+
+test('what needs a service goes down with it, and is started with it', async () => {
+  const cgroups = { self: '/system.slice/rokka.service', 2: '/system.slice/db.service' };
+  const needs = {
+    'db.service': ['web.service', 'off.service'],
+    'web.service': ['proxy.service', 'db.service'],
+  };
+  const { kind, asked } = machine(cgroups, { needs, down: ['off.service'] });
+  const of = { volumes: [], writing: [2], signal: SIGNAL };
+  const [db] = (await kind.find(of)).applications;
+  assert.equal(db.note.name, 'the service db.service, web.service, proxy.service');
+  await db.stop(SIGNAL);
+  await kind.from(JSON.parse(JSON.stringify(db.note))).start(SIGNAL);
+  assert.deepEqual(asked.slice(-2), ['stop -- db.service', 'start -- db.service web.service proxy.service']);
+  assert.equal(await db.whyDown(), undefined);
+  const half = machine(cgroups, { down: ['proxy.service'] }).kind.from(db.note);
+  assert.match((await half.whyDown()) ?? '', /proxy\.service is not active/);
+  const own = machine(cgroups, { needs: { 'db.service': ['rokka.service'] } });
+  const { applications, immovable } = await own.kind.find(of);
+  assert.deepEqual([applications, immovable.length], [[], 1]);
+  assert.match(immovable[0]?.why ?? '', /rokka\.service.*would stop with db\.service/);
 });

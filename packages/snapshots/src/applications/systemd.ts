@@ -5,14 +5,15 @@
 import * as fs from 'node:fs/promises';
 import { snapshotErrors } from '../errors.ts';
 import { runProgram } from '../writers/program.ts';
-import type { Application, ApplicationKind, ApplicationNote } from './application.ts';
+import type { Application, ApplicationKind, ApplicationNote, Immovable } from './application.ts';
 import { cgroupOf } from './process-facts.ts';
 import { serversOn, type ServerSpecies } from './servers.ts';
 
 const KIND = 'systemd';
 /** Those of users, and of containers, have managers of their own. */
 const OTHERS = /^\/(user|machine)\.slice\//;
-const SERVICE = /^[\w:.@\\-]+\.service$/;
+/** A service lies in slices alone. Below all else (`docker-….scope`, `lxc.payload`) the names are given by whoever is in there. */
+const SERVICE = /^\/(?:[\w:.@\\-]+\.slice\/)*([\w:@\\][\w:.@\\-]*\.service)(?:\/|$)/;
 
 export interface SystemdOptions {
   /** Of servers that have something on a volume and no file open there. */
@@ -28,6 +29,8 @@ export interface SystemdMachine {
   cgroup(pid: number | 'self'): Promise<string>;
   /** @returns why it did not go well */
   systemctl(args: readonly string[], signal: AbortSignal): Promise<string | undefined>;
+  /** @returns units that systemd would stop with it, by one step; none where it cannot be asked */
+  stoppedWith(unit: string, signal: AbortSignal): Promise<readonly string[]>;
 }
 
 export function systemd({ species, machine = thisMachine }: SystemdOptions): ApplicationKind {
@@ -36,15 +39,24 @@ export function systemd({ species, machine = thisMachine }: SystemdOptions): App
     async find({ volumes, writing, signal }) {
       if (!(await machine.hasSystemd())) return { applications: [], immovable: [] };
       const servers = await Promise.all(species.map((each) => serversOn(each, volumes, signal)));
-      const units = new Set<string>();
+      const units = new Map<string, number>();
       // Whoever carries this out must not stop itself.
       const own = unitOf(await machine.cgroup('self'));
       for (const pid of [...writing, ...servers.flat().map((server) => server.pid)]) {
         const unit = unitOf(await machine.cgroup(pid));
-        if (unit !== undefined && unit !== own) units.add(unit);
+        if (unit !== undefined && unit !== own) units.set(unit, pid);
       }
-      const applications = [...units].map((unit) => new SystemdService(noteOf(unit), machine));
-      return { applications, immovable: [] };
+      const found: { applications: Application[]; immovable: Immovable[] } = {
+        applications: [],
+        immovable: [],
+      };
+      for (const [unit, pid] of units) {
+        const others = await activeWith(machine, unit, signal);
+        if (own !== undefined && others.includes(own))
+          found.immovable.push({ pid, why: `${own}, which carries this out, would stop with ${unit}` });
+        else found.applications.push(new SystemdService(noteOf(unit, others), machine));
+      }
+      return found;
     },
     from: (note) => new SystemdService(note as UnitNote, machine),
   };
@@ -53,16 +65,39 @@ export function systemd({ species, machine = thisMachine }: SystemdOptions): App
 /** Undefined where it is of no service of the machine. */
 export function unitOf(cgroup: string): string | undefined {
   if (OTHERS.test(cgroup)) return undefined;
-  return cgroup.split('/').find((part) => SERVICE.test(part));
+  return SERVICE.exec(cgroup)?.[1];
 }
 
-type UnitNote = ApplicationNote & { readonly details: { readonly unit: string } };
+const UNITS_MAX = 100;
 
-const noteOf = (unit: string): UnitNote => ({
+/** Those that run and need it go down with it, and would stay down when it is started alone. */
+async function activeWith(machine: SystemdMachine, unit: string, signal: AbortSignal): Promise<string[]> {
+  const all = new Set([unit]);
+  for (const each of all)
+    for (const other of await machine.stoppedWith(each, signal)) if (all.size < UNITS_MAX) all.add(other);
+  all.delete(unit);
+  const active: string[] = [];
+  for (const each of all) if (await isActive(machine, each, signal)) active.push(each);
+  return active;
+}
+
+async function isActive(machine: SystemdMachine, unit: string, signal: AbortSignal): Promise<boolean> {
+  return (await machine.systemctl(['is-active', '--quiet', '--', unit], signal)) === undefined;
+}
+
+interface UnitDetails {
+  readonly unit: string;
+  /** That ran and go down with it. */
+  readonly others: readonly string[];
+}
+
+type UnitNote = ApplicationNote & { readonly details: UnitDetails };
+
+const noteOf = (unit: string, others: readonly string[]): UnitNote => ({
   kind: KIND,
   id: `${KIND}:${unit}`,
-  name: `the service ${unit}`,
-  details: { unit },
+  name: `the service ${[unit, ...others].join(', ')}`,
+  details: { unit, others },
 });
 
 class SystemdService implements Application {
@@ -78,35 +113,45 @@ class SystemdService implements Application {
     return this.note.details.unit;
   }
 
+  get #all(): readonly string[] {
+    return [this.#unit, ...this.note.details.others];
+  }
+
   async owns(pid: number): Promise<boolean> {
-    return unitOf(await this.#machine.cgroup(pid)) === this.#unit;
+    const unit = unitOf(await this.#machine.cgroup(pid));
+    return unit !== undefined && this.#all.includes(unit);
   }
 
   async stop(signal: AbortSignal): Promise<void> {
-    const failure = await this.#machine.systemctl(['stop', this.#unit], signal);
+    const failure = await this.#machine.systemctl(['stop', '--', this.#unit], signal);
     signal.throwIfAborted();
     if (failure !== undefined) throw snapshotErrors.SNAPSHOTS_APPLICATION_STAYS([this.note.name, failure]);
   }
 
   async start(signal: AbortSignal): Promise<void> {
     // One that is stopping still is started when it has stopped.
-    const failure = await this.#machine.systemctl(['start', this.#unit], signal);
+    const failure = await this.#machine.systemctl(['start', '--', ...this.#all], signal);
     signal.throwIfAborted();
     if (failure !== undefined) throw snapshotErrors.SNAPSHOTS_APPLICATION_DOWN([this.note.name, failure]);
   }
 
   async whyDown(): Promise<string | undefined> {
-    const args = ['is-failed', '--quiet', this.#unit];
-    const isFailed = (await this.#machine.systemctl(args, new AbortController().signal)) === undefined;
-    return isFailed ? `it has failed: see systemctl status ${this.#unit}` : undefined;
+    // One that has ended without a failure, or is to be started once more, does not run either.
+    for (const unit of this.#all)
+      if (!(await isActive(this.#machine, unit, new AbortController().signal)))
+        return `${unit} is not active: see systemctl status ${unit}`;
+    return undefined;
   }
 
   async end(signal: AbortSignal): Promise<void> {
-    await this.#machine.systemctl(['stop', this.#unit], signal);
+    await this.#machine.systemctl(['stop', '--', this.#unit], signal);
   }
 }
 
 const SYSTEMCTL_MS_MAX = 300_000;
+/** Those that systemd stops with a unit (systemd.unit(5)). */
+const STOPPED_WITH = 'RequiredBy,RequisiteOf,BoundBy,ConsistsOf,PropagatesStopTo';
+const UNIT = /^[\w:@\\][\w:.@\\-]*$/;
 
 const thisMachine: SystemdMachine = {
   async hasSystemd() {
@@ -124,5 +169,10 @@ const thisMachine: SystemdMachine = {
       timeoutMs: SYSTEMCTL_MS_MAX,
     });
     return failure === undefined ? undefined : `systemctl ${args.join(' ')} ${failure}; it said: ${output}`;
+  },
+  async stoppedWith(unit, signal) {
+    const args = ['show', `--property=${STOPPED_WITH}`, '--value', '--', unit];
+    const { failure, output } = await runProgram('systemctl', args, { signal, timeoutMs: SYSTEMCTL_MS_MAX });
+    return failure === undefined ? output.split(/\s+/).filter((word) => UNIT.test(word)) : [];
   },
 };

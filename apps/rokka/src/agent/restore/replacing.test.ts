@@ -23,13 +23,20 @@ test('nothing is replaced under programs that write, and they are named', async 
 });
 
 test('an application that somebody else starts again is named, and keeps its volume', async () => {
-  const bench = new Bench('Replace');
-  bench.addApplications({}, { stop: ['comesBack'] });
-  const { succeeded, stderr } = await bench.run();
-  assert.equal(succeeded, false);
-  assert.match(stderr, /ROKKA_RESTORE_REFUSED.*open again.*: sdg\. Stop what starts them first/);
-  assert.deepEqual(bench.stand, BEFORE);
-  bench.demandAllRun('back');
+  const ways = [
+    ['comesBack', 'sdg'],
+    ['comesBackFixed', 'a server (pid 7): sdg is confined'],
+  ] as const;
+  for (const [behaviour, words] of ways) {
+    const bench = new Bench('Replace');
+    bench.addApplications({}, { stop: [behaviour] });
+    const { succeeded, stderr } = await bench.run();
+    assert.equal(succeeded, false);
+    const why = 'programs have files open again on volumes that would be replaced';
+    assert.ok(stderr.includes(`${why}: ${words}. Stop what starts them first`), stderr);
+    assert.deepEqual(bench.stand, BEFORE);
+    bench.demandAllRun('back');
+  }
 });
 
 test('what is not clean is not put in place, and nothing is stopped for it', async () => {
@@ -83,6 +90,10 @@ test('an application that does not stop or start as it should has the old volume
         // What has the old volumes is not ended by force.
         const ends = step === 'stop' ? 0 : 1;
         const [first, second] = bench.applications;
+        const told = bench.said.filter((line) =>
+          /on the new volumes: what it accepted there.*goes with them/.test(line),
+        );
+        assert.equal(told.length, ends === 0 ? 0 : 2, where);
         assert.deepEqual([first?.ends, second?.ends], [ends, ends], where);
       }
 });
@@ -162,3 +173,35 @@ test('what a restore left stopped is started also where nobody recovers its comm
   assert.deepEqual(await bench.startLeftOver(), ['sdg', 'sdf']);
   bench.demandAllRun('expired');
 });
+
+test('where only half could be taken back nothing is started on the halves, and it is said', async () => {
+  const bench = new Bench('Replace');
+  bench.addApplications();
+  bench.ec2.taken.add('/dev/sdg');
+  const denial = setDenied(bench);
+  const { succeeded, stderr } = await bench.run();
+  assert.equal(succeeded, false);
+  assert.equal(denial.count > 0, true);
+  assert.match(stderr, /ROKKA_RESTORE_DOWN.*RokkaReplaces.*sdf, sdg: not started.*attach the others/);
+  for (const { runsOn } of bench.applications) assert.equal(runsOn, undefined);
+  // Somebody puts them in order by hand.
+  bench.ec2.volumes.clear();
+  bench.ec2.put('vol-f', '/dev/sdf');
+  bench.ec2.put('vol-g', '/dev/sdg');
+  assert.deepEqual(await bench.startLeftOver(), ['sdg', 'sdf']);
+  bench.demandAllRun('put in order');
+});
+
+/** From the first attachment that fails on the role may detach nothing any more. */
+function setDenied(bench: Bench): { count: number } {
+  const seen = { count: 0 };
+  const { taken } = bench.ec2;
+  const has = taken.has.bind(taken);
+  taken.has = (device) => {
+    if (!has(device)) return false;
+    seen.count++;
+    bench.ec2.denied.add('DetachVolume');
+    return true;
+  };
+  return seen;
+}

@@ -61,6 +61,7 @@ async function exchange(restoring: Restoring, replaced: readonly Attached[]): Pr
     await standstill.stop(applications, {
       command: volumes.command,
       volumes: mountedOf(restoring, replaced),
+      after: made.map(({ volume }) => volume),
       say,
       signal,
     });
@@ -114,7 +115,10 @@ async function goingOnIfItFails(restoring: Restoring, work: () => Promise<void>)
 async function undone(restoring: Restoring): Promise<void> {
   const { input, standstill } = restoring;
   try {
-    await standstill.end(input.ending);
+    for (const name of await standstill.end(input.ending))
+      input.say(
+        `Ended again: ${name}. Told to start on the new volumes: what it accepted there, if anything, goes with them\n`,
+      );
   } catch (error) {
     if (!isCoded(error)) throw error;
     input.say(`What began to run is not ended: ${describeError(error)}\n`);
@@ -148,11 +152,12 @@ async function demandNobodyIsBack(restoring: Restoring, replaced: readonly Attac
   const mounted = mountedOf(restoring, replaced);
   const names = await writing(mounted, input.signal);
   // One that serves need have no file open; scripts are found whatever runs.
-  const { applications } = await standstill.look(mounted, input.signal);
-  const back = applications.flatMap(({ paths, note }) => (paths ? [] : [note.name]));
-  if (names.length + back.length > 0)
+  const { applications, immovable } = await standstill.look(mounted, input.signal);
+  const running = applications.flatMap(({ paths, note }) => (paths ? [] : [note.name]));
+  const back = new Set([...names, ...running, ...immovable]);
+  if (back.size > 0)
     throw rokkaErrors.ROKKA_RESTORE_REFUSED([
-      `programs have files open again on volumes that would be replaced: ${[...names, ...back].join('; ')}. Stop what starts them first`,
+      `programs have files open again on volumes that would be replaced: ${[...back].join('; ')}. Stop what starts them first`,
     ]);
 }
 

@@ -12,8 +12,9 @@ import type {
   WriterKind,
 } from '@rokka/snapshots';
 
-/** `hang`: for ever, whatever it is told; `die`: the agent ends before it, or `dieAfter` it; `comesBack`: somebody else starts it at once. */
-export type Behaviour = 'refuse' | 'throw' | 'hang' | 'die' | 'dieAfter' | 'comesBack';
+/** `hang`: for ever, whatever it is told; `die`: the agent ends before it, or `dieAfter` it; `comesBack`: somebody else starts it at once, or so that nobody can
+ * start it again (`comesBackFixed`). */
+export type Behaviour = 'refuse' | 'throw' | 'hang' | 'die' | 'dieAfter' | 'comesBack' | 'comesBackFixed';
 /** The first that is called counts, then the next; what is used up goes well. */
 export type Behaviours = Partial<Record<'stop' | 'start' | 'end' | 'answer', (Behaviour | 'well')[]>>;
 
@@ -24,6 +25,7 @@ export class FakeApplication {
   readonly behaviours: Behaviours;
   /** How often. */
   ends = 0;
+  #isFixed = false;
   readonly #of: { look(): string | undefined; kill(): void };
 
   /** @param of.look what is mounted where its files are */
@@ -42,8 +44,10 @@ export class FakeApplication {
       name,
       find: async () => ({
         applications:
-          this.runsOn === undefined ? [] : [from({ kind: name, id: name, name, details: undefined })],
-        immovable: [],
+          this.runsOn === undefined || this.#isFixed
+            ? []
+            : [from({ kind: name, id: name, name, details: undefined })],
+        immovable: this.#isFixed ? [{ pid: 7, why: `${name} is confined` }] : [],
       }),
       from,
     };
@@ -71,7 +75,8 @@ export class FakeApplication {
       if (behaviour === 'refuse') throw Object.assign(new Error('it does not want to'), { code: 'REFUSED' });
       if (behaviour === 'hang') await new Promise(() => {});
       done();
-      if (behaviour === 'comesBack') this.runsOn = this.#of.look();
+      this.#isFixed = behaviour === 'comesBackFixed';
+      if (behaviour === 'comesBack' || this.#isFixed) this.runsOn = this.#of.look();
       if (behaviour === 'dieAfter') this.#of.kill();
       ending.throwIfAborted();
     };
@@ -110,6 +115,6 @@ export class FakeNotes {
       if (fault === 'dieAfter') kill();
       ending.throwIfAborted();
     };
-    return { write: change, read: () => this.stopped, remove: () => change(undefined) };
+    return { where: 'the notes', write: change, read: () => this.stopped, remove: () => change(undefined) };
   }
 }

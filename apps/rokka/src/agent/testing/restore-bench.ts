@@ -85,6 +85,7 @@ export class RestoreBench {
         kinds: this.applications.map((each) => each.kind(ending)),
         writers: this.applications.map((each) => each.writerKind()),
         notes: this.notes.of(ending, kill),
+        mountPointOf: (volume) => ec2.mountPointOf(volume),
         strays: async ({ volumes }) => writing(volumes).map((words, pid) => ({ pid, words })),
         clock,
       }),
