@@ -46,7 +46,7 @@ export interface ChildOptions {
   /** Another process of its kind waits, its code loaded, to take its place: see `keepSpare`. Each of them awaits `begin`. */
   spare?: boolean;
   /** Of a child before this one, by `handOver`: where one waits, it is the first to begin. Stays the caller's. */
-  handedOver?: SpareProcess | undefined;
+  handedOver?: Pick<SpareProcess, 'take'> | undefined;
   clock: Clock;
   readyTimeoutMs: number;
   stopTimeoutMs: number;

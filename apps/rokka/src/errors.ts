@@ -107,6 +107,8 @@ export const rokkaErrors = defineErrors({
     `volume ${volume}, made from its snapshot, cannot be opened: its state is error`,
   ROKKA_RESTORE_LEFT: (command: string, why: string) =>
     `not all is as it was before: ${why}. What was made has the tag RokkaRestore=${command}: detach and delete it; RokkaReplaces says which volume belongs in its place`,
+  ROKKA_RESTORE_DOWN: (why: string, down: string) =>
+    `${why}. And what was stopped does not run again: ${down}. It is tried once more every minute`,
   ROKKA_NO_INSTANCE_KEYS: (why: string) => `this machine has no keys of its own: ${why}`,
   ROKKA_WRITERS_BUSY: () =>
     `applications of this machine are being held for another command: send this one again when that has ended`,

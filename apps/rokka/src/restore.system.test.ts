@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must, systemClock } from '@rokka/kernel';
 import type { RestoreTest } from '@rokka/services';
+import { killServersIn, RedisClient, startServer } from '@rokka/snapshots/testing';
 import { APP_CONSISTENT, tagsOf } from './agent/vss-report.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import type { Ec2UnderTest } from './testing/ec2-under-test.ts';
@@ -41,6 +42,42 @@ const eventually = async <T>(what: string, look: () => Promise<T | undefined>): 
     await systemClock.sleep(LOOK_MS);
   }
 };
+
+/** A Redis in a directory of its own, with one key. */
+class OneKey implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #server: Awaited<ReturnType<typeof startServer>>;
+  readonly #signal = new AbortController().signal;
+
+  private constructor(directory: string, server: Awaited<ReturnType<typeof startServer>>) {
+    this.#directory = directory;
+    this.#server = server;
+  }
+
+  static async start(directory: string): Promise<OneKey> {
+    fs.mkdirSync(directory);
+    execFileSync('chown', ['redis:', directory]);
+    const server = await startServer({
+      program: 'redis-server',
+      dataDirectory: directory,
+      args: (socket) => ['--port', '0', '--unixsocket', socket, '--dir', directory, '--appendonly', 'yes'],
+      ready: /ready to accept connections/i,
+      signal: new AbortController().signal,
+    });
+    return new OneKey(directory, server);
+  }
+
+  async ask(...words: string[]): Promise<unknown> {
+    const at = { path: this.#server.socketPath };
+    await using client = await RedisClient.open({ server: 'Redis', at }, this.#signal);
+    return await client.command(words, this.#signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await killServersIn([this.#directory], this.#signal);
+    await this.#server[Symbol.asyncDispose]();
+  }
+}
 
 /** An instance with two volumes and a snapshot set of them. */
 class Machine {
@@ -210,8 +247,13 @@ test(
     machine.write('one');
     machine.makeDatabase();
     if (hasRedis) machine.makeDump();
+    await using redis = hasRedis
+      ? await OneKey.start(path.join(must(machine.directories[1]), 'redis'))
+      : undefined;
+    await redis?.ask('SET', 'note', 'one');
     const SnapshotSetId = await machine.snapshotSet();
     machine.write('two');
+    await redis?.ask('SET', 'note', 'two');
     const before = (await machine.volumes()).length;
 
     await machine.instance.allow(...RIGHTS);
@@ -222,11 +264,8 @@ test(
 
     const tried = await machine.restore({ SnapshotSetId });
     assert.equal(tried.status, 'Success', JSON.stringify(tried));
-    const files = hasRedis ? 3 : 2;
-    assert.match(
-      tried.out,
-      new RegExp(`readable: .*clean: ${files} files.*\nreadable: .*clean: 1 files with 3 bytes`),
-    );
+    const [files, others] = hasRedis ? [3, '4 files'] : [2, '1 files with 3 bytes'];
+    assert.match(tried.out, new RegExp(`readable: .*clean: ${files} files.*\nreadable: .*clean: ${others}`));
     if (hasRedis) assert.match(tried.out, /redis: .*dump\.rdb: clean: it loads whole, with 0 keys/);
     assert.match(tried.out, /sqlite: .*app\.db: clean: whole/);
     assert.equal((await machine.volumes()).length, before);
@@ -250,9 +289,15 @@ test(
     fs.closeSync(held);
     assert.match(busy.err, new RegExp(`programs have files open.*pid ${process.pid}.*note.txt`));
     assert.deepEqual(machine.texts, ['two', 'two']);
+    const runs = async (text: string) => {
+      assert.deepEqual(machine.texts, [text, text]);
+      if (redis) assert.equal(await redis.ask('GET', 'note'), text);
+    };
+    await runs('two');
 
     // It is killed in the middle of replacing: then all are those that were there, or all are new.
-    const exchange = await machine.begin({ SnapshotSetId, Mode: 'Replace' });
+    // What was stopped for it runs again, in either case.
+    const exchange = await machine.begin({ SnapshotSetId, Mode: 'Replace', Verify: 'False' });
     await eventually('one is detached', async () =>
       (await machine.volumes('RokkaReplaces')).length === DEVICES.length &&
       (await machine.attached()) < DEVICES.length
@@ -264,10 +309,12 @@ test(
     assert.equal(ended.status, 'Failed');
     const isBefore = /What it had made is deleted: .* As before: vol-/.test(ended.err);
     assert.deepEqual(machine.texts, isBefore ? ['two', 'two'] : ['one', 'one'], JSON.stringify(ended));
+    await runs(isBefore ? 'two' : 'one');
 
     const replaced = await machine.restore({ SnapshotSetId, Mode: 'Replace' });
     assert.equal(replaced.status, 'Success', JSON.stringify(replaced));
-    assert.deepEqual(machine.texts, ['one', 'one']);
+    assert.match(replaced.out, /Everything starts clean\./);
+    await runs('one');
     const kept = await machine.volumes('RokkaReplaced');
     assert.ok(kept.length >= DEVICES.length);
     assert.deepEqual(

@@ -3,12 +3,26 @@
  * writers, the command, the tags, and the proof: what is restored starts.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must } from '@rokka/kernel';
-import { installedPrograms, PostgresServer, REDO_BYTES_MAX, SqliteLoad } from '@rokka/snapshots/testing';
+import {
+  connectMariadb,
+  installedPrograms,
+  killServersIn,
+  parseRecovery,
+  PostgresServer,
+  RedisClient,
+  REDO_BYTES_MAX,
+  skipWithout,
+  SqliteLoad,
+  startMariadb,
+  startServer,
+} from '@rokka/snapshots/testing';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { InstanceUnderTest } from './testing/instance-under-test.ts';
 import { InsertLoad } from './testing/insert-load.ts';
@@ -17,7 +31,11 @@ import { freePort, TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const programs = installedPrograms().find((found) => found.skip === false);
-const skip = whySkipped({ cli: true, root: true }) || (programs ? false : 'there is no PostgreSQL');
+const skip =
+  whySkipped({ cli: true, root: true }) ||
+  skipWithout('mysql', ['mariadbd', 'mariadb-install-db']) ||
+  skipWithout('redis', ['redis-server']) ||
+  (programs ? false : 'there is no PostgreSQL');
 const timeout = 400_000;
 const SNAPSHOT = 'AWSEC2-CreateVssSnapshot';
 /** As AWS told the feature first. */
@@ -30,6 +48,8 @@ const RESTORING = [
   'DetachVolume',
   'DeleteVolume',
 ];
+/** Each has one row under way at any moment. */
+const LOADERS = 3;
 let place: TestPlace;
 let rokka: RokkaUnderTest;
 let cloud: CloudUnderTest;
@@ -54,6 +74,70 @@ after(
   },
   { timeout },
 );
+
+/** A MariaDB and a Redis, each with rows that are counted. */
+class Others implements AsyncDisposable {
+  readonly #servers: Awaited<ReturnType<typeof startServer>>[] = [];
+  readonly #directories: readonly string[];
+  readonly #signal = new AbortController().signal;
+
+  private constructor(directories: readonly string[]) {
+    this.#directories = directories;
+  }
+
+  static async start(directories: { mariadb: string; redis: string }): Promise<Others> {
+    const { mariadb, redis } = directories;
+    const others = new Others([mariadb, redis]);
+    for (const [directory, account] of [
+      [mariadb, 'mysql'],
+      [redis, 'redis'],
+    ] as const) {
+      fs.mkdirSync(directory);
+      execFileSync('chown', [`${account}:`, directory]);
+    }
+    others.#servers.push(await startMariadb(mariadb, ['--innodb-log-file-size=8M'], others.#signal));
+    others.#servers.push(
+      await startServer({
+        program: 'redis-server',
+        dataDirectory: redis,
+        args: (socket) => ['--port', '0', '--unixsocket', socket, '--dir', redis, '--appendonly', 'yes'],
+        ready: /ready to accept connections/i,
+        signal: others.#signal,
+      }),
+    );
+    await others.#sql('CREATE DATABASE t', 'CREATE TABLE t.t (id INT AUTO_INCREMENT PRIMARY KEY)');
+    return others;
+  }
+
+  /** One row more each. */
+  async add(): Promise<void> {
+    await this.#sql('INSERT INTO t.t VALUES ()');
+    await this.#redis(['RPUSH', 't', 'row']);
+  }
+
+  async rows(): Promise<number[]> {
+    const found = await this.#sql('SELECT COUNT(*) AS n FROM t.t');
+    return [Number(found), Number(await this.#redis(['LLEN', 't']))];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await killServersIn(this.#directories, this.#signal);
+    for (const server of this.#servers) await server[Symbol.asyncDispose]();
+  }
+
+  async #sql(...statements: string[]): Promise<unknown> {
+    await using session = await connectMariadb(must(this.#servers[0]), this.#signal);
+    let last: unknown;
+    for (const each of statements) last = (await session.query(each, this.#signal))[0]?.['n'];
+    return last;
+  }
+
+  async #redis(words: readonly string[]): Promise<unknown> {
+    const at = { path: must(this.#servers[1]).socketPath };
+    await using client = await RedisClient.open({ server: 'Redis', at }, this.#signal);
+    return await client.command(words, this.#signal);
+  }
+}
 
 const tagsOf = ({ Tags = [] }: ec2.Snapshot): Partial<Record<string, string>> =>
   Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value]));
@@ -86,7 +170,7 @@ test('what is missing is said before anybody is held', { skip, timeout }, async 
 });
 
 test(
-  'PostgreSQL with its log on a second volume, and SQLite beside it, are snapshotted under load and start clean',
+  'PostgreSQL with its log on a second volume, and MariaDB, Redis and SQLite, are snapshotted under load, and put back while they run',
   { skip, timeout },
   async () => {
     const volumes = [await instance.own.volume({ Size: 2 }), await instance.own.volume({ Size: 2 })];
@@ -100,8 +184,13 @@ test(
       walDirectory: path.join(log, 'wal'),
     };
     await using server = await PostgresServer.create(options);
-    await using load = await InsertLoad.start(() => server.client(), 3);
+    await using load = await InsertLoad.start(() => server.client(), LOADERS);
     await load.acknowledged(200);
+    await using others = await Others.start({
+      mariadb: path.join(data, 'maria'),
+      redis: path.join(log, 'redis'),
+    });
+    await others.add();
     const file = path.join(data, 'app/app.db');
     await using rows = await SqliteLoad.start({ file, journalMode: 'wal' });
     const [early, earlyRows] = [load.count, rows.committed];
@@ -121,8 +210,10 @@ test(
     );
     const end = await instance.commands.ended(command.Command.CommandId);
     assert.equal(end.Status, 'Success', `${end.StandardOutputContent}${end.StandardErrorContent}`);
+    const late = load.count + LOADERS;
     await load.acknowledged(200);
-    const late = await load.stop();
+    await load.stop();
+    await others.add();
     await rows.goesOn();
     await rows[Symbol.asyncDispose]();
 
@@ -142,34 +233,35 @@ test(
 
     await instance.allow(...RIGHTS, ...RESTORING);
     const { set } = JSON.parse(must(tagsOf(must(Snapshots[0])).AwsVssConfig)) as { set: string };
-    const tried = await instance.commands.run('Rokka-RestoreVssSnapshot', { SnapshotSetId: set });
-    assert.equal(tried.Status, 'Success', `${tried.StandardOutputContent}${tried.StandardErrorContent}`);
-    assert.match(
-      must(tried.StandardOutputContent),
-      /PostgreSQL at .*pgdata.*it starts, after \d+ bytes of its log/,
-    );
-
-    assert.match(must(tried.StandardOutputContent), /app\.db: clean: whole, with nothing to recover/);
-
-    await server[Symbol.asyncDispose]();
-    for (const volume of volumes) await instance.own.detach(volume);
-    for (const made of Snapshots) {
-      const volume = await instance.own.volume({ SnapshotId: must(made.SnapshotId) });
-      await instance.own.attach(volume, path.basename(must(tagsOf(made).Device)));
+    // All of them run.
+    const restored = await instance.commands.run('Rokka-RestoreVssSnapshot', {
+      SnapshotSetId: set,
+      Mode: 'Replace',
+    });
+    try {
+      const said = `${restored.StandardOutputContent}${restored.StandardErrorContent}`;
+      assert.equal(restored.Status, 'Success', said);
+      assert.match(said, /PostgreSQL at .*pgdata.*it starts, after \d+ bytes of its log/);
+      assert.match(said, /app\.db: clean: whole, with nothing to recover/);
+      for (const name of ['PostgreSQL', 'MariaDB', 'Redis'])
+        assert.match(said, new RegExp(`Stopped: ${name} at[^]*Runs again: ${name} at`));
+      using database = new DatabaseSync(file, { readOnly: true });
+      const foundRows = Number(database.prepare('SELECT count(*) AS count FROM t').get()?.['count']);
+      assert.ok(
+        earlyRows <= foundRows && foundRows <= rows.committed,
+        `${earlyRows} were acknowledged before it, ${foundRows} are there, of ${rows.committed}`,
+      );
+      const found = await InsertLoad.found(await server.client());
+      assert.ok(
+        early <= found && found <= late,
+        `${early} were acknowledged before it, ${found} are there, of ${late}`,
+      );
+      assert.deepEqual(await others.rows(), [1, 1]);
+      const words = fs.readFileSync(path.join(place.data, 'agent/writers/postgresql.log'), 'utf8');
+      const { redoBytes } = parseRecovery(words);
+      assert.ok(redoBytes <= REDO_BYTES_MAX, `${redoBytes} bytes of log were read`);
+    } finally {
+      await killServersIn([data, log], new AbortController().signal);
     }
-    using database = new DatabaseSync(file, { readOnly: true });
-    const foundRows = Number(database.prepare('SELECT count(*) AS count FROM t').get()?.['count']);
-    assert.ok(
-      earlyRows <= foundRows && foundRows <= rows.committed,
-      `${earlyRows} were acknowledged before it, ${foundRows} are there, of ${rows.committed}`,
-    );
-    await using restored = await PostgresServer.open(options);
-    const found = await InsertLoad.found(await restored.client());
-    assert.ok(
-      early <= found && found <= late,
-      `${early} were acknowledged before it, ${found} are there, of ${late}`,
-    );
-    const { redoBytes } = restored.recovery;
-    assert.ok(redoBytes <= REDO_BYTES_MAX, `${redoBytes} bytes of log were read`);
   },
 );

@@ -5,7 +5,7 @@
  * What the volume's own history never wrote comes from what it was a clone of, and so on down.
  */
 import { isCoded, must, PAGE_SIZE, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
-import { applyRecord, recordIsSound } from '@rokka/quorum';
+import { applyRecord, recordIsSound, recordLengthAt } from '@rokka/quorum';
 import { readDescriptor, type ArchiveDescriptor, type ArchivePoint } from './descriptor.ts';
 import { archiveErrors } from './errors.ts';
 import { contentOf, type ItemPlace, LayerIndex } from './layer-object.ts';
@@ -18,6 +18,7 @@ import {
   type StoredLayer,
 } from './layer.ts';
 import type { ObjectStore } from './object-store.ts';
+import { ReadTurns } from './read-turns.ts';
 import { spanOf } from './timeline.ts';
 
 /** What lies between two items of a page is read with them where it is no more than this. */
@@ -29,8 +30,14 @@ const INDEX_BYTES_MAX = 64 * 1024 * 1024;
 /** Indexes that are on their way at once for one page: each may be a request to a store far away. */
 const INDEXES_AHEAD = 8;
 const READS_AHEAD = 8;
+/** Of a page that is read together with others; one with more changes is read by itself, a part at a time. */
+const TOGETHER_BYTES_MAX = 64 * 1024;
+/** Of all that is read for pages together, and held until the last of it is there. */
+const TOGETHER_ALL_BYTES_MAX = 32 * 1024 * 1024;
+/** Reads of the store on their way at once, whoever waits for them: a scan of a clone asks for hundreds of pages. */
+const READS_MAX = 64;
 
-/** An item of a page, with the object that it lies in. */
+/** Items of a page, with the object that they lie in. */
 interface Found extends ItemPlace {
   readonly kind: LayerKind;
   readonly part: LayerPart;
@@ -40,9 +47,11 @@ export class ArchiveReader {
   readonly descriptor: ArchiveDescriptor;
   readonly lsn: Lsn;
   readonly #store: ObjectStore;
+  /** One for all of the readers down to the last base. */
+  readonly #reads: ReadTurns;
   #covers: Covers;
-  /** Used longest ago first. */
-  readonly #indexes = new Map<string, Promise<LayerIndex>>();
+  /** Used longest ago first. A page may have to be looked up in hundreds of them: those that are here are not waited for. */
+  readonly #indexes = new Map<string, LayerIndex | Promise<LayerIndex>>();
   #indexBytes = 0;
   readonly #base: ArchiveReader | undefined;
 
@@ -53,6 +62,7 @@ export class ArchiveReader {
       lsn: Lsn;
       covers: Covers;
       base: ArchiveReader | undefined;
+      reads: ReadTurns;
     },
   ) {
     this.#store = store;
@@ -60,21 +70,23 @@ export class ArchiveReader {
     this.lsn = of.lsn;
     this.#covers = of.covers;
     this.#base = of.base;
+    this.#reads = of.reads;
   }
 
   /** @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET, ARCHIVE_GAP, ARCHIVE_DAMAGED, ARCHIVE_VERSION, ARCHIVE_STORE_FAILED */
   static async open(
     store: ObjectStore,
     { volume, lsn }: ArchivePoint,
-    options: { only?: PgIndex } = {},
+    options: { only?: PgIndex; reads?: ReadTurns } = {},
   ): Promise<ArchiveReader> {
+    const { reads = new ReadTurns(store, READS_MAX), ...only } = options;
     const descriptor = await readDescriptor(store, volume);
     if (!descriptor) throw archiveErrors.ARCHIVE_EMPTY([volume]);
     const reached = (await spanOf(store, volume))?.last.lsn ?? 0;
     if (lsn > reached) throw archiveErrors.ARCHIVE_NOT_YET([volume, lsn, reached]);
-    const covers = await coversOf(store, { descriptor, lsn, ...options });
-    const base = descriptor.base && (await ArchiveReader.open(store, descriptor.base));
-    return new ArchiveReader(store, { descriptor, lsn, covers, base });
+    const covers = await coversOf(store, { descriptor, lsn, ...only });
+    const base = descriptor.base && (await ArchiveReader.open(store, descriptor.base, { reads }));
+    return new ArchiveReader(store, { descriptor, lsn, covers, base, reads });
   }
 
   /**
@@ -92,7 +104,62 @@ export class ArchiveReader {
     }
   }
 
+  /**
+   * Many pages, each as `page` gives it and each for itself: one that is damaged takes no other along. What lies side by side is read
+   * together.
+   */
+  readMany(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
+    const together = this.#together(pages);
+    return pages.map(async (page) => {
+      const contents = await together;
+      return contents.has(page) ? contents.get(page) : this.page(page);
+    });
+  }
+
+  /** Without those that have to be read one by one: they have changed a lot, or something is wrong with one of them. */
+  async #together(pages: readonly PageNumber[]): Promise<Map<PageNumber, Uint8Array | undefined>> {
+    try {
+      const found = new Map<PageNumber, Found[]>();
+      await Promise.all(
+        pages.map(async (page) => {
+          const places = await this.#find(page);
+          const bytes = places.reduce((sum, { length }) => sum + length, 0);
+          if (bytes <= TOGETHER_BYTES_MAX) found.set(page, places);
+        }),
+      );
+      const runs = [...runsOf([...found.values()].flat().sort(byPlace))];
+      // Then a part of each at a time, as for one page.
+      if (runs.reduce((sum, run) => sum + spanBytes(run), 0) > TOGETHER_ALL_BYTES_MAX) return new Map();
+      const unfinished = [...found.keys()].filter((page) => !isWhole(found.get(page) ?? []));
+      const [below, ...read] = await Promise.all([
+        this.#inheritedOf(unfinished),
+        ...runs.map((run) => this.#read(run)),
+      ]);
+      const bytesAt = new Map(runs.flatMap((run, at) => placesIn(run, read[at])));
+      const contents = new Map<PageNumber, Uint8Array | undefined>();
+      for (const [page, places] of found) {
+        const content = below.get(page) ?? (places.length > 0 ? new Uint8Array(PAGE_SIZE) : undefined);
+        for (const place of places.toReversed()) apply(place, must(bytesAt.get(place)), must(content));
+        contents.set(page, content);
+      }
+      return contents;
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      return new Map();
+    }
+  }
+
   async #page(page: PageNumber): Promise<Uint8Array | undefined> {
+    const found = await this.#find(page);
+    const below = isWhole(found) ? undefined : await this.#inherited(page);
+    if (found.length === 0) return below;
+    const content = below ?? new Uint8Array(PAGE_SIZE);
+    await this.#applyAll([...runsOf(found.reverse())], content);
+    return content;
+  }
+
+  /** Where the page's items lie, the newest first, down to one that needs nothing older. */
+  async #find(page: PageNumber): Promise<Found[]> {
     const { pagesPerGroup } = this.descriptor;
     const found: Found[] = [];
     const inGroup = page % pagesPerGroup;
@@ -104,16 +171,11 @@ export class ArchiveReader {
         // Whoever comes to one of the next hears of its error.
         for (const next of layers.slice(at + 1, at + INDEXES_AHEAD))
           if (next.kind === 'log') void this.#index(next, partWith(next, inGroup)).catch(() => {});
-      const index = await this.#index(layer, part);
-      found.push(...index.itemsOf(page, this.lsn).map((item) => ({ ...item, kind, part })));
-      if (found.at(-1)?.whole) break;
+      const index = this.#knownIndex(part) ?? (await this.#index(layer, part));
+      found.push(...index.itemsOf(page, this.lsn).map((place) => ({ ...place, kind, part })));
+      if (isWhole(found)) break;
     }
-    const whole = found.at(-1)?.whole === true;
-    const below = whole ? undefined : await this.#inherited(page);
-    if (found.length === 0) return below;
-    const content = below ?? new Uint8Array(PAGE_SIZE);
-    await this.#applyAll([...runsOf(found.reverse())], content);
-    return content;
+    return found;
   }
 
   /** In their order; some are read ahead, because a page that changes all the time has something in every layer. */
@@ -127,7 +189,7 @@ export class ArchiveReader {
           read.catch(() => {});
           reads.push(read);
         }
-        apply(run, await reads[at], content);
+        for (const [place, bytes] of placesIn(run, await reads[at])) apply(place, bytes, content);
       }
     } finally {
       // Nothing is on its way any more for whoever gives up.
@@ -183,20 +245,35 @@ export class ArchiveReader {
     return base && page < base.pages ? must(this.#base).page(page) : undefined;
   }
 
+  async #inheritedOf(pages: readonly PageNumber[]): Promise<Map<PageNumber, Uint8Array | undefined>> {
+    const { base } = this.descriptor;
+    const some = base ? pages.filter((page) => page < base.pages) : [];
+    if (some.length === 0) return new Map();
+    const contents = await Promise.all(must(this.#base).readMany(some));
+    return new Map(some.map((page, at) => [page, contents[at]]));
+  }
+
+  #knownIndex({ key }: LayerPart): LayerIndex | undefined {
+    const known = this.#indexes.get(key);
+    if (!(known instanceof LayerIndex)) return undefined;
+    if (this.#indexBytes > INDEX_BYTES_MAX / 2) {
+      // One may have to go soon. What was used last goes last.
+      this.#indexes.delete(key);
+      this.#indexes.set(key, known);
+    }
+    return known;
+  }
+
   async #index(layer: StoredLayer, part: LayerPart): Promise<LayerIndex> {
     const known = this.#indexes.get(part.key);
-    if (known) {
-      // What was used last goes last.
-      this.#indexes.delete(part.key);
-      this.#indexes.set(part.key, known);
-      return known;
-    }
-    const loading = LayerIndex.load(this.#store, layer, part);
+    if (known) return known;
+    const loading = LayerIndex.load(this.#reads, layer, part);
     this.#indexes.set(part.key, loading);
     try {
       const index = await loading;
+      this.#indexes.set(part.key, index);
       this.#indexBytes += index.memoryBytes;
-      await this.#letGo();
+      this.#letGo();
       return index;
     } catch (error) {
       // One that could not be read is asked for again; somebody may have done so already.
@@ -205,31 +282,55 @@ export class ArchiveReader {
     }
   }
 
-  async #letGo(): Promise<void> {
-    for (const [key, loading] of this.#indexes) {
+  #letGo(): void {
+    for (const [key, index] of this.#indexes) {
       if (this.#indexBytes <= INDEX_BYTES_MAX) return;
-      this.#indexes.delete(key);
       // One that is not here yet counts when it is.
-      const index = await loading.catch(() => undefined);
-      if (index) this.#indexBytes -= index.memoryBytes;
+      if (!(index instanceof LayerIndex)) continue;
+      this.#indexes.delete(key);
+      this.#indexBytes -= index.memoryBytes;
     }
   }
 
-  /** Items of one object, oldest first, near enough to each other for one read. */
+  /** Of one object, near enough to each other for one read. */
   #read(run: readonly Found[]): Promise<Uint8Array> {
-    const [first, last] = [must(run[0]), must(run.at(-1))];
-    return this.#store.read(first.part.key, first.offset, last.offset + last.length - first.offset);
+    const { part, offset } = must(run[0]);
+    return this.#reads.read(part.key, offset, spanBytes(run));
   }
 }
 
-function apply(run: readonly Found[], bytes: Uint8Array, content: Uint8Array): void {
-  const { kind, part, offset: from } = must(run[0]);
-  for (const { offset, length } of run) {
-    const item = bytes.subarray(offset - from, offset - from + length);
-    if (kind === 'pages') content.set(contentOf(item, part.key));
-    else if (recordIsSound(item)) applyRecord(item, content);
-    else throw archiveErrors.ARCHIVE_DAMAGED([part.key, 'a record in it has another checksum']);
+/** Nothing older is needed. @param found the newest first */
+function isWhole(found: readonly Found[]): boolean {
+  return found.at(-1)?.whole === true;
+}
+
+function spanBytes(run: readonly Found[]): number {
+  const [first, last] = [must(run[0]), must(run.at(-1))];
+  return last.offset + last.length - first.offset;
+}
+
+function placesIn(run: readonly Found[], bytes: Uint8Array): [Found, Uint8Array][] {
+  const from = must(run[0]).offset;
+  return run.map((place) => [place, bytes.subarray(place.offset - from, place.offset - from + place.length)]);
+}
+
+/** @param bytes all that lies at the place */
+function apply({ kind, part }: Found, bytes: Uint8Array, content: Uint8Array): void {
+  if (kind === 'pages') return content.set(contentOf(bytes, part.key));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at < bytes.length;) {
+    const end = at + (recordLengthAt(view, at) ?? 0);
+    const record = bytes.subarray(at, end);
+    if (!recordIsSound(record))
+      throw archiveErrors.ARCHIVE_DAMAGED([part.key, 'a record in it has another checksum']);
+    applyRecord(record, content);
+    at = end;
   }
+}
+
+function byPlace(a: Found, b: Found): number {
+  if (a.part !== b.part) return a.part.key < b.part.key ? -1 : 1;
+  return a.offset - b.offset;
 }
 
 /** The object of a layer that has a page, counted from the group's first. */
@@ -238,16 +339,16 @@ function partWith(layer: StoredLayer, inGroup: number): LayerPart {
   return must(part, 'a layer has a part for each page');
 }
 
+/** @param found of each object what lies first first */
 function* runsOf(found: readonly Found[]): Iterable<readonly Found[]> {
   for (let first = 0; first < found.length;) {
     const { part, offset } = found[first];
     let end = first + 1;
-    // In a log layer a page's records lie in the order of their LSNs.
     for (; end < found.length && found[end].part === part; end++) {
       const before = found[end - 1];
       const follows = found[end].offset === before.offset + before.length;
-      const spanBytes = found[end].offset + found[end].length - offset;
-      if (spanBytes > (follows ? READ_BYTES_MAX : SPAN_BYTES_MAX)) break;
+      const bytes = found[end].offset + found[end].length - offset;
+      if (bytes > (follows ? READ_BYTES_MAX : SPAN_BYTES_MAX)) break;
     }
     yield found.slice(first, end);
     first = end;

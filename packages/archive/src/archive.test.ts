@@ -10,6 +10,7 @@ import {
   isCoded,
   type Lsn,
   must,
+  type PageNumber,
   SeededRandom,
   settled,
   systemClock,
@@ -23,6 +24,7 @@ import { archiveErrors } from './errors.ts';
 import { History } from './testing/history.ts';
 import { MemoryStore } from './testing/memory-store.ts';
 import { storeKinds } from './testing/store-kinds.ts';
+import { ReadTurns } from './read-turns.ts';
 import { pointAt, spanOf, TimelineWriter } from './timeline.ts';
 import { makePages, removeArchive, removeUseless } from './upkeep.ts';
 
@@ -44,14 +46,20 @@ async function archived(
   return must(done[0]);
 }
 
+function pagesOf({ pageCount }: History): PageNumber[] {
+  return Array.from({ length: pageCount }, (_, page) => asPageNumber(page));
+}
+
 async function demandSame(reader: ArchiveReader, history: History): Promise<void> {
   const expected: number[] = [];
-  for (let page = asPageNumber(0); page < history.pageCount; page = asPageNumber(page + 1)) {
+  const together = await Promise.all(reader.readMany(pagesOf(history)));
+  for (const page of pagesOf(history)) {
     const content = history.pageAt(page, reader.lsn);
     if (content) expected.push(page);
-    const given = await reader.page(page);
-    const same = given && content ? bytesEqual(given, content) : given === content;
-    assert.ok(same, `page ${page} at ${reader.lsn}`);
+    for (const given of [await reader.page(page), together[page]]) {
+      const same = given && content ? bytesEqual(given, content) : given === content;
+      assert.ok(same, `page ${page} at ${reader.lsn}`);
+    }
   }
   const found: number[] = [];
   for await (const page of reader.pages()) found.push(page);
@@ -151,6 +159,68 @@ test('a store that fails while a page is read fails that read, and nothing else'
   process.off('unhandledRejection', onStray);
   assert.ok(most > 1, 'some page asks for several items at once');
   assert.deepEqual(stray, []);
+});
+
+test('however many pages are asked for, a store has some reads at once, and each page is right', async () => {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const history = new History({ volumeId: 'one', random: new SeededRandom(3) });
+  await using archiver = new Archiver({ volume: history, store, clock });
+  archiver.start();
+  for (let layers = 0; layers < 30; layers++) {
+    for (let writes = 0; writes < 12; writes++) history.write();
+    await archived(archiver, clock, history);
+  }
+  let [now, most] = [0, 0];
+  const read = store.read.bind(store);
+  store.read = async (...of) => {
+    most = Math.max(most, ++now);
+    await new Promise((resolve) => setImmediate(resolve));
+    return read(...of).finally(() => now--);
+  };
+  const reads = new ReadTurns(store, 3);
+  const point = { volume: history.volumeId, lsn: history.durable };
+  await demandSame(await ArchiveReader.open(store, point, { reads }), history);
+  assert.equal(most, 3);
+  assert.equal(now, 0);
+});
+
+test('of pages that are read together one that is damaged takes no other along, and all of them are a few reads', async () => {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const history = new History({ volumeId: 'one', random: new SeededRandom(9) });
+  const { volumeId: volume } = history;
+  await using archiver = new Archiver({ volume: history, store, clock });
+  archiver.start();
+  for (let writes = 0; writes < 200; writes++) history.write();
+  await archived(archiver, clock, history);
+  const descriptor = must(await readDescriptor(store, volume));
+  const { signal } = new AbortController();
+  for (let pg = asPgIndex(0); pg < history.groupCount; pg = asPgIndex(pg + 1))
+    await makePages(store, { descriptor, pg, at: history.lastDurableOf(pg), clock, signal });
+  const reader = await ArchiveReader.open(store, { volume, lsn: history.durable });
+  const pages = pagesOf(history);
+  await Promise.all(reader.readMany(pages));
+  const read = store.read.bind(store);
+  const reads: { key: string; at: number; length: number }[] = [];
+  store.read = (key, at, length) => {
+    reads.push({ key, at, length });
+    return read(key, at, length);
+  };
+  await Promise.all(reader.readMany(pages));
+  assert.equal(reads.length, history.groupCount, 'the pages of a layer lie side by side');
+  // In the middle of what is read.
+  const { key, at, length } = must(reads[0]);
+  must(store.objects.get(key))[at + Math.floor(length / 2)] ^= 1;
+  const settled = await Promise.allSettled(reader.readMany(pages));
+  const failed = settled.flatMap((one, page) => (one.status === 'rejected' ? [page] : []));
+  assert.equal(failed.length, 1);
+  for (const [page, one] of settled.entries())
+    if (one.status === 'fulfilled')
+      assert.ok(
+        bytesEqual(must(one.value), must(history.pageAt(asPageNumber(page), reader.lsn))),
+        `page ${page}`,
+      );
 });
 
 test('where log is gone pages are copied, and history goes on from there', async () => {
@@ -336,6 +406,23 @@ test('a clock that is set back takes no point away, and the last one is the last
   // The next writer is on a machine whose clock is an hour behind.
   await new TimelineWriter(store, { ...of, epoch: asEpoch(4) }).add([at(10.1, 40)]);
   assert.equal((await spanOf(store, of.volume))?.last.lsn, 40);
+});
+
+test('points that come while they are read do not make them look damaged', async () => {
+  const store = new MemoryStore();
+  const of = { volume: 'one' as never, epoch: asEpoch(3) };
+  const writer = new TimelineWriter(store, of);
+  await writer.add([{ atMs: 1_000, lsn: asLsn(1) }]);
+  const read = store.read.bind(store);
+  let lsn = 1;
+  store.read = async (key, at, length) => {
+    if (++lsn <= 4) await writer.add([{ atMs: lsn * 1_000, lsn: asLsn(lsn) }]);
+    return read(key, at, length);
+  };
+  assert.equal((await spanOf(store, of.volume))?.last.lsn, 4);
+  const [[, object]] = [...store.objects];
+  object[3] ^= 1;
+  await assert.rejects(spanOf(store, of.volume), { code: 'ARCHIVE_DAMAGED' });
 });
 
 test('a point that could not be written keeps its second', async () => {

@@ -11,7 +11,7 @@
  *
  * The offset of an item counts from the first item. Who reads begins at the end: trailer, then index and header.
  */
-import { asLsn, ByteReader, ByteWriter, crc32, type Lsn, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
+import { ByteReader, ByteWriter, crc32, type Lsn, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
 import { archiveErrors } from './errors.ts';
 import { layerKey, type Layer, type LayerPart, type PartName } from './layer.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -22,6 +22,8 @@ const ENTRY_BYTES = 24;
 const TRAILER_BYTES = 24;
 /** Read from an object's end at once: trailer and most of an index, or all of it. */
 const TAIL_BYTES = 128 * 1024;
+/** Items that lie side by side are one place up to this. */
+const PLACE_BYTES_MAX = 1024 * 1024;
 export const PAGE_ITEM_HEAD_BYTES = 12;
 const MAGIC = { log: 0x4c41_4b52, pages: 0x5041_4b52, trailer: 0x5441_4b52 } as const;
 /** The item stands for itself: a page, or a record that begins with a page of zeroes. */
@@ -36,9 +38,9 @@ export interface LayerItem {
   readonly parts: readonly Uint8Array[];
 }
 
-/** Where an item lies in its object. */
+/** Where items of a page lie in their object, one after the other, the oldest first: a page may have ten thousand in a layer. */
 export interface ItemPlace {
-  readonly lsn: Lsn;
+  /** The first of them needs nothing older. */
   readonly whole: boolean;
   /** From the start of the object. */
   readonly offset: number;
@@ -93,7 +95,7 @@ export class LayerIndex {
   }
 
   /** @throws ARCHIVE_NO_OBJECT, ARCHIVE_DAMAGED, ARCHIVE_VERSION, ARCHIVE_STORE_FAILED */
-  static async load(store: ObjectStore, layer: Layer, part: LayerPart): Promise<LayerIndex> {
+  static async load(store: Pick<ObjectStore, 'read'>, layer: Layer, part: LayerPart): Promise<LayerIndex> {
     const { key, sizeBytes } = part;
     const damaged = (why: string) => archiveErrors.ARCHIVE_DAMAGED([key, why]);
     if (sizeBytes < HEADER_BYTES + TRAILER_BYTES) throw damaged(`${sizeBytes} bytes are no layer`);
@@ -132,16 +134,28 @@ export class LayerIndex {
     return this.#view.byteLength;
   }
 
-  /** The page's items up to `through`, the newest first, down to one that needs nothing older. */
+  /** Where the page's items up to `through` lie, the newest first, down to one that needs nothing older. */
   itemsOf(page: PageNumber, through: Lsn): ItemPlace[] {
     const relative = page - this.#groupPage;
-    const items: ItemPlace[] = [];
+    const places: ItemPlace[] = [];
+    let offset = -1;
+    let end = -1;
+    let whole = false;
+    const close = () => end >= 0 && places.push({ whole, offset, length: end - offset });
     for (let at = this.#endOf(relative, through) - 1; at >= 0 && this.#pageAt(at) === relative; at--) {
-      const item = this.#itemAt(at);
-      items.push(item);
-      if (item.whole) break;
+      const word = this.#view.getUint32(at * ENTRY_BYTES + 4, true);
+      const from = HEADER_BYTES + this.#u64(at * ENTRY_BYTES + 8);
+      const to = from + (word >= WHOLE ? word - WHOLE : word);
+      if (to !== offset || end - from > PLACE_BYTES_MAX) {
+        close();
+        end = to;
+      }
+      offset = from;
+      whole = word >= WHOLE;
+      if (whole) break;
     }
-    return items;
+    close();
+    return places;
   }
 
   /** Every page that it has something of, each once, in order. */
@@ -170,16 +184,6 @@ export class LayerIndex {
 
   #lsnAt(at: number): number {
     return this.#u64(at * ENTRY_BYTES + 16);
-  }
-
-  #itemAt(at: number): ItemPlace {
-    const word = this.#view.getUint32(at * ENTRY_BYTES + 4, true);
-    return {
-      lsn: asLsn(this.#lsnAt(at)),
-      whole: word >= WHOLE,
-      length: word >= WHOLE ? word - WHOLE : word,
-      offset: HEADER_BYTES + this.#u64(at * ENTRY_BYTES + 8),
-    };
   }
 
   #u64(at: number): number {

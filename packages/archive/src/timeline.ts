@@ -6,7 +6,16 @@
  *
  * An object is rows of u64 milliseconds and u64 LSN, then a u32 CRC-32 of them.
  */
-import { asLsn, ByteReader, ByteWriter, crc32, type Epoch, type Lsn, type VolumeId } from '@rokka/kernel';
+import {
+  asLsn,
+  ByteReader,
+  ByteWriter,
+  crc32,
+  type Epoch,
+  isCoded,
+  type Lsn,
+  type VolumeId,
+} from '@rokka/kernel';
 import { archiveErrors } from './errors.ts';
 import { archivePrefix } from './layer.ts';
 import type { ObjectStore, StoredObject } from './object-store.ts';
@@ -14,6 +23,8 @@ import type { ObjectStore, StoredObject } from './object-store.ts';
 const HOUR_MS = 3_600_000;
 const ROW_BYTES = 16;
 const SUM_BYTES = 4;
+/** A writer adds points once a second at most. */
+const ATTEMPTS_MAX = 5;
 
 export interface TimePoint {
   readonly atMs: number;
@@ -91,10 +102,24 @@ export async function spanOf(
 
 /** Sorted by LSN: a later writer's clock may be behind, what it wrote is later. */
 async function read(store: ObjectStore, objects: readonly StoredObject[]): Promise<TimePoint[]> {
-  const lists = await Promise.all(
-    objects.map(async ({ key, sizeBytes }) => decode(await store.read(key, 0, sizeBytes), key)),
-  );
+  const lists = await Promise.all(objects.map((object) => pointsOf(store, object)));
   return lists.flat().sort((a, b) => a.lsn - b.lsn || a.atMs - b.atMs);
+}
+
+/** Its writer may write it anew, with more points, between the listing and the read: then what is read is not whole. */
+async function pointsOf(store: ObjectStore, listed: StoredObject): Promise<TimePoint[]> {
+  const { key } = listed;
+  let { sizeBytes } = listed;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return decode(await store.read(key, 0, sizeBytes), key);
+    } catch (error) {
+      if (!isCoded(error, 'ARCHIVE_DAMAGED') || attempt === ATTEMPTS_MAX) throw error;
+      const found = (await store.list(key)).find((object) => object.key === key);
+      if (!found || found.sizeBytes === sizeBytes) throw error;
+      sizeBytes = found.sizeBytes;
+    }
+  }
 }
 
 function encode(points: readonly TimePoint[]): Uint8Array {

@@ -97,6 +97,38 @@ test('a resource may be asked for with an action and keys of its own', async () 
   );
 });
 
+test('what is made is asked for with the tags that it will have, and not with those of others', async () => {
+  const authorizer = new TestAuthorizer();
+  const operation = untyped('Make', {
+    handle: () => ({}),
+    resources: () => [{ arn: 'a', tagged: 'image' }, { arn: 'b', tagged: 'snapshot' }, 'c'],
+  });
+  const TagSpecifications = [
+    { ResourceType: 'snapshot', Tags: [{ Key: 'team', Value: 'theirs' }] },
+    {
+      ResourceType: 'image',
+      Tags: [
+        { Key: 'team', Value: 'ours' },
+        { Key: 'own', Value: '1' },
+      ],
+    },
+  ];
+  await authorize(authorizer, { ...ask, operation, input: { TagSpecifications } });
+  assert.deepEqual(
+    authorizer.asked.map(({ resource, context: keys }) => [
+      resource,
+      keys['aws:RequestTag/team'],
+      keys['aws:RequestTag/own'],
+      keys['aws:TagKeys'],
+    ]),
+    [
+      ['a', 'ours', '1', ['team', 'own']],
+      ['b', 'theirs', undefined, ['team']],
+      ['c', 'ours', '1', ['team', 'own']],
+    ],
+  );
+});
+
 test('tags are found wherever a service writes them', () => {
   const found = (input: unknown) => [Object.fromEntries(requestTags(input).values), requestTags(input).keys];
   assert.deepEqual(found({ tags: { a: '1' } }), [{ a: '1' }, ['a']]);

@@ -24,10 +24,11 @@ export async function authorize(authorizer: Authorizer, ask: AuthorizationAsk): 
   const { operation, input, credential, context } = ask;
   const resources = await operation.resources(input, context);
   if (resources.length === 0) return;
-  const keys = { ...globalKeys(ask), ...operation.conditions(input, context) };
+  const ofOperation = operation.conditions(input, context);
   for (const each of resources) {
     const one: ResourceAsk = typeof each === 'string' ? { arn: each } : each;
-    const { arn: resource, conditions } = one;
+    const { arn: resource, conditions, tagged } = one;
+    const keys = { ...globalKeys(ask, tagged), ...ofOperation };
     const actions = sufficientActions({ ...one, action: one.action ?? ask.action });
     const decide = (action: string) =>
       authorizer.decide({ credential, action, resource, context: { ...keys, ...conditions } });
@@ -47,7 +48,7 @@ export async function authorize(authorizer: Authorizer, ask: AuthorizationAsk): 
 }
 
 /** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html */
-function globalKeys({ input, context }: AuthorizationAsk): ConditionKeys {
+function globalKeys({ input, context }: AuthorizationAsk, tagged: string | undefined): ConditionKeys {
   const { principal } = context;
   const keys: ConditionKeys = {
     'aws:SourceIp': context.sourceAddress,
@@ -63,7 +64,7 @@ function globalKeys({ input, context }: AuthorizationAsk): ConditionKeys {
   };
   if (principal.kind === 'user')
     keys['aws:username'] = principal.arn.slice(principal.arn.lastIndexOf('/') + 1);
-  const tags = requestTags(input);
+  const tags = requestTags(input, tagged);
   for (const [key, value] of tags.values) keys[`aws:RequestTag/${key}`] = value;
   if (tags.keys.length > 0) keys['aws:TagKeys'] = tags.keys;
   return keys;

@@ -50,6 +50,8 @@ export interface ResourceAsk {
   readonly action?: string;
   /** Actions that allow it as well; a denial of any of them denies it. */
   readonly alternatives?: readonly string[];
+  /** Type of what is made (`snapshot`): where an input has tags for several, it has those of this one alone. */
+  readonly tagged?: string;
   /** Condition keys of this resource, such as `aws:ResourceTag/team`. */
   readonly conditions?: Readonly<Record<string, string | readonly string[]>>;
 }

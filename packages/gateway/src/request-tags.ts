@@ -10,12 +10,17 @@ export interface RequestTags {
 
 type Input = Record<string, unknown>;
 
-export function requestTags(input: unknown): RequestTags {
+/** @param tagged of `TagSpecifications`, those for this type alone; unless given, all of them */
+export function requestTags(input: unknown, tagged?: string): RequestTags {
   const values = new Map<string, string>();
   if (!isObject(input)) return { values, keys: [] };
   for (const name of ['Tags', 'tags', 'TagList']) collect(input[name], values);
   for (const specification of listOf(input['TagSpecifications'] ?? input['TagSpecification']))
-    if (isObject(specification)) collect(specification['Tags'], values);
+    if (
+      isObject(specification) &&
+      (tagged ?? specification['ResourceType']) === specification['ResourceType']
+    )
+      collect(specification['Tags'], values);
   const removed = [...listOf(input['TagKeys']), ...listOf(input['tagKeys'])].filter(
     (key) => typeof key === 'string',
   );

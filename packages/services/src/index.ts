@@ -34,7 +34,7 @@ export {
 export { Ec2Keeper } from './ec2/ec2-keeper.ts';
 export { ec2Service } from './ec2/ec2-service.ts';
 export { isReservedOfSnapshots } from './ec2/snapshot-claims.ts';
-export { IMAGE_NAME_RULE, imageNamed, isImageName } from './ec2/image-names.ts';
+export { IMAGE_NAME_RULE, imageNamed, type ImageNamed, isImageName } from './ec2/image-names.ts';
 export { setOfSnapshot, type SnapshotSetFacts } from './ec2/set-of-snapshot.ts';
 export { rdsArn, type ResourceKind } from './rds/rds-arns.ts';
 export { RdsKeeper } from './rds/rds-keeper.ts';

@@ -18,6 +18,18 @@ export const snapshotErrors = defineErrors({
     `${script} is not run, ${why}: chown it to root or to the account of this process, and chmod go-w`,
   SNAPSHOTS_JOURNAL_GARBAGE: (file: string) =>
     `${file} does not say which scripts have to be run: run the post scripts by hand, then delete it`,
+  SNAPSHOTS_APPLICATION_STAYS: (what: string, why: string) => `${what} does not stop: ${why}`,
+  SNAPSHOTS_APPLICATION_DOWN: (what: string, why: string) => `${what} does not run: ${why}`,
+  SNAPSHOTS_APPLICATION_LINGERS: () =>
+    'it was told to stop and has not ended; it is started when it has, if it does not serve',
+  SNAPSHOTS_APPLICATIONS_DOWN: (all: string, notes: string) =>
+    `not all that was stopped runs again: ${all}; mend that or start it by hand, and take what shall not run any more out of ${notes}`,
+  SNAPSHOTS_VOLUMES_MIXED: (applications: string, before: string, after: string) =>
+    `${applications}: not started, for neither all volumes that were there are mounted (${before}) nor all that were to replace them (${after}): detach what does not belong, and attach the others; they are started then`,
+  SNAPSHOTS_STOPPED_GARBAGE: (file: string) =>
+    `${file} does not say which applications were stopped: start them by hand, then delete it`,
+  SNAPSHOTS_SCRIPT_ALONE: (script: string, other: string) =>
+    `the script ${script} has no ${other} beside it, so what it stops would stay down: write that one as well`,
   SNAPSHOTS_PROGRAM_FAILED: (program: string, how: string) => `${program} ${how}`,
   SNAPSHOTS_RESTORED_BROKEN: (what: string, why: string) => `${what}, restored, is not usable: ${why}`,
   SNAPSHOTS_SERVER_SILENT: (server: string, why: string) =>

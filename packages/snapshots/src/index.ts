@@ -1,4 +1,20 @@
 /** Snapshots in which applications have nothing to recover. */
+export type {
+  Application,
+  ApplicationKind,
+  ApplicationNote,
+  FindOptions,
+  FoundApplications,
+  Immovable,
+} from './applications/application.ts';
+export { applicationKinds, type ApplicationKindsOptions } from './applications/kinds.ts';
+export { type Movable, Standstill, type StandstillOptions, STOP_MS_MAX } from './applications/standstill.ts';
+export {
+  type AnsweredServer,
+  type Stopped,
+  StoppedFile,
+  type StoppedNotes,
+} from './applications/stopped-notes.ts';
 export { CombinedProvider } from './combined-provider.ts';
 export type { Coordination } from './coordination.ts';
 export { coordinate } from './coordinator.ts';

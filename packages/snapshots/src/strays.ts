@@ -24,19 +24,36 @@ export interface StraysOptions {
   readonly signal: AbortSignal;
 }
 
-/** @returns `name (pid 123), which writes PATH`, up to STRAYS_MAX of them, one a program */
+export interface Stray {
+  readonly pid: number;
+  /** `name (pid 123), which writes PATH` */
+  readonly words: string;
+}
+
+/** @returns their words, up to STRAYS_MAX of them, one a program */
 export async function straysOn(options: StraysOptions): Promise<string[]> {
+  const strays = await strayProcesses(options, STRAYS_MAX);
+  return strays.map(({ words }) => words);
+}
+
+/** Names of programs and of files, and what programs say, are anybody's text, and may have lines and control characters in them. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
+}
+
+/** All of them, unless it is said how many are enough. */
+export async function strayProcesses(options: StraysOptions, most = Infinity): Promise<Stray[]> {
   const { signal } = options;
-  const strays: string[] = [];
+  const strays: Stray[] = [];
   const placed = await placeVolumes(options.volumes, signal);
   for (const pid of await processIds(signal)) {
-    if (strays.length >= STRAYS_MAX) break;
+    if (strays.length >= most) break;
     const process = `/proc/${pid}`;
     // A file on a hung file system must not hold up everybody who is frozen.
     const what = await obeying(firstStray(process, { ...options, placed }), signal);
     if (what === undefined) continue;
     const name = await fs.readFile(path.join(process, 'comm'), 'utf8').catch(() => 'a program');
-    strays.push(`${name.trim()} (pid ${pid}), which ${what}`);
+    strays.push({ pid, words: oneLine(`${name.trim()} (pid ${pid}), which ${what}`) });
   }
   return strays;
 }

@@ -48,12 +48,22 @@ export function firstStart({ volumeEpoch }: VolumeRecord): VolumeStart {
   return { volumeEpoch, vdl: 0 as Lsn, nextLsn: 1 as Lsn, ranges: [], groups: [] };
 }
 
-/** Undefined where the volume has no base. @throws VOLUME_NO_BASE, what `openBase` throws */
-export async function openInheritance(
+/** Undefined where the volume has no base. @throws VOLUME_NO_BASE, what `openBase` throws; to whoever awaits it, who may come late */
+export function openInheritance(
+  options: VolumeOptions,
+  record: VolumeRecord,
+): Promise<Inheritance | undefined> {
+  const opening = inheritanceOf(options, record);
+  opening.catch(() => {});
+  return opening;
+}
+
+async function inheritanceOf(
   { openBase }: VolumeOptions,
-  { base, volumeId }: VolumeRecord,
+  { base, volumeId, groups }: VolumeRecord,
 ): Promise<Inheritance | undefined> {
   if (!base) return undefined;
   if (!openBase) throw volumeErrors.VOLUME_NO_BASE([volumeId, base.volume]);
-  return new Inheritance(await openBase(base), base.pages);
+  // No record is written before there is a group that it belongs to.
+  return new Inheritance(await openBase(base), { pages: base.pages, isFirstLife: groups.length === 0 });
 }

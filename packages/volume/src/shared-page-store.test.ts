@@ -22,7 +22,10 @@ const page = (n: number) => asPageNumber(n);
 
 /** Pages that were never written are the base's. */
 class CloneSink extends MovingSink {
-  readonly #inheritance = new Inheritance({ page: async () => new Uint8Array(PAGE_SIZE).fill(99) }, 32);
+  readonly #inheritance = new Inheritance(
+    { readMany: (pages) => pages.map(async () => new Uint8Array(PAGE_SIZE).fill(99)) },
+    { pages: 32, isFirstLife: false },
+  );
 
   override append(mtr: Uint8Array, recordCount: number): Ticket {
     this.#inheritance.appended(mtr);

@@ -14,6 +14,12 @@ const ZONES = ['a', 'a', 'b', 'b', 'c', 'c'] as Zone[];
 /** Every third page was never written. */
 class Base implements BasePages {
   reads = 0;
+  requests = 0;
+
+  readMany(pages: readonly number[]): Promise<Uint8Array | undefined>[] {
+    this.requests++;
+    return pages.map((page) => this.page(page));
+  }
 
   async page(page: number): Promise<Uint8Array | undefined> {
     this.reads++;
@@ -71,6 +77,26 @@ test('a page of the base is read until it is written, and then whole from the no
   assert.equal(await six.run(second.pages.text(7, 6)), 'anew\0\0');
   assert.equal(base.reads, reads, 'none of them was asked of the base');
   assert.equal(await six.run(second.pages.text(8, 6)), 'base 8');
+});
+
+test('what nobody has written since the clone was made is asked of the base alone, and side by side in one request', async () => {
+  await using six = await SixNodes.start();
+  await cloned(six);
+  const base = new Base();
+  const { writer, pages } = await opened(six, base);
+  await six.run(pages.commit(11, 'own', 5));
+  for (const i of NODES) six.crash(i);
+  const some = [10, 12, 13].map(asPageNumber);
+  const { requests } = base;
+  const contents = await six.run(Promise.all(writer.volume.readMany(some)));
+  assert.deepEqual(
+    contents.map((content) => content && Buffer.from(content.subarray(0, 7)).toString()),
+    ['base 10', undefined, 'base 13'],
+  );
+  assert.equal(base.requests, requests + 1);
+  for (const i of NODES) await six.up(i);
+  const own = await six.run(writer.volume.read(asPageNumber(11)));
+  assert.equal(Buffer.from(must(own).subarray(0, 8)).toString(), 'base own', 'what was written is not');
 });
 
 test('against a twin, over random writes, evictions and crashes', async () => {

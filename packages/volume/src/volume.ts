@@ -174,17 +174,18 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   }
 
   readMany(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
+    return this.#inheritance?.readMany(pages, (some) => this.#readOwn(some)) ?? this.#readOwn(pages);
+  }
+
+  #readOwn(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[] {
     const readPoint = this.#tracker.vdl;
-    const contents: Promise<Uint8Array | undefined>[] = [];
-    for (const run of readRuns(pages, (page) => this.#sealer.pgOf(page))) {
+    return [...readRuns(pages, (page) => this.#sealer.pgOf(page))].flatMap((run) => {
       const group = must(this.#groups[this.#sealer.pgOf(run[0])], 'page is not mapped');
       const requiredScl = mutant('read-point-not-translated')
         ? readPoint
         : this.#tracker.lastLsnAtOrBelow(group.pg, readPoint);
-      contents.push(...this.#reader.read(group, { pages: run, readPoint, requiredScl }));
-    }
-    const inheritance = this.#inheritance;
-    return inheritance ? contents.map((own, at) => inheritance.fill(pages[at], own)) : contents;
+      return this.#reader.read(group, { pages: run, readPoint, requiredScl });
+    });
   }
 
   inherits(page: PageNumber): boolean {
@@ -272,6 +273,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   async #open(): Promise<void> {
     const { record } = this.#state;
     claim(this.#options, record.volumeEpoch);
+    const inheritance = openInheritance(this.#options, record);
     for (const { node } of record.nodes) this.#links.to(node);
     for (const group of record.groups) this.#groups.push(this.#group(group));
     for (const { members } of this.#groups) for (const { node } of members) this.#links.to(node);
@@ -321,8 +323,8 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#members.start(this.#tracker);
     this.#serving = true;
     for (const link of this.#links.values()) this.#fenceAll(link);
-    this.#inheritance = await openInheritance(this.#options, record);
     await this.grow(Math.max(1, record.base?.pages ?? 0));
+    this.#inheritance = await inheritance;
     await takeUp(this, { ...this.#options, volumeEpoch: record.volumeEpoch, vdl: start.vdl });
   }
 

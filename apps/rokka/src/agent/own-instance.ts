@@ -4,6 +4,7 @@ import type { EC2Client } from '@aws-sdk/client-ec2';
 import { must } from '@rokka/kernel';
 import type { MountedVolume } from '@rokka/snapshots';
 import { rokkaErrors } from '../errors.ts';
+import type { Tag } from './tag-list.ts';
 import { tryImage } from './vss-image.ts';
 
 export interface AttachedVolume extends MountedVolume {
@@ -68,23 +69,39 @@ function demandMountPoint(volume: string): string {
 
 /** A volume's mount has its id for a source. */
 export function mountPointOf(volume: string): string | undefined {
-  const mounts = fs.readFileSync('/proc/self/mounts', 'utf8').split('\n');
-  return mounts.map((line) => line.split(' ')).find(([source]) => source === volume)?.[1];
+  const own = process.getuid?.() ?? 0;
+  return mountPointIn(fs.readFileSync('/proc/self/mounts', 'utf8'), volume, own);
+}
+
+/** Any user may mount a file system of his own under any name (fusermount3(1)); the kernel says whose it is, as `user_id`. */
+export function mountPointIn(mounts: string, volume: string, own: number): string | undefined {
+  const isTrusted = (options = '') => {
+    const user = /(?:^|,)user_id=(\d+)/.exec(options)?.[1];
+    return user === undefined || [0, own].includes(Number(user));
+  };
+  const fields = mounts.split('\n').map((line) => line.split(' '));
+  return fields.find(([source, , , options]) => source === volume && isTrusted(options))?.[1];
 }
 
 /**
  * Nobody is frozen for what is then refused.
+ * @param of.ofImage the tags that were asked for, where an image is to be made
  * @throws ROKKA_SNAPSHOT_REFUSED that says which right the instance's role lacks
  */
 export async function demandRights(
   client: EC2Client,
-  of: { instance: string; excludesBoot: boolean; isImaged: boolean; signal: AbortSignal },
+  of: {
+    instance: string;
+    excludesBoot: boolean;
+    ofImage: readonly Tag[] | undefined;
+    signal: AbortSignal;
+  },
 ): Promise<void> {
-  const { instance, excludesBoot, isImaged, signal } = of;
+  const { instance, excludesBoot, ofImage, signal } = of;
   const { CreateSnapshotsCommand, CreateTagsCommand } = await import('@aws-sdk/client-ec2');
   const InstanceSpecification = { InstanceId: instance, ExcludeBootVolume: excludesBoot };
   const trials = [
-    ...(isImaged ? [() => tryImage(client, signal)] : []),
+    ...(ofImage ? [() => tryImage(client, ofImage, signal)] : []),
     () =>
       client.send(new CreateSnapshotsCommand({ InstanceSpecification, DryRun: true }), {
         abortSignal: signal,
@@ -92,7 +109,7 @@ export async function demandRights(
     () =>
       client.send(
         new CreateTagsCommand({
-          Resources: ['snap-00000000000000000', ...(isImaged ? ['ami-00000000000000000'] : [])],
+          Resources: ['snap-00000000000000000', ...(ofImage ? ['ami-00000000000000000'] : [])],
           Tags: [{ Key: 'AppConsistent', Value: 'True' }],
           DryRun: true,
         }),

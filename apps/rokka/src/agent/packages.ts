@@ -18,6 +18,9 @@ Executable files named pre-… run before volumes are copied, those named post-�
 pre-… script has failed, each in the order of the names. While post-… has not run, the application must
 leave what it has on the volumes as it is.
 
+Those named stop-NAME run before volumes are replaced by a restore, those named start-NAME afterwards, whatever has come of
+it. Each stop- needs its start-, which must bear that its application runs.
+
 A file speaks-for names the files and directories that the scripts speak for, one path a line. Programs
 that write elsewhere on the volumes are told as what nobody speaks for.
 `;

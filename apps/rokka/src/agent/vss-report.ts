@@ -4,6 +4,8 @@ import type { Tag } from './tag-list.ts';
 
 const TAG_CHARACTERS_MAX = 256;
 
+export const VSS_CONFIG = 'AwsVssConfig';
+
 /** Only where it is so: that it is not there is how a failure is told. */
 export const APP_CONSISTENT: Tag = { Key: 'AppConsistent', Value: 'True' };
 
@@ -14,7 +16,7 @@ export const APP_CONSISTENT: Tag = { Key: 'AppConsistent', Value: 'True' };
 export function tagsOf(outcome: Outcome, device: string | undefined): Tag[] {
   return [
     ...(device === undefined ? [] : [{ Key: 'Device', Value: device }]),
-    { Key: 'AwsVssConfig', Value: configOf(outcome) },
+    { Key: VSS_CONFIG, Value: configOf(outcome) },
   ];
 }
 

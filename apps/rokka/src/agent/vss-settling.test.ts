@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Tag } from '@aws-sdk/client-ec2';
 import { must } from '@rokka/kernel';
+import type { ImageNamed } from '@rokka/services';
 import type { Level, Outcome } from '@rokka/snapshots';
 import { settle } from './vss-settling.ts';
 
@@ -31,8 +32,10 @@ async function run(of: {
   noWriters?: boolean;
   snapshots?: typeof SNAPSHOTS;
   registering?: Error;
+  /** At each look. */
+  named?: (ImageNamed | undefined)[];
 }) {
-  const { level, imageName, noWriters = false, snapshots = SNAPSHOTS, registering } = of;
+  const { level, imageName, noWriters = false, snapshots = SNAPSHOTS, registering, named = [] } = of;
   const calls: [name: string, Sent][] = [];
   const said: string[] = [];
   const send = async (command: { constructor: { name: string }; input: Sent }) => {
@@ -47,11 +50,15 @@ async function run(of: {
     reasons: level === 'application' ? [] : ['somebody writes'],
     writers: [],
   };
+  let atMs = 0;
+  const clock = { nowMs: () => atMs, sleep: async (ms: number) => void (atMs += ms) };
   const result = await settle(outcome, {
     client: { send } as never,
     volumes,
     request: { description: 'night', tags: [{ Key: 'Team', Value: 'a' }], noWriters, imageName },
     say: (line) => said.push(line),
+    clock,
+    imageNamed: async () => (named.length > 1 ? named.shift() : named[0]),
     signal: new AbortController().signal,
   });
   const shown = calls.map(([name, { Resources = [], Tags = [] }]) =>
@@ -111,6 +118,40 @@ test('where no image can be made the snapshots stay what they are, and it is tol
   });
   assert.match(lost.result.stderr, /not application\nsomebody writes\nno image was made: .*vol-g belongs/);
   assert.equal(lost.registered, undefined);
+});
+
+test('an image whose answer was lost is the one that was asked for, as soon as it is shown', async () => {
+  const taken = Object.assign(new Error('it is taken'), { name: 'InvalidAMIName.Duplicate', $metadata: {} });
+  const asked = { level: 'application', imageName: 'nightly' } as const;
+  const { registered } = await run(asked);
+  const device = ({ DeviceName, Ebs }: { DeviceName: string; Ebs: { SnapshotId: string } }) =>
+    ({ device: DeviceName, snapshot: Ebs.SnapshotId }) as ImageNamed['devices'][number];
+  const own: ImageNamed = {
+    id: 'ami-7',
+    devices: must(registered?.BlockDeviceMappings).map(device),
+    tags: must(registered?.TagSpecifications)[0].Tags.map(({ Key = '', Value = '' }) => ({ Key, Value })),
+    counts: true,
+  };
+  const late: ImageNamed = { ...own, counts: false };
+  for (const named of [[own], [late, late, own]]) {
+    const { result, shown, said } = await run({ ...asked, registering: taken, named });
+    assert.equal(result.succeeded, true, result.stderr);
+    assert.deepEqual(shown, [...TAGGED, 'RegisterImage', 'CreateTags snap-b snap-f ami-7 AppConsistent']);
+    assert.deepEqual(said, ['Image ami-7, nightly, has these snapshots.\n']);
+  }
+  const strangers: (ImageNamed | undefined)[] = [
+    undefined,
+    late,
+    { ...own, tags: [] },
+    { ...own, devices: own.devices.slice(1) },
+    { ...own, devices: own.devices.map((each) => ({ ...each, device: '/dev/sdz' })) },
+    { ...own, devices: [...own.devices, { ...own.devices[0], device: '/dev/sdz' }] },
+  ];
+  for (const named of strangers) {
+    const { result, shown } = await run({ ...asked, registering: taken, named: [named] });
+    assert.match(result.stderr, /^no image was made: .*it is taken$/);
+    assert.equal(shown.at(-1), 'CreateTags snap-b snap-f AppConsistent');
+  }
 });
 
 test('without CreateAmi there is none', async () => {

@@ -9,11 +9,11 @@ import { type ActionInput, type ActionResult, failed, succeeded } from './action
 import { isAwsError } from './aws-answers.ts';
 import { allVolumes, type OwnVolumes } from './own-instance.ts';
 import type { Tag } from './tag-list.ts';
-import { makeImage } from './vss-image.ts';
+import { type ImageOptions, makeImage } from './vss-image.ts';
 import { APP_CONSISTENT, tagsOf } from './vss-report.ts';
 import type { VssRequest } from './vss-request.ts';
 
-interface Settling extends Pick<ActionInput, 'say' | 'signal'> {
+interface Settling extends Pick<ActionInput, 'say' | 'signal'>, Pick<ImageOptions, 'clock' | 'imageNamed'> {
   readonly client: EC2Client;
   readonly volumes: OwnVolumes;
   readonly request: Pick<VssRequest, 'description' | 'tags' | 'noWriters' | 'imageName'>;
@@ -49,13 +49,13 @@ export async function settle(outcome: Outcome, of: Settling): Promise<ActionResu
 
 /** None where none was asked for; the snapshots stay, whatever becomes of it. */
 async function imageOf(outcome: Outcome, of: Settling): Promise<{ image?: string; why?: string }> {
-  const { client, volumes, request, signal } = of;
+  const { client, clock, volumes, request, imageNamed, signal } = of;
   const { description, tags, imageName: name } = request;
   if (name === undefined) return {};
   const all = { devices: allVolumes(volumes), rootDevice: volumes.boot?.device };
   const image = { name, description, tags: [...tags, ...tagsOf(outcome, undefined)] };
   try {
-    return { image: await makeImage(client, { outcome, ...all, ...image, signal }) };
+    return { image: await makeImage(client, { outcome, ...all, ...image, clock, imageNamed, signal }) };
   } catch (error) {
     if (!isCoded(error) && !isAwsError(error)) throw error;
     return { why: describeError(error) };

@@ -1,6 +1,6 @@
 /** The databases of a cluster on its machine: their records, the controller, and what both need of the data directory. */
 import * as fs from 'node:fs';
-import { type CodedError, isCoded, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
+import { type CodedError, isCoded, must, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
 import { ArchiveReader } from '@rokka/archive';
 import {
   type DatabaseRecord,
@@ -22,6 +22,7 @@ import {
   type VolumeRecord,
 } from '@rokka/volume';
 import type { Arguments } from '../arguments.ts';
+import { launchChild } from '../child.ts';
 import { drawPlaces, listNodes, makeVolume } from '../cluster.ts';
 import { type DataDirectory, dataPaths } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
@@ -32,7 +33,8 @@ import { readArchiveEnd, removeArchiveEnd } from './archive-end.ts';
 import { ArchiveKeeper } from './archive-keeper.ts';
 import { archiveStore } from './archive-store.ts';
 import { DatabaseController } from './controller.ts';
-import { headChild } from './head-child.ts';
+import { headChild, headCommand } from './head-child.ts';
+import { NEXT_HEAD_NAME, NextHead } from './next-head.ts';
 import { mountPointOf } from './volume-mounts.ts';
 
 const MIB = 2 ** 20;
@@ -100,13 +102,20 @@ export function openKeeper(databases: Databases, of: ClusterDatabasesOptions): A
 
 export function openController(databases: Databases, of: ClusterDatabasesOptions): DatabaseController {
   const { data, registry, onLog, onProgress, onMainFinal } = of;
+  let launched: HeadProcessOptions | undefined;
+  const nextHead = new NextHead({
+    clock: systemClock,
+    launch: () => launchChild({ command: () => headCommand(must(launched)) }),
+  });
   return new DatabaseController({
     databases,
+    nextHead,
     secrets: new DatabaseSecrets(dataPaths.secrets(data.path)),
     clock: systemClock,
     random: systemRandom,
     makeHead: ({ record, handedOver, resetPassword, onReady, onLost, onFinal, onProgress: onStep }) => {
       const isMain = record.name === MAIN;
+      const isNative = record.engine === 'native';
       return headChild({
         options: () => ({
           ...headOptions(record, of),
@@ -116,8 +125,13 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
         name: isMain ? 'head' : `head of database ${record.name}`,
         // One for each would cost more memory than most databases here. A shim has one of its own, for its head.
         spare: (isMain && !hasOwnSpare(record)) || (record.standbys ?? 0) > 0,
-        handedOver,
-        onReady,
+        handedOver: isNative ? nextHead.after(handedOver) : handedOver,
+        onReady: (detail) => {
+          onReady(detail);
+          if (!isNative) return;
+          launched = { ...headOptions(record, of), name: NEXT_HEAD_NAME };
+          nextHead.prepareSoon();
+        },
         onLost,
         onFinal,
         onProgress: isMain ? onProgress : onStep,

@@ -31,6 +31,7 @@ import { DatabaseUnit, demandCoded, type Head, type UnitOptions } from './databa
 import { rokkaErrors } from '../errors.ts';
 import { decide, type Facts, LATE_MS, stateAfter, type Step } from './decision.ts';
 import { describeDatabase, type DatabaseStatus } from './database-status.ts';
+import type { NextHead } from './next-head.ts';
 import { SnapshotTaker, type SnapshotTakerOptions } from './snapshot-taker.ts';
 
 const HOW_IT_ENDS = { running: 'again', stopped: 'in-order', deleted: 'at-once' } as const;
@@ -47,6 +48,8 @@ export interface ControllerOptions {
   clock: Clock;
   random: Random;
   makeHead: UnitOptions['makeHead'];
+  /** What waits for the next database to begin; the controller's from here on. */
+  nextHead?: Pick<NextHead, 'kill' | typeof Symbol.asyncDispose>;
   /** Makes the volume where it is not there yet. */
   makeVolume(record: DatabaseRecord): Promise<void>;
   /** Has all nodes drop it that are there. */
@@ -111,7 +114,8 @@ export class DatabaseController implements AsyncDisposable {
     this.#news.resolve();
     this.#mainServes.reject(rokkaErrors.ROKKA_STOPPED(['the database']));
     // A child is told to stop before the loop is waited for: it may be what the loop waits for.
-    await Promise.all([...this.#units.values()].map((unit) => unit.stop()));
+    const stopped = [...this.#units.values()].map((unit) => unit.stop());
+    await Promise.all([...stopped, this.#options.nextHead?.[Symbol.asyncDispose]()]);
     await this.#loop;
     await this.#sweep;
   }
@@ -120,6 +124,7 @@ export class DatabaseController implements AsyncDisposable {
   kill(): void {
     this.#stopping.abort(new Error('the controller stops'));
     for (const unit of this.#units.values()) unit.kill();
+    this.#options.nextHead?.kill();
   }
 
   async #run(): Promise<void> {

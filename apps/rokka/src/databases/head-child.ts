@@ -2,7 +2,7 @@
 import * as path from 'node:path';
 import { type CodedError, systemClock } from '@rokka/kernel';
 import { namespaceCommand } from '@rokka/databases';
-import { SupervisedChild } from '../child.ts';
+import { type ChildOptions, SupervisedChild } from '../child.ts';
 import { compileCacheEnvironment } from '../compile-cache.ts';
 import type { Connection, FilesDetail } from '../processes/engine.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
@@ -19,8 +19,8 @@ export interface HeadChildOptions {
   name: string;
   /** Whether another process waits, its code loaded, to take over: 35 MB for a second or less of clients' time. */
   spare: boolean;
-  /** Of the head before it. */
-  handedOver?: SpareProcess | undefined;
+  /** Of the head before it, or whatever waits for it. */
+  handedOver?: Pick<SpareProcess, 'take'> | undefined;
   onReady(detail: Connection | FilesDetail): void;
   /** It ended by itself, and is started again. */
   onLost?(): void;
@@ -38,16 +38,7 @@ export function headChild(of: HeadChildOptions): SupervisedChild {
     argument: () => of.options(),
     spare,
     handedOver,
-    command: () => {
-      const options = of.options();
-      // What must outlive a head has a process of its own, which starts the head.
-      const mounted = options.files?.mountPoint !== undefined;
-      const entry = hasShim({ engine: options.engine, mounted }) ? 'shim-process.ts' : 'head-process.ts';
-      const program = path.join(import.meta.dirname, '..', 'processes', entry);
-      const inner = { command: process.execPath, args: [program, JSON.stringify(options)] };
-      const { command, args } = options.engine === 'native' ? namespaceCommand(inner) : inner;
-      return { command, args: [...args], env: compileCacheEnvironment(options.directory) };
-    },
+    command: () => headCommand(of.options()),
     clock: systemClock,
     readyTimeoutMs: HEAD_READY_MS,
     stopTimeoutMs: HEAD_STOP_MS,
@@ -57,4 +48,15 @@ export function headChild(of: HeadChildOptions): SupervisedChild {
     onFinal,
     ...(of.onLost && { onLost: of.onLost }),
   });
+}
+
+/** Of its process. What a spare is launched with need be that of its database only in what is true of all of the engine. */
+export function headCommand(options: HeadProcessOptions): ReturnType<ChildOptions['command']> {
+  // What must outlive a head has a process of its own, which starts the head.
+  const mounted = options.files?.mountPoint !== undefined;
+  const entry = hasShim({ engine: options.engine, mounted }) ? 'shim-process.ts' : 'head-process.ts';
+  const program = path.join(import.meta.dirname, '..', 'processes', entry);
+  const inner = { command: process.execPath, args: [program, JSON.stringify(options)] };
+  const { command, args } = options.engine === 'native' ? namespaceCommand(inner) : inner;
+  return { command, args: [...args], env: compileCacheEnvironment(options.directory) };
 }

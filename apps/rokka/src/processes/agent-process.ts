@@ -19,25 +19,32 @@ import {
   setOfSnapshot,
 } from '@rokka/services';
 import {
+  applicationKinds,
   type LocalFileSystems,
   localFileSystems,
+  mariadbKind,
   mariadbVerifier,
+  postgresql,
   postgresqlVerifier,
   readable,
+  redisKind,
   redisVerifier,
   sqliteVerifier,
+  Standstill,
+  StoppedFile,
   straysOn,
 } from '@rokka/snapshots';
 import { configurePackage } from '../agent/actions/configure-package.ts';
 import { createVssSnapshot, type VssOptions } from '../agent/actions/create-vss-snapshot.ts';
 import { manageVssIo } from '../agent/actions/manage-vss-io.ts';
-import { restoreVssSnapshot } from '../agent/actions/restore-vss-snapshot.ts';
+import { type RestoreAction, restoreVssSnapshot } from '../agent/actions/restore-vss-snapshot.ts';
 import { runShellScript } from '../agent/actions/run-shell-script.ts';
 import type { Actions } from '../agent/action.ts';
 import { Agent } from '../agent/agent.ts';
 import { BootWriter } from '../agent/boot-writer.ts';
 import { InstanceKeys } from '../agent/instance-keys.ts';
 import { mountPointOf } from '../agent/own-instance.ts';
+import { LeftStopped } from '../agent/restore/left-stopped.ts';
 import { Packages } from '../agent/packages.ts';
 import { type MachineWriters, machineWriters } from '../agent/machine-writers.ts';
 import { openClusterRegistry } from '../cluster-registry.ts';
@@ -91,10 +98,14 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
       (error: unknown) => log(describeError(error)),
     );
     await writers.recover().catch((error: unknown) => log(describeError(error)));
+    const desk = new CommandDesk({ registry, clock });
+    const { actions, restore } = await actionsOf(options, { registry, own, packages, writers, local, clock });
+    const isTaken = async (command: string) =>
+      (await desk.deliveries(must(machine).key)).some((delivery) => delivery.command === command);
     const agent = resources.use(
       await Agent.start({
-        desk: new CommandDesk({ registry, clock }),
-        actions: await actionsOf(options, { registry, own, packages, writers, local, clock }),
+        desk,
+        actions,
         clock,
         facts: () => ({
           machineKey: must(machine).key,
@@ -108,6 +119,8 @@ async function runAgent(options: AgentProcessOptions, channel: ParentChannel): P
         log,
       }),
     );
+    const start = (signal: AbortSignal) => restore.startLeftOver(isTaken, signal);
+    resources.use(LeftStopped.watch({ clock, start, log }));
     return {
       status: () => ({ running: agent.running, memoryBytes: process.memoryUsage().rss }),
       [Symbol.asyncDispose]: () => resources.disposeAsync(),
@@ -128,7 +141,7 @@ async function actionsOf(
     local: LocalFileSystems;
     clock: Clock;
   },
-): Promise<Actions> {
+): Promise<{ actions: Actions; restore: RestoreAction }> {
   const { registry, own, packages, writers, local, clock } = of;
   const random = systemRandom;
   const { account } = await ensureAdministrator({ registry, clock, random });
@@ -175,21 +188,28 @@ async function actionsOf(
     bootWriter: () => new BootWriter({ mirror, clock }),
     localFileSystems: local,
   };
-  return new Map([
+  const stateDirectory = path.join(dataPaths.agent(directory), 'writers');
+  const restore = restoreVssSnapshot({
+    ...options,
+    verifiers: [readable, postgresqlVerifier, mariadbVerifier(), redisVerifier(), sqliteVerifier],
+    mountPointOf,
+    writing: (volumes, signal) => straysOn({ volumes, components: [], signal }),
+    standstill: new Standstill({
+      kinds: applicationKinds({ scripts: packages.scripts, stateDirectory, clock }),
+      writers: [postgresql(), mariadbKind({ clock }), redisKind({ clock })],
+      notes: new StoppedFile(stateDirectory),
+      mountPointOf,
+      clock,
+    }),
+  });
+  const actions: Actions = new Map([
     ['aws:createVssSnapshot', createVssSnapshot(options)],
     ['aws:manageVssIO', manageVssIo(options)],
-    [
-      'aws:restoreVssSnapshot',
-      restoreVssSnapshot({
-        ...options,
-        verifiers: [readable, postgresqlVerifier, mariadbVerifier(), redisVerifier(), sqliteVerifier],
-        mountPointOf,
-        writing: (volumes, signal) => straysOn({ volumes, components: [], signal }),
-      }),
-    ],
+    ['aws:restoreVssSnapshot', restore],
     ['aws:configurePackage', configurePackage(packages)],
     ['aws:runShellScript', runShellScript({ isAllowed: allowShell })],
   ]);
+  return { actions, restore };
 }
 
 /** As the distribution says it, where it does. */

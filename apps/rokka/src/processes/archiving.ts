@@ -3,12 +3,13 @@
  * all of it is on the storage nodes.
  */
 import { adoptAll, Archiver, ArchiveReader, type ObjectStore } from '@rokka/archive';
-import { type Clock, describeError, isCoded, type Lsn } from '@rokka/kernel';
+import { asPageNumber, type Clock, describeError, isCoded, type Lsn } from '@rokka/kernel';
 import type { Volume, VolumeBase } from '@rokka/volume';
 import { archiveStore } from '../databases/archive-store.ts';
 
 /** What was durable when the database was told to stop has so long to get there; the rest is archived at the next start. */
 const LAST_FLUSH_MS = 5_000;
+const FIRST_PAGE = asPageNumber(0);
 const ADOPT_AGAIN_MS = 30_000;
 
 export interface ArchivingOptions {
@@ -41,6 +42,8 @@ export class Archiving implements AsyncDisposable {
   /** For `Volume.open`. @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET, ARCHIVE_DAMAGED … */
   async openBase(base: VolumeBase): Promise<ArchiveReader> {
     this.#base = await ArchiveReader.open(this.#store, base);
+    // The filesystem begins with it, and what has to be loaded for one page serves all others.
+    this.#base.page(FIRST_PAGE).catch(() => {});
     return this.#base;
   }
 

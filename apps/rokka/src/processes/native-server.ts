@@ -25,6 +25,29 @@ export interface NativeServerOptions {
   fail(error: unknown): void;
 }
 
+export interface PreparedStage {
+  readonly stage: PostgresStage;
+  readonly version: string;
+}
+
+/**
+ * Makes the place for a server, of whichever database: it may be long until there is one.
+ * @throws DATABASE_BINARIES_*, what `stagePostgres` throws
+ */
+export async function prepareStage({
+  postgres,
+  directory,
+}: Pick<HeadProcessOptions, 'postgres' | 'directory'>): Promise<PreparedStage> {
+  const binaries = await findPostgres(postgres === undefined ? {} : { directory: postgres });
+  const stage = await stagePostgres({
+    binaries,
+    account: findAccount(),
+    runDirectory: dataPaths.postgresSockets(directory),
+    needed: [directory],
+  });
+  return { stage, version: binaries.version };
+}
+
 export class NativeServer implements AsyncDisposable {
   readonly #of: NativeServerOptions;
   readonly #stage: PostgresStage;
@@ -37,17 +60,9 @@ export class NativeServer implements AsyncDisposable {
     this.#version = version;
   }
 
-  /** Makes the place for it. @throws DATABASE_BINARIES_*, what `stagePostgres` throws */
-  static async prepare(of: NativeServerOptions): Promise<NativeServer> {
-    const { postgres, directory } = of.options;
-    const binaries = await findPostgres(postgres === undefined ? {} : { directory: postgres });
-    const stage = await stagePostgres({
-      binaries,
-      account: findAccount(),
-      runDirectory: dataPaths.postgresSockets(directory),
-      needed: [directory],
-    });
-    return new NativeServer(of, stage, binaries.version);
+  static async prepare(of: NativeServerOptions, prepared: Promise<PreparedStage>): Promise<NativeServer> {
+    const { stage, version } = await prepared;
+    return new NativeServer(of, stage, version);
   }
 
   /** Where the volume is to be mounted before the start. */

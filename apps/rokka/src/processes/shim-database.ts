@@ -1,6 +1,6 @@
 /** What a shim holds: the head that writes the volume, where one is killed the next one, and the server on its mount where there is one. */
 import * as fs from 'node:fs/promises';
-import { CodedError, Deferred, systemClock } from '@rokka/kernel';
+import { CodedError, Deferred, must, systemClock } from '@rokka/kernel';
 import { unmount } from '@rokka/fuse';
 import { type ChildEnd, SupervisedChild, type Launch } from '../child.ts';
 import type { SpareProcess } from '../spare-process.ts';
@@ -10,7 +10,7 @@ import type { Connection, Duties, FilesDetail, Mounted } from './engine.ts';
 import type { HeadProcessOptions } from './head-process.ts';
 import { kernelResends } from './legacy-fds.ts';
 import type { MountRequest, WarmUpRequest } from './native-files.ts';
-import { NativeServer } from './native-server.ts';
+import { NativeServer, type PreparedStage } from './native-server.ts';
 import type { StartSteps } from './start-steps.ts';
 
 const HEAD_READY_MS = 600_000;
@@ -27,6 +27,8 @@ export interface ShimDatabaseParts {
   readonly options: HeadProcessOptions;
   readonly launch: Launch;
   readonly first: SpareProcess;
+  /** With PostgreSQL. */
+  readonly stage: Promise<PreparedStage> | undefined;
   fail(error: unknown): void;
 }
 
@@ -89,7 +91,7 @@ export class ShimDatabase implements AsyncDisposable {
   }
 
   async start(steps: StartSteps): Promise<Connection | FilesDetail | undefined> {
-    const { options, fail } = this.#parts;
+    const { options, stage, fail } = this.#parts;
     if (options.engine !== 'native') {
       await this.#head.start();
       steps.done('volume and files');
@@ -99,7 +101,7 @@ export class ShimDatabase implements AsyncDisposable {
     const warmUp = (request: WarmUpRequest) => this.#warmUp(request);
     // The stage is other programs' work, and goes on beside.
     const [server] = await Promise.all([
-      NativeServer.prepare({ options, channel: this.#channel, signal, warmUp, fail }),
+      NativeServer.prepare({ options, channel: this.#channel, signal, warmUp, fail }, must(stage)),
       this.#head.start(),
     ]);
     steps.done('volume and files');

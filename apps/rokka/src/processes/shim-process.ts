@@ -18,6 +18,7 @@ import { type ParentChannel, runChild } from './channel.ts';
 import { finalityOfHead } from './finality.ts';
 import type { HeadProcessOptions } from './head-process.ts';
 import { openLegacyFiles } from './legacy-fds.ts';
+import { prepareStage } from './native-server.ts';
 import { ShimDatabase } from './shim-database.ts';
 import { StartSteps } from './start-steps.ts';
 
@@ -35,7 +36,9 @@ async function runShim(channel: ParentChannel) {
     // Its code is loaded while the shim's is, or while both wait.
     const first = resources.use(new SpareProcess({ launch: () => launchChild(launch), onMissing: () => {} }));
     first.prepare();
-    const { waited, argument } = await channel.begun;
+    const stage = launched.engine === 'native' ? prepareStage(launched) : undefined;
+    // A spare without a stage would fail whichever database began with it, perhaps long after the reason has gone: it ends instead.
+    const { waited, argument } = await Promise.race([channel.begun, failureOf(stage)]);
     const steps = new StartSteps(systemClock, waited ? systemClock.nowMs() : 0);
     steps.done('code');
     const options = argument as HeadProcessOptions;
@@ -47,6 +50,7 @@ async function runShim(channel: ParentChannel) {
       options,
       launch,
       first,
+      stage,
       fail: (error) => failed.reject(error),
     });
     resources.use(database);
@@ -62,6 +66,11 @@ async function runShim(channel: ParentChannel) {
     await resources.disposeAsync();
     throw error;
   }
+}
+
+/** Never settles where there is none. */
+function failureOf(work: Promise<unknown> | undefined): Promise<never> {
+  return new Promise((_, reject) => void work?.catch(reject));
 }
 
 function headCommand(options: HeadProcessOptions): {

@@ -11,6 +11,7 @@ import { askControl, CONTROL } from '../control.ts';
 import { dataPaths } from '../data-directory.ts';
 import { openDatabases } from '../databases/cluster-databases.ts';
 import type { DatabaseStatus } from '../databases/database-status.ts';
+import { NEXT_HEAD_NAME } from '../databases/next-head.ts';
 import type { RokkaUnderTest } from './rokka-under-test.ts';
 import { queryOnce } from './superuser.ts';
 
@@ -121,6 +122,11 @@ export class DatabasesUnderTest {
     );
     const heads = this.#rokka.place.processes().filter((line) => line.includes('head-process'));
     const others = heads.filter((line) => !line.includes(`"name":"${MAIN}"`));
-    assert.deepEqual(others, []);
+    // One may wait for whichever begins next; whoever had waited and was taken has the same name, and is gone with its database.
+    assert.deepEqual(
+      others.filter((line) => !line.includes(`"name":"${NEXT_HEAD_NAME}"`)),
+      [],
+    );
+    assert.ok(others.length <= 1, others.join('\n'));
   }
 }

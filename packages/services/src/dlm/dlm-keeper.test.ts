@@ -111,6 +111,27 @@ test('old ones go by their age, after a new one is there', async () => {
   assert.deepEqual(await bench.sets(), [bench.setOf(1), bench.setOf(2), bench.setOf(3)]);
 });
 
+test('one that an image names stays, and keeps none of the others', async () => {
+  for (const at of [0, 1]) {
+    using bench = new DlmBench();
+    await bench.machine();
+    const id = await bench.policy({ RetainRule: { Count: 1 } });
+    await bench.nights(0);
+    const { Snapshots: old = [] } = await bench.call('DescribeSnapshots', {});
+    const [DeviceName, SnapshotId] = ['/dev/xvda', must(old[at].SnapshotId)];
+    const BlockDeviceMappings = [{ DeviceName, Ebs: { SnapshotId } }];
+    await bench.call('RegisterImage', { Name: 'kept', RootDeviceName: DeviceName, BlockDeviceMappings });
+    await bench.nights(1);
+    const { Snapshots: left = [] } = await bench.call('DescribeSnapshots', {});
+    const names = old.map((each) => must(each.SnapshotId));
+    assert.deepEqual(
+      left.map((each) => must(each.SnapshotId)).filter((name) => names.includes(name)),
+      [SnapshotId],
+    );
+    assert.match((await bench.shown(id)).StatusMessage ?? '', /could not be deleted: InvalidSnapshot.InUse/);
+  }
+});
+
 test('with a script the agent makes them, and they become the policy’s', async () => {
   using bench = new DlmBench();
   await bench.machine();

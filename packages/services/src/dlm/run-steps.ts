@@ -140,15 +140,26 @@ async function end(
   await changeRun(of, run, (found) => ({ ...found, end: { atMs, ...how } }));
 }
 
+/** One that must stay, for an image names it, keeps none of the others. @throws the first refusal, when all were tried */
 async function remove(of: RunContext, snapshots: readonly SnapshotFacts[]): Promise<void> {
-  const { services, scope } = of;
-  for (const facts of snapshots) {
-    const ask = await askFor(services.ec2, scope, ['snapshot', facts.record.id]);
-    await demandAllowed(of, withAction([ask], 'ec2:DeleteSnapshot'));
+  let first: unknown;
+  for (const facts of snapshots)
     try {
-      await removeSnapshot(services.ec2, scope, facts);
+      await removeOne(of, facts);
     } catch (error) {
-      if ((error as Error).name !== 'InvalidSnapshot.NotFound') throw error;
+      if (refusalOf(error) === undefined) throw error;
+      first ??= error;
     }
+  if (first !== undefined) throw first;
+}
+
+async function removeOne(of: RunContext, facts: SnapshotFacts): Promise<void> {
+  const { services, scope } = of;
+  const ask = await askFor(services.ec2, scope, ['snapshot', facts.record.id]);
+  await demandAllowed(of, withAction([ask], 'ec2:DeleteSnapshot'));
+  try {
+    await removeSnapshot(services.ec2, scope, facts);
+  } catch (error) {
+    if ((error as Error).name !== 'InvalidSnapshot.NotFound') throw error;
   }
 }

@@ -69,14 +69,20 @@ export async function liveClaim(store: RecordStore, key: string): Promise<Claim 
   return undefined;
 }
 
-async function namedHolders(store: RecordStore, { scope, volume, image }: Claim): Promise<string[]> {
+async function namedHolders(store: RecordStore, claim: Claim): Promise<string[]> {
+  const { scope, volume, image } = claim;
   if (image !== undefined) {
-    const found = await store.get<ImageRecord | SnapshotSetRecord>(image);
-    const one = found && 'members' in found ? found.image : found;
+    const one = await claimant(store, claim);
     return one ? [one.id] : [];
   }
   const found = await store.get<VolumeRecord>(recordKeys.volume(scope, must(volume)));
   return found ? holdersOf(found) : [];
+}
+
+/** The image in the record that a claim to a name is for. */
+export async function claimant(store: RecordStore, { image }: Claim): Promise<ImageRecord | undefined> {
+  const found = await store.get<ImageRecord | SnapshotSetRecord>(must(image));
+  return found && 'members' in found ? found.image : found;
 }
 
 export async function releaseClaim(store: RecordStore, { key, holder }: Claim): Promise<void> {

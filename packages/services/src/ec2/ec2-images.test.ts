@@ -165,7 +165,11 @@ test('names are as AWS has them, and of one image each', async () => {
   await assert.rejects(bench.register('', snapshot), { name: 'MissingParameter' });
   const names = ['abc', 'a'.repeat(128), "(a) [b] ./-'@_", 'ABC'];
   for (const name of names) await bench.register(name, snapshot);
-  const first = must(await imageNamed(bench.context, { scope, name: 'abc' }));
+  const { id: first, ...more } = must(await imageNamed(bench.context, { scope, name: 'abc' }));
+  assert.deepEqual(
+    [more.counts, more.tags, more.devices.map((each) => [each.device, each.snapshot])],
+    [true, [], [[BOOT, snapshot]]],
+  );
   const taken = {
     name: 'InvalidAMIName.Duplicate',
     message: `AMI name abc is already in use by AMI ${first}`,
@@ -211,7 +215,7 @@ test('of two that want a name at one moment one gets it, and the other leaves no
     await assert.rejects(made, { name: 'InvalidAMIName.Duplicate' });
     await bench.turns();
     assert.deepEqual([await bench.states(), await bench.shown()], [['mine available'], 1]);
-    assert.equal(await imageNamed(bench.context, { scope, name: 'mine' }), first);
+    assert.equal((await imageNamed(bench.context, { scope, name: 'mine' }))?.id, first);
     await checkTruth(bench);
     await checkNothingLeft(bench);
   }
@@ -265,23 +269,77 @@ test('an image whose snapshots fail has failed, and says why', async () => {
   assert.deepEqual(await bench.states(), []);
 });
 
-test('one whose snapshot went at the very moment says that it is gone', async () => {
-  const registry = new MemoryRegistry();
-  using bench = new Bench(registry);
-  const snapshot = await bench.snapshot(await bench.volume());
+/** A registry that does something else before one of its writes. */
+function sleepyOver(registry: MemoryRegistry, before: (key: string) => Promise<unknown>): MemoryRegistry {
   const sleepy = registry.another();
-  const put = sleepy.put.bind(sleepy);
+  const [put, remove] = [sleepy.put.bind(sleepy), sleepy.remove.bind(sleepy)];
   sleepy.put = async (key, value, revision) => {
-    if (key.includes('/ec2/images/') && revision === 0)
-      await bench.call('DeleteSnapshot', { SnapshotId: snapshot });
+    await before(key);
     return put(key, value, revision);
   };
-  const slow = processOver(bench.contextOver(sleepy, 99));
-  const BlockDeviceMappings = [{ DeviceName: BOOT, Ebs: { SnapshotId: snapshot } }];
-  await slow.call('RegisterImage', { Name: 'late', RootDeviceName: BOOT, BlockDeviceMappings });
-  const { Images } = await bench.call('DescribeImages', {});
-  assert.deepEqual([Images?.[0].State, Images?.[0].StateReason?.Message], ['failed', `${snapshot} is gone`]);
+  sleepy.remove = async (key, revision) => {
+    await before(key);
+    return remove(key, revision);
+  };
+  return sleepy;
+}
+
+test('of an image and a deletion of its snapshot at one moment one is refused, whoever sleeps where', async () => {
+  const outcomes = new Set<string>();
+  for (const isOfSet of [false, true])
+    for (const first of ['RegisterImage', 'DeleteSnapshot'] as const)
+      for (let at = 0; at < 8; at++) {
+        const registry = new MemoryRegistry();
+        using bench = new Bench(registry);
+        const volume = await bench.attached();
+        const SnapshotId = isOfSet ? ofImage(await setImage(bench))[1] : await bench.snapshot(volume);
+        const register = {
+          Name: 'late',
+          RootDeviceName: BOOT,
+          BlockDeviceMappings: [{ DeviceName: BOOT, Ebs: { SnapshotId } }],
+        };
+        const ended = (work: Promise<unknown>) =>
+          work.then(
+            () => 'done',
+            ({ name }: Error) => name,
+          );
+        const fast = () =>
+          ended(
+            first === 'RegisterImage'
+              ? bench.call('DeleteSnapshot', { SnapshotId })
+              : bench.call('RegisterImage', register),
+          );
+        let writes = 0;
+        let second: string | undefined;
+        const sleepy = sleepyOver(registry, async () => {
+          if (writes++ === at) second = await fast();
+        });
+        const slow = processOver(bench.contextOver(sleepy, 99));
+        const own = await ended(
+          first === 'RegisterImage'
+            ? slow.call('RegisterImage', register)
+            : slow.call('DeleteSnapshot', { SnapshotId }),
+        );
+        if (second === undefined) break;
+        await bench.turns();
+        const [registered, deleted] = first === 'RegisterImage' ? [own, second] : [second, own];
+        outcomes.add(`${registered} ${deleted}`);
+        assert.notDeepEqual([registered, deleted], ['done', 'done'], `${first} sleeps before write ${at}`);
+        assert.deepEqual(await bench.states(), registered === 'done' ? ['late available'] : []);
+        await checkTruth(bench);
+        await checkNothingLeft(bench);
+      }
+  assert.deepEqual([...outcomes].sort(), ['InvalidSnapshot.NotFound done', 'done InvalidSnapshot.InUse']);
 });
+
+/** One of a set that was deregistered, so that its snapshots are free. */
+async function setImage(bench: Bench): Promise<Image> {
+  const ImageId = await bench.create('of a set');
+  await bench.turns();
+  const image = await bench.image(ImageId);
+  await bench.call('DeregisterImage', { ImageId });
+  return image;
+}
 
 test('tags of images, filters and pages', async () => {
   using bench = new Bench();

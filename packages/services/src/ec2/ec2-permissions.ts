@@ -55,8 +55,9 @@ export function askForNew(
 ): ResourceAsk[] {
   const arn = ec2Arn(scope, kind, '*');
   const isTagged = of.tags?.some(({ Tags = [] }) => Tags.length > 0) === true;
-  const tagging = { arn, action: 'ec2:CreateTags', conditions: { 'ec2:CreateAction': of.operation } };
-  return isTagged ? [{ arn }, tagging] : [{ arn }];
+  const own = { arn, tagged: kind };
+  const tagging = { ...own, action: 'ec2:CreateTags', conditions: { 'ec2:CreateAction': of.operation } };
+  return isTagged ? [own, tagging] : [own];
 }
 
 async function tagsOf(

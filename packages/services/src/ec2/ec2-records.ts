@@ -81,6 +81,8 @@ export interface SnapshotRecord {
   readonly failure?: string;
   /** Its kept point was seen. */
   readonly completedAtMs?: number;
+  /** The last image that was to be made of it: so that whoever deletes it sees that one has come meanwhile. */
+  readonly imaged?: string;
   /** Of a set, the rest of which must be finished first: nobody sees it any more. */
   readonly deleted?: true;
 }

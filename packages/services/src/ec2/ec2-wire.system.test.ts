@@ -295,11 +295,13 @@ test('what callers must be allowed', { timeout }, async () => {
     `ec2:CreateImage ${snapshotArn(SnapshotId)}`,
   ]);
   const attachedBoot = await bench.boot();
+  // Who is denied a copy in one way is denied it in this one too.
+  const copied = [arn(`instance/${InstanceId}`), arn(`volume/${attachedBoot}`), snapshotArn('*')];
   assert.deepEqual(await asked(client.send(new CreateImageCommand({ InstanceId, Name: 'one' }))), [
     `ec2:CreateImage ${imageArn('*')}`,
-    `ec2:CreateImage ${arn(`instance/${InstanceId}`)}`,
-    `ec2:CreateImage ${arn(`volume/${attachedBoot}`)}`,
-    `ec2:CreateImage ${snapshotArn('*')}`,
+    ...copied.flatMap((resource) =>
+      ['CreateImage', 'CreateSnapshot', 'CreateSnapshots'].map((action) => `ec2:${action} ${resource}`),
+    ),
   ]);
   served.denied.add(arn(`volume/${VolumeId}`));
   await assert.rejects(client.send(new DeleteVolumeCommand({ VolumeId })), { name: 'UnauthorizedOperation' });

@@ -4,6 +4,7 @@ import { imageNameKey, liveClaim, nameClaimOf, releaseClaim } from './claims.ts'
 import type { Ec2Services } from './ec2-context.ts';
 import { ec2Failures } from './ec2-failures.ts';
 import { newImageId } from './ec2-ids.ts';
+import { findSnapshot } from './ec2-lookup.ts';
 import { type ImageRecord, recordKeys, type SnapshotSetRecord } from './ec2-records.ts';
 import { changeImage, type ImageFacts } from './image-facts.ts';
 import { settledSnapshots } from './snapshot-making.ts';
@@ -14,7 +15,7 @@ export const newImage = (
   of: Omit<ImageRecord, 'id' | 'createdAtMs' | 'unconfirmed'>,
 ): ImageRecord => ({ id: newImageId(random), createdAtMs: clock.wallMs(), ...of, unconfirmed: true });
 
-/** Of snapshots that are there. @throws InvalidAMIName.Duplicate */
+/** Of snapshots that are there. @throws InvalidAMIName.Duplicate; InvalidSnapshot.NotFound where one goes meanwhile */
 export async function madeImage(
   services: Ec2Services,
   scope: Scope,
@@ -24,7 +25,10 @@ export async function madeImage(
   await demandFreeName(services, scope, image.name);
   await store.enter(scope);
   await store.create(recordKeys.image(scope, image.id), image);
-  return confirmed(services, scope, image);
+  const facts = await services.keeper.settleImage(scope, image.id);
+  if (facts) return facts;
+  for (const { snapshot } of image.devices) await findSnapshot(services, scope, snapshot);
+  return whyGone(services, scope, image);
 }
 
 /** With the snapshots that it is of, by one write: so that a crash leaves both or neither. @throws InvalidAMIName.Duplicate */
@@ -37,7 +41,8 @@ export async function madeImageOfSet(
   await demandFreeName(services, scope, image.name);
   await services.store.enter(scope);
   await services.store.create(recordKeys.set(scope, set.id), { ...set, image });
-  const facts = await confirmed(services, scope, image);
+  const facts = await services.keeper.settleImage(scope, image.id);
+  if (!facts) return whyGone(services, scope, image);
   await settledSnapshots(services, scope, set.members);
   return facts;
 }
@@ -56,13 +61,7 @@ async function demandFreeName({ store }: Ec2Services, scope: Scope, name: string
   if (holder) throw ec2Failures.imageNameTaken(name, holder.holder);
 }
 
-async function confirmed(
-  services: Ec2Services,
-  scope: Scope,
-  { id, name }: ImageRecord,
-): Promise<ImageFacts> {
-  const facts = await services.keeper.settleImage(scope, id);
-  if (facts) return facts;
+async function whyGone(services: Ec2Services, scope: Scope, { id, name }: ImageRecord): Promise<never> {
   await demandFreeName(services, scope, name);
   // Somebody has deregistered it already.
   throw ec2Failures.notFound('image', [id]);

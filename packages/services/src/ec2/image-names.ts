@@ -2,7 +2,8 @@
 import type { Registry } from '@rokka/registry';
 import { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
-import { imageNameKey, liveClaim } from './claims.ts';
+import { claimant, imageNameKey, liveClaim } from './claims.ts';
+import type { ImageRecord } from './ec2-records.ts';
 
 const NAME = /^[A-Za-z0-9()[\] ./\-'@_]{3,128}$/;
 
@@ -11,11 +12,21 @@ export const IMAGE_NAME_RULE =
 
 export const isImageName = (text: string): boolean => NAME.test(text);
 
-/** @returns its id; undefined where the name is free */
+/** As its record has it. */
+export interface ImageNamed extends Pick<ImageRecord, 'id' | 'devices' | 'tags'> {
+  /** Whether EC2 shows it already: it has its name a little before that. */
+  readonly counts: boolean;
+}
+
+/** Undefined where the name is free. */
 export async function imageNamed(
   { registry }: { registry: Registry },
   of: { scope: Scope; name: string },
-): Promise<string | undefined> {
+): Promise<ImageNamed | undefined> {
   const store = new RecordStore({ registry, service: 'ec2' });
-  return (await liveClaim(store, imageNameKey(of.scope, of.name)))?.holder;
+  const claim = await liveClaim(store, imageNameKey(of.scope, of.name));
+  const image = claim && (await claimant(store, claim));
+  if (!image || image.id !== claim.holder) return undefined;
+  const { id, devices, tags, unconfirmed } = image;
+  return { id, devices, tags, counts: !unconfirmed };
 }

@@ -30,6 +30,7 @@ interface InstanceSnapshots {
 
 /** Roles that were made before there was CreateSnapshots name this one. Whoever may copy each volume may copy them at one moment. */
 const ONE_BY_ONE = 'ec2:CreateSnapshot';
+const AT_ONE_MOMENT = 'ec2:CreateSnapshots';
 
 export async function askForInstanceSnapshots(
   services: Ec2Services,
@@ -40,6 +41,20 @@ export async function askForInstanceSnapshots(
   return asks.map((ask) => (ask.action === undefined ? { ...ask, alternatives: [ONE_BY_ONE] } : ask));
 }
 
+/** Whoever is denied a copy of a volume, the boot volume say, gets none by making an image of it. */
+export async function askForImagedInstance(
+  services: Ec2Services,
+  scope: Scope,
+  of: Omit<CopiedInstance, 'operation'>,
+): Promise<ResourceAsk[]> {
+  const asks = await askForCopied(services, scope, { ...of, operation: 'CreateImage' });
+  const alternatives = [ONE_BY_ONE, AT_ONE_MOMENT];
+  return asks.map((ask) => (ask.action === undefined ? { ...ask, alternatives } : ask));
+}
+
+/** By the specification of the call, which is one object for whoever is asked and for whoever carries it out: the volumes that were asked for. */
+const askedFor = new WeakMap<InstanceSpecification, ReadonlySet<string>>();
+
 interface CopiedInstance {
   readonly specification: InstanceSpecification | undefined;
   readonly tags: readonly TagSpecification[] | undefined;
@@ -47,7 +62,7 @@ interface CopiedInstance {
 }
 
 /** Of each volume too: who may copy all others may still be denied one. */
-export async function askForCopied(
+async function askForCopied(
   services: Ec2Services,
   scope: Scope,
   { specification, tags, operation }: CopiedInstance,
@@ -55,6 +70,7 @@ export async function askForCopied(
   const ids = (await attachedTo(services, scope, specification)).map(({ volume }) => volume.id);
   const boot = hasBoot(specification) && (await bootOf(services, scope, specification?.InstanceId));
   if (boot) ids.unshift(boot.id);
+  if (specification) askedFor.set(specification, new Set(ids));
   return [
     await askFor(services, scope, ['instance', specification?.InstanceId]),
     ...(await Promise.all(ids.map((id) => askFor(services, scope, ['volume', id])))),
@@ -85,6 +101,7 @@ export async function newInstanceSet(
   const data = volumes.map(({ volume: { id, sizeGiB, tags } }) => ({ volume: { id, sizeGiB }, tags }));
   if (boot.length + data.length === 0)
     throw ec2Failures.parameter(`No volume is attached to ${instance.id} that is not excluded.`);
+  demandAsked(specification, [...boot, ...data]);
   const members = [...boot, ...data].map(({ tags, ...shown }) =>
     newSnapshot(services, {
       ...shown,
@@ -96,6 +113,17 @@ export async function newInstanceSet(
     set: { id: of.id ?? newSetId(services.random), size: members.length, members },
     devices: [...boot.map(() => BOOT_DEVICE), ...volumes.map(({ volume }) => must(volume.attachment).device)],
   };
+}
+
+/** What came between the two nobody has allowed. @throws IncorrectState */
+function demandAsked(
+  specification: InstanceSpecification | undefined,
+  copied: readonly { readonly volume: { readonly id: string } }[],
+): void {
+  const asked = specification && askedFor.get(specification);
+  const late = asked && copied.find(({ volume }) => !asked.has(volume.id));
+  if (late)
+    throw ec2Failures.state(`Volume ${late.volume.id} was attached meanwhile: send the request again.`);
 }
 
 const hasBoot = (specification: InstanceSpecification | undefined) =>

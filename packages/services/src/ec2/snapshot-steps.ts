@@ -37,9 +37,20 @@ export async function carryOutSnapshot(
   }
 }
 
-/** No record names it any more: were this cut short in between, the keeper would remove what it kept. */
-export async function forget(of: StepContext, facts: SnapshotFacts): Promise<boolean> {
-  const removed = await changeSnapshot(of.store, of.scope, { facts, change: () => undefined });
+/**
+ * No record names it any more: were this cut short in between, the keeper would remove what it kept.
+ * @param check throws where it must stay
+ */
+export async function forget(
+  of: StepContext,
+  facts: SnapshotFacts,
+  check: (found: SnapshotRecord) => void = () => {},
+): Promise<boolean> {
+  const removing = (found: SnapshotRecord) => {
+    check(found);
+    return undefined;
+  };
+  const removed = await changeSnapshot(of.store, of.scope, { facts, change: removing });
   if (removed) await of.snapshots.remove(facts.record.kept);
   return removed;
 }

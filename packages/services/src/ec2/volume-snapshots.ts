@@ -9,7 +9,7 @@ import { ec2Failures } from './ec2-failures.ts';
 import { checkedId, tagRules } from './ec2-inputs.ts';
 import { findVolume } from './ec2-lookup.ts';
 import { askFor, askForNew } from './ec2-permissions.ts';
-import { recordPrefixes, type VolumeRecord } from './ec2-records.ts';
+import { recordPrefixes, type SnapshotRecord, type VolumeRecord } from './ec2-records.ts';
 import { readImages } from './image-facts.ts';
 import { copiedTags } from './snapshot-claims.ts';
 import { changeSnapshot, type SnapshotFacts } from './snapshot-facts.ts';
@@ -72,7 +72,7 @@ export async function removeSnapshot(
   facts: SnapshotFacts,
 ): Promise<void> {
   const { store } = services;
-  const { id, kept } = facts.record;
+  const { id, kept, imaged } = facts.record;
   const volumes = await store.list<VolumeRecord>(recordPrefixes.volumes(scope));
   const made = volumes.find(({ wish }) => wish?.kept === kept);
   if (made)
@@ -83,12 +83,18 @@ export async function removeSnapshot(
     devices.some(({ snapshot }) => snapshot === id),
   );
   if (image) throw ec2Failures.snapshotInUse(`The snapshot ${id} is currently in use by ${image.record.id}`);
+  // Whoever makes one after this look has written itself down in the record.
+  const demandNoImage = (found: SnapshotRecord) => {
+    if (found.imaged !== imaged)
+      throw ec2Failures.snapshotInUse(`The snapshot ${id} is currently in use by ${found.imaged}`);
+  };
+  const markDeleted = (found: SnapshotRecord): SnapshotRecord => {
+    demandNoImage(found);
+    return found.deleted ? found : { ...found, deleted: true };
+  };
   const isRemoved =
     facts.set && !facts.set.isFinished
-      ? await changeSnapshot(store, scope, {
-          facts,
-          change: (found) => (found.deleted ? found : { ...found, deleted: true }),
-        })
-      : await forget({ ...services, scope }, facts);
+      ? await changeSnapshot(store, scope, { facts, change: markDeleted })
+      : await forget({ ...services, scope }, facts, demandNoImage);
   if (!isRemoved) throw ec2Failures.notFound('snapshot', [id]);
 }

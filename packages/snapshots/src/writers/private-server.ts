@@ -9,6 +9,7 @@ import * as path from 'node:path';
 import { deadline, Deferred } from '@rokka/kernel';
 import { snapshotErrors } from '../errors.ts';
 import { obeying } from './obeying.ts';
+import { runProgram } from './program.ts';
 
 /** The end of the log is kept. */
 const LOG_CHARACTERS_MAX = 1_000_000;
@@ -79,7 +80,7 @@ export class PrivateServer implements AsyncDisposable {
       return server;
     } catch (error) {
       if (server) await server[Symbol.asyncDispose]();
-      else await fs.rm(directory, { recursive: true, force: true });
+      else await removeAs(account, directory);
       throw error;
     }
   }
@@ -122,7 +123,7 @@ export class PrivateServer implements AsyncDisposable {
     } finally {
       this.#child.stdout?.destroy();
       this.#child.stderr?.destroy();
-      await fs.rm(this.directory, { recursive: true, force: true });
+      await removeAs(this.#options.account, this.directory);
     }
   }
 
@@ -146,6 +147,18 @@ export class PrivateServer implements AsyncDisposable {
     const why = this.words || `its server ended without a word (${how})`;
     this.#serves.reject(snapshotErrors.SNAPSHOTS_RESTORED_BROKEN([this.#options.what, why]));
   }
+}
+
+/**
+ * By the account that may write there: whoever has it may put a link in the place of a directory meanwhile, and root would delete what is
+ * behind that.
+ */
+async function removeAs({ uid, gid }: PrivateServerOptions['account'], directory: string): Promise<void> {
+  if (process.getuid?.() !== 0 || uid === 0) return fs.rm(directory, { recursive: true, force: true });
+  const rights = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--no-new-privs'];
+  await runProgram('setpriv', [...rights, '--', 'rm', '-rf', '--', directory], { timeoutMs: STOP_MS_MAX });
+  // Where its own name is, only root may delete; and nothing but an empty directory is deleted by this.
+  await fs.rmdir(directory).catch(() => {});
 }
 
 /** Where its unix socket is, in its own directory. */

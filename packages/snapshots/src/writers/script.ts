@@ -11,14 +11,11 @@
  * path a line; where there is none they speak for none, and programs that write elsewhere are told as what nobody speaks for.
  */
 import { randomUUID } from 'node:crypto';
-import * as fs from 'node:fs';
-import * as path from 'node:path';
 import { snapshotErrors } from '../errors.ts';
 import type { Component, DiscoverOptions, Frozen, MountedVolume, Writer, WriterKind } from '../writer.ts';
 import { obeying } from './obeying.ts';
-import { processIds } from './processes.ts';
-import { runProgram } from './program.ts';
 import { ScriptJournal, type Attempt } from './script-journal.ts';
+import { endLeftOver, requireSafe, runScript, scriptsNamed, spokenFor } from './script-runs.ts';
 
 export interface ScriptOptions {
   /** Where the scripts are. */
@@ -32,15 +29,6 @@ export interface ScriptOptions {
 /** As Data Lifecycle Manager has it (ExecutionTimeout). */
 const SCRIPT_MS = 10_000;
 const ATTEMPT_VARIABLE = 'ROKKA_SNAPSHOT_ATTEMPT';
-
-const SPEAKS_FOR = 'speaks-for';
-
-function spokenFor(directory: string): string[] {
-  const file = path.join(directory, SPEAKS_FOR);
-  if (!fs.existsSync(file)) return [];
-  const lines = fs.readFileSync(file, 'utf8').split('\n');
-  return lines.map((line) => line.trim()).filter((line) => path.isAbsolute(line));
-}
 
 export function script(options: ScriptOptions): WriterKind {
   return {
@@ -62,7 +50,7 @@ export async function recoverScripts(options: ScriptOptions, signal: AbortSignal
   const journal = new ScriptJournal(options.stateDirectory);
   const attempt = journal.read();
   if (!attempt) return false;
-  await endLeftOver(attempt, signal);
+  await endLeftOver(`${ATTEMPT_VARIABLE}=${attempt.id}`, signal);
   const { scriptMs = SCRIPT_MS } = options;
   await obeying(endAttempt(attempt, { outcome: 'recover', scriptMs, journal }), signal);
   return true;
@@ -73,15 +61,8 @@ interface Scripts {
   readonly post: readonly string[];
 }
 
-/** Executables only: what is being edited there (`pre-app~`) mostly is one too, so names are plain. */
 function findScripts(directory: string): Scripts {
-  const names = fs.existsSync(directory) ? fs.readdirSync(directory).sort() : [];
-  const kind = (prefix: string) =>
-    names
-      .filter((name) => name.startsWith(prefix) && /^[\w-]+(\.sh)?$/.test(name))
-      .map((name) => path.join(directory, name))
-      .filter((file) => (fs.statSync(file).mode & 0o111) !== 0);
-  return { pre: kind('pre-'), post: kind('post-') };
+  return { pre: scriptsNamed(directory, 'pre-'), post: scriptsNamed(directory, 'post-') };
 }
 
 class ScriptWriter implements Writer {
@@ -195,39 +176,10 @@ async function run(
 ): Promise<Error | undefined> {
   const { attempt, phase, outcome, scriptMs, signal } = options;
   const env = {
-    PATH: process.env.PATH,
     ...attempt.environment,
     [ATTEMPT_VARIABLE]: attempt.id,
     ROKKA_SNAPSHOT_PHASE: phase,
     ...(outcome !== undefined && { ROKKA_SNAPSHOT_OUTCOME: outcome }),
   };
-  const { failure, output } = await runProgram(file, [], {
-    timeoutMs: scriptMs,
-    env,
-    ...(signal && { signal }),
-  });
-  return failure === undefined ? undefined : snapshotErrors.SNAPSHOTS_SCRIPT_FAILED([file, failure, output]);
-}
-
-/** A script that outlived whoever started it could hold only now, after the post scripts have let go. */
-async function endLeftOver(attempt: Attempt, signal: AbortSignal): Promise<void> {
-  const mark = `${ATTEMPT_VARIABLE}=${attempt.id}`;
-  for (const pid of await processIds(signal)) {
-    try {
-      const environment = fs.readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-      if (environment.includes(mark)) process.kill(pid, 'SIGKILL');
-    } catch {
-      // It is another user's, or has ended.
-    }
-  }
-}
-
-/** Whoever may write it may have anything run under this account. */
-function requireSafe(file: string): void {
-  const { uid, mode } = fs.statSync(file);
-  const own = process.getuid?.();
-  if (uid !== 0 && uid !== own)
-    throw snapshotErrors.SNAPSHOTS_SCRIPT_UNSAFE([file, `because it belongs to user ${uid}`]);
-  if ((mode & 0o022) !== 0)
-    throw snapshotErrors.SNAPSHOTS_SCRIPT_UNSAFE([file, 'because others may write it']);
+  return runScript(file, { env, scriptMs, ...(signal && { signal }) });
 }

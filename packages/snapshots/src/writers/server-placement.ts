@@ -25,6 +25,8 @@ export class Placement {
     const status = await fs.stat(file).catch(() => undefined);
     if (!status) return false;
     if (this.#volumes.some(({ whole, device }) => whole && device === status.dev)) return true;
-    return isPlaced(this.#volumes, { path: await fs.realpath(file), device: status.dev });
+    // A path through another mount namespace has no real name here: of it the device alone can tell.
+    const real = await fs.realpath(file).catch(() => undefined);
+    return real !== undefined && isPlaced(this.#volumes, { path: real, device: status.dev });
   }
 }

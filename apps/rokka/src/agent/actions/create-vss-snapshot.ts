@@ -10,7 +10,7 @@
  */
 import type { EC2Client } from '@aws-sdk/client-ec2';
 import { type Clock, describeError, isCoded } from '@rokka/kernel';
-import type { SnapshotSetFacts } from '@rokka/services';
+import type { ImageNamed, SnapshotSetFacts } from '@rokka/services';
 import {
   CombinedProvider,
   coordinate,
@@ -49,7 +49,7 @@ export interface VssOptions {
   ec2For(of: { account: string; region: string }, instance: string): Promise<EC2Client>;
   lookUp(of: { account: string; region: string }, snapshot: string): Promise<SnapshotSetFacts | undefined>;
   /** Which image has this name. */
-  imageNamed(of: { account: string; region: string }, name: string): Promise<string | undefined>;
+  imageNamed(of: { account: string; region: string }, name: string): Promise<ImageNamed | undefined>;
   /** Applications that have something on the volumes, in the order in which they freeze. */
   writersFor(
     volumes: readonly MountedVolume[],
@@ -97,7 +97,8 @@ async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<A
   try {
     const { description, tags, excludesBoot, imageName } = request;
     const volumes = await volumesFor(client, { instance, excludesBoot, signal });
-    await demandRights(client, { instance, excludesBoot, isImaged: imageName !== undefined, signal });
+    const ofImage = imageName === undefined ? undefined : tags;
+    await demandRights(client, { instance, excludesBoot, ofImage, signal });
     if (imageName !== undefined) await demandFreeName(imageName, { scope, ...options });
     const copying = { client, instance, excludesBoot, description, tags, clock };
     const lookUp = (snapshot: string) => options.lookUp(scope, snapshot);
@@ -108,7 +109,9 @@ async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<A
     for (const line of linesOf(outcome)) say(`${line}\n`);
     if (request.saveMetadata) say(`${JSON.stringify(outcome.writers)}\n`);
     // What was made is to say what it is, however late it is.
-    return await settle(outcome, { client, volumes, request, say, signal: input.ending });
+    const named = (name: string) => options.imageNamed(scope, name);
+    const settling = { client, clock, volumes, request, say, imageNamed: named };
+    return await settle(outcome, { ...settling, signal: input.ending });
   } finally {
     client.destroy();
   }
@@ -122,7 +125,7 @@ async function demandFreeName(
   const image = await imageNamed(scope, name);
   if (image !== undefined)
     throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([
-      `${image} has the name "${name}" already: give another AmiName`,
+      `${image.id} has the name "${name}" already: give another AmiName`,
     ]);
 }
 

@@ -15,6 +15,7 @@ class Bench {
   hasLocal = true;
   looked: readonly string[] = [];
   holdFails: Error | undefined;
+  holdMs = 0;
   releaseFails: Error | undefined;
   readonly #action = manageVssIo({
     clock: this.clock,
@@ -81,7 +82,10 @@ class Bench {
     const provider = {
       volumes: [MOUNT],
       frozenForMs: 1_234,
-      hold: () => failing('hold', this.holdFails),
+      hold: async () => {
+        if (this.holdMs > 0) await this.clock.sleep(this.holdMs);
+        return failing('hold', this.holdFails);
+      },
       release: () => failing('release', this.releaseFails),
       snapshot: () => assert.fail('whoever froze copies'),
       [Symbol.asyncDispose]: async () => this.#note('gone'),
@@ -136,6 +140,18 @@ test('what cannot be frozen is a refusal, and holds nobody', async () => {
   assert.deepEqual([succeeded, /somebody else has frozen it/.test(stderr)], [false, true]);
   assert.deepEqual(bench.calls, ['freeze', 'hold', 'release', 'abort', 'gone', 'emptied', 'free']);
   assert.match((await bench.run('Thaw')).stderr, /nothing is frozen/);
+});
+
+test('what is frozen when the time is over is not told to be held, and the next one may begin', async () => {
+  const bench = new Bench();
+  bench.holdMs = 11_500;
+  const freezing = bench.run('Freeze');
+  await bench.passes(12_000);
+  assert.deepEqual([(await freezing).succeeded, bench.said], [false, []]);
+  assert.deepEqual(bench.calls.slice(0, 4), ['freeze', 'hold', 'release', 'abort']);
+  await bench.passes(60_000);
+  bench.holdMs = 0;
+  assert.equal((await bench.run('Freeze')).succeeded, true);
 });
 
 test('an instance with neither a volume nor a local file system has nothing to hold', async () => {

@@ -82,6 +82,8 @@ class Pause implements Provider {
   async hold(signal: AbortSignal): Promise<void> {
     this.#untilMs = this.#clock.nowMs() + HOLD_MS_MAX;
     await this.local?.hold(signal);
+    // Too late: it is let go already, and nobody is told that he may copy.
+    signal.throwIfAborted();
     this.#begun.resolve();
   }
 
@@ -119,9 +121,10 @@ async function freeze({ delivery, say, signal }: ActionInput, options: IoOptions
   const pause = new Pause(clock);
   pause.course = pauseAll({ instance: delivery.instance, volumes, pause, signal }, options);
   // Whoever thaws meets what it ends with.
-  pause.course.catch(() => {});
-  const over = await Promise.race([pause.begun, pause.course]);
-  if (over) throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([amissIn(over).join('; ') || 'it ended']);
+  const over = () => void (pause.isOver = true);
+  pause.course.then(over, over);
+  const ended = await Promise.race([pause.begun, pause.course]);
+  if (ended) throw rokkaErrors.ROKKA_SNAPSHOT_REFUSED([amissIn(ended).join('; ') || 'it ended']);
   const what = pause.local ? 'Applications and local file systems' : 'Applications';
   say(`${what} are held, for ${HOLD_MS_MAX} ms at most.\n`);
   return pause;

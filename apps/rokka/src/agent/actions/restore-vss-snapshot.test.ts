@@ -1,137 +1,13 @@
 /** Both ways to restore: what they do, and that they leave all or nothing, wherever a call fails or the agent dies. */
 import assert from 'node:assert/strict';
-import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
-import '@aws-sdk/client-ec2';
-import { CodedError, VirtualClock } from '@rokka/kernel';
-import type { Delivery } from '@rokka/services';
-import type { Verdict, VerifyOptions } from '@rokka/snapshots';
-import type { ActionInput, ActionResult } from '../action.ts';
-import { type Fault, FakeEc2, INSTANCE } from '../testing/fake-ec2.ts';
-import { restoreVssSnapshot } from './restore-vss-snapshot.ts';
+import { CodedError } from '@rokka/kernel';
+import type { ActionResult } from '../action.ts';
+import type { Fault } from '../testing/fake-ec2.ts';
+import { BEFORE, clean, REPLACED, RestoreBench as Bench } from '../testing/restore-bench.ts';
 
-const BEFORE = { '/dev/sdf': 'vol-f attached', '/dev/sdg': 'vol-g attached' };
-const REPLACED = {
-  '/dev/sdf': 'snap-f attached',
-  '/dev/sdg': 'snap-g attached',
-  'vol-f': 'available',
-  'vol-g': 'available',
-};
 const FAULTS: readonly Fault[] = ['refuse', 'lose', 'die', 'dieAfter'];
 const SOON_MS = 60_000;
-const TURNS_MAX = 100_000;
-
-const clean = async ({ mountPoints }: VerifyOptions): Promise<Verdict[]> =>
-  mountPoints.map((what) => ({ what, isClean: true, words: 'well' }));
-
-class Bench {
-  readonly ec2 = new FakeEc2();
-  readonly clock = new VirtualClock();
-  readonly cancel = new AbortController();
-  readonly said: string[] = [];
-  /** Of what verifiers were shown. */
-  shown: Record<string, string> = {};
-  verify: (options: VerifyOptions) => Promise<readonly Verdict[]> = clean;
-  /** How often somebody is asked before programs write on volumes. */
-  writesFrom = Infinity;
-  readonly #mode: string;
-  /** Beside Mode. */
-  asked: Readonly<Record<string, string>> = { SnapshotSetId: 'set-1' };
-  readonly #action = restoreVssSnapshot({
-    clock: this.clock,
-    verifiers: [
-      {
-        name: 'own',
-        verify: (options) => {
-          this.shown = this.ec2.stand;
-          return this.verify(options);
-        },
-      },
-    ],
-    ec2For: async () => this.ec2.client(),
-    mountPointOf: (volume) => this.ec2.mountPointOf(volume),
-    writing: async (volumes) =>
-      this.writesFrom-- <= 0 ? volumes.map(({ mountPoint }) => `cat, which writes ${mountPoint}/a`) : [],
-  });
-
-  constructor(mode: 'Test' | 'Replace') {
-    this.#mode = mode;
-    for (const letter of ['f', 'g']) {
-      const device = `/dev/sd${letter}`;
-      this.ec2.put(`vol-${letter}`, device);
-      const Tags = [
-        { Key: 'Device', Value: device },
-        { Key: 'AwsVssConfig', Value: '{"set":"set-1","size":2,"level":"filesystem"}' },
-      ];
-      this.ec2.snapshots.push({
-        SnapshotId: `snap-${letter}`,
-        VolumeId: `vol-${letter}`,
-        State: 'completed',
-        Tags,
-      });
-    }
-  }
-
-  /** The boot volume is in the set as well; or it alone. */
-  addBoot(of: { alone?: boolean } = {}): void {
-    const { snapshots } = this.ec2;
-    if (of.alone) snapshots.length = 0;
-    snapshots.push({ SnapshotId: 'snap-boot', VolumeId: 'vol-boot', State: 'completed', Tags: [] });
-    const config = JSON.stringify({ set: 'set-1', size: snapshots.length, level: 'application' });
-    for (const snapshot of snapshots) {
-      const device = snapshot.Tags?.find(({ Key }) => Key === 'Device')?.Value ?? '/dev/xvda';
-      snapshot.Tags = [
-        { Key: 'Device', Value: device },
-        { Key: 'AwsVssConfig', Value: config },
-      ];
-    }
-  }
-
-  get input(): ActionInput {
-    const { ending } = this.ec2;
-    const delivery = { command: 'c-1', instance: INSTANCE, scope: { account: '1', region: 'us-east-1' } };
-    return {
-      delivery: delivery as Delivery,
-      inputs: { ...this.asked, Mode: this.#mode, timeoutSeconds: '3600' },
-      signal: AbortSignal.any([ending, this.cancel.signal]),
-      ending,
-      say: (line) => this.said.push(line),
-    };
-  }
-
-  run(): Promise<ActionResult> {
-    return this.#driven(this.#action.run(this.input));
-  }
-
-  recover(): Promise<string> {
-    return this.#driven(this.#action.recover(this.input));
-  }
-
-  /** As the agent does it: once more where it is cut short, as long as somebody is there. */
-  async runAndRecover(): Promise<ActionResult | string> {
-    const result = await this.run();
-    if (!this.ec2.ending.aborted) return result;
-    this.ec2.newAgent();
-    return this.recover();
-  }
-
-  /** Looked at by nobody for a while. */
-  get stand(): Record<string, string> {
-    return this.ec2.stand;
-  }
-
-  async #driven<T>(work: Promise<T>): Promise<T> {
-    const over = work.then(
-      () => true,
-      () => true,
-    );
-    for (let turns = 0; !(await Promise.race([over, turn(false)])); turns++) {
-      assert.ok(turns < TURNS_MAX, 'it ends');
-      if (this.clock.pending > 0) this.clock.runNext(Number.MAX_SAFE_INTEGER);
-    }
-    return work;
-  }
-}
 
 /** A run with a fault at each call, until there are no more calls. @returns how many there were */
 async function atEveryCall(
@@ -142,6 +18,7 @@ async function atEveryCall(
     for (const fault of FAULTS) {
       const bench = new Bench(mode);
       bench.ec2.newAgent({ [at]: fault });
+      bench.addApplications();
       const result = await bench.runAndRecover();
       check(bench, result, `${fault} at call ${at}: ${bench.said.join('')}${JSON.stringify(result)}`);
       if (bench.ec2.calls <= at && !bench.ec2.ending.aborted && typeof result !== 'string') return at;
@@ -259,6 +136,7 @@ test('all volumes are replaced or none, whichever call fails, and what is told i
   await atEveryCall('Replace', (bench, result, where) => {
     const isReplaced = bench.stand['/dev/sdf'] === REPLACED['/dev/sdf'];
     assert.deepEqual(bench.stand, isReplaced ? REPLACED : BEFORE, where);
+    bench.demandAllRun(where);
     if (bench.said.some((line) => line.startsWith('As before: vol-f at /dev/sdf, vol-g'))) undone++;
     // Where it stands is seen, not waited for.
     assert.ok(bench.clock.nowMs() < SOON_MS, where);
@@ -281,16 +159,20 @@ test('an agent that dies while it takes back goes on with it', async () => {
     for (let diesAt = at + 1; ; diesAt++) {
       const bench = new Bench('Replace');
       bench.ec2.newAgent({ [at]: 'refuse', [diesAt]: 'dieAfter' });
-      await bench.run();
+      bench.addApplications();
+      await bench.run().catch((error: Error) => assert.match(error.message, /the agent ends/));
       if (!bench.ec2.ending.aborted) break;
       died++;
       // And once more, while it recovers.
       bench.ec2.newAgent({ 2: 'dieAfter' });
+      bench.beginAnew();
       await bench.recover().catch((error: Error) => assert.match(error.message, /the agent ends/));
       bench.ec2.newAgent();
+      bench.beginAnew();
       await bench.recover();
       const isReplaced = bench.stand['/dev/sdf'] === REPLACED['/dev/sdf'];
       assert.deepEqual(bench.stand, isReplaced ? REPLACED : BEFORE, `${at}, ${diesAt}`);
+      bench.demandAllRun(`${at}, ${diesAt}`);
     }
   assert.ok(died > 100, `${died} times`);
 });
@@ -304,21 +186,6 @@ test('what cannot be taken back is told, with the way to find it', async () => {
   const { succeeded, stderr } = await bench.run();
   assert.equal(succeeded, false);
   assert.match(stderr, /ROKKA_RESTORE_LEFT: .*no right to DeleteVolume.*RokkaRestore=c-1/);
-});
-
-test('nothing is replaced under programs that write, and they are named', async () => {
-  for (const writesFrom of [0, 1]) {
-    const bench = new Bench('Replace');
-    bench.writesFrom = writesFrom;
-    const { succeeded, stderr } = await bench.run();
-    assert.equal(succeeded, false);
-    assert.match(
-      stderr,
-      /ROKKA_RESTORE_REFUSED.*cat, which writes \/mnt\/dev\/sdf\/a; cat.*sdg\/a\. Stop them/,
-    );
-    assert.deepEqual(bench.stand, BEFORE);
-    assert.equal(bench.ec2.changes.includes('DetachVolume'), false);
-  }
 });
 
 test('a right that is missing is named before anything is changed', async () => {

@@ -6,11 +6,13 @@
  * nothing, and of `Replace` all volumes are new ones, or all are those that were there. Killed at any moment, the agent finds by tags what it had
  * made, and undoes it, or finds that all had been replaced. What happened is told as it is, also where undoing did not succeed.
  *
- * Applications are nobody's here: `Replace` is refused while a program writes on a volume that would go.
+ * Applications on volumes that go are stopped, and started again on whichever are in place then: in the end, when it is undone, by the agent
+ * after this one, and as long as they do not run every minute.
  */
 import type { EC2Client, Snapshot } from '@aws-sdk/client-ec2';
 import { describeError, isCoded } from '@rokka/kernel';
 import { stepSeconds } from '@rokka/services';
+import type { Standstill } from '@rokka/snapshots';
 import { type Action, type ActionInput, type ActionResult, failed, succeeded } from '../action.ts';
 import { isAwsError } from '../aws-answers.ts';
 import { newestLine, newestSet } from '../restore/newest-set.ts';
@@ -28,13 +30,26 @@ export interface RestoreOptions extends Pick<Restoring, 'clock' | 'verifiers' | 
   ec2For(of: { account: string; region: string }, instance: string): Promise<EC2Client>;
   /** Undefined where it is not mounted now. */
   mountPointOf(volume: string): string | undefined;
+  readonly standstill: Pick<Standstill, 'look' | 'stop' | 'start' | 'end' | 'stoppedBy'>;
+}
+
+export interface RestoreAction extends Action {
+  /**
+   * Has what a restore left stopped run again, unless there is one under way here.
+   * @param isTaken whether somebody will still recover the command
+   * @returns what runs again @throws SNAPSHOTS_APPLICATIONS_DOWN, SNAPSHOTS_STOPPED_GARBAGE; errors of isTaken; the signal's reason
+   */
+  startLeftOver(
+    isTaken: (command: string) => Promise<boolean>,
+    signal: AbortSignal,
+  ): Promise<readonly string[]>;
 }
 
 /** Of the time of a step, for all that comes before verifying ends. */
 const VERIFYING_SHARE = 0.8;
 const SECOND_MS = 1_000;
 
-export function restoreVssSnapshot(options: RestoreOptions): Action {
+export function restoreVssSnapshot(options: RestoreOptions): RestoreAction {
   /** Of volumes that another restore is moving nothing could be said. */
   const moving = new Set<string>();
   return {
@@ -56,16 +71,50 @@ export function restoreVssSnapshot(options: RestoreOptions): Action {
       const { command } = input.delivery;
       moving.add(command);
       try {
-        return await withVolumes(input, options, (volumes) => recover(volumes, input, options));
-      } catch (error) {
-        // Where the registry is away it is tried again.
-        if (!OVER.some((code) => isCoded(error, code))) throw error;
-        return describeError(error);
+        return await recoverAll(input, options);
+      } finally {
+        moving.delete(command);
+      }
+    },
+    async startLeftOver(isTaken, signal) {
+      const { standstill } = options;
+      const command = standstill.stoppedBy;
+      if (command === undefined || moving.size > 0 || (await isTaken(command)) || moving.size > 0) return [];
+      moving.add(command);
+      try {
+        return await standstill.start(signal);
       } finally {
         moving.delete(command);
       }
     },
   };
+}
+
+/** The volumes first: applications run on whichever are in place then, also where that is not as it should be. */
+async function recoverAll(input: ActionInput, options: RestoreOptions): Promise<string> {
+  let failure: unknown;
+  let said = '';
+  try {
+    said = await withVolumes(input, options, (volumes) => recover(volumes, input, options));
+  } catch (error) {
+    failure = error;
+    if (OVER.some((code) => isCoded(error, code))) said = describeError(error);
+  }
+  input.ending.throwIfAborted();
+  const started = await startedAgain(input, options);
+  // Where the registry is away it is tried again.
+  if (failure !== undefined && said === '') throw failure;
+  return said + started;
+}
+
+async function startedAgain({ ending }: ActionInput, { standstill }: RestoreOptions): Promise<string> {
+  try {
+    const names = await standstill.start(ending);
+    return names.length === 0 ? '' : ` Runs again: ${names.join(', ')}.`;
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return ` What was stopped does not run again: ${describeError(error)}. It is tried once more every minute.`;
+  }
 }
 
 /** Nothing more can be done about what was left. */
@@ -103,7 +152,8 @@ function restore(input: ActionInput, options: RestoreOptions): Promise<ActionRes
     const plan = await ('image' in asked ? planOfNamed(volumes, asked, signal) : planOfSet(asked));
     for (const line of planLines(plan)) say(`${line}\n`);
     const way = request.mode === 'Test' ? tryOut : replace;
-    const why = await way({ ...options, volumes, input, plan, place, verifyUntilMs });
+    const { verifies } = request;
+    const why = await way({ ...options, volumes, input, plan, place, verifyUntilMs, verifies });
     return why === undefined ? succeeded : failed(why);
   });
 }

@@ -99,8 +99,12 @@ test('half a set, a strange one and one that is not there yet are refused', () =
 test('a request names a set, its snapshots or an image, and how', () => {
   assert.deepEqual(restoreRequestOf({ SnapshotSetId: '', SnapshotIds: ['a', 'a', ''], Mode: 'Replace' }), {
     mode: 'Replace',
+    verifies: true,
     asked: { snapshots: ['a'] },
   });
+  const replacing = { Mode: 'Replace', SnapshotSetId: 'set-1' };
+  assert.equal(restoreRequestOf({ ...replacing, Verify: 'False' }).verifies, false);
+  assert.equal(restoreRequestOf({ ...replacing, Verify: 'True' }).verifies, true);
   const asked = (inputs: JsonObject) => restoreRequestOf({ Mode: 'Test', ...inputs }).asked;
   assert.deepEqual(asked({ SnapshotSetId: 'set-1', MaxAgeHours: '' }), { set: 'set-1' });
   assert.deepEqual(asked({ SnapshotSetId: 'latest' }), { newest: true, hoursMax: undefined });
@@ -117,6 +121,7 @@ test('a request names a set, its snapshots or an image, and how', () => {
     { Mode: 'Other', SnapshotSetId: 'set-1' },
     { SnapshotSetId: 'set-1' },
     { Mode: 'Replace', SnapshotSetId: 'latest' },
+    { Mode: 'Test', SnapshotSetId: 'set-1', Verify: 'False' },
     { Mode: 'Test', SnapshotSetId: 'set-1', MaxAgeHours: '26' },
     { Mode: 'Test', SnapshotIds: ['snap-1'], MaxAgeHours: '26' },
     { Mode: 'Test', SnapshotSetId: 'latest', SnapshotIds: ['snap-1'] },

@@ -14,6 +14,8 @@ export type RestoreMode = 'Test' | 'Replace';
 export interface RestoreRequest {
   readonly mode: RestoreMode;
   readonly asked: NamedSnapshots | NewestSet | NamedImage;
+  /** Whether it is tried before anything is replaced. */
+  readonly verifies: boolean;
 }
 
 /** Where its snapshots belong it says itself. */
@@ -63,13 +65,15 @@ export function restoreRequestOf(inputs: JsonObject): RestoreRequest {
   const image = textOf(inputs, 'ImageId');
   if ([set !== '', snapshots.length > 0, image !== ''].filter(Boolean).length !== 1)
     throw refuse('give one of SnapshotSetId, SnapshotIds and ImageId, to say which snapshots are meant');
+  const verifies = !/^false$/i.test(textOf(inputs, 'Verify'));
+  if (mode === 'Test' && !verifies) throw refuse('Verify=False is for Mode=Replace alone: a Test verifies');
   const hours = textOf(inputs, 'MaxAgeHours');
-  if (set === NEWEST) return { mode, asked: newestOf(mode, hours) };
+  if (set === NEWEST) return { mode, verifies, asked: newestOf(mode, hours) };
   if (hours !== '') throw refuse(`MaxAgeHours is for SnapshotSetId=${NEWEST} alone`);
-  if (image !== '') return { mode, asked: { image } };
-  if (snapshots.length > 0) return { mode, asked: { snapshots: [...new Set(snapshots)] } };
+  if (image !== '') return { mode, verifies, asked: { image } };
+  if (snapshots.length > 0) return { mode, verifies, asked: { snapshots: [...new Set(snapshots)] } };
   if (!SET.test(set)) throw refuse(`"${set}" is no id of a set`);
-  return { mode, asked: { set } };
+  return { mode, verifies, asked: { set } };
 }
 
 /** What replaces volumes somebody has to name. */

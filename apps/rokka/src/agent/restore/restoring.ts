@@ -1,6 +1,6 @@
 /** What both ways to restore are given, and what both begin with. */
 import { type Clock, describeError } from '@rokka/kernel';
-import type { MountedVolume, Verifier } from '@rokka/snapshots';
+import type { MountedVolume, Standstill, Verifier } from '@rokka/snapshots';
 import type { ActionInput } from '../action.ts';
 import type { RestorePart, RestorePlan } from './restore-plan.ts';
 import type { Attached, Place, RestoreVolumes } from './restore-volumes.ts';
@@ -11,6 +11,8 @@ export interface Restoring {
   readonly verifiers: readonly Verifier[];
   /** Programs that write on the volumes, in words. */
   writing(volumes: readonly MountedVolume[], signal: AbortSignal): Promise<readonly string[]>;
+  /** Of the programs on volumes that are replaced. */
+  readonly standstill: Pick<Standstill, 'look' | 'stop' | 'start' | 'end'>;
   readonly volumes: RestoreVolumes;
   readonly input: ActionInput;
   readonly plan: RestorePlan;
@@ -18,6 +20,8 @@ export interface Restoring {
   readonly place: Place;
   /** At which verifiers must have ended, on the clock: there must be time left to undo. */
   readonly verifyUntilMs: number;
+  /** Whether they are asked before anything is replaced. */
+  readonly verifies: boolean;
 }
 
 /** A volume that was made from a snapshot of the set. */

@@ -53,6 +53,10 @@ export class FakeEc2 {
     this.calls = 0;
   }
 
+  killAgent(): void {
+    this.#agent.abort(new Error('the agent ends'));
+  }
+
   /** One that was always there. */
   put(id: string, device: string): void {
     this.volumes.set(id, { id, state: 'in-use', tags: [], attachment: { device, state: 'attached' } });

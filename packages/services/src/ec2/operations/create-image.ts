@@ -6,23 +6,20 @@ import { BOOT_DEVICE, checkedDescription, demandBuilt, scopeOf, tagsAtCreation }
 import { askForNew } from '../ec2-permissions.ts';
 import { checkedImageName } from '../image-inputs.ts';
 import { madeImageOfSet, newImage } from '../image-making.ts';
-import { askForCopied, newInstanceSet } from '../instance-snapshots.ts';
+import { askForImagedInstance, newInstanceSet } from '../instance-snapshots.ts';
 
 /**
+ * The input names its instance as the specification of CreateSnapshots does, and nothing of it can be left out.
+ *
  * Of all volumes that are attached to an instance, with its boot volume, at one moment: as CreateSnapshots makes them. Nothing is rebooted.
  * @throws InvalidInstanceID.NotFound, InvalidAMIName.Malformed, InvalidAMIName.Duplicate, UnsupportedOperation, and what CreateSnapshots throws
  */
 export const createImage = (services: Ec2Services): Operation<typeof CreateImageCommand> => ({
-  async resources({ InstanceId, TagSpecifications }, call) {
-    const { ofSnapshots, ofImage } = divided(TagSpecifications);
-    const of = { operation: 'CreateImage' };
+  async resources(input, call) {
+    const { ofSnapshots, ofImage } = divided(input.TagSpecifications);
     return [
-      ...askForNew(call, 'image', { ...of, tags: ofImage }),
-      ...(await askForCopied(services, call, {
-        ...of,
-        specification: { InstanceId },
-        tags: ofSnapshots,
-      })),
+      ...askForNew(call, 'image', { operation: 'CreateImage', tags: ofImage }),
+      ...(await askForImagedInstance(services, call, { specification: input, tags: ofSnapshots })),
     ];
   },
   async handle(input, call) {
@@ -38,7 +35,7 @@ export const createImage = (services: Ec2Services): Operation<typeof CreateImage
     const { ofSnapshots, ofImage } = divided(TagSpecifications);
     const tags = tagsAtCreation('image', ofImage);
     const { set, devices } = await newInstanceSet(services, scope, {
-      specification: { InstanceId },
+      specification: input,
       description: `Created by CreateImage(${InstanceId}) for ${name}`,
       tags: tagsAtCreation('snapshot', ofSnapshots),
       copiesTags: false,

@@ -21,7 +21,10 @@ const text = (description: string, byDefault: string) => ({
   description,
   default: byDefault,
 });
-const flag = (description: string) => ({ ...text(description, 'False'), allowedValues: ['True', 'False'] });
+const flag = (description: string, byDefault = 'False') => ({
+  ...text(description, byDefault),
+  allowedValues: ['True', 'False'],
+});
 const seconds = (byDefault: string) => ({
   ...text('The time in seconds that it may take, up to 172800.', byDefault),
   allowedPattern: `^${SECONDS}$`,
@@ -100,10 +103,11 @@ export const BUILTIN_DOCUMENTS: ReadonlyMap<string, BuiltinDocument> = new Map([
         ...text('Test: beside the volumes in use, and away again. Replace: in their places.', 'Test'),
         allowedValues: ['Test', 'Replace'],
       },
+      Verify: flag('Before a Replace: whether the snapshots are tried, as by a Test.', 'True'),
       executionTimeout: seconds('3600'),
     },
     inputs: {
-      ...same('SnapshotSetId', 'MaxAgeHours', 'SnapshotIds', 'ImageId', 'Mode'),
+      ...same('SnapshotSetId', 'MaxAgeHours', 'SnapshotIds', 'ImageId', 'Mode', 'Verify'),
       timeoutSeconds: '{{ executionTimeout }}',
     },
   }),

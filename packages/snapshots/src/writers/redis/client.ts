@@ -26,6 +26,10 @@ export interface RedisAddress {
   readonly password?: string;
 }
 
+/** Whoever answers may be anybody who calls himself a server. */
+const REPLY_BYTES_MAX = 16 * 1024 * 1024;
+const DEPTH_MAX = 8;
+
 interface Waiting {
   resolve(reply: Reply): void;
   reject(error: unknown): void;
@@ -107,6 +111,8 @@ export class RedisClient implements AsyncDisposable {
     this.#received = Buffer.concat([this.#received, chunk]);
     for (;;) {
       const parsed = parseReply(this.#received, 0);
+      if (!parsed && this.#received.length > REPLY_BYTES_MAX)
+        return this.#fail(new Error(`it answers with more than ${REPLY_BYTES_MAX} bytes`));
       if (!parsed) return;
       this.#received = this.#received.subarray(parsed.end);
       this.#waiting.shift()?.resolve(parsed.reply);
@@ -134,12 +140,15 @@ export function encodeCommand(words: readonly string[]): string {
 }
 
 /** The reply that begins at `at` and where it ends; undefined while it is not whole. */
-export function parseReply(bytes: Buffer, at: number): { reply: Reply; end: number } | undefined {
+export function parseReply(bytes: Buffer, at: number, depth = 0): { reply: Reply; end: number } | undefined {
   const lineEnd = bytes.indexOf('\r\n', at);
   if (lineEnd < 0) return undefined;
   const line = bytes.toString('utf8', at + 1, lineEnd);
   const next = lineEnd + 2;
-  switch (String.fromCharCode(bytes[at])) {
+  const type = String.fromCharCode(bytes[at]);
+  // It is no count, or no server nests so deep: then all that follows is nothing that can be read.
+  const isOdd = depth > DEPTH_MAX || ('$*'.includes(type) && !/^(-1|\d{1,9})$/.test(line));
+  switch (isOdd ? '' : type) {
     case '+':
       return { reply: line, end: next };
     case '-':
@@ -156,7 +165,7 @@ export function parseReply(bytes: Buffer, at: number): { reply: Reply; end: numb
       const items: Reply[] = [];
       let end = next;
       for (let count = Number(line); items.length < count;) {
-        const item = parseReply(bytes, end);
+        const item = parseReply(bytes, end, depth + 1);
         if (!item) return undefined;
         items.push(item.reply);
         end = item.end;

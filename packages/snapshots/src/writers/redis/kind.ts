@@ -33,7 +33,7 @@ async function discover(what: DiscoverOptions, options: RedisKindOptions): Promi
 }
 
 /** The lowest port is the clients': that of a cluster's bus is higher by 10,000. */
-function addressOf(process: ServerProcess, server: string): RedisAddress['at'] {
+export function addressOf(process: ServerProcess, server: string): RedisAddress['at'] {
   const [path] = process.sockets;
   if (path !== undefined) return { path };
   const port = Math.min(...process.ports);

@@ -22,6 +22,15 @@ test('replies are read whole or not at all', () => {
   assert.deepEqual(parseReply(Buffer.from('-NOAUTH no\r\n'), 0)?.reply, new ReplyError('NOAUTH no'));
 });
 
+test('what no server answers is refused at once, and not read for ever', () => {
+  for (const odd of ['$x\r\n', '$1.5\r\n', '*1e9\r\n', '*-7\r\n', '*1\r\n'.repeat(100_000)]) {
+    const bytes = Buffer.from(odd);
+    const parsed = parseReply(bytes, 0);
+    assert.match(JSON.stringify(parsed?.reply), /not the Redis protocol/, odd.slice(0, 8));
+    assert.equal(parsed?.end, bytes.length);
+  }
+});
+
 test('commands count bytes, not characters', () => {
   assert.equal(encodeCommand(['SET', 'ä']), '*2\r\n$3\r\nSET\r\n$2\r\nä\r\n');
 });

@@ -6,7 +6,9 @@ import * as path from 'node:path';
 import { once } from 'node:events';
 import { must } from '@rokka/kernel';
 import type { MountedVolume, Writer, WriterKind } from '../../writer.ts';
+import { isBelow } from '../placement.ts';
 import { PrivateServer, socketIn } from '../private-server.ts';
+import { serverProcesses } from '../server-processes.ts';
 
 /** Why the tests with these programs are left out here; false where they run. */
 export function skipWithout(account: string, programs: readonly string[]): string | false {
@@ -79,6 +81,12 @@ export function startServer(options: {
     ready,
     signal,
   });
+}
+
+/** Servers that somebody else has started in directories below these, or in them, are killed. */
+export async function killServersIn(directories: readonly string[], signal: AbortSignal): Promise<void> {
+  for (const { pid, directory } of await serverProcesses(['postgres', 'mariadbd', 'redis-server'], signal))
+    if (directories.some((each) => isBelow(each, directory))) process.kill(pid, 'SIGKILL');
 }
 
 /** The one writer of these volumes, identified and prepared. */
