@@ -9,7 +9,8 @@ const BUSY_MS = 5;
 const REST_FACTOR = 3;
 /**
  * Of what peers are asked for. While somebody waits for the node that asks, it asks for one piece at a time, and rests after each as long as it
- * took to come: so it costs less where there is much to do, however many there are that it could ask.
+ * took to come: so it costs less where there is much to do, however many there are that it could ask. Seen with pgbench at eight clients on
+ * two cores: p99 1.2 times that of before, where it was 1.5 to 1.8, and a copy lasts three times as long.
  */
 const PULL_REST_FACTOR = 1;
 /** However long a step took, the next one comes: a copy that never ends is a group that stays without its sixth member. */

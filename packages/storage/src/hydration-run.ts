@@ -33,6 +33,8 @@ export interface HydrationRunOptions {
   log?: ((line: string) => void) | undefined;
 }
 
+/** Sound ones beside the newcomer: with so many nobody hurries, and it is a member that goes whose place it takes. */
+const COPIES = 6;
 /** How often it is looked whether gossip has brought the log. */
 const LOG_POLL_MS = 20;
 const LOG_POLLS_MAX = 250;
@@ -153,6 +155,7 @@ export class HydrationRun {
     await copyPages(segment, {
       ...this.#options,
       sources,
+      isUrgent: peers.length < COPIES,
       demandOpen: () => this.#demandOpen(),
       note: (generation, readFloor, next) =>
         this.#note(generation, { ...must(segment.hydration), nextPage: next }, readFloor),

@@ -73,6 +73,33 @@ test('its sources write and coalesce on while they are copied', async () => {
   }
 });
 
+test('while somebody waits for a newcomer it copies one piece after the other, unless a member is away', async () => {
+  /** How many ships, two milliseconds apart, come until it is whole. */
+  const shipsUntilWhole = async (away: readonly number[]) => {
+    await using group = await Group.start({ pages: 1_500 });
+    const { cluster } = group;
+    for (let i = 0; i < 30; i++) await group.write(60);
+    await group.coalesce([0, 2, 4]);
+    for (const i of away) await cluster.crash(i);
+    await group.join(
+      [6],
+      SIX.filter((i) => !away.includes(i)),
+    );
+    let ships = 0;
+    for (; cluster.segment(6).hydration; ships++) {
+      assert.ok(ships < 5_000, cluster.lines.join('\n'));
+      await group.write(
+        1,
+        group.members.filter((i) => !away.includes(i)),
+      );
+    }
+    group.demandTruth(6);
+    return ships;
+  };
+  const [all, less] = [await shipsUntilWhole([]), await shipsUntilWhole([1])];
+  assert.ok(all > 2 * less, `${all} ships with all six there, ${less} with one away`);
+});
+
 test('interrupted at any point it goes on where it was: at most a twentieth is sent again', async () => {
   for (const percent of [15, 40, 85]) {
     await using group = await Group.start({ pages: PAGES });

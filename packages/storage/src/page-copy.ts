@@ -23,6 +23,8 @@ export interface CopyPagesOptions {
   signal: AbortSignal;
   /** Full peers whose pages reach at least the segment's base. */
   sources: readonly SoundPeer[];
+  /** The group lacks a copy: who writes waits a little longer, so that it does not lack one for long. */
+  isUrgent: boolean;
   /** @throws STORAGE_CLOSED where the copy has no purpose any more */
   demandOpen(): void;
   /** Has the log say that the pages below `nextPage` are here; resolves when it does so durably. */
@@ -56,7 +58,7 @@ export interface PagePiece extends Piece {
 
 /** @throws the last peer's refusal where none of them can go on, STORAGE_CLOSED, what the disk and the log throw */
 export async function copyPages(segment: Segment, options: CopyPagesOptions): Promise<void> {
-  const { clients, clock, sources, store, demandOpen, signal } = options;
+  const { clients, clock, sources, store, isUrgent, demandOpen, signal } = options;
   const { pageCount } = segment;
   const limitPages = shareOf(pageCount, REQUEST_SHARE, { min: REQUEST_PAGES_MIN, max: REQUEST_PAGES_MAX });
   const generationPages = shareOf(pageCount, GENERATION_SHARE, {
@@ -72,7 +74,7 @@ export async function copyPages(segment: Segment, options: CopyPagesOptions): Pr
     sources,
     stride: limitPages,
     strideMax: STRIDE_PAGES_MAX,
-    window: () => store.foreground.inFlight(REQUESTS_IN_FLIGHT),
+    window: () => (isUrgent ? REQUESTS_IN_FLIGHT : store.foreground.inFlight(REQUESTS_IN_FLIGHT)),
     pieceBytes: limitPages * PAGE_SIZE,
     request: async (peer, from, to) => {
       const askedMs = clock.nowMs();
@@ -86,7 +88,7 @@ export async function copyPages(segment: Segment, options: CopyPagesOptions): Pr
     onFailed: (peer, error) => clients.failed(peer.member, error),
     take: async (piece) => {
       copy.add(piece);
-      const restMs = store.foreground.pullRestMs(piece.askedMs);
+      const restMs = isUrgent ? 0 : store.foreground.pullRestMs(piece.askedMs);
       if (restMs >= 1) await clock.sleep(restMs, signal);
       if (copy.pageCount >= generationPages) await copy.writeBehind();
     },

@@ -77,12 +77,12 @@ export class Group implements AsyncDisposable {
   }
 
   /** The newcomers' segments are made, and everybody is told of them. */
-  async join(newcomers: readonly number[]): Promise<void> {
+  async join(newcomers: readonly number[], told = SIX): Promise<void> {
     const { cluster } = this;
     this.members = [...SIX, ...newcomers];
     const members = cluster.membersAt(this.members);
     this.membershipEpoch = JOINT;
-    for (const i of SIX) await cluster.writers[i].fence({ members, membershipEpoch: JOINT });
+    for (const i of told) await cluster.writers[i].fence({ members, membershipEpoch: JOINT });
     for (const i of newcomers)
       await cluster.writers[i].create(members.find(({ node }) => node === `n${i}`)!.kind, 0, {
         pageCount: this.pageCount,
