@@ -204,12 +204,18 @@ test(
       '--parameters',
       JSON.stringify({
         ExcludeBootVolume: ['True'],
+        CollectDiagnosticLogs: ['True'],
         description: ['before the change'],
         tags: ['Key=Name,Value=ledger;Key=Team,Value=books'],
       }),
     );
     const end = await instance.commands.ended(command.Command.CommandId);
     assert.equal(end.Status, 'Success', `${end.StandardOutputContent}${end.StandardErrorContent}`);
+    const kept = /^Diagnostic log: (\/.*\.log)$/m.exec(end.StandardOutputContent ?? '')?.[1];
+    assert.match(
+      fs.readFileSync(must(kept), 'utf8'),
+      /ms freeze, .*WAITING_FOR_FREEZE[^]*ms thaw, [^]*level application/,
+    );
     const late = load.count + LOADERS;
     await load.acknowledged(200);
     await load.stop();

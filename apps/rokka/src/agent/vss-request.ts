@@ -17,6 +17,8 @@ export interface VssRequest {
   readonly imageName: string | undefined;
   /** Whether the report is kept in the output, with each writer's components. */
   readonly saveMetadata: boolean;
+  /** Whether a file on the machine keeps what was seen on the way. */
+  readonly collectsLogs: boolean;
 }
 
 /** @throws ROKKA_TAGS_INVALID, ROKKA_SNAPSHOT_REFUSED */
@@ -44,5 +46,6 @@ export function vssRequestOf(inputs: JsonObject): VssRequest {
     imageName: isImaged ? imageName : undefined,
     noWriters,
     saveMetadata,
+    collectsLogs: flagOf(inputs, 'CollectDiagnosticLogs'),
   };
 }

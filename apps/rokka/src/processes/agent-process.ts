@@ -187,6 +187,7 @@ async function actionsOf(
     leaseWriters: () => writers.lease(),
     bootWriter: () => new BootWriter({ mirror, clock }),
     localFileSystems: local,
+    diagnostics: path.join(dataPaths.agent(directory), 'diagnostics'),
   };
   const stateDirectory = path.join(dataPaths.agent(directory), 'writers');
   const restore = restoreVssSnapshot({

@@ -28,6 +28,7 @@ import { rokkaErrors } from '../../errors.ts';
 import type { Action, ActionInput, ActionResult } from '../action.ts';
 import { failed } from '../action.ts';
 import { isAwsError } from '../aws-answers.ts';
+import { DiagnosticLog } from '../diagnostic-log.ts';
 import { Ec2Provider, type Ec2ProviderOptions } from '../ec2-provider.ts';
 import {
   allVolumes,
@@ -61,6 +62,8 @@ export interface VssOptions {
   leaseWriters(): Disposable;
   /** Those of the machine that are copied at the same moment. */
   readonly localFileSystems: Pick<LocalFileSystems, 'open'>;
+  /** A directory for the logs of those who want them. */
+  readonly diagnostics: string;
 }
 
 /** @throws ROKKA_SNAPSHOT_REFUSED */
@@ -102,9 +105,11 @@ async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<A
     if (imageName !== undefined) await demandFreeName(imageName, { scope, ...options });
     const copying = { client, instance, excludesBoot, description, tags, clock };
     const lookUp = (snapshot: string) => options.lookUp(scope, snapshot);
-    const outcome = await freezeAndCopy(
-      { volumes, copying: { ...copying, lookUp }, request, signal, say },
-      options,
+    const log = request.collectsLogs
+      ? new DiagnosticLog(clock, { command: delivery.command, instance, request })
+      : undefined;
+    const outcome = await logged({ log, input, directory: options.diagnostics }, () =>
+      freezeAndCopy({ volumes, copying: { ...copying, lookUp }, request, signal, say, log }, options),
     );
     for (const line of linesOf(outcome)) say(`${line}\n`);
     if (request.saveMetadata) say(`${JSON.stringify(outcome.writers)}\n`);
@@ -114,6 +119,29 @@ async function takeSnapshots(input: ActionInput, options: VssOptions): Promise<A
     return await settle(outcome, { ...settling, signal: input.ending });
   } finally {
     client.destroy();
+  }
+}
+
+/** Whatever comes of it is in the log, and where that is in the output. That it can't be kept changes nothing about the snapshots. */
+async function logged(
+  of: { log: DiagnosticLog | undefined; input: ActionInput; directory: string },
+  work: () => Promise<Outcome>,
+): Promise<Outcome> {
+  const { log, input, directory } = of;
+  if (!log) return work();
+  try {
+    const outcome = await work();
+    for (const line of linesOf(outcome)) log.note(line);
+    return outcome;
+  } catch (error) {
+    log.note(describeError(error));
+    throw error;
+  } finally {
+    const { command } = input.delivery;
+    const where = await log
+      .keep(directory, command)
+      .catch((error: unknown) => `none: ${describeError(error)}`);
+    input.say(`Diagnostic log: ${where}\n`);
   }
 }
 
@@ -147,6 +175,7 @@ interface Copying {
   readonly copying: Omit<Ec2ProviderOptions, 'onFrozen'>;
   readonly request: VssRequest;
   readonly signal: AbortSignal;
+  readonly log: DiagnosticLog | undefined;
   say(line: string): void;
 }
 
@@ -198,7 +227,7 @@ interface Held {
 
 /** Nobody waits for the copying: applications are free for another command when this resolves. */
 async function holdAll(
-  { volumes: { boot, data: volumes }, copying, request, signal }: Copying,
+  { volumes: { boot, data: volumes }, copying, request, signal, log }: Copying,
   options: VssOptions,
 ): Promise<Held> {
   const { clock, leaseWriters, writersFor, bootWriter, localFileSystems } = options;
@@ -224,7 +253,11 @@ async function holdAll(
   };
   const own = new Ec2Provider({ ...copying, onFrozen: look });
   const provider = local ? new CombinedProvider(own, [local.provider]) : own;
-  const course = await coordinate({ tiers, provider, clock, signal, onTurn: (turn) => (now = turn) });
+  const onTurn = (turn: Coordination) => {
+    now = turn;
+    log?.turn(turn);
+  };
+  const course = await coordinate({ tiers, provider, clock, signal, onTurn });
   if (course.set) await look(signal);
   copies.move();
   const outcome = outcomeOf(course, { strays: [...strays], withoutWriters: noWriters });
