@@ -17,7 +17,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'count-acks', seeds: 10, breaks: 'I5' },
   { name: 'short-range', seeds: 40, breaks: 'I14' },
   { name: 'reuse-lsns', seeds: 10, breaks: 'I14' },
-  { name: 'annulled-records-count', seeds: 40, breaks: 'crash' },
+  { name: 'annulled-records-count', seeds: 80, breaks: 'crash' },
   { name: 'scl-not-clipped', seeds: 40, breaks: 'crash' },
   { name: 'ack-at-vcl', seeds: 20, breaks: 'I3' },
   { name: 'coalesce-above-vdl', seeds: 10, breaks: 'crash' },
