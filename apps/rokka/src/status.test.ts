@@ -1,7 +1,7 @@
-/** What `rokka status` says of restore tests: a table. */
+/** What `rokka status` says of the AWS face and of restore tests: tables. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { restoreTestLines } from './status.ts';
+import { describeStatus, restoreTestLines, type SupervisorStatus } from './status.ts';
 
 const ONE = Date.parse('2026-03-30T04:00:00Z');
 const TWO = Date.parse('2026-03-31T04:00:00Z');
@@ -20,5 +20,31 @@ test('a restore test has a line where it failed last, or is overdue', () => {
     'restoring   never failed 2026-03-31T04:00:00Z, it never went well: denied',
     'restoring   silent is overdue: it last went well 2026-03-30T04:00:00Z',
     'restoring   dead is overdue: it never went well',
+  ]);
+});
+
+test('what serves the AWS API starts, runs, or starts again with the reason', () => {
+  const status: SupervisorStatus = {
+    cluster: 'c',
+    pid: 1,
+    engine: 'native',
+    port: 5432,
+    freeBytes: 2 ** 40,
+    nodes: [],
+    head: { restarts: 0, ready: false },
+    databases: [],
+  };
+  const linesWith = (part: { pid?: number; ready: boolean; error?: string }) =>
+    describeStatus({ ...status, gateway: { port: 4566, ...part }, agent: part })
+      .split('\n')
+      .filter((line) => /^(AWS API|agent) /.test(line));
+  assert.deepEqual(linesWith({ ready: false }), ['AWS API     port 4566, starting', 'agent       starting']);
+  assert.deepEqual(linesWith({ pid: 7, ready: true, error: 'of before' }), [
+    'AWS API     port 4566, process 7',
+    'agent       process 7',
+  ]);
+  assert.deepEqual(linesWith({ ready: false, error: 'the port is used' }), [
+    'AWS API     port 4566, starting again: the port is used',
+    'agent       starting again: the port is used',
   ]);
 });

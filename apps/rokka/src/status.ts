@@ -28,7 +28,7 @@ export interface SupervisorStatus {
   /** The AWS API, where it is wanted. */
   readonly gateway?: GatewayPart;
   /** It carries out what Run Command sends to this machine. */
-  readonly agent?: { readonly pid?: number; readonly ready: boolean };
+  readonly agent?: Part;
   readonly head: {
     readonly pid?: number;
     /** What it is a child of, where something outlives it (processes/shim-process.ts). */
@@ -41,10 +41,15 @@ export interface SupervisorStatus {
   readonly databases: readonly DatabaseStatus[];
 }
 
-interface GatewayPart {
-  readonly port: number;
+interface Part {
   readonly pid?: number;
   readonly ready: boolean;
+  /** Why it ended last; absent while it never did. */
+  readonly error?: string;
+}
+
+interface GatewayPart extends Part {
+  readonly port: number;
   /** That somebody has scheduled, in any account; absent where it does not answer. */
   readonly restoreTests?: readonly RestoreTest[];
 }
@@ -77,15 +82,17 @@ export function describeStatus(status: SupervisorStatus): string {
   else lines.push(...volumeLines(status, volume));
   if (status.databases.length > 1) lines.push('', describeDatabases(status.databases), '');
   const { gateway } = status;
-  if (gateway)
-    lines.push(
-      `AWS API     port ${gateway.port}, ${gateway.ready ? `process ${gateway.pid}` : 'not answered: the log says why'}`,
-    );
+  if (gateway) lines.push(`AWS API     port ${gateway.port}, ${describePart(gateway)}`);
   const { agent } = status;
   lines.push(...restoreTestLines(gateway?.restoreTests ?? []));
-  if (agent) lines.push(`agent       ${agent.ready ? `process ${agent.pid}` : 'down: the log says why'}`);
+  if (agent) lines.push(`agent       ${describePart(agent)}`);
   lines.push(diskLine(status.freeBytes));
   return lines.join('\n');
+}
+
+function describePart({ ready, pid, error }: Part): string {
+  if (ready) return `process ${pid}`;
+  return error === undefined ? 'starting' : `starting again: ${error}`;
 }
 
 export function describeJoined(status: JoinedStatus): string {

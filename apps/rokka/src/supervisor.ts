@@ -396,4 +396,8 @@ function makePassword(directory: string): void {
   translated(directory, () => writeDurably(file, `${generatePassword(systemRandom)}\n`));
 }
 
-const partOf = ({ pid, ready }: SupervisedChild) => ({ pid, ready });
+const partOf = ({ pid, ready, lastError }: SupervisedChild) => ({
+  pid,
+  ready,
+  ...(lastError && { error: lastError.message }),
+});
