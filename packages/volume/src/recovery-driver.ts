@@ -75,6 +75,8 @@ class Driver {
   /** Members that have answered a fence with the decided range; a repair asks them again. */
   readonly #clipped = new Set<string>();
   readonly #fencedOnce = new Set<string>();
+  /** Whose log turned out to be damaged when it was to be copied. */
+  readonly #spoilt = new Set<string>();
   #copies = 0;
   #forceAtMs: number;
   #outdatedSinceMs: number | undefined;
@@ -140,7 +142,8 @@ class Driver {
   /** @throws VOLUME_RECOVERY_OUTDATED */
   #demandCurrent(): void {
     const { clock, volumeId, volumeEpoch } = this.#options;
-    const isThere = (member: string) => this.#options.links.get(member as NodeId)?.up === true;
+    const isThere = (member: string) =>
+      this.#options.links.get(member as NodeId)?.up === true && !this.#spoilt.has(member);
     if (!this.#recovery.isOutdated(isThere)) return void (this.#outdatedSinceMs = undefined);
     this.#outdatedSinceMs ??= clock.nowMs();
     if (clock.nowMs() - this.#outdatedSinceMs > OUTDATED_AFTER_MS)
@@ -200,6 +203,7 @@ class Driver {
     group.unfencedReasons.set(link.node, state.unknown ? 'STORAGE_SEGMENT_UNKNOWN' : '');
     // A damaged one may be filled by its peers, and a newcomer hydrates, so they are asked again, after a while.
     if (state.damaged || state.hydrating) return this.#rest(key);
+    this.#spoilt.delete(link.node);
     this.#fencedOnce.add(key);
     if (options.withRange) this.#clipped.add(key);
   }
@@ -213,7 +217,13 @@ class Driver {
     repair: { from: NodeLink; to: NodeLink; after: Lsn; through: Lsn },
   ): Promise<void> {
     this.#options.onProgress?.(`copying records to node ${repair.to.node}`);
-    await group.copy({ ...repair, volumeEpoch: this.#options.volumeEpoch, lastLsnIn });
+    await group
+      .copy({ ...repair, volumeEpoch: this.#options.volumeEpoch, lastLsnIn })
+      .catch((error: unknown) => {
+        // It had all of it when it was fenced. Nobody else may have it, and it may never have it again.
+        if (isCoded(error, 'STORAGE_LOG_DAMAGED')) this.#spoilt.add(repair.from.node);
+        throw error;
+      });
     // The answer to this fence comes after the node has taken in what was just sent on the same connection.
     await this.#fence(group, repair.to, { withRange: true });
   }

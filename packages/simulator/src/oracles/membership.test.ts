@@ -133,6 +133,16 @@ test('I10: where one of two newcomers is given up, what is durable is on a write
   // F is one of the four, and G, which comes in its place, has nothing yet.
   assert.equal(judge([...written('CDEF'), ...changes]), undefined);
   assert.equal(judge([...written('DEF'), ...changes]), 'I10');
+  // Who is forced out is asked by reads still: F counts for what it has.
+  const out = (number: number) => membership(number, { ...slot(5), candidate: { ...G, forced: true } });
+  const outOfTwo: Membership = {
+    ...two,
+    epoch: epoch(4),
+    slots: [...two.slots.slice(0, 5), out(4).slots[5]],
+  };
+  const forced = [registry(JOINT), registry(two), registry(outOfTwo), registry(out(5))];
+  assert.equal(judge([...written('CDEF'), ...forced]), undefined);
+  assert.equal(judge([...written('DEF'), ...forced]), 'I10');
   // That G stays is another matter.
   const after = membership(5, { member: { ...placed('G', 5), kind: 'full' } });
   const complete = [pages('G'), ack('G', 4)];

@@ -11,7 +11,7 @@ import { demand } from '../broken-invariant.ts';
 import type { Listeners } from '../event-log.ts';
 import type { EventOf } from '../events.ts';
 import type { History } from './history.ts';
-import { isReadQuorum, isWriteQuorum, withoutNewcomers } from './quorums.ts';
+import { isReadQuorum, isSeenByReads, isWriteQuorum } from './quorums.ts';
 
 /** What is known of one member of a group, in its present life there. */
 interface Standing {
@@ -243,8 +243,8 @@ export class MembershipOracle {
       if (member.node !== was.member.node) this.#demandHydrated(pg, member.node);
       const holds = (node: NodeId) => this.#standing(node, pg).claimed >= durable;
       // A newcomer that is given up may leave another one behind that has nothing yet, and its set without a quorum.
-      const kept = member.node === was.member.node ? withoutNewcomers(next) : next;
-      demand(isWriteQuorum(kept, holds), 'I10', () => {
+      const stays = member.node === was.member.node;
+      demand(stays ? isSeenByReads(next, holds) : isWriteQuorum(next, holds), 'I10', () => {
         const holders = next.slots.map((slot) => slot.member.node).filter(holds);
         return `${what}: ${durable} is durable, and of those that remain only ${holders.join(' ')} have it`;
       });

@@ -7,15 +7,20 @@ import type { Membership, PlacedMember } from '@rokka/quorum';
 
 /** Whether the nodes for which `has` answers true may make a write durable: 4 of 6, or all full ones of 3, in every set that counts. */
 export function isWriteQuorum(membership: Membership, has: (node: NodeId) => boolean): boolean {
-  return setsOf(membership, { withForcedOut: false }).every((set) => {
-    const there = set.filter(({ node }) => has(node));
-    return there.length >= 4 || (fulls(set) === 3 && fulls(there) === 3);
-  });
+  return setsOf(membership, { withForcedOut: false }).every((set) => isEnough(set, has));
 }
 
-/** The membership where no newcomer stays: each write is one of this set as well. Who was forced in has come for good. */
-export function withoutNewcomers({ epoch, slots }: Membership): Membership {
-  return { epoch, slots: slots.map((slot) => (slot.candidate?.forced ? slot : { member: slot.member })) };
+function isEnough(set: PlacedMember[], has: (node: NodeId) => boolean): boolean {
+  const there = set.filter(({ node }) => has(node));
+  return there.length >= 4 || (fulls(set) === 3 && fulls(there) === 3);
+}
+
+/**
+ * Whether what they have is seen by every read: reads ask all sets in force, and in one of them they are a write quorum. Of a
+ * newcomer that has nothing yet the set lacks one.
+ */
+export function isSeenByReads(membership: Membership, has: (node: NodeId) => boolean): boolean {
+  return setsOf(membership, { withForcedOut: true }).some((set) => isEnough(set, has));
 }
 
 /** Whether they show everything that was ever durable: 3 of 6, a full one among them, in every set in force. */
