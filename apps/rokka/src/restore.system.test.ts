@@ -73,8 +73,13 @@ class OneKey implements AsyncDisposable {
     return await client.command(words, this.#signal);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Also one that was started again by somebody else: it is known by its directory, while that is there. */
+  async end(): Promise<void> {
     await killServersIn([this.#directory], this.#signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
     await this.#server[Symbol.asyncDispose]();
   }
 }
@@ -321,6 +326,7 @@ test(
       kept.map(({ State }) => State),
       kept.map(() => 'available'),
     );
+    await redis?.end();
     await rokka.stop();
   },
 );

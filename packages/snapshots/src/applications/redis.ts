@@ -123,7 +123,9 @@ async function tryOut(facts: ProcessFacts, lines: readonly string[], signal: Abo
     ...others.map((pair) => pair.join(' ')),
     'save ""',
   ];
-  const rights = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--no-new-privs', '--'];
+  // It goes with this process, however that ends.
+  const mortal = ['--no-new-privs', '--pdeathsig', 'KILL', '--'];
+  const rights = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', ...mortal];
   const asOwner = process.getuid?.() === 0 ? rights : [];
   try {
     await using _ = await PrivateServer.start({
