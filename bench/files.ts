@@ -97,7 +97,7 @@ async function mountRound(
 }
 
 /** The mount is in the namespaces of the head's shim, the last of what is mounted there; a program enters them behind `prefix`. */
-export async function mounted(system: RokkaSystem): Promise<{ file: string; prefix: string[] }> {
+async function mounted(system: RokkaSystem): Promise<{ file: string; prefix: string[] }> {
   const { shimPid: pid } = (await system.status()).head;
   if (pid === undefined) throw new Error('the head has no shim');
   const mounts = readFileSync(`/proc/${pid}/mounts`, 'utf8').split('\n');

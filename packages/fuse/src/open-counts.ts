@@ -10,7 +10,7 @@
  */
 import * as fs from 'node:fs';
 import { must } from '@rokka/kernel';
-import { isMemoryShort } from '@rokka/volume';
+import { ramFile, type RamFile } from '@rokka/volume';
 
 const HEADER_BYTES = 4096;
 const MARKS_AT = 8;
@@ -25,6 +25,7 @@ interface Row {
 
 export class OpenCounts {
   readonly #fd: number | undefined;
+  readonly #file: RamFile | undefined;
   readonly #onFull: () => void;
   readonly #rows = new Map<number, Row>();
   /** Numbers of rows that hold nothing, the one that has held nothing for longest first. */
@@ -41,13 +42,14 @@ export class OpenCounts {
    */
   constructor(fd?: number, onFull: () => void = () => {}) {
     this.#fd = fd;
+    this.#file = fd === undefined ? undefined : ramFile(fd);
     this.#onFull = onFull;
   }
 
   /** Begins with nothing open. */
   begin(): void {
-    if (this.#fd === undefined) return;
-    fs.ftruncateSync(this.#fd, 0);
+    if (!this.#file) return;
+    this.#file.truncate(0);
     this.#write(Buffer.alloc(HEADER_BYTES), 0);
   }
 
@@ -121,12 +123,8 @@ export class OpenCounts {
 
   /** Where memory is short, the mount goes on, and dies with this server. */
   #write(bytes: Buffer, at: number): void {
-    if (this.#fd === undefined || this.#full) return;
-    try {
-      if (fs.writeSync(this.#fd, bytes, 0, bytes.length, at) === bytes.length) return;
-    } catch (error) {
-      if (!isMemoryShort(error)) throw error;
-    }
+    if (!this.#file || this.#full) return;
+    if (this.#file.write([bytes], at)) return;
     this.#full = true;
     this.#onFull();
   }

@@ -4,12 +4,13 @@
  */
 import * as fs from 'node:fs';
 import type { Ino, TouchedInodes } from '@rokka/filesystem';
-import { isMemoryShort } from '@rokka/volume';
+import { ramFile, type RamFile } from '@rokka/volume';
 
 const ROW_BYTES = 8;
 
 export class TouchedRows implements TouchedInodes {
   readonly #fd: number;
+  readonly #file: RamFile;
   readonly #onFull: () => void;
   readonly #rows = new Map<Ino, number>();
   readonly #free: number[] = [];
@@ -20,12 +21,13 @@ export class TouchedRows implements TouchedInodes {
   /** @param onFull there is no room to remember more: nobody can go on from here */
   constructor(fd: number, onFull: () => void = () => {}) {
     this.#fd = fd;
+    this.#file = ramFile(fd);
     this.#onFull = onFull;
   }
 
   /** Begins with none. */
   begin(): void {
-    fs.ftruncateSync(this.#fd, 0);
+    this.#file.truncate(0);
   }
 
   /** Those that the server before has left. They stay until they are deleted. */
@@ -60,11 +62,7 @@ export class TouchedRows implements TouchedInodes {
   #write(row: number, value: number): void {
     if (this.#full) return;
     this.#bytes.writeBigUInt64LE(BigInt(value), 0);
-    try {
-      if (fs.writeSync(this.#fd, this.#bytes, 0, ROW_BYTES, row * ROW_BYTES) === ROW_BYTES) return;
-    } catch (error) {
-      if (!isMemoryShort(error)) throw error;
-    }
+    if (this.#file.write([this.#bytes], row * ROW_BYTES)) return;
     this.#full = true;
     this.#onFull();
   }

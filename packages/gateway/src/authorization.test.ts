@@ -2,22 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { authorize } from './authorization.ts';
 import { Failure } from './failures.ts';
-import { untyped, type CallContext } from './operation.ts';
+import { untyped } from './operation.ts';
 import { requestTags } from './request-tags.ts';
-import { ACCOUNT, ALICE, SESSION, TestAuthorizer } from './testing/identity.ts';
+import { ACCOUNT, ALICE, CALL, SESSION, TestAuthorizer } from './testing/identity.ts';
 
-const context: CallContext = {
-  requestId: 'id',
-  account: ACCOUNT,
-  region: 'eu-north-1',
-  principal: ALICE.principal,
-  accessKeyId: ALICE.accessKeyId,
-  credential: ALICE,
-  sourceAddress: '192.0.2.7',
-  userAgent: 'aws-cli/2',
-  atMs: Date.UTC(2026, 0, 31, 12, 0, 0, 500),
-  signal: new AbortController().signal,
-};
+const context = { ...CALL, atMs: Date.UTC(2026, 0, 31, 12, 0, 0, 500) };
 const operation = untyped('AddTags', { handle: () => ({}), resources: () => ['a', 'b', 'c'] });
 const ask = { action: 'x:AddTags', operation, credential: ALICE, context };
 

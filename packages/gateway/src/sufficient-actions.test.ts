@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { authorize } from './authorization.ts';
 import type { Decision } from './identity.ts';
-import { type CallContext, untyped } from './operation.ts';
+import { untyped } from './operation.ts';
 import { decideTogether, sufficientActions } from './sufficient-actions.ts';
-import { ACCOUNT, ALICE, TestAuthorizer } from './testing/identity.ts';
+import { ALICE, CALL, TestAuthorizer } from './testing/identity.ts';
 
 test('one action that is allowed is enough, and one that is denied too much', () => {
   const [yes, no, never] = ['allowed', 'implicitDeny', 'explicitDeny'] as const;
@@ -29,18 +29,6 @@ test('one action that is allowed is enough, and one that is denied too much', ()
 });
 
 test('a request that names alternatives is told what would have done, or what is denied', async () => {
-  const context: CallContext = {
-    requestId: 'id',
-    account: ACCOUNT,
-    region: 'eu-north-1',
-    principal: ALICE.principal,
-    accessKeyId: ALICE.accessKeyId,
-    credential: ALICE,
-    sourceAddress: '192.0.2.7',
-    userAgent: 'aws-cli/2',
-    atMs: 0,
-    signal: new AbortController().signal,
-  };
   const operation = untyped('Copy', {
     handle: () => ({}),
     resources: () => [{ arn: 'a', alternatives: ['x:CopyOne'], conditions: { 'x:Kind': 'k' } }],
@@ -48,7 +36,7 @@ test('a request that names alternatives is told what would have done, or what is
   const why = async (deny: Record<string, Decision>) => {
     const authorizer = new TestAuthorizer();
     for (const [action, decision] of Object.entries(deny)) authorizer.deny.set(action, decision);
-    const ask = { action: 'x:Copy', operation, credential: ALICE, context, input: {} };
+    const ask = { action: 'x:Copy', operation, credential: ALICE, context: CALL, input: {} };
     const refused = await authorize(authorizer, ask).catch((error: Error) => error.message);
     const asked = authorizer.asked.map(({ action, resource, context: keys }) => [
       action,

@@ -3,15 +3,12 @@
  * reads come, work that took some time is followed by a rest of several times as long; on an idle node by none.
  */
 import type { Clock } from '@rokka/kernel';
+import type { Pace } from './ordered-pull.ts';
 
 /** The node counts as busy for so long after a ship or a read. */
 const BUSY_MS = 5;
 const REST_FACTOR = 3;
-/**
- * Of what peers are asked for. While somebody waits for the node that asks, it asks for one piece at a time, and rests after each as long as it
- * took to come: so it costs less where there is much to do, however many there are that it could ask. Seen with pgbench at eight clients on
- * two cores: p99 1.2 times that of before, where it was 1.5 to 1.8, and a copy lasts three times as long.
- */
+/** Of what peers are asked for: as long as it took to come (bench/RESULTS.md has what that does for those who write). */
 const PULL_REST_FACTOR = 1;
 /** However long a step took, the next one comes: a copy that never ends is a group that stays without its sixth member. */
 const REST_MS_MAX = 50;
@@ -29,14 +26,21 @@ export class Foreground {
     this.#lastMs = this.#clock.nowMs();
   }
 
-  /** How many pieces to ask for at a time, where an idle node asks for so many. */
-  inFlight(idle: number): number {
-    return this.#lastMs > this.#clock.nowMs() - BUSY_MS ? 1 : idle;
-  }
-
-  /** How long to rest after a piece that was asked for at `askedMs`, and is taken in. */
-  pullRestMs(askedMs: number): number {
-    return this.restMs(askedMs, PULL_REST_FACTOR);
+  /**
+   * How the node pulls from its peers. While somebody waits for it, it asks for one piece at a time, and rests after each: so it costs less
+   * where there is much to do, however many there are that it could ask.
+   */
+  pace(signal?: AbortSignal): Pace {
+    return {
+      inFlight: (idle) => (this.#lastMs > this.#clock.nowMs() - BUSY_MS ? 1 : idle),
+      asked: () => {
+        const askedMs = this.#clock.nowMs();
+        return async () => {
+          const restMs = this.restMs(askedMs, PULL_REST_FACTOR);
+          if (restMs >= 1) await this.#clock.sleep(restMs, signal);
+        };
+      },
+    };
   }
 
   /**

@@ -144,7 +144,7 @@ export class Gossip implements AsyncDisposable {
   }
 
   async #catchUp(segment: Segment, peer: SoundPeer): Promise<void> {
-    const { store, clock } = this.#options;
+    const { store } = this.#options;
     const { state } = peer;
     if (this.#closed || segment.dropped || !this.#clients.isUsable(segment, state)) return;
     this.#clients.learn(segment, state);
@@ -157,7 +157,7 @@ export class Gossip implements AsyncDisposable {
     );
     if (peers.length === 0 || this.#closed) return;
     const through = state.scl;
-    this.fetchedRecords += await pullLog({ segment, through, peers, store, clients: this.#clients, clock });
+    this.fetchedRecords += await pullLog({ segment, through, peers, store, clients: this.#clients });
   }
 
   /** Until the writer has fenced it, or for a while: others may be as far back as this segment. */

@@ -33,7 +33,7 @@ export interface HydrationRunOptions {
   log?: ((line: string) => void) | undefined;
 }
 
-/** Sound ones beside the newcomer: with so many nobody hurries, and it is a member that goes whose place it takes. */
+/** With so many sound ones beside it the group lacks none: who is filled comes in the place of a member that is there still. */
 const COPIES = 6;
 /** How often it is looked whether gossip has brought the log. */
 const LOG_POLL_MS = 20;

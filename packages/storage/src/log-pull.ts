@@ -2,7 +2,7 @@
  * Brings the log that a segment lacks from its peers: one of them where it lacks little, all that have it where it lacks
  * much, with several requests in flight. What comes goes through the same checks as what a writer ships.
  */
-import type { Clock, Lsn } from '@rokka/kernel';
+import type { Lsn } from '@rokka/kernel';
 import { readRecordHeader, recordLengthAt, RECORD_BYTES_MAX } from '@rokka/quorum';
 import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
@@ -21,7 +21,6 @@ const STRIDE_LSNS_MAX = 1 << 20;
 
 interface LogPiece extends Piece {
   records: Uint8Array;
-  askedMs: number;
 }
 
 /**
@@ -37,9 +36,8 @@ export async function pullLog(options: {
   peers: readonly SoundPeer[];
   store: SegmentStore;
   clients: PeerClients;
-  clock: Clock;
 }): Promise<number> {
-  const { segment, through, peers, store, clients, clock } = options;
+  const { segment, through, peers, store, clients } = options;
   const { epochs } = segment;
   let taken = 0;
   let stuck = false;
@@ -49,21 +47,18 @@ export async function pullLog(options: {
     sources: peers,
     stride: STRIDE_LSNS,
     strideMax: STRIDE_LSNS_MAX,
-    window: () => store.foreground.inFlight(FETCHES_IN_FLIGHT),
+    window: FETCHES_IN_FLIGHT,
+    pace: store.foreground.pace(),
     pieceBytes: FETCH_BYTES - RECORD_BYTES_MAX,
-    request: async (peer, from, to) => {
-      const askedMs = clock.nowMs();
-      return { ...(await fetchPiece(segment, peer, { from, to })), askedMs };
-    },
+    request: (peer, from, to) => fetchPiece(segment, peer, { from, to }),
     // A fence may have come while we waited; then the answer is of a time that is over.
     goesOn: () => !stuck && !clients.closed && !segment.dropped && atSameEpochs(segment, epochs),
     onFailed: (peer, error) => clients.failed(peer.member, error),
-    take: async ({ records, askedMs }) => {
+    take: async ({ records }, rest) => {
       const before = segment.chain.scl;
       taken += store.ingest(segment, records);
       stuck = records.length > 0 && segment.chain.scl === before && before < lastLsnIn(records);
-      const restMs = store.foreground.pullRestMs(askedMs);
-      if (restMs >= 1) await clock.sleep(restMs);
+      await rest();
     },
   });
   await pull.run();
@@ -74,7 +69,7 @@ async function fetchPiece(
   segment: Segment,
   peer: SoundPeer,
   range: { from: number; to: number },
-): Promise<Omit<LogPiece, 'askedMs'>> {
+): Promise<LogPiece> {
   const { from, to } = range;
   const [after, through] = [(from - 1) as Lsn, (to - 1) as Lsn];
   const fetch = codec.encodeFetch({ ...headOf(segment), after, through, limitBytes: FETCH_BYTES });

@@ -21,7 +21,7 @@ async function pull(options: { seed: number; from: number; count: number; source
     sources: Array.from({ length: sources }, (_, i) => i),
     stride: 1 + random.below(10),
     strideMax: 50,
-    window: () => window,
+    window,
     pieceBytes: 10,
     async request(source, start, end) {
       flight.max = Math.max(flight.max, ++flight.now);
@@ -76,7 +76,7 @@ test('it ends with the error of the last source, or when it is told to', async (
     sources: ['a', 'b'],
     stride: 2,
     strideMax: 2,
-    window: () => 2,
+    window: 2,
     pieceBytes: 1,
     take: () => {},
     goesOn: () => true,
@@ -105,7 +105,7 @@ test('how much is asked for follows what the answers weigh', async () => {
     sources: ['a'],
     stride: 4,
     strideMax: 65_536,
-    window: () => 4,
+    window: 4,
     pieceBytes: 1_000,
     request: async (_, from, next) => {
       asked.push(next - from);
@@ -123,7 +123,7 @@ test('how much is asked for follows what the answers weigh', async () => {
     sources: ['a'],
     stride: 1_000,
     strideMax: 1_000,
-    window: () => 2,
+    window: 2,
     pieceBytes: 100,
     request: async (_, from, to) => {
       asked.push(to - from);

@@ -21,23 +21,37 @@ export interface OrderedPullOptions<S, P extends Piece> {
   /** Positions that are asked for first. */
   stride: number;
   strideMax: number;
-  /** Requests that may be in flight now, at least one. */
-  window(): number;
+  /** Requests in flight. */
+  window: number;
+  /** With nothing else to do unless given. */
+  pace?: Pace;
   /** What an answer should weigh about, at most. */
   pieceBytes: number;
   request(source: S, from: number, to: number): Promise<P>;
-  /** The next piece in order; whatever it throws ends the pull. */
-  take(piece: P): Promise<void> | void;
+  /** The next piece in order, and the rest that is due once it is taken in; whatever it throws ends the pull. */
+  take(piece: P, rest: () => Promise<void>): Promise<void> | void;
   /** Asked before each piece is taken; false ends the pull. */
   goesOn(): boolean;
   /** A source is left out from now on. */
   onFailed?(source: S, error: unknown): void;
 }
 
+/** How a pull leaves room for what else there is to do. */
+export interface Pace {
+  /** How many requests may be in flight now, of so many where there is nothing else; at least one. */
+  inFlight(window: number): number;
+  /** Something is asked for now. Answers the rest that follows when it was taken in. */
+  asked(): () => Promise<void>;
+}
+
+/** Of somebody who has nothing else to do. */
+export const UNPACED: Pace = { inFlight: (window) => window, asked: () => async () => {} };
+
 interface Slot<S, P> {
   from: number;
   to: number;
   source: S;
+  rest: () => Promise<void>;
   outcome: Promise<{ piece: P } | { error: unknown }>;
 }
 
@@ -75,14 +89,14 @@ export class OrderedPull<S, P extends Piece> {
       if (piece.next < head.to) this.#slots[0] = this.#ask(piece.next, head.to);
       else this.#slots.shift();
       this.#fit(piece, head);
-      await take(piece);
+      await take(piece, head.rest);
       if (!goesOn()) return false;
     }
   }
 
   #fill(): void {
-    const { to } = this.#options;
-    const window = this.#options.window();
+    const { to, pace = UNPACED } = this.#options;
+    const window = pace.inFlight(this.#options.window);
     while (this.#slots.length < window && this.#asked < to) {
       const end = Math.min(to, this.#asked + this.#stride);
       this.#slots.push(this.#ask(this.#asked, end));
@@ -94,11 +108,13 @@ export class OrderedPull<S, P extends Piece> {
   #ask(from: number, to: number): Slot<S, P> {
     const load = (source: S) => this.#slots.filter((slot) => slot.source === source).length;
     const source = this.#sources.reduce((best, one) => (load(one) < load(best) ? one : best));
-    const outcome = this.#options.request(source, from, to).then(
+    const { request, pace = UNPACED } = this.#options;
+    const rest = pace.asked();
+    const outcome = request(source, from, to).then(
       (piece) => ({ piece }),
       (error: unknown) => ({ error }),
     );
-    return { from, to, source, outcome };
+    return { from, to, source, rest, outcome };
   }
 
   #failed(source: S, error: unknown): void {

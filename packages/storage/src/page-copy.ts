@@ -9,7 +9,7 @@ import { storageErrors } from './errors.ts';
 import { writeGeneration } from './generation-writer.ts';
 import * as codec from './message-codec.ts';
 import { MESSAGE, type PagesAnswer } from './messages.ts';
-import { OrderedPull, type Piece } from './ordered-pull.ts';
+import { OrderedPull, type Piece, UNPACED } from './ordered-pull.ts';
 import type { NewPage } from './page-file.ts';
 import { headOf, REQUEST_MS, type PeerClients, type SoundPeer } from './peer-clients.ts';
 import { higher, type Segment } from './segment.ts';
@@ -58,7 +58,7 @@ export interface PagePiece extends Piece {
 
 /** @throws the last peer's refusal where none of them can go on, STORAGE_CLOSED, what the disk and the log throw */
 export async function copyPages(segment: Segment, options: CopyPagesOptions): Promise<void> {
-  const { clients, clock, sources, store, isUrgent, demandOpen, signal } = options;
+  const { clients, sources, store, isUrgent, demandOpen, signal } = options;
   const { pageCount } = segment;
   const limitPages = shareOf(pageCount, REQUEST_SHARE, { min: REQUEST_PAGES_MIN, max: REQUEST_PAGES_MAX });
   const generationPages = shareOf(pageCount, GENERATION_SHARE, {
@@ -68,17 +68,17 @@ export async function copyPages(segment: Segment, options: CopyPagesOptions): Pr
   // An answer is its contents and a few bytes more for each.
   const slabs = new Slabs({ bytes: (limitPages + 1) * (PAGE_SIZE + PAGE_HEAD_BYTES_MAX), kept: SLABS_KEPT });
   const copy = new Copy(segment, { ...options, slabs });
-  const pull = new OrderedPull<SoundPeer, PagePiece & { askedMs: number }>({
+  const pull = new OrderedPull<SoundPeer, PagePiece>({
     from: must(segment.hydration).nextPage,
     to: pageCount,
     sources,
     stride: limitPages,
     strideMax: STRIDE_PAGES_MAX,
-    window: () => (isUrgent ? REQUESTS_IN_FLIGHT : store.foreground.inFlight(REQUESTS_IN_FLIGHT)),
+    window: REQUESTS_IN_FLIGHT,
+    pace: isUrgent ? UNPACED : store.foreground.pace(signal),
     pieceBytes: limitPages * PAGE_SIZE,
     request: async (peer, from, to) => {
-      const askedMs = clock.nowMs();
-      const piece = { ...(await fetchPages(segment, peer, { from, to, limitPages }, slabs)), askedMs };
+      const piece = await fetchPages(segment, peer, { from, to, limitPages }, slabs);
       // It reached the base when it was asked how far it is; its pages may have been rebuilt since.
       if (piece.coalesced >= segment.generation.lsn) return piece;
       const why = `the pages of ${peer.member.node} reach only up to LSN ${piece.coalesced}`;
@@ -86,10 +86,9 @@ export async function copyPages(segment: Segment, options: CopyPagesOptions): Pr
     },
     goesOn: () => !signal.aborted && !segment.dropped,
     onFailed: (peer, error) => clients.failed(peer.member, error),
-    take: async (piece) => {
+    take: async (piece, rest) => {
       copy.add(piece);
-      const restMs = isUrgent ? 0 : store.foreground.pullRestMs(piece.askedMs);
-      if (restMs >= 1) await clock.sleep(restMs, signal);
+      await rest();
       if (copy.pageCount >= generationPages) await copy.writeBehind();
     },
   });

@@ -10,7 +10,7 @@ export type { FleetNode } from './healer.ts';
 export { adoptPage } from './inheritance.ts';
 export type { BasePages, VolumeBase } from './inheritance.ts';
 export type { LogTap } from './log-tap.ts';
-export { isMemoryShort, type RamFile, ramFiles } from './ram-file.ts';
+export { type RamFile, ramFile } from './ram-file.ts';
 export { RamLog } from './ram-log.ts';
 export type { VolumeOptions } from './volume-options.ts';
 export { Volume } from './volume.ts';

@@ -12,12 +12,8 @@ export interface RamFile {
   truncate(sizeBytes: number): void;
 }
 
-/** @param fds of files on tmpfs; they stay the caller's */
-export function ramFiles([one, other]: readonly [number, number]): [RamFile, RamFile] {
-  return [ramFile(one), ramFile(other)];
-}
-
-function ramFile(fd: number): RamFile {
+/** @param fd of a file on tmpfs; it stays the caller's */
+export function ramFile(fd: number): RamFile {
   return {
     write(parts, at) {
       const sizeBytes = parts.reduce((sum, { length }) => sum + length, 0);
@@ -33,7 +29,7 @@ function ramFile(fd: number): RamFile {
   };
 }
 
-/** Of a file in memory: it is full, its group of processes may have no more, or its user. */
-export function isMemoryShort(error: unknown): boolean {
+/** It is full, its group of processes may have no more, or its user. */
+function isMemoryShort(error: unknown): boolean {
   return ['ENOSPC', 'ENOMEM', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
 }

@@ -4,11 +4,12 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { after, suite, test } from 'node:test';
 import { isCoded, must, SeededRandom, type Epoch, type Lsn } from '@rokka/kernel';
-import { ramFiles } from './ram-file.ts';
+import { ramFile, type RamFile } from './ram-file.ts';
 import { RamLog } from './ram-log.ts';
 import { Sealer } from './sealer.ts';
 import { rawMtr } from './testing/page-writer.ts';
 
+const ramFiles = ([one, other]: [number, number]): [RamFile, RamFile] => [ramFile(one), ramFile(other)];
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-ram-log-'));
 after(() => fs.rmSync(directory, { recursive: true }));
 const EPOCH = 7 as Epoch;

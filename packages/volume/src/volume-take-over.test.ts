@@ -9,7 +9,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { after, test } from 'node:test';
 import { isCoded, must, SeededRandom } from '@rokka/kernel';
-import { ramFiles } from './ram-file.ts';
+import { ramFile, type RamFile } from './ram-file.ts';
 import { RamLog } from './ram-log.ts';
 import { assertPagesAgree, disturbNodes, live, Oracle, PAGES_PER_GROUP } from './testing/crash-work.ts';
 import { PageWriter } from './testing/page-writer.ts';
@@ -18,6 +18,7 @@ import { NODES, SixNodes } from './testing/six-nodes.ts';
 const SEEDS = 60;
 const SEEDS_EACH = 10;
 
+const ramFiles = ([one, other]: [number, number]): [RamFile, RamFile] => [ramFile(one), ramFile(other)];
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-ram-log-'));
 after(() => fs.rmSync(directory, { recursive: true }));
 

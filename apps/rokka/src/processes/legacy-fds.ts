@@ -8,7 +8,7 @@ import * as path from 'node:path';
 import { systemRandom } from '@rokka/kernel';
 import type { DatabaseEngine } from '@rokka/databases';
 import { type Legacy, openDevice, OpenCounts, TouchedRows } from '@rokka/fuse';
-import { RamLog, ramFiles } from '@rokka/volume';
+import { ramFile, RamLog } from '@rokka/volume';
 import { CHILD_FDS_AT } from '../child.ts';
 
 /** What is seen through a mount outlives its head; PGlite runs in it, and a volume that nobody sees has nothing to outlive it. */
@@ -57,7 +57,7 @@ export interface HeadLegacy {
 
 /** Of a head that begins anew, or that goes on with what the one before has left. */
 export function headLegacy(): HeadLegacy {
-  const ramLog = new RamLog(ramFiles(RAM_LOG_FDS));
+  const ramLog = new RamLog([ramFile(RAM_LOG_FDS[0]), ramFile(RAM_LOG_FDS[1])]);
   const onFull = () => ramLog.end();
   const opens = new OpenCounts(OPENS_FD, onFull);
   const touched = new TouchedRows(TOUCHED_FD, onFull);

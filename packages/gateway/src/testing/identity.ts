@@ -8,6 +8,7 @@ import type {
   Credentials,
   Decision,
 } from '../identity.ts';
+import type { CallContext } from '../operation.ts';
 
 export const ACCOUNT = '123456789012';
 
@@ -20,6 +21,20 @@ export const ALICE: Credential = {
     userId: 'AIDAALICE',
     kind: 'user',
   },
+};
+
+/** Of ALICE's, at no particular time. */
+export const CALL: CallContext = {
+  requestId: 'id',
+  account: ACCOUNT,
+  region: 'eu-north-1',
+  principal: ALICE.principal,
+  accessKeyId: ALICE.accessKeyId,
+  credential: ALICE,
+  sourceAddress: '192.0.2.7',
+  userAgent: 'aws-cli/2',
+  atMs: 0,
+  signal: new AbortController().signal,
 };
 
 export const SESSION: Credential = {

@@ -4,6 +4,7 @@
  * ended by itself, or was killed while it took over itself.
  */
 import { must, type Epoch, type Lsn } from '@rokka/kernel';
+import { readRecordHeader, RECORD_HEADER_BYTES, type RecordHeader } from '@rokka/quorum';
 import { demand } from '../broken-invariant.ts';
 import type { Listeners } from '../event-log.ts';
 import type { EventOf, SeenRecord } from '../events.ts';
@@ -34,9 +35,6 @@ const NOTHING: Memory = {
   endedBy: undefined,
   pending: undefined,
 };
-/** Of a record's header: the page, and what its writer does not say anew. */
-const PAGE = [40, 48] as const;
-const CHANGES_AT = 52;
 
 export class TakeOverOracle {
   readonly #memories = new Map<string, Memory>();
@@ -121,11 +119,16 @@ function sameChanges(one: Mtr, other: Mtr): boolean {
   return one.length === other.length && one.every((record, at) => sameChange(record, must(other[at])));
 }
 
-function sameChange({ bytes: one }: SeenRecord, { bytes: other }: SeenRecord): boolean {
-  return (
-    Buffer.compare(one.subarray(...PAGE), other.subarray(...PAGE)) === 0 &&
-    Buffer.compare(one.subarray(CHANGES_AT), other.subarray(CHANGES_AT)) === 0
-  );
+function sameChange(one: SeenRecord, other: SeenRecord): boolean {
+  const [{ page, pg, flags, rangeCount }, again] = [headerOf(one), headerOf(other)];
+  const isSameHead =
+    page === again.page && pg === again.pg && flags === again.flags && rangeCount === again.rangeCount;
+  const [ranges, rangesAgain] = [one, other].map(({ bytes }) => bytes.subarray(RECORD_HEADER_BYTES));
+  return isSameHead && Buffer.compare(must(ranges), must(rangesAgain)) === 0;
+}
+
+function headerOf({ bytes }: SeenRecord): RecordHeader {
+  return readRecordHeader(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0);
 }
 
 function describe(mtr: Mtr | undefined): string {

@@ -10,7 +10,7 @@ import { type Clock, describeError } from '@rokka/kernel';
 import { snapshotErrors } from '../errors.ts';
 import type { MountedVolume } from '../writer.ts';
 import { partsOf } from '../writers/postgresql-cluster.ts';
-import { obeying } from '../writers/obeying.ts';
+import { within } from '../writers/obeying.ts';
 import { Placement } from '../writers/server-placement.ts';
 import { serverProcesses, type ServerProcess } from '../writers/server-processes.ts';
 import type { Application, ApplicationKind, ApplicationNote, FoundApplications } from './application.ts';
@@ -98,20 +98,14 @@ export function servers(species: ServerSpecies, options: ServersOptions): Applic
 const DESCRIBE_MS_MAX = 60_000;
 
 /** It may be anybody's program that says that it is one of these, and never answers. @throws Unlike where it is late; the signal's reason */
-async function briefly<T>(
+function briefly<T>(
   describe: (signal: AbortSignal) => Promise<T>,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<T> {
-  const late = new AbortController();
-  const end = () => late.abort(new Unlike(`how it is set could not be told within ${DESCRIBE_MS_MAX} ms`));
-  const cancel = clock.after(DESCRIBE_MS_MAX, end, { keepAlive: true });
-  const until = AbortSignal.any([signal, late.signal]);
-  try {
-    return await obeying(describe(until), until);
-  } finally {
-    cancel();
-  }
+  const ms = DESCRIBE_MS_MAX;
+  const late = () => new Unlike(`how it is set could not be told within ${ms} ms`);
+  return within({ clock, ms, late, signal }, describe);
 }
 
 const hasEnded = (error: unknown) =>
@@ -196,7 +190,7 @@ export class ServerApplication implements Application {
     const { details, name: what } = this.note;
     try {
       // It may have been told to stop, by whomever, and end any moment: then nobody would start it any more.
-      await this.#ended(details, AbortSignal.any([signal, this.#after(SETTLE_MS)])).catch(() =>
+      await this.#within(SETTLE_MS, signal, (until) => this.#ended(details, until)).catch(() =>
         signal.throwIfAborted(),
       );
       if ((await this.#running()).length > 0) return;
@@ -229,8 +223,9 @@ export class ServerApplication implements Application {
       const facts = await processFacts(pid).catch(() => undefined);
       // That which did not stop has the volumes that stay.
       if (!facts || (facts.pid === details.pid && facts.startedAt === details.startedAt)) continue;
-      const patience = AbortSignal.any([signal, this.#after(END_MS_MAX)]);
-      await this.#told(facts, patience).catch(() => kill(pid, 'SIGKILL'));
+      await this.#within(END_MS_MAX, signal, (until) => this.#told(facts, until)).catch(() =>
+        kill(pid, 'SIGKILL'),
+      );
       await this.#ended(facts, signal);
     }
   }
@@ -249,10 +244,9 @@ export class ServerApplication implements Application {
     while (await isAlive(which)) await this.#options.clock.sleep(LOOK_MS, signal);
   }
 
-  #after(ms: number): AbortSignal {
-    const late = new AbortController();
-    this.#options.clock.after(ms, () => late.abort(new Error(`it has not ended within ${ms} ms`)));
-    return late.signal;
+  #within<T>(ms: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = () => new Error(`it has not ended within ${ms} ms`);
+    return within({ clock: this.#options.clock, ms, late, signal }, work);
   }
 
   /** Its program in its directory, as its account: titles and arguments are what a server makes of them. */

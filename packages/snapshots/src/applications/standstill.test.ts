@@ -205,3 +205,14 @@ test('names that are anybody’s are told in one line, and not all of very many'
   await made.stop([down], { command: 'c', volumes: VOLUMES, after: [], say: () => {}, signal: SIGNAL });
   await assert.rejects(made.start(SIGNAL), /app: .*a b c; .*out of \/notes$/);
 });
+
+test('one that is noted down and that nobody here can start is told, and does not pass for one that runs', async () => {
+  const { made, written, clock } = standstill([kindOf({ applications: [application('a')] })], {});
+  const notes = [application('a'), application('later')].map(({ note }) => note);
+  const places = [{ mountPoints: ['/v'], before: ['vol-1'], after: ['vol-2'] }];
+  written.push({ command: 'c', mountPoints: ['/v'], places, applications: notes, answered: [] });
+  await assert.rejects(driven(clock, made.start(SIGNAL)), {
+    code: 'SNAPSHOTS_APPLICATIONS_DOWN',
+    message: /later: nothing here knows how to start what is of the kind "later"/,
+  });
+});

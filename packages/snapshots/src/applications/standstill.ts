@@ -9,7 +9,7 @@ import { type Clock, describeError, isCoded } from '@rokka/kernel';
 import { snapshotErrors } from '../errors.ts';
 import { oneLine, strayProcesses, type StraysOptions } from '../strays.ts';
 import type { MountedVolume, WriterKind } from '../writer.ts';
-import { obeying } from '../writers/obeying.ts';
+import { obeying, within } from '../writers/obeying.ts';
 import { answeringOn, doesAnswer } from './answering.ts';
 import type { Application, ApplicationKind, FindOptions } from './application.ts';
 import type { AnsweredServer, Places, Stopped, StoppedNotes } from './stopped-notes.ts';
@@ -99,8 +99,8 @@ export class Standstill {
     for (const each of applications) {
       signal.throwIfAborted();
       this.#untouched.delete(each.note.id);
-      const within = { who: each.note.name, step: 'stop', ms: STOP_MS_MAX, signal };
-      await this.#within(within, (until) => each.stop(until));
+      const limits = { who: each.note.name, step: 'stop', ms: STOP_MS_MAX, signal };
+      await this.#within(limits, (until) => each.stop(until));
       say(`Stopped: ${each.note.name}\n`);
     }
   }
@@ -122,12 +122,16 @@ export class Standstill {
     this.#demandWhole(stopped);
     const failures = new Map<string, string>();
     const all = this.#all(stopped).reverse();
+    // Of a later version, which knew one kind more.
+    for (const { id, name, kind } of stopped.applications)
+      if (!this.#known.has(id))
+        failures.set(name, `nothing here knows how to start what is of the kind "${kind}"`);
     for (const each of all) {
       if (this.#untouched.has(each.note.id)) continue;
-      const within = { who: each.note.name, step: 'start', ms: START_MS_MAX, signal };
+      const limits = { who: each.note.name, step: 'start', ms: START_MS_MAX, signal };
       const start = async () => {
         this.#begun.add(each.note.id);
-        await this.#within(within, (until) => each.start(until));
+        await this.#within(limits, (until) => each.start(until));
         // Of one that can be asked it is asked whether it serves.
         if (!isAsked(stopped, each) && (await each.lingers?.()))
           throw snapshotErrors.SNAPSHOTS_APPLICATION_LINGERS([]);
@@ -155,9 +159,9 @@ export class Standstill {
     for (const each of this.#all(stopped)) {
       // One that was not told to start has the old volumes, if it runs.
       if (!this.#begun.delete(each.note.id)) continue;
-      const within = { who: each.note.name, step: 'end', ms: END_MS_MAX, signal };
+      const limits = { who: each.note.name, step: 'end', ms: END_MS_MAX, signal };
       // One that stays meets a disk that is pulled; it is started anew whatever becomes of it.
-      await this.#why(() => this.#within(within, (until) => each.end(until)), signal);
+      await this.#why(() => this.#within(limits, (until) => each.end(until)), signal);
       ended.push(each.note.name);
     }
     return ended;
@@ -275,28 +279,21 @@ export class Standstill {
   }
 
   /** @throws SNAPSHOTS_LATE, also where the work does not heed its signal */
-  async #within<T>(
+  #within<T>(
     { who, step, ms, signal }: { who: string; step: string; ms: number; signal: AbortSignal },
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const late = new AbortController();
-    const end = () => late.abort(snapshotErrors.SNAPSHOTS_LATE([who, step, ms]));
-    const cancel = this.#options.clock.after(ms, end, { keepAlive: true });
-    const until = AbortSignal.any([signal, late.signal]);
-    try {
-      return await obeying(work(until), until);
-    } finally {
-      cancel();
-    }
+    const late = () => snapshotErrors.SNAPSHOTS_LATE([who, step, ms]);
+    return within({ clock: this.#options.clock, ms, late, signal }, work);
   }
 
   async #briefly<T>(
     work: (signal: AbortSignal) => Promise<T>,
     { signal, otherwise }: { signal: AbortSignal; otherwise: T },
   ): Promise<T> {
-    const within = { who: 'a writer', step: 'answer', ms: ANSWER_MS_MAX, signal };
+    const limits = { who: 'a writer', step: 'answer', ms: ANSWER_MS_MAX, signal };
     try {
-      return await this.#within(within, work);
+      return await this.#within(limits, work);
     } catch (error) {
       signal.throwIfAborted();
       if (!isCoded(error, 'SNAPSHOTS_LATE')) throw error;
