@@ -10,12 +10,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must, systemClock } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { readIdentity } from './data-directory.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { Ec2UnderTest } from './testing/ec2-under-test.ts';
 import { InstanceUnderTest } from './testing/instance-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { freePort, TestPlace } from './testing/test-place.ts';
+import { TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped({ cli: true, root: true });

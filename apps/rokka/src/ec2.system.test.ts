@@ -5,11 +5,12 @@ import * as path from 'node:path';
 import { test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { readIdentity } from './data-directory.ts';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { AVAILABILITY_ZONE as AvailabilityZone, Ec2UnderTest } from './testing/ec2-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { freePort, TestPlace } from './testing/test-place.ts';
+import { TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped({ cli: true, root: true });

@@ -8,12 +8,13 @@ import * as path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { probeNativeSupport } from '@rokka/databases';
 import { isCoded, must, systemClock, systemRandom } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { decodeError, encodeHello, MESSAGE, STORAGE_PROTOCOL } from '@rokka/storage';
 import { Caller, tlsNetwork } from '@rokka/transport';
 import { ClusterAuthority } from '@rokka/trust';
 import { RokkaCommand } from './testing/rokka-command.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { freePort, kill, TestPlace } from './testing/test-place.ts';
+import { kill, TestPlace } from './testing/test-place.ts';
 
 const support = await probeNativeSupport();
 const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;

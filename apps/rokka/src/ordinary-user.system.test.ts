@@ -6,9 +6,10 @@ import * as path from 'node:path';
 import { test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { freePort, TestPlace } from './testing/test-place.ts';
+import { TestPlace } from './testing/test-place.ts';
 
 const UID = 65_534;
 const NOBODY = ['setpriv', `--reuid=${UID}`, `--regid=${UID}`, '--clear-groups', '--'];

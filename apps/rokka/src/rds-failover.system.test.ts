@@ -7,12 +7,13 @@ import * as fs from 'node:fs';
 import { test } from 'node:test';
 import * as rds from '@aws-sdk/client-rds';
 import { must } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { DatabasesUnderTest } from './testing/databases-under-test.ts';
 import { Ledger } from './testing/ledger.ts';
 import { ENGINE, PASSWORD, RdsUnderTest } from './testing/rds-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { freePort, TestPlace } from './testing/test-place.ts';
+import { TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped();

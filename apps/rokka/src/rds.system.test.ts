@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as rds from '@aws-sdk/client-rds';
 import { systemClock } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { ENGINE, PASSWORD, RdsUnderTest } from './testing/rds-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { freePort, TestPlace } from './testing/test-place.ts';
+import { TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped({ cli: true });

@@ -6,11 +6,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must, systemClock } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { isFrozen, LoopBench, skipWithoutLoops } from '@rokka/snapshots/testing';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { InstanceUnderTest } from './testing/instance-under-test.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { freePort, TestPlace } from './testing/test-place.ts';
+import { TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped({ cli: true, root: true }) || skipWithoutLoops();

@@ -6,13 +6,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { must, systemClock, systemRandom } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { installedPrograms, PostgresServer, REDO_BYTES_MAX } from '@rokka/snapshots/testing';
 import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { InsertLoad } from './testing/insert-load.ts';
 import { InstanceUnderTest } from './testing/instance-under-test.ts';
 import { type Bounds, optionsAt, type Worth, worthOf } from './testing/postgres-on-two-volumes.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { freePort, TestPlace } from './testing/test-place.ts';
+import { TestPlace } from './testing/test-place.ts';
 import { TransferLoad } from './testing/transfer-load.ts';
 import { type PairSnapshot, VolumePair } from './testing/volume-pair.ts';
 import { whySkipped } from './testing/why-skipped.ts';

@@ -10,6 +10,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { must } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import {
   connectMariadb,
   installedPrograms,
@@ -27,7 +28,7 @@ import { CloudUnderTest } from './testing/cloud-under-test.ts';
 import { InstanceUnderTest } from './testing/instance-under-test.ts';
 import { InsertLoad } from './testing/insert-load.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
-import { freePort, TestPlace } from './testing/test-place.ts';
+import { TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const programs = installedPrograms().find((found) => found.skip === false);

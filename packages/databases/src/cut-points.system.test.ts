@@ -21,6 +21,7 @@ const PROGRAMS = 2;
 const SEED = Number(process.env['ROKKA_SEED'] ?? systemRandom.below(2 ** 24));
 /** An engine that is stuck says nothing more. */
 const SILENCE_MS = 120_000;
+const COMPLAINT_CHARS = 4000;
 const timeout = 600_000 + CUTS * 5_000;
 
 const support = await probeNativeSupport();
@@ -49,7 +50,7 @@ async function tryCutsOfOne(
 ): Promise<void> {
   using directory = new TestDirectory();
   const { runDirectory, port } = await directory.options();
-  const events = await run({ ...wanted, runDirectory, port });
+  const { events, end: how } = await run({ ...wanted, runDirectory, port });
   const repeat = `seed ${wanted.seed}; ROKKA_SEED=${SEED} ROKKA_CUT_POINTS=${CUTS}`;
   const only = (name: CutEvent['event']) => events.filter(({ event }) => event === name);
   for (const event of [...only('recorded'), ...only('done')])
@@ -57,18 +58,31 @@ async function tryCutsOfOne(
   assert.deepEqual(only('failed'), [], repeat);
   assert.deepEqual(only('blind'), [], `damage that was not noticed, ${repeat}`);
   const end = events.at(-1);
-  assert.equal(end?.event, 'done', `it ended early, ${repeat}: ${JSON.stringify(end)}`);
+  assert.equal(end?.event, 'done', `it ended early, ${repeat}: ${JSON.stringify(end)}; ${how}`);
   assert.deepEqual({ ok: end.ok, seen: only('seen').length > 0 }, { ok: wanted.cuts, seen: true }, repeat);
 }
 
+interface Run {
+  readonly events: readonly CutEvent[];
+  /** How it ended, with the last that it complained of. */
+  readonly end: string;
+}
+
 /** Everything that the program says until it ends, or is silent for too long. */
-async function run(options: CutProgramOptions): Promise<CutEvent[]> {
+async function run(options: CutProgramOptions): Promise<Run> {
   const file = path.join(import.meta.dirname, 'testing', 'cut-program.ts');
   const args = ['--max-old-space-size=1500', file, JSON.stringify(options)];
   const plain = { command: process.execPath, args };
   const { command, args: words } = options.engine === 'native' ? namespaceCommand(plain) : plain;
-  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'], cwd: '/' });
+  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'], cwd: '/' });
   const events: CutEvent[] = [];
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint = `${complaint}${text}`.slice(-COMPLAINT_CHARS);
+  });
+  const ended = new Promise<string>((done) => {
+    child.once('close', (code, signal) => done(`code ${code}, signal ${signal}`));
+  });
   const kill = () => void child.kill('SIGKILL');
   let cancel = systemClock.after(SILENCE_MS, kill);
   try {
@@ -77,10 +91,10 @@ async function run(options: CutProgramOptions): Promise<CutEvent[]> {
       cancel();
       cancel = systemClock.after(SILENCE_MS, kill);
     }
+    return { events, end: `${await ended}; it complained: ${complaint}` };
   } finally {
     cancel();
     kill();
     if (child.pid !== undefined) await vanishedPid(child.pid);
   }
-  return events;
 }

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { probeNativeSupport } from '@rokka/databases';
 import { systemClock } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { DatabasesUnderTest } from '../testing/databases-under-test.ts';
 import { RokkaUnderTest } from '../testing/rokka-under-test.ts';
-import { freePort, TestPlace } from '../testing/test-place.ts';
+import { TestPlace } from '../testing/test-place.ts';
 
 const support = await probeNativeSupport();
 const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;

@@ -5,10 +5,11 @@ import { describe, test } from 'node:test';
 import { Client } from 'pg';
 import { probeNativeSupport } from '@rokka/databases';
 import { must } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { DatabasesUnderTest } from '../testing/databases-under-test.ts';
 import { RokkaCommand } from '../testing/rokka-command.ts';
 import { RokkaUnderTest } from '../testing/rokka-under-test.ts';
-import { freePort, TestPlace } from '../testing/test-place.ts';
+import { TestPlace } from '../testing/test-place.ts';
 
 const support = await probeNativeSupport();
 const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;

@@ -5,11 +5,12 @@ import { describe, test } from 'node:test';
 import { Client } from 'pg';
 import { probeNativeSupport } from '@rokka/databases';
 import { must, systemClock } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { dataPaths } from '../data-directory.ts';
 import { FILL, Past, SUM } from '../testing/past-under-test.ts';
 import { RokkaCommand } from '../testing/rokka-command.ts';
 import { RokkaUnderTest } from '../testing/rokka-under-test.ts';
-import { freePort, TestPlace } from '../testing/test-place.ts';
+import { TestPlace } from '../testing/test-place.ts';
 
 const support = await probeNativeSupport();
 const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;

@@ -1,6 +1,7 @@
 /** Snapshots and restores of a cluster under test. */
 import assert from 'node:assert/strict';
 import { must, systemClock } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import type { VolumeRecord } from '@rokka/volume';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { askControl, CONTROL } from '../control.ts';
@@ -8,7 +9,6 @@ import type { PastAnswer, PastRequest } from '../databases/database-past.ts';
 import { DatabasesUnderTest } from './databases-under-test.ts';
 import { RokkaCommand } from './rokka-command.ts';
 import type { RokkaUnderTest } from './rokka-under-test.ts';
-import { freePort } from './test-place.ts';
 
 /** A table, and a query whose answer changes with anything in it. */
 export const FILL = 'create table rows as select n, md5(n::text) as text from generate_series(1, 20000) n';

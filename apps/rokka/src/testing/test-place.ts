@@ -5,6 +5,7 @@ import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { systemClock } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 
 /** Children of a supervisor that was killed need a moment to see it. */
 const GONE_MS = 10_000;
@@ -96,15 +97,6 @@ export class TestPlace implements AsyncDisposable {
       .filter(([, , , root]) => root?.endsWith('/run/postgres'))
       .some(([, , , , point]) => this.#sockets.has(identityOf(`/proc/${pid}/root${point}`)));
   }
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((done) => server.once('listening', done));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 /** Sends SIGKILL; that the process has ended already is fine. */

@@ -5,10 +5,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
-import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { must, systemClock } from '@rokka/kernel';
+import { freePorts } from '@rokka/kernel/testing';
 import { httpPost, type Post, type Tls } from '../http-post.ts';
 
 const ATTEMPTS_MAX = 3;
@@ -153,13 +153,4 @@ export class EtcdCluster implements AsyncDisposable {
       .map(({ name }) => fs.readFileSync(path.join(this.#directory, `${name}.log`), 'utf8').slice(-600))
       .join('\n--\n');
   }
-}
-
-/** Held together, so that no port is given twice. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
 }

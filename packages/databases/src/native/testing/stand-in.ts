@@ -1,11 +1,11 @@
 /** Starts the head's stand-in (head-stand-in.ts) from a test, listens to it, and looks for what it may have left behind. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
-import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import * as readline from 'node:readline';
 import { deadline, Deferred, systemClock, systemRandom } from '@rokka/kernel';
+import { freePort } from '@rokka/kernel/testing';
 import { namespaceCommand } from '../namespace.ts';
 import type { StandInEvent, StandInOptions } from './head-stand-in.ts';
 
@@ -132,15 +132,6 @@ export class TestDirectory implements Disposable {
   [Symbol.dispose](): void {
     fs.rmSync(this.path, { recursive: true, force: true });
   }
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((done) => server.once('listening', done));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 export interface Footprint {
