@@ -5,11 +5,11 @@
 import type { Clock } from '@rokka/kernel';
 import type { Pace } from './ordered-pull.ts';
 
-/** The node counts as busy for so long after a ship or a read. */
-const BUSY_MS = 5;
+/** The node counts as busy for so long after a ship or a read: some of what a writer gathers for those it does not wait for (volume/late-ships.ts). */
+const BUSY_MS = 25;
 const REST_FACTOR = 3;
-/** Of what peers are asked for: as long as it took to come (bench/RESULTS.md has what that does for those who write). */
-const PULL_REST_FACTOR = 1;
+/** Of what peers are asked for: so many times as long as it took to come (bench/RESULTS.md has what that does for those who write). */
+const PULL_REST_FACTOR = 8;
 /** However long a step took, the next one comes: a copy that never ends is a group that stays without its sixth member. */
 const REST_MS_MAX = 50;
 

@@ -17,6 +17,8 @@ import type { SealedRun } from './sealer.ts';
 
 /** Some rounds of commits. */
 const LATE_MS = 5;
+/** While a member is replaced: what the copy costs those who write, its two slots give back. */
+const LATE_IN_CHANGE_MS = 20;
 const LATE_BYTES_MAX = 64 * 1024;
 /** How long nobody waits after the four were too few. */
 const PROMPT_MS = 250;
@@ -57,7 +59,9 @@ export class LateShips {
   /** The other members were sent these. */
   add(runs: readonly SealedRun[]): void {
     if (this.#members.size === 0) return this.#choose();
-    if (this.#runs.length === 0) this.#cancel = this.#options.clock.after(LATE_MS, () => this.flush());
+    const { clock, group } = this.#options;
+    const lateMs = group.roster.membership.slots.some(isChanging) ? LATE_IN_CHANGE_MS : LATE_MS;
+    if (this.#runs.length === 0) this.#cancel = clock.after(lateMs, () => this.flush());
     this.#runs.push(...runs);
     for (const { bytes } of runs) this.#bytes += bytes.length;
     if (this.#bytes > LATE_BYTES_MAX) this.flush();
@@ -91,7 +95,7 @@ export class LateShips {
   #last(): readonly Slot[] {
     const { group } = this.#options;
     const { slots } = group.roster.membership;
-    const changing = slots.filter(({ candidate }) => candidate !== undefined);
+    const changing = slots.filter(isChanging);
     const more =
       changing.length < SLOTS_WAITING_MAX ? KINDS.flatMap((kind) => this.#furthestBehind(kind)) : [];
     const last = [...changing, ...more];
@@ -103,11 +107,15 @@ export class LateShips {
   #furthestBehind(kind: MemberKind): Slot[] {
     const { group, sclOf } = this.#options;
     const slots = group.roster.membership.slots.filter(({ member }) => member.kind === kind);
-    const isThere = ({ member, candidate }: Slot) => candidate === undefined && group.isFenced(member.node);
+    const isThere = (slot: Slot) => !isChanging(slot) && group.isFenced(slot.member.node);
     if (slots.length !== SLOTS_OF_KIND || !slots.every(isThere)) return [];
     const scls = slots.map((slot) => ({ slot, scl: sclOf(slot.member.node) ?? 0 }));
     return [scls.reduce((last, one) => (one.scl < last.scl ? one : last)).slot];
   }
+}
+
+function isChanging({ candidate }: Slot): boolean {
+  return candidate !== undefined;
 }
 
 function membersOf({ member, candidate }: Slot): PlacedMember[] {
