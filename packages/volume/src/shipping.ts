@@ -14,7 +14,7 @@ import { assert, must, type Clock, type Epoch, type Lsn, type NodeId } from '@ro
 import { MESSAGE } from '@rokka/storage';
 import { SHIP_BYTES_MAX, type Group, type GroupPoints } from './group.ts';
 import type { NodeLink } from './node-link.ts';
-import { LateShips } from './late-ships.ts';
+import { LateShips, NOBODY } from './late-ships.ts';
 import type { NodeLinks } from './node-links.ts';
 import type { SealedRun } from './sealer.ts';
 
@@ -50,7 +50,7 @@ export class Shipper {
   readonly #options: ShipperOptions;
   /** For each node the groups in which it is behind, and the last LSN that it was sent. */
   readonly #behind = new Map<NodeId, Map<Group, Lsn>>();
-  readonly #late = new Map<Group, LateShips>();
+  readonly #late: LateShips | undefined;
   #flushSoon = false;
   /** Nothing was appended since somebody waited. */
   #fresh = true;
@@ -64,6 +64,10 @@ export class Shipper {
 
   constructor(options: ShipperOptions) {
     this.#options = options;
+    const { clock, sclOf, pgclOf } = options;
+    const send = (group: Group, runs: readonly SealedRun[], to: ReadonlySet<NodeId>) =>
+      this.#sendTo(group, to, { runs, head: this.#headFor(group) });
+    this.#late = options.crowded ? new LateShips({ clock, sclOf, pgclOf, send }) : undefined;
     this.#heartbeat();
   }
 
@@ -71,7 +75,7 @@ export class Shipper {
     this.#stopped = true;
     this.#cancelHeartbeat();
     this.#cancelGathering?.();
-    for (const late of this.#late.values()) late.stop();
+    this.#late?.stop();
   }
 
   /** The outboxes hold so many bytes more. `awaited`: somebody waits for what was appended before. */
@@ -122,25 +126,10 @@ export class Shipper {
 
   #ship(group: Group): void {
     const runs = group.outbox.takeUnshipped(SHIP_BYTES_MAX);
-    const late = this.#options.crowded ? this.#lateOf(group) : undefined;
-    const now = group.members.filter(({ node }) => !late?.waits(node)).map(({ node }) => node);
+    const late = this.#late?.of(group) ?? NOBODY;
+    const now = group.members.map(({ node }) => node).filter((node) => !late.has(node));
     this.#sendTo(group, now, { runs, head: this.#announce(group) });
-    late?.add(runs);
-  }
-
-  #lateOf(group: Group): LateShips {
-    let late = this.#late.get(group);
-    if (late) return late;
-    const { clock, sclOf, pgclOf } = this.#options;
-    late = new LateShips({
-      clock,
-      group,
-      sclOf: (node) => sclOf(group, node),
-      pgcl: () => pgclOf(group),
-      send: (runs, to) => this.#sendTo(group, to, { runs, head: this.#headFor(group) }),
-    });
-    this.#late.set(group, late);
-    return late;
+    if (late.size > 0) this.#late?.add(group, runs, late);
   }
 
   /** To those of them that are there and obey. */

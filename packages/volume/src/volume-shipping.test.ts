@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PgIndex } from '@rokka/kernel';
+import { SeededRandom, type PgIndex } from '@rokka/kernel';
 import { rawMtr } from './testing/page-writer.ts';
 import { nodeId, SixNodes, type Writer, zoneOf } from './testing/six-nodes.ts';
 
@@ -101,7 +101,7 @@ async function behindAfterEach(six: SixNodes, writer: Writer, commits: number) {
     await six.run(volume.whenDurable(volume.applied));
     seen.push(behind().map(({ node }) => node));
   }
-  await six.pass(10);
+  await six.pass(30);
   assert.deepEqual(behind(), []);
   return { seen, writes: (volume.status().shipped.shippedWrites - before) / commits };
 }
@@ -118,6 +118,29 @@ test('on a crowded machine two members get several ships in one, a moment later'
   const waited = seen.filter(({ length }) => length === 2).length;
   assert.ok(waited > commits / 2, `${waited} of ${commits} commits had two members behind`);
   assert.ok(writes >= 4 && writes <= 5, `${writes} network writes a commit`);
+});
+
+test('who waits for one group waits for all of them, whichever kind it is of there', async () => {
+  const random = new SeededRandom(1);
+  await using six = await SixNodes.start({ pagesPerGroup: 8, delayMs: () => random.below(20) / 10 });
+  const writer = await six.writer({ crowded: true });
+  const { volume } = writer;
+  await six.run(volume.grow(32));
+  for (let page = 0; page < 32; page++) volume.append(rawMtr([page]), 1);
+  await six.run(volume.whenDurable(volume.applied));
+  await six.pass(1_000);
+  const together = new Set<string>();
+  for (let i = 0; i < 40; i++) {
+    for (let group = 0; group < 4; group++) volume.append(rawMtr([group * 8 + (i % 8)], { bytes: 64 }), 1);
+    await six.run(volume.whenDurable(volume.applied));
+    const behind = volume
+      .status()
+      .groups.map(({ members }) => members.filter(({ lagLsn }) => lagLsn !== 0).map(({ node }) => node));
+    if (behind.every(({ length }) => length === 2))
+      together.add(behind.map((nodes) => nodes.sort().join()).join(' '));
+  }
+  assert.ok(together.size > 0, 'two wait in each of them');
+  for (const nodes of together) assert.equal(new Set(nodes.split(' ')).size, 1, nodes);
 });
 
 for (const changes of [1, 2]) {
