@@ -75,7 +75,10 @@ test('every message survives its codec', () => {
   assert.deepEqual(codec.decodeDropSegment(codec.encodeDropSegment(drop)), drop);
   for (const length of [0, 8192]) {
     const answer = [8, 7].map((fill) => ({ pageLsn: lsn(fill), content: new Uint8Array(length).fill(fill) }));
-    assert.deepEqual(codec.decodeReadAnswer(codec.encodeReadAnswer(answer)), answer);
+    assert.deepEqual(
+      codec.decodeReadAnswer(new Uint8Array(Buffer.concat(codec.encodeReadAnswer(answer)))),
+      answer,
+    );
   }
   const error = codec.decodeError(codec.encodeError(new CodedError('CODE', 'text', { a: [1] })));
   assert.deepEqual([error.code, error.message, error.detail], ['CODE', 'text', { a: [1] }]);

@@ -155,11 +155,11 @@ export function decodeRead(body: Uint8Array): m.Read {
   });
 }
 
-export function encodeReadAnswer(answer: m.ReadAnswer): Uint8Array {
-  const bytes = answer.reduce((sum, { content }) => sum + 16 + content.length, 2);
-  const writer = new ByteWriter(bytes).u16(answer.length);
-  for (const { pageLsn, content } of answer) writer.u64(pageLsn).bytes(content);
-  return writer.finish();
+/** In parts: the contents as they lie. */
+export function encodeReadAnswer(answer: m.ReadAnswer): Uint8Array[] {
+  const w = new ByteWriter(2 + answer.length * 12).u16(answer.length);
+  for (const { pageLsn, content } of answer) w.u64(pageLsn).u32(content.length);
+  return [w.view(), ...joinNeighbours(answer.map(({ content }) => content))];
 }
 
 /** Each `content` is a view into `body`. */
@@ -167,11 +167,10 @@ export function decodeReadAnswer(body: Uint8Array): m.ReadAnswer {
   return decode(MESSAGE.OK, body, (r) => {
     const count = r.u16();
     if (count < 1 || count > READ_PAGES_MAX) throw r.bad(`${count} pages`);
-    return Array.from({ length: count }, () => {
-      const version = { pageLsn: r.lsn(), content: r.bytes() };
-      const { length } = version.content;
+    const heads = Array.from({ length: count }, () => ({ pageLsn: r.lsn(), length: r.u32() }));
+    return heads.map(({ pageLsn, length }) => {
       if (length !== 0 && length !== PAGE_SIZE) throw r.bad(`a page of ${length} bytes`);
-      return version;
+      return { pageLsn, content: r.raw(length) };
     });
   });
 }

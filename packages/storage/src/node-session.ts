@@ -2,11 +2,11 @@
  * One connection to the node: decodes what it asks, lets the store do it, and answers when that is durable. A ship is
  * answered by one cumulative ACK a segment and flush, everything else by OK or ERROR.
  */
-import { isCoded, mutant, type CodedError, type Epoch } from '@rokka/kernel';
+import { isCoded, mutant, type CodedError, type Epoch, type Slabs } from '@rokka/kernel';
 import type { Connection, ConnectionHandler, Frame } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
-import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Ship } from './messages.ts';
+import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Read, type Ship } from './messages.ts';
 import type { PagesServer } from './pages-server.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
@@ -14,6 +14,8 @@ import type { SegmentStore } from './store.ts';
 export interface SessionHost {
   readonly store: SegmentStore;
   readonly pages: PagesServer;
+  /** For the answer to one READ each. */
+  readonly readMemory: Slabs;
   /** The answer to STATUS: plain JSON. */
   status(): unknown;
   /** A segment was made or fenced: it may be able to get on now with what it lacks. */
@@ -119,7 +121,7 @@ export class NodeSession implements ConnectionHandler {
       case MESSAGE.TRUNCATE:
         return store.truncate(codec.decodeTruncate(body), () => this.#answer(requestId, NOTHING));
       case MESSAGE.READ:
-        return this.#answer(requestId, codec.encodeReadAnswer(store.read(codec.decodeRead(body))));
+        return this.#read(codec.decodeRead(body), requestId);
       case MESSAGE.FETCH:
         return this.#answer(requestId, store.fetch(codec.decodeFetch(body)));
       case MESSAGE.PEER_STATE: {
@@ -141,6 +143,13 @@ export class NodeSession implements ConnectionHandler {
       default:
         throw storageErrors.STORAGE_BAD_MESSAGE([type, 'no such request']);
     }
+  }
+
+  #read(message: Read, requestId: number): void {
+    const { store, readMemory } = this.#host;
+    const slab = readMemory.take();
+    const parts = codec.encodeReadAnswer(store.read(message, slab));
+    this.#send(MESSAGE.OK, requestId, parts, () => readMemory.give(slab));
   }
 
   #changed(requestId: number, answer: Uint8Array = NOTHING): void {

@@ -3,6 +3,8 @@
  * everything it needs from outside is passed in, so that the simulator runs the same node.
  */
 import {
+  PAGE_SIZE,
+  Slabs,
   Deferred,
   type Clock,
   type CodedError,
@@ -15,6 +17,7 @@ import type { Listener, Network } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import { Gossip } from './gossip.ts';
 import { Hydrator } from './hydration.ts';
+import { READ_PAGES_MAX } from './messages.ts';
 import { NodeSession } from './node-session.ts';
 import { describeNode, type NodeStatus } from './node-status.ts';
 import { PagesServer } from './pages-server.ts';
@@ -43,6 +46,8 @@ export interface StorageNodeOptions {
 }
 
 const GOSSIP_INTERVAL_MS = 1_000;
+/** About what writers have in flight. */
+const READ_SLABS_KEPT = 8;
 
 export class StorageNode implements AsyncDisposable {
   readonly store: SegmentStore;
@@ -88,6 +93,7 @@ export class StorageNode implements AsyncDisposable {
     const sessions = new Set<NodeSession>();
     const failed = new Deferred<CodedError>();
     let host: StorageNode | undefined;
+    const readMemory = new Slabs({ bytes: READ_PAGES_MAX * PAGE_SIZE, kept: READ_SLABS_KEPT });
     const listener = await network.listen(address, (connection) => {
       const session = new NodeSession(connection, {
         get store() {
@@ -96,6 +102,7 @@ export class StorageNode implements AsyncDisposable {
         get pages() {
           return (host as StorageNode).pages;
         },
+        readMemory,
         changed: () => {
           host?.hydrator.consider();
           host?.repairer.consider();

@@ -3,7 +3,7 @@
  * written as generations of its own page file; each of them says in the log how far the copy is, so that no more than a
  * few hundredths are asked for again after a crash.
  */
-import { must, PAGE_SIZE, type Clock, type Lsn, type PageNumber } from '@rokka/kernel';
+import { must, PAGE_SIZE, type Clock, type Lsn, type PageNumber, Slabs } from '@rokka/kernel';
 import type { Generation } from './control-state.ts';
 import { storageErrors } from './errors.ts';
 import { writeGeneration } from './generation-writer.ts';
@@ -13,7 +13,6 @@ import { OrderedPull, type Piece, UNPACED } from './ordered-pull.ts';
 import type { NewPage } from './page-file.ts';
 import { headOf, REQUEST_MS, type PeerClients, type SoundPeer } from './peer-clients.ts';
 import { higher, type Segment } from './segment.ts';
-import { Slabs } from './slabs.ts';
 import type { SegmentStore } from './store.ts';
 
 export interface CopyPagesOptions {

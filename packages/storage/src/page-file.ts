@@ -64,8 +64,8 @@ export class PageFile implements Disposable {
   /** The table is not the one that the log describes: which versions are current is unknown. */
   #damaged: boolean;
   #making = false;
-  readonly #entryBytes = new Uint8Array(SLOT_ENTRY_BYTES);
-  readonly #entryView = new DataView(this.#entryBytes.buffer);
+  #entryBytes = new Uint8Array(SLOT_ENTRY_BYTES);
+  #entryView = new DataView(this.#entryBytes.buffer);
 
   constructor(options: PageFileOptions) {
     const { disk, directory, segment, pageCount, generation } = options;
@@ -129,8 +129,22 @@ export class PageFile implements Disposable {
   read(page: number, into: Uint8Array = new Uint8Array(PAGE_SIZE)): BasePage | undefined {
     const slot = this.#map.slot(page);
     if (slot === undefined) return undefined;
-    this.#readSlots({ first: slot, entries: this.#entryBytes, contents: into });
+    this.#readSlots({ first: slot, entries: this.#entriesFor(1), contents: into });
     return this.#judged(page, { view: this.#entryView, at: 0, content: into });
+  }
+
+  /**
+   * The same for many pages, one after the other in `memory`, PAGE_SIZE bytes for each. What lies side by side on the disk, and is asked
+   * for in that order, is read in one go.
+   */
+  readEach(pages: readonly number[], memory: Uint8Array): (BasePage | undefined)[] {
+    const slots = pages.map((page) => this.#map.slot(page));
+    this.#readRuns(slots, memory);
+    return pages.map((page, at) => {
+      if (slots[at] === undefined) return undefined;
+      const content = memory.subarray(at * PAGE_SIZE, (at + 1) * PAGE_SIZE);
+      return this.#judged(page, { view: this.#entryView, at: at * SLOT_ENTRY_BYTES, content });
+    });
   }
 
   /**
@@ -143,23 +157,43 @@ export class PageFile implements Disposable {
     let next = this.nextLive(from, end);
     for (; next < end && found.length < limit; next = this.nextLive(next + 1, end))
       found.push({ page: next, slot: must(this.#map.slot(next)) });
-    const entries = new Uint8Array(found.length * SLOT_ENTRY_BYTES);
-    for (let first = 0; first < found.length;) {
-      let last = first + 1;
-      while (last < found.length && found[last].slot === found[first].slot + last - first) last++;
-      this.#readSlots({
-        first: found[first].slot,
-        entries: entries.subarray(first * SLOT_ENTRY_BYTES, last * SLOT_ENTRY_BYTES),
-        contents: memory.subarray(first * PAGE_SIZE, last * PAGE_SIZE),
-      });
-      first = last;
-    }
-    const view = new DataView(entries.buffer);
+    this.#readRuns(
+      found.map(({ slot }) => slot),
+      memory,
+    );
+    const view = this.#entryView;
     const pages = found.map(({ page }, i) => {
       const content = memory.subarray(i * PAGE_SIZE, (i + 1) * PAGE_SIZE);
       return this.#judged(page, { view, at: i * SLOT_ENTRY_BYTES, content });
     });
     return { pages, next };
+  }
+
+  /** Reads the slots, and their entries, each to its place; nothing where there is no slot. */
+  #readRuns(slots: readonly (number | undefined)[], memory: Uint8Array): void {
+    const entries = this.#entriesFor(slots.length);
+    for (let first = 0; first < slots.length;) {
+      const slot = slots[first];
+      let end = first + 1;
+      if (slot !== undefined) {
+        while (end < slots.length && slots[end] === slot + end - first) end++;
+        this.#readSlots({
+          first: slot,
+          entries: entries.subarray(first * SLOT_ENTRY_BYTES, end * SLOT_ENTRY_BYTES),
+          contents: memory.subarray(first * PAGE_SIZE, end * PAGE_SIZE),
+        });
+      }
+      first = end;
+    }
+  }
+
+  /** Memory for so many entries, the same each time. */
+  #entriesFor(count: number): Uint8Array {
+    if (this.#entryBytes.length < count * SLOT_ENTRY_BYTES) {
+      this.#entryBytes = new Uint8Array(count * SLOT_ENTRY_BYTES);
+      this.#entryView = new DataView(this.#entryBytes.buffer);
+    }
+    return this.#entryBytes.subarray(0, count * SLOT_ENTRY_BYTES);
   }
 
   /** What the files lack is zeros, which are no entry. */

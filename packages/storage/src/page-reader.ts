@@ -4,13 +4,15 @@ import { applyRecord } from '@rokka/quorum';
 import { storageErrors } from './errors.ts';
 import type { LogReader } from './log-reader.ts';
 import type { Pages, PagesAnswer, PageVersion, Read } from './messages.ts';
+import type { BasePage } from './page-file.ts';
 import type { IndexedRecord } from './record-index.ts';
 import { higher, lower, type Segment } from './segment.ts';
 
 const NOTHING = new Uint8Array(0);
 
 /**
- * The pages in the order of the request, up to the first that cannot be served; `failed` says why that one could not.
+ * The pages in the order of the request, up to the first that cannot be served; `failed` says why that one could not. Their contents lie
+ * in `memory`, which has PAGE_SIZE bytes for each.
  *
  * @throws for the first page: STORAGE_TAIL_HAS_NO_PAGES, STORAGE_NO_PAGE, STORAGE_NOT_YET, STORAGE_BELOW_READ_WINDOW, STORAGE_PAGE_UNKNOWN,
  * STORAGE_LOG_DAMAGED, STORAGE_PAGES_DAMAGED, STORAGE_SEGMENT_UNKNOWN, STORAGE_HYDRATING
@@ -19,14 +21,32 @@ export function readVersions(
   segment: Segment,
   reader: LogReader,
   request: Omit<Read, 'volume' | 'pg'>,
+  memory: Uint8Array = new Uint8Array(request.pages.length * PAGE_SIZE),
 ): { versions: PageVersion[]; failed?: CodedError } {
   demandReadable(segment, request);
   // Records of this group at or below the read point are at or below requiredScl, so all of them are on the disk.
   const readPoint = lower(request.readPoint, segment.durableScl);
+  const { firstPage, pageCount } = segment;
+  const pages = request.pages.filter((page) => page >= firstPage && page < firstPage + pageCount);
+  const bases = segment.pageFile?.readEach(
+    pages.map((page) => page - firstPage),
+    memory,
+  );
   const versions: PageVersion[] = [];
-  for (const page of request.pages)
+  for (const [at, page] of request.pages.entries())
     try {
-      versions.push(readVersion(segment, reader, { page, readPoint }));
+      // The first that is not of this segment is the end: up to there the places are the same.
+      if (pages[at] !== page) throw storageErrors.STORAGE_NO_PAGE([page, firstPage, pageCount]);
+      const into = memory.subarray(at * PAGE_SIZE, (at + 1) * PAGE_SIZE);
+      const offset = page - firstPage;
+      const { lsn, content } = buildPage(segment, reader, {
+        page: offset,
+        readPoint,
+        into,
+        base: () => bases?.[at],
+      });
+      if (!content) throw storageErrors.STORAGE_PAGE_UNKNOWN([page], { detail: { page } });
+      versions.push({ pageLsn: lsn, content });
     } catch (error) {
       if (!isCoded(error) || versions.length === 0) throw error;
       // Whoever asked asks for the rest, and hears why.
@@ -35,32 +55,21 @@ export function readVersions(
   return { versions };
 }
 
-function readVersion(
-  segment: Segment,
-  reader: LogReader,
-  { page, readPoint }: { page: PageNumber; readPoint: Lsn },
-): PageVersion {
-  if (page < segment.firstPage || page >= segment.firstPage + segment.pageCount)
-    throw storageErrors.STORAGE_NO_PAGE([page, segment.firstPage, segment.pageCount]);
-  const { lsn, content } = buildPage(segment, reader, { page: page - segment.firstPage, readPoint });
-  if (!content) throw storageErrors.STORAGE_PAGE_UNKNOWN([page], { detail: { page } });
-  return { pageLsn: lsn, content };
-}
-
 /**
- * A page of the segment, counted from its first, as of `readPoint`, laid into `into` where that is given. No content where its base was lost: what comes on top of
+ * A page of the segment, counted from its first, as of `readPoint`, laid into `into` where that is given, on `base`, which is read unless given, into the same. No content where its base was lost: what comes on top of
  * that stays lost too, until a record that starts the page anew. Empty content for a page never written.
  * @throws STORAGE_LOG_DAMAGED
  */
 export function buildPage(
   segment: Segment,
   reader: LogReader,
-  request: { page: number; readPoint: Lsn; into?: Uint8Array },
+  request: { page: number; readPoint: Lsn; into?: Uint8Array; base?: () => BasePage | undefined },
 ): { lsn: Lsn; content: Uint8Array | undefined } {
   const { index } = segment.chain;
   const { page, readPoint, into } = request;
+  const { base: readBase = () => segment.pageFile?.read(page, into) } = request;
   const { ordinals, fromZero } = segment.recordsOfPage(page, { baseLsn: segment.coalesced, readPoint });
-  const base = fromZero ? undefined : segment.pageFile?.read(page, into);
+  const base = fromZero ? undefined : readBase();
   const last = ordinals.at(-1);
   const lsn = last === undefined ? (base?.lsn ?? (0 as Lsn)) : index.lsnAt(last);
   if (base && !base.content) return { lsn, content: undefined };

@@ -2,10 +2,9 @@
  * Serves copies of pages one after the other, and rests between them while the node has something to do that somebody
  * waits for: a peer that is being filled must not be felt by the writer.
  */
-import type { Clock } from '@rokka/kernel';
+import { Slabs, type Clock } from '@rokka/kernel';
 import { storageErrors } from './errors.ts';
 import type { Pages, PagesAnswer } from './messages.ts';
-import { Slabs } from './slabs.ts';
 import type { SegmentStore } from './store.ts';
 
 const WAITING_MAX = 64;

@@ -365,12 +365,14 @@ export class SegmentStore implements Disposable {
     }
   }
 
-  /** @throws STORAGE_STALE_EPOCH …, and what readVersions throws */
-  read(message: m.Read): m.ReadAnswer {
+  /** The contents lie in `memory` where it is given. @throws STORAGE_STALE_EPOCH …, and what readVersions throws */
+  read(message: m.Read, memory?: Uint8Array): m.ReadAnswer {
     const segment = this.segments.get(message);
     segment.demandEpochs('read', message);
     this.foreground.note();
-    const { versions, failed } = this.#noting(segment, () => readVersions(segment, this.#reader, message));
+    const { versions, failed } = this.#noting(segment, () =>
+      readVersions(segment, this.#reader, message, memory),
+    );
     if (failed) this.noteDamage(segment, failed);
     return versions;
   }

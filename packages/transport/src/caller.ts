@@ -33,7 +33,7 @@ export interface CallerOptions {
 
 export interface CallOptions {
   timeoutMs: number;
-  /** Memory for an answer of that many bytes that comes in pieces; otherwise the answer has new memory. */
+  /** Memory for an answer of that many bytes; otherwise the answer has new memory. */
   into?: ((length: number) => Uint8Array | undefined) | undefined;
 }
 
@@ -109,7 +109,7 @@ export class Caller implements ConnectionHandler {
     if (!waiting) return;
     this.#waiting.delete(frame.requestId);
     waiting.cancelDeadline();
-    waiting.answer.resolve({ type: frame.type, body: kept(frame) });
+    waiting.answer.resolve({ type: frame.type, body: kept(frame, waiting.into) });
   }
 
   onClose(connection: Connection, reason: CodedError): void {
@@ -146,6 +146,10 @@ export class Caller implements ConnectionHandler {
 }
 
 /** The body for as long as one likes: a copy, where it would not last. */
-function kept({ body, owned }: Frame): Uint8Array {
-  return owned ? new Uint8Array(body.buffer, body.byteOffset, body.length) : new Uint8Array(body);
+function kept({ body, owned }: Frame, into: CallOptions['into']): Uint8Array {
+  if (owned) return new Uint8Array(body.buffer, body.byteOffset, body.length);
+  const memory = into?.(body.length);
+  if (!memory) return new Uint8Array(body);
+  memory.set(body);
+  return memory;
 }

@@ -17,7 +17,14 @@ import {
   type Ack,
   type ShipRefused,
 } from '@rokka/storage';
-import { Caller, Reconnector, type Connection, type ConnectionHandler, type Network } from '@rokka/transport';
+import {
+  Caller,
+  Reconnector,
+  type CallOptions,
+  type Connection,
+  type ConnectionHandler,
+  type Network,
+} from '@rokka/transport';
 import { volumeErrors } from './errors.ts';
 
 const CALL_TIMEOUT_MS = 5_000;
@@ -100,12 +107,13 @@ export class NodeLink implements AsyncDisposable {
   async call(
     type: number,
     parts: readonly Uint8Array[],
-    options: { timeoutMs?: number; closeWhenLate?: boolean } = {},
+    options: Partial<CallOptions> & { closeWhenLate?: boolean } = {},
   ): Promise<Uint8Array> {
     const caller = this.#caller;
     if (!caller) throw volumeErrors.VOLUME_NODE_DOWN([this.node], { cause: this.#lastError });
     try {
-      const answer = await caller.call(type, parts, { timeoutMs: options.timeoutMs ?? CALL_TIMEOUT_MS });
+      const { timeoutMs = CALL_TIMEOUT_MS, into } = options;
+      const answer = await caller.call(type, parts, { timeoutMs, into });
       if (answer.type === MESSAGE.ERROR) throw decodeError(answer.body);
       assert(answer.type === MESSAGE.OK, () => `answer of type ${answer.type}`);
       return answer.body;

@@ -204,14 +204,16 @@ export class PageCache implements AsyncPageStore {
 
   async #land(flight: Flight, fetched: Promise<Uint8Array | undefined>): Promise<void> {
     const { page, landed } = flight;
+    let content: Uint8Array | undefined;
     try {
-      const content = await fetched;
+      content = await fetched;
       while (!this.#isOvertaken(flight) && !this.#pages.admit(page, content))
         await this.#sink.whenDurable(this.#sink.applied);
       landed.resolve();
     } catch (error) {
       landed.reject(error);
     } finally {
+      if (content) this.#sink.giveBack?.(content);
       if (!this.#isOvertaken(flight)) this.#flights.delete(page);
     }
   }

@@ -117,7 +117,10 @@ export class PageFrames {
     const frame = this.#contents.length;
     assert(frame < this.count, 'place without reserve');
     const inSlab = frame % SLAB_FRAMES;
-    if (inSlab === 0) this.#slabs.push(new Uint8Array(Math.min(SLAB_FRAMES, this.count - frame) * PAGE_SIZE));
+    if (inSlab === 0)
+      this.#slabs.push(
+        new Uint8Array(new SharedArrayBuffer(Math.min(SLAB_FRAMES, this.count - frame) * PAGE_SIZE)),
+      );
     const slab = must(this.#slabs.at(-1));
     this.#contents.push(slab.subarray(inSlab * PAGE_SIZE, (inSlab + 1) * PAGE_SIZE));
     return frame;

@@ -21,6 +21,7 @@ import {
 } from '@rokka/kernel';
 import { ReadPoints } from '@rokka/quorum';
 import { decodeReadAnswer, encodeRead, MESSAGE, type ReadAnswer } from '@rokka/storage';
+import { AnswerMemory } from './answer-memory.ts';
 import { volumeErrors } from './errors.ts';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
@@ -64,6 +65,7 @@ interface Asked {
 export class PageReader {
   readonly #options: PageReaderOptions;
   readonly points = new ReadPoints();
+  readonly #memory = new AnswerMemory();
 
   constructor(options: PageReaderOptions) {
     this.#options = options;
@@ -77,6 +79,11 @@ export class PageReader {
     const outcomes = of.pages.map(() => new Deferred<Content>());
     void this.#settle(group, of, outcomes);
     return outcomes.map(({ promise }) => promise);
+  }
+
+  /** A content that was read is not looked at any more: its memory may be another answer's. */
+  giveBack(content: Uint8Array): void {
+    this.#memory.giveBack(content);
   }
 
   async #settle(group: Group, of: ReadOf, outcomes: readonly Deferred<Content>[]): Promise<void> {
@@ -142,6 +149,8 @@ export class PageReader {
         router.measured(place, clock.nowMs() - startedMs);
         for (const [late, sinceMs] of open) router.measured(late, clock.nowMs() - sinceMs);
         open.clear();
+        // A probe is compared with it later on.
+        if (choice.probe === undefined) this.#memory.lend(answer);
         return outcome.resolve(answer);
       }
       // A member that refused: the next one at once; when all have, the last error is the outcome.
@@ -183,7 +192,10 @@ export class PageReader {
     if (!link) return volumeErrors.VOLUME_UNREADABLE([of.pages[0], 'member went away']);
     try {
       const request = encodeRead({ ...group.head(volumeEpoch), ...of });
-      const body = await link.call(MESSAGE.READ, [request], { timeoutMs: READ_TIMEOUT_MS });
+      const body = await link.call(MESSAGE.READ, [request], {
+        timeoutMs: READ_TIMEOUT_MS,
+        into: (length) => this.#memory.take(length),
+      });
       const answer = decodeReadAnswer(body);
       assert(answer.length <= of.pages.length, 'no more than was asked for');
       return answer;

@@ -48,12 +48,14 @@ export interface RecordSink {
 export interface AsyncRecordSink extends RecordSink {
   /**
    * Each page as of `durable` at the time of the call, or of any later durable point. PAGE_SIZE bytes that belong to the
-   * caller, or undefined for a page never written (all zeroes). Many reads may be in flight, and those of one call cost
+   * caller, for as long as it likes or until it gives them back, or undefined for a page never written (all zeroes). Many reads may be in flight, and those of one call cost
    * less than as many calls; a page that cannot be read holds up none of the others.
    *
    * @throws by page: VOLUME_UNREADABLE where no quorum answers
    */
   readMany(pages: readonly PageNumber[]): Promise<Uint8Array | undefined>[];
+  /** The caller has no use for a content of `readMany` any more: other reads may have its memory. Nobody has to say so. */
+  giveBack?(content: Uint8Array): void;
   /** Maps at least [0, mapPages). Calls for what is mapped already, or is being mapped, are cheap. @throws VOLUME_FULL */
   grow(mapPages: number): Promise<void>;
   /** Resolves when `hasRoom(bytes, records)`; at once where it has. Room may be gone again when the caller wakes up. */

@@ -2,15 +2,13 @@
  * The writer of a volume. Open it (which fences every earlier writer for good), append mini-transactions, wait for them, read pages.
  *
  * - Nothing but the progress tracker decides what is durable; `durable` is the VDL.
- * - No timer on the way of a commit: what somebody waits for is shipped at the end of the turn of the event loop, to all six
- *   members; what is appended while a node syncs goes into its next batch (P18 §2.2).
+ * - No timer on the way of a commit: what somebody waits for leaves at the end of the turn of the event loop (shipping.ts).
  * - A member whose buffer is full, or that is away, fills its holes by gossip; only what is at no write quorum is sent again.
  * - A volume that has failed stays failed: its owner must end, so that nothing goes on with writes that may be lost.
  */
-import { must, mutant, type CodedError, isCoded } from '@rokka/kernel';
-import type { Lsn, NodeId, PageNumber, PgIndex } from '@rokka/kernel';
-import { LsnAllocator, ProgressTracker } from '@rokka/quorum';
-import type { PlacedMember } from '@rokka/quorum';
+import { isCoded, must, mutant } from '@rokka/kernel';
+import type { CodedError, Lsn, NodeId, PageNumber, PgIndex } from '@rokka/kernel';
+import { LsnAllocator, ProgressTracker, type PlacedMember } from '@rokka/quorum';
 import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
@@ -37,9 +35,8 @@ import type { GroupRecord } from './volume-record.ts';
 import { VolumeState } from './volume-state.ts';
 import { describeGroup, type VolumeStatus } from './volume-status.ts';
 
-/** Undurable bytes at which writers wait. Holds the memory of a writer whose nodes are slow. */
+/** Undurable bytes and records at which writers wait: the memory of a writer whose nodes are slow, and what a node can list in one answer. */
 const OUTSTANDING_BYTES_MAX = 32 * 1024 * 1024;
-/** Records likewise. Far below what recovery allows for: a node must be able to list them in one answer. */
 const OUTSTANDING_RECORDS_MAX = 262_144;
 
 export class Volume implements AsyncRecordSink, AsyncDisposable {
@@ -188,12 +185,16 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     });
   }
 
-  inherits(page: PageNumber): boolean {
-    return this.#inheritance?.has(page) === true;
-  }
-
   read(page: PageNumber): Promise<Uint8Array | undefined> {
     return this.readMany([page])[0];
+  }
+
+  giveBack(content: Uint8Array): void {
+    this.#reader.giveBack(content);
+  }
+
+  inherits(page: PageNumber): boolean {
+    return this.#inheritance?.has(page) === true;
   }
 
   async grow(mapPages: number): Promise<void> {
