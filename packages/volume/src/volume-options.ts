@@ -7,6 +7,10 @@ import type { FleetNode } from './healer.ts';
 import type { BasePages, VolumeBase } from './inheritance.ts';
 import type { RamLog } from './ram-log.ts';
 
+/** Undurable bytes and records at which writers wait: the memory of a writer whose nodes are slow, and what a node can list in one answer. */
+export const OUTSTANDING_BYTES_MAX = 32 * 1024 * 1024;
+export const OUTSTANDING_RECORDS_MAX = 262_144;
+
 export interface VolumeOptions {
   volumeId: VolumeId;
   cluster: string;

@@ -30,14 +30,10 @@ import { claim, takeUp } from './take-over.ts';
 import { Sealer } from './sealer.ts';
 import { Shipper } from './shipping.ts';
 import { deleteVolume } from './volume-deletion.ts';
-import type { VolumeOptions } from './volume-options.ts';
+import { OUTSTANDING_BYTES_MAX, OUTSTANDING_RECORDS_MAX, type VolumeOptions } from './volume-options.ts';
 import type { GroupRecord } from './volume-record.ts';
 import { VolumeState } from './volume-state.ts';
 import { describeGroup, type VolumeStatus } from './volume-status.ts';
-
-/** Undurable bytes and records at which writers wait: the memory of a writer whose nodes are slow, and what a node can list in one answer. */
-const OUTSTANDING_BYTES_MAX = 32 * 1024 * 1024;
-const OUTSTANDING_RECORDS_MAX = 262_144;
 
 export class Volume implements AsyncRecordSink, AsyncDisposable {
   readonly #options: VolumeOptions;
