@@ -100,7 +100,11 @@ export class Group {
       for (const node of known.keys()) if (this.placeOf(node) < 0) known.delete(node);
   }
 
-  /** Whether the current epoch is known to members that satisfy the write rule before it, and its own. */
+  /**
+   * Whether the current epoch is known to members that satisfy the write rule before it, or its own. Either is enough, for nothing that
+   * is acknowledged rests on it: a write counts when members satisfy the current rule, both halves of it while one is replaced. Were both
+   * asked for, a newcomer that dies at once, beside two that are away, could not be taken back, and nobody could write again.
+   */
   get isInstalled(): boolean {
     const has = (node: string) => this.#installed.has(node as NodeId);
     return satisfied(this.#installRule, has) || satisfied(this.#roster.formulas.write, has);
