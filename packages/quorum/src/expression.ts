@@ -161,27 +161,26 @@ function kthHighest(points: Float64Array, indexes: Uint16Array, highest: Float64
   return highest[last];
 }
 
-/** For each subset of `members`, as a bit mask, whether it satisfies the rule. */
-function truthTable(expression: QuorumExpression, members: readonly Member[]): boolean[] {
+/** For each subset of `members`, as a bit mask, 1 where it satisfies the rule. Adopting a membership asks for dozens of these. */
+function truthTable(expression: QuorumExpression, members: readonly Member[]): Uint8Array {
   if (members.length > MEMBERS_MAX) throw quorumErrors.QUORUM_TOO_MANY_MEMBERS([members.length, MEMBERS_MAX]);
-  const bits = new Map(members.map((member, index) => [member, 1 << index]));
-  const holds = compileMask(expression, bits);
-  return Array.from({ length: 1 << members.length }, (_, mask) => holds(mask));
+  if (expression.kind === 'atLeast') return countTable(expression, members);
+  const [table, ...others] = expression.parts.map((part) => truthTable(part, members));
+  for (const other of others)
+    for (let mask = 0; mask < table.length; mask++)
+      table[mask] = expression.kind === 'and' ? table[mask] & other[mask] : table[mask] | other[mask];
+  return table;
 }
 
-/** The rule as a function of members' bits. Adopting a membership asks it thousands of times. */
-function compileMask(
-  expression: QuorumExpression,
-  bits: ReadonlyMap<Member, number>,
-): (mask: number) => boolean {
-  if (expression.kind !== 'atLeast') {
-    const parts = expression.parts.map((part) => compileMask(part, bits));
-    if (expression.kind === 'and') return (mask) => parts.every((part) => part(mask));
-    return (mask) => parts.some((part) => part(mask));
-  }
-  const own = expression.members.reduce((mask, member) => mask | (bits.get(member) ?? 0), 0);
-  const { count } = expression;
-  return (mask) => bitCount(mask & own) >= count;
+function countTable(
+  { count, members: counted }: { count: number; members: readonly Member[] },
+  members: readonly Member[],
+): Uint8Array {
+  let own = 0;
+  for (const member of counted) own |= 1 << members.indexOf(member);
+  const table = new Uint8Array(1 << members.length);
+  for (let mask = 0; mask < table.length; mask++) if (bitCount(mask & own) >= count) table[mask] = 1;
+  return table;
 }
 
 function bitCount(mask: number): number {
@@ -190,15 +189,18 @@ function bitCount(mask: number): number {
   return count;
 }
 
-function minimalMasks(table: readonly boolean[]): number[] {
+function minimalMasks(table: Uint8Array): number[] {
   const masks: number[] = [];
   for (let mask = 0; mask < table.length; mask++) {
-    if (!table[mask]) continue;
-    let minimal = true;
-    for (let bit = 1; bit <= mask; bit <<= 1) if (mask & bit && table[mask ^ bit]) minimal = false;
-    if (minimal) masks.push(mask);
+    if (table[mask] === 1 && isMinimal(table, mask)) masks.push(mask);
   }
   return masks;
+}
+
+/** Whether no set of one member less satisfies it: those with fewer still do not either, rules being monotone. */
+function isMinimal(table: Uint8Array, mask: number): boolean {
+  for (let rest = mask; rest !== 0; rest &= rest - 1) if (table[mask ^ (rest & -rest)] === 1) return false;
+  return true;
 }
 
 function named(mask: number, members: readonly Member[]): Member[] {

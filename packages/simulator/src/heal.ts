@@ -23,21 +23,18 @@ export function addMissingMachines(world: World): void {
   }
 }
 
-/** What is not as it should be, for people; nothing where all is well. */
-export function unhealed(world: World): string[] {
-  const groups = world.oracles.history.volume?.groups ?? [];
-  return groups.flatMap((group) => {
+/** What is not as it should be, for people; nothing where all is well. Found one by one: mostly it is asked whether there is any. */
+export function* unhealed(world: World): Iterable<string> {
+  for (const group of world.oracles.history.volume?.groups ?? []) {
     const { pg, membership, retired } = group;
-    const joins = changesOf(membership).map((change) => `${change.joins.node} still joins`);
-    const gone = membersOf(world, group).filter((node) => isGone(world, node));
-    const held = world.nodes.filter((node) => retired.includes(node.id) && node.isUp && !isGone(world, node));
-    const what = [
-      ...joins,
-      ...gone.map(({ id }) => `${id} is gone and a member`),
-      ...held.map(({ id }) => `${id} has left and was not told to drop what it has`),
-    ];
-    return what.map((one) => `group ${pg}: ${one}`);
-  });
+    const of = (what: string) => `group ${pg}: ${what}`;
+    for (const { joins } of changesOf(membership)) yield of(`${joins.node} still joins`);
+    for (const node of membersOf(world, group))
+      if (isGone(world, node)) yield of(`${node.id} is gone and a member`);
+    for (const node of world.nodes)
+      if (retired.includes(node.id) && node.isUp && !isGone(world, node))
+        yield of(`${node.id} has left and was not told to drop what it has`);
+  }
 }
 
 function membersOf(world: World, { membership }: GroupRecord): SimNode[] {

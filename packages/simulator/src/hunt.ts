@@ -25,6 +25,8 @@ export interface HuntSummary {
   records: number;
   virtualMs: number;
   realMs: number;
+  /** Processor time of this process, all its threads together. */
+  cpuMs: number;
   faults: Map<string, number>;
   /** The lowest seed that broke something, of those that ran. */
   broken: SeedReport | undefined;
@@ -38,6 +40,7 @@ class Hunt {
   readonly #options: HuntOptions;
   readonly #summary: HuntSummary;
   readonly #startedMs = systemClock.nowMs();
+  readonly #cpuAtStart = process.cpuUsage();
   #next: number;
 
   constructor(options: HuntOptions) {
@@ -49,6 +52,7 @@ class Hunt {
       records: 0,
       virtualMs: 0,
       realMs: 0,
+      cpuMs: 0,
       faults: new Map(),
       broken: undefined,
     };
@@ -57,8 +61,14 @@ class Hunt {
   async run(): Promise<HuntSummary> {
     const { workers = os.availableParallelism(), seeds } = this.#options;
     await Promise.all(Array.from({ length: Math.min(workers, seeds) }, () => this.#work()));
-    this.#summary.realMs = systemClock.nowMs() - this.#startedMs;
+    this.#noteTimes();
     return this.#summary;
+  }
+
+  #noteTimes(): void {
+    const { user, system } = process.cpuUsage(this.#cpuAtStart);
+    this.#summary.cpuMs = (user + system) / 1000;
+    this.#summary.realMs = systemClock.nowMs() - this.#startedMs;
   }
 
   /** One worker's life: it is given seed after seed. */
@@ -88,7 +98,7 @@ class Hunt {
     summary.events += report.events;
     summary.records += report.records;
     summary.virtualMs += report.virtualMs;
-    summary.realMs = systemClock.nowMs() - this.#startedMs;
+    this.#noteTimes();
     for (const [kind, count] of report.faults)
       summary.faults.set(kind, (summary.faults.get(kind) ?? 0) + count);
     if (!report.broken) summary.passed++;

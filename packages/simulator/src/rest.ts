@@ -86,24 +86,23 @@ async function heals(world: World, writer: SimWriter): Promise<boolean> {
   for (const endMs = world.clock.nowMs() + HEAL_MS; !inTime && world.clock.nowMs() < endMs;) {
     // That a machine came back without its data shows only when it says so.
     addMissingMachines(world);
-    const isOver = () => unhealed(world).length === 0 || writer.state !== 'open';
+    const isOver = () => isNone(unhealed(world)) || writer.state !== 'open';
     inTime = await world.waitFor(isOver, HEAL_LOOK_MS);
   }
-  demand(inTime, 'I16', () => `${HEAL_MS} ms after all faults: ${unhealed(world).join('; ')}`);
+  demand(inTime, 'I16', () => `${HEAL_MS} ms after all faults: ${[...unhealed(world)].join('; ')}`);
   return writer.state === 'open';
 }
 
 /** Answers false where the writer was replaced. */
 async function converges(world: World, writer: SimWriter): Promise<boolean> {
   const lag = () => lagging(world, writer);
-  const inTime = await world.waitFor(() => lag().length === 0 || writer.state !== 'open', CONVERGE_MS);
-  demand(inTime, 'I16', () => `${CONVERGE_MS} ms after the last write: ${lag().join('; ')}`);
+  const inTime = await world.waitFor(() => isNone(lag()) || writer.state !== 'open', CONVERGE_MS);
+  demand(inTime, 'I16', () => `${CONVERGE_MS} ms after the last write: ${[...lag()].join('; ')}`);
   return writer.state === 'open';
 }
 
-/** Segments of members with sound disks that lack something of what the volume is. */
-function lagging(world: World, writer: SimWriter): string[] {
-  const lags: string[] = [];
+/** Segments of members with sound disks that lack something of what the volume is; found one by one, as `unhealed`. */
+function* lagging(world: World, writer: SimWriter): Iterable<string> {
   const epoch = writer.volume?.status().volumeEpoch ?? 0;
   const { history } = world.oracles;
   const branch = history.branches.get(epoch as never);
@@ -112,10 +111,14 @@ function lagging(world: World, writer: SimWriter): string[] {
     for (const { node } of allMembers(membership)) {
       if (world.atlas.isLost(node)) continue;
       const scl = sclOf(world, node, pg);
-      if (scl !== expected) lags.push(`${node}, group ${pg} has ${scl} of ${expected}`);
+      if (scl !== expected) yield `${node}, group ${pg} has ${scl} of ${expected}`;
     }
   }
-  return lags;
+}
+
+function isNone(found: Iterable<string>): boolean {
+  for (const _ of found) return false;
+  return true;
 }
 
 function sclOf(world: World, id: string, pg: PgIndex): Lsn | string {

@@ -10,10 +10,9 @@ export class Inode {
   #bytes = new Uint8Array(0);
   #size = 0;
   #syncedSize = 0;
-  /** The sectors that differ from the disk's and began below the synced size, and a flag for each sector. */
-  #dirty: number[] = [];
-  #isDirty = new Uint8Array(0);
-  /** What the disk has of them, at their place. */
+  /** The sectors that differ from the disk's and began below the synced size, and which place each has in `#onDisk`. */
+  readonly #dirty = new Map<number, number>();
+  /** What the disk has of them, one behind the other: between two syncs they are few. */
   #onDisk = new Uint8Array(0);
 
   constructor(sectorBytes: number) {
@@ -46,8 +45,7 @@ export class Inode {
   }
 
   sync(): void {
-    for (const sector of this.#dirty) this.#isDirty[sector] = 0;
-    this.#dirty = [];
+    this.#dirty.clear();
     this.#syncedSize = this.#size;
   }
 
@@ -72,9 +70,9 @@ export class Inode {
       if (kept) {
         size = Math.max(size, Math.min(this.#size, at + this.#sectorBytes));
       } else {
-        const end = Math.min(at + this.#sectorBytes, this.#syncedSize);
         this.#bytes.fill(0, at, at + this.#sectorBytes);
-        if (at < end) this.#bytes.set(this.#onDisk.subarray(at, end), at);
+        const place = this.#dirty.get(sector);
+        if (place !== undefined) this.#restore(at, place * this.#sectorBytes);
       }
     }
     this.#bytes.fill(0, size);
@@ -84,7 +82,7 @@ export class Inode {
 
   /** In ascending order. */
   #unsynced(): number[] {
-    const sectors = this.#dirty.sort((a, b) => a - b);
+    const sectors = [...this.#dirty.keys()].sort((a, b) => a - b);
     const firstNew = Math.ceil(this.#syncedSize / this.#sectorBytes);
     for (let sector = firstNew; sector * this.#sectorBytes < this.#size; sector++) sectors.push(sector);
     return sectors;
@@ -93,30 +91,32 @@ export class Inode {
   /** Of every sector in the range that has not been written since the last sync. */
   #keepOld(from: number, to: number): void {
     const sectorBytes = this.#sectorBytes;
-    if (this.#onDisk.length < this.#bytes.length) {
-      const onDisk = new Uint8Array(this.#bytes.length);
-      onDisk.set(this.#onDisk);
-      this.#onDisk = onDisk;
-    }
     for (let sector = Math.floor(from / sectorBytes); sector * sectorBytes < to; sector++) {
-      if (this.#isDirty[sector]) continue;
-      this.#isDirty[sector] = 1;
-      this.#dirty.push(sector);
+      if (this.#dirty.has(sector)) continue;
+      const place = this.#dirty.size;
+      this.#dirty.set(sector, place);
       const at = sector * sectorBytes;
       const end = Math.min(at + sectorBytes, this.#syncedSize);
-      this.#onDisk.set(this.#bytes.subarray(at, end), at);
+      this.#onDisk = withRoom(this.#onDisk, (place + 1) * sectorBytes);
+      this.#onDisk.set(this.#bytes.subarray(at, end), place * sectorBytes);
     }
+  }
+
+  /** What was synced of the sector at `at` lies at `from` in `#onDisk`. */
+  #restore(at: number, from: number): void {
+    const length = Math.min(this.#sectorBytes, this.#syncedSize - at);
+    if (length > 0) this.#bytes.set(this.#onDisk.subarray(from, from + length), at);
   }
 
   #makeRoom(end: number): void {
     // Whole sectors, so that a torn one can be filled.
-    const need = Math.ceil(end / this.#sectorBytes) * this.#sectorBytes;
-    if (need <= this.#bytes.length) return;
-    const bytes = new Uint8Array(Math.max(need, this.#bytes.length * 2));
-    bytes.set(this.#bytes);
-    this.#bytes = bytes;
-    const isDirty = new Uint8Array(Math.ceil(bytes.length / this.#sectorBytes));
-    isDirty.set(this.#isDirty);
-    this.#isDirty = isDirty;
+    this.#bytes = withRoom(this.#bytes, Math.ceil(end / this.#sectorBytes) * this.#sectorBytes);
   }
+}
+
+function withRoom(bytes: Uint8Array<ArrayBuffer>, need: number): Uint8Array<ArrayBuffer> {
+  if (need <= bytes.length) return bytes;
+  const roomier = new Uint8Array(Math.max(need, bytes.length * 2));
+  roomier.set(bytes);
+  return roomier;
 }

@@ -44,7 +44,8 @@ export class World {
   readonly network: MemoryNetwork;
   readonly registry = new MemoryRegistry();
   /** By place: the six of the volume, then those that were added. */
-  readonly nodes: SimNode[];
+  readonly nodes: SimNode[] = [];
+  readonly #nodesByName = new Map<string, SimNode>();
   readonly writers: SimWriter[] = [];
   /** The data directory that each node runs on. */
   readonly #stores = new Map<NodeId, string>();
@@ -78,12 +79,12 @@ export class World {
       delayMs: (link) => this.weather.delayMs(link) + this.#busyMs(link.from),
       observer: new WireTap({
         emit: (event) => this.events.append(event),
-        isNode: (name) => this.nodes.some(({ id }) => id === name),
+        isNode: (name) => this.#nodesByName.has(name),
       }),
     });
     this.weather.attach(this.network);
     const places = MEMBERS.length + (knobs.spares ?? 0);
-    this.nodes = Array.from({ length: places }, (_, place) => this.#makeNode(place, zoneOf(place)));
+    for (let place = 0; place < places; place++) this.#makeNode(zoneOf(place));
   }
 
   /** Six nodes are up, and the volume is in the registry, of no pages yet. */
@@ -146,8 +147,7 @@ export class World {
 
   /** One more machine, beside those that the volume was made on; its place is the next. It is up at once. */
   addNode(zone: Zone): SimNode {
-    const node = this.#makeNode(this.nodes.length, zone);
-    this.nodes.push(node);
+    const node = this.#makeNode(zone);
     node.start();
     return node;
   }
@@ -247,7 +247,7 @@ export class World {
   }
 
   #busyMs(name: string): number {
-    return this.nodes.find(({ id }) => id === name)?.process?.busyMs ?? 0;
+    return this.#nodesByName.get(name)?.process?.busyMs ?? 0;
   }
 
   #groups() {
@@ -276,14 +276,18 @@ export class World {
         this.atlas.rebuilt(node);
   }
 
-  #makeNode(place: number, zone: Zone): SimNode {
+  /** The next by place. */
+  #makeNode(zone: Zone): SimNode {
     const { seed, knobs, clock, network } = this;
-    const id = nodeId(place);
+    const id = nodeId(this.nodes.length);
     const onFate = (what: string, why?: string) =>
       this.events.append({ kind: 'fate', who: id, what, ...(why === undefined ? {} : { why }) });
     const onStore = (store: string) => this.events.append({ kind: 'store', node: id, store });
     const onBug = (error: unknown) => this.fail(error);
-    return new SimNode({ id, zone, seed, knobs, clock, network, onFate, onStore, onBug });
+    const node = new SimNode({ id, zone, seed, knobs, clock, network, onFate, onStore, onBug });
+    this.nodes.push(node);
+    this.#nodesByName.set(id, node);
+    return node;
   }
 
   /** The limit that was ever in force is the volume's own fact; a small one brings its boundary close. */

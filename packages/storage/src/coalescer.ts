@@ -204,7 +204,7 @@ export class Coalescer {
   #staged(work: Work): PageGeneration {
     const { pageFile, generation } = work.segment;
     assert(pageFile, 'only full segments are coalesced');
-    return (work.staged ??= pageFile.begin(generation.number + 1));
+    return (work.staged ??= pageFile.begin(generation.number + 1, { pages: work.pages.size }));
   }
 
   /** Both page files are synced: say so in the log, and count on it when that is durable. */

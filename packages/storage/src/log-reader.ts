@@ -3,7 +3,7 @@
  * jumps about, as page by page application does.
  */
 import type { CodedError } from '@rokka/kernel';
-import { readRecordHeader, RECORD_BYTES_MAX, recordIsSound } from '@rokka/quorum';
+import { readRecordHeader, recordIsSound } from '@rokka/quorum';
 import { storageErrors } from './errors.ts';
 import type { StorageLog } from './log.ts';
 import type { IndexedRecord } from './record-index.ts';
@@ -13,7 +13,8 @@ const WINDOW_BYTES_MAX = 128 * 1024;
 
 export class LogReader {
   readonly #log: StorageLog;
-  readonly #window = new Uint8Array(Math.max(WINDOW_BYTES_MAX, RECORD_BYTES_MAX));
+  /** As long as was ever asked for: many a node reads little back. */
+  #window = new Uint8Array(0);
   #windowBytes = WINDOW_BYTES_MIN;
   #file = 0;
   #start = 0;
@@ -39,7 +40,9 @@ export class LogReader {
     const { file, offset, length } = place;
     const forward = file === this.#file && offset >= this.#start && offset <= this.#end + WINDOW_BYTES_MIN;
     this.#windowBytes = forward ? Math.min(WINDOW_BYTES_MAX, this.#windowBytes * 2) : WINDOW_BYTES_MIN;
-    const into = this.#window.subarray(0, Math.max(length, this.#windowBytes));
+    const need = Math.max(length, this.#windowBytes);
+    if (need > this.#window.length) this.#window = new Uint8Array(need);
+    const into = this.#window.subarray(0, need);
     this.#file = file;
     this.#start = offset;
     this.#end = offset + this.#log.read(file, offset, into);

@@ -14,7 +14,7 @@ import type { LogFiles } from './log-files.ts';
 export interface LogReplay {
   /** The newest manifest that can be read, before anything else: what lies below its floors need not be there. */
   newestManifest(body: Uint8Array, file: number): void;
-  /** An entry, oldest first. `offset` is that of the body in its file. Manifests come here too. */
+  /** An entry, oldest first; `body` is a view that is valid during the call. `offset` is its place in the file. Manifests come here too. */
   entry(type: number, body: Uint8Array, place: { file: number; offset: number }): void;
   /** Acknowledged bytes from `offset` on cannot be read. */
   damaged(file: number, offset: number): void;
@@ -49,6 +49,8 @@ class Scan {
   #gap: { file: number; offset: number } | undefined;
   #end: LogEnd | undefined;
   readonly #ends = new Map<number, number>();
+  /** One file after the other; nobody keeps a view of what lies in it. */
+  #memory = new Uint8Array(0);
 
   constructor(files: LogFiles, identity: Uint8Array) {
     this.#files = files;
@@ -115,7 +117,9 @@ class Scan {
 
   #read(sequence: number): Uint8Array {
     const file = this.#files.file(sequence);
-    const bytes = new Uint8Array(file.sizeBytes());
+    const size = file.sizeBytes();
+    if (size > this.#memory.length) this.#memory = new Uint8Array(size);
+    const bytes = this.#memory.subarray(0, size);
     return bytes.subarray(0, file.read(bytes, 0));
   }
 }

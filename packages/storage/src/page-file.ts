@@ -219,13 +219,15 @@ export class PageFile implements Disposable {
   /**
    * Begins a generation. One at a time; it is carried through or the process ends. One that is written aside has its pages
    * on the way to the disk while the node goes on.
+   * @param options.pages how many it will have at most, where that is known
    */
-  begin(number: number, options: { aside?: boolean } = {}): PageGeneration {
+  begin(number: number, options: { aside?: boolean; pages?: number } = {}): PageGeneration {
     assert(!this.damaged && !this.#making, 'pages are never added to a damaged file, nor by two at a time');
     this.#making = true;
     const onEnd = () => (this.#making = false);
     const files = { pages: this.#pages, table: this.#table, map: this.#map, onEnd };
-    return new PageGeneration(files, number, options.aside ? PAGES_PER_WRITE_ASIDE : PAGES_PER_WRITE);
+    const pagesPerWrite = options.aside ? PAGES_PER_WRITE_ASIDE : PAGES_PER_WRITE;
+    return new PageGeneration(files, { number, pagesPerWrite, pages: options.pages ?? pagesPerWrite });
   }
 
   [Symbol.dispose](): void {
@@ -263,11 +265,13 @@ export class PageGeneration {
   #entriesWritten = 0;
   #synced = false;
   readonly #pagesPerWrite: number;
+  readonly #memoryPages: number;
 
-  constructor(files: GenerationFiles, number: number, pagesPerWrite: number) {
+  constructor(files: GenerationFiles, of: { number: number; pagesPerWrite: number; pages: number }) {
     this.#files = files;
-    this.number = number;
-    this.#pagesPerWrite = pagesPerWrite;
+    this.number = of.number;
+    this.#pagesPerWrite = of.pagesPerWrite;
+    this.#memoryPages = Math.min(of.pagesPerWrite, of.pages);
   }
 
   /** Whether what was gathered must be written before the next page is added. */
@@ -278,8 +282,9 @@ export class PageGeneration {
   /** Memory for the content of the page that is added next, PAGE_SIZE bytes; it is the next one's again when that is written. */
   nextContent(): Uint8Array {
     assert(!this.full, 'pages are written before more are added');
-    this.#memory ??= new Uint8Array(this.#pagesPerWrite * PAGE_SIZE);
+    this.#memory ??= new Uint8Array(this.#memoryPages * PAGE_SIZE);
     const at = this.#contents.length * PAGE_SIZE;
+    assert(at < this.#memory.length, 'more pages than were announced');
     return this.#memory.subarray(at, at + PAGE_SIZE);
   }
 

@@ -19,7 +19,8 @@ export interface IndexedRecord {
   flags: number;
 }
 
-const CHUNK_RECORDS = 4096;
+/** 33 KiB: what a segment of few records costs. */
+const CHUNK_RECORDS = 1024;
 const DEPTH_MAX = 0xffff;
 
 class Chunk {

@@ -32,7 +32,8 @@ export interface MemoryNetworkOptions {
   observer?: NetworkObserver;
 }
 
-const keyOf = (link: Link) => JSON.stringify([link.from, link.to]);
+/** No name has a line break. */
+const keyOf = (link: Link) => `${link.from}\n${link.to}`;
 
 export class MemoryNetwork implements Network {
   readonly #links: MemoryLinks;

@@ -21,8 +21,7 @@ class Bench implements Disposable {
   readonly log: RamLog;
   readonly kept: { lastLsn: Lsn; bytes: Buffer; sizeBytes: number }[] = [];
   readonly #sealer = new Sealer({
-    volumeEpoch: EPOCH,
-    pagesPerGroup: 1000,
+    volume: { volumeEpoch: EPOCH, pagesPerGroup: 1000, groupsMax: 1 },
     lastVolumeLsn: 0 as Lsn,
     lastPgLsn: [0 as Lsn],
   });

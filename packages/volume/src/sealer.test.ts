@@ -8,8 +8,7 @@ import { rawMtr } from './testing/page-writer.ts';
 
 function sealer(options: { lastVolumeLsn?: number; lastPgLsn?: number[] } = {}): Sealer {
   return new Sealer({
-    volumeEpoch: 7 as Epoch,
-    pagesPerGroup: 10,
+    volume: { volumeEpoch: 7 as Epoch, pagesPerGroup: 10, groupsMax: 4 },
     lastVolumeLsn: (options.lastVolumeLsn ?? 0) as Lsn,
     lastPgLsn: (options.lastPgLsn ?? [0, 0]) as Lsn[],
   });
@@ -97,8 +96,7 @@ test('after a recovery the first links name the last records that were kept, nev
 
 test('a page that another one pushed out of the link table has an unknown predecessor, never a wrong one', () => {
   const by = new Sealer({
-    volumeEpoch: 1 as Epoch,
-    pagesPerGroup: 1 << 20,
+    volume: { volumeEpoch: 1 as Epoch, pagesPerGroup: 1 << 20, groupsMax: 1 },
     lastVolumeLsn: 0 as Lsn,
     lastPgLsn: [0 as Lsn],
   });

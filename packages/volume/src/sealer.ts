@@ -7,6 +7,7 @@
  */
 import { assert, type Epoch, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
 import { recordLengthAt, sealRecord } from '@rokka/quorum';
+import type { VolumeRecord } from './volume-record.ts';
 
 /** Contiguous records of one protection group. */
 export interface SealedRun {
@@ -16,7 +17,7 @@ export interface SealedRun {
   readonly bytes: Uint8Array;
 }
 
-const PAGE_LINKS = 1 << 15;
+const PAGE_LINKS_MAX = 1 << 15;
 
 export class Sealer {
   readonly #volumeEpoch: Epoch;
@@ -25,20 +26,23 @@ export class Sealer {
   readonly #lastPgLsn: Lsn[];
   // The block chain's heads, for the pages written lately: a direct-mapped table, because a complete one would cost
   // memory for every page of the volume. A page that fell out has the link 0, "unknown": readers go by LSN order then.
-  readonly #linkPage = new Float64Array(PAGE_LINKS).fill(-1);
-  readonly #linkLsn = new Float64Array(PAGE_LINKS);
+  readonly #linkPage: Float64Array;
+  readonly #linkLsn: Float64Array;
 
   constructor(options: {
-    volumeEpoch: Epoch;
-    pagesPerGroup: number;
+    volume: Pick<VolumeRecord, 'volumeEpoch' | 'pagesPerGroup' | 'groupsMax'>;
     /** The last LSN that recovery kept, in the volume and in each protection group. */
     lastVolumeLsn: Lsn;
     lastPgLsn: readonly Lsn[];
   }) {
-    this.#volumeEpoch = options.volumeEpoch;
-    this.#pagesPerGroup = options.pagesPerGroup;
+    const { volumeEpoch, pagesPerGroup, groupsMax } = options.volume;
+    this.#volumeEpoch = volumeEpoch;
+    this.#pagesPerGroup = pagesPerGroup;
     this.#lastVolumeLsn = options.lastVolumeLsn;
     this.#lastPgLsn = [...options.lastPgLsn];
+    const links = Math.min(PAGE_LINKS_MAX, pagesPerGroup * groupsMax);
+    this.#linkPage = new Float64Array(links).fill(-1);
+    this.#linkLsn = new Float64Array(links);
   }
 
   pgOf(page: PageNumber): PgIndex {
@@ -89,7 +93,7 @@ export class Sealer {
       pg < this.#lastPgLsn.length,
       () => `page ${page} lies in protection group ${pg}, which is not mapped`,
     );
-    const slot = page % PAGE_LINKS;
+    const slot = page % this.#linkPage.length;
     sealRecord(record, {
       lsn,
       previousVolumeLsn: this.#lastVolumeLsn,

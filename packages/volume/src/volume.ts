@@ -301,8 +301,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       allocationLimit: Math.min(record.lsnAllocationLimitMax, OUTSTANDING_RECORDS_MAX),
     });
     this.#sealer = new Sealer({
-      volumeEpoch: record.volumeEpoch,
-      pagesPerGroup: record.pagesPerGroup,
+      volume: record,
       lastVolumeLsn: start.vdl,
       lastPgLsn: start.groups.map(({ lastLsn }) => lastLsn),
     });

@@ -97,13 +97,14 @@ function describeReport(report: RunReport): string {
 }
 
 function describeSummary(summary: HuntSummary): string {
-  const { passed, events, records, virtualMs, realMs, faults, broken } = summary;
+  const { passed, events, records, virtualMs, realMs, cpuMs, faults, broken } = summary;
+  const inSeconds = (ms: number) => (ms / 1000).toFixed(1);
   const kinds = [...faults].sort(([a], [b]) => (a < b ? -1 : 1)).map(([kind, count]) => `${kind} ${count}`);
   return [
     `histories   ${passed + (broken ? 1 : 0)}, ${passed} of them without a fault of ours`,
     `events      ${events}, of ${records} records`,
     `faults      ${kinds.join(', ')}`,
-    `time        ${(virtualMs / 1000).toFixed(0)} s of virtual time in ${(realMs / 1000).toFixed(1)} s, ${timesReal(summary)} real time`,
+    `time        ${(virtualMs / 1000).toFixed(0)} s of virtual time in ${inSeconds(realMs)} s, ${inSeconds(cpuMs)} s of the processor's, ${timesReal(summary)} real time`,
   ].join('\n');
 }
 

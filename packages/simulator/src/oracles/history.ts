@@ -101,7 +101,7 @@ export class History {
   /** What was in force before the last change of each group's members. */
   readonly #before = new Map<PgIndex, Membership>();
   /** How often each node came to each group as a newcomer, or began anew there; one of the first six has come no time. */
-  readonly #arrivals = new Map<string, number>();
+  readonly #arrivals = new Map<NodeId, Map<PgIndex, number>>();
   /** Members that were told to begin anew, and have not shown yet that they do. */
   readonly #toldToStartOver = new Set<string>();
   readonly #anew = new Set<string>();
@@ -153,20 +153,20 @@ export class History {
 
   /** It was told to begin anew, and it is not known whether it has. */
   mayStartOver(pg: PgIndex, node: NodeId): boolean {
-    return this.#toldToStartOver.has(`${node}/${pg}`);
+    return this.#toldToStartOver.size > 0 && this.#toldToStartOver.has(`${node}/${pg}`);
   }
 
   /** What it says now it says as one that has begun anew, if it was told to. */
   startsOver(pg: PgIndex, node: NodeId): void {
-    const key = `${node}/${pg}`;
-    if (!this.#toldToStartOver.has(key)) return;
+    if (!this.mayStartOver(pg, node)) return;
     this.#arrived(pg, node);
-    this.#anew.add(key);
+    this.#anew.add(`${node}/${pg}`);
   }
 
   #arrived(pg: PgIndex, node: NodeId): void {
     const key = `${node}/${pg}`;
-    this.#arrivals.set(key, this.arrivalsOf(pg, node) + 1);
+    const arrivals = this.#arrivals.get(node) ?? new Map<PgIndex, number>();
+    this.#arrivals.set(node, arrivals.set(pg, this.arrivalsOf(pg, node) + 1));
     this.#toldToStartOver.delete(key);
     this.#anew.delete(key);
   }
@@ -178,7 +178,7 @@ export class History {
 
   /** A node that leaves and comes again is another member: nothing that it said before is about what it holds now. */
   arrivalsOf(pg: PgIndex, node: NodeId): number {
-    return this.#arrivals.get(`${node}/${pg}`) ?? 0;
+    return this.#arrivals.get(node)?.get(pg) ?? 0;
   }
 
   /** What kind of member the node is; undefined where it is none. */

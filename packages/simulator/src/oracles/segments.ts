@@ -17,6 +17,13 @@ import type { Listeners } from '../event-log.ts';
 import type { SeenRecord } from '../events.ts';
 import type { History } from './history.ts';
 
+/** What is known of one life of a node in a group, on one data directory. */
+interface Life {
+  readonly store: string | undefined;
+  readonly life: number;
+  readonly segment: Seen;
+}
+
 interface Seen {
   readonly node: NodeId;
   readonly pg: PgIndex;
@@ -42,6 +49,8 @@ interface Seen {
 export class SegmentOracle {
   readonly #history: History;
   readonly #segments = new Map<string, Seen>();
+  /** Those that were asked for last, by node and group: nearly every event asks for the same one again. */
+  readonly #latest = new Map<NodeId, Map<PgIndex, Life>>();
   /**
    * The data directory of each node. On an empty one it knows nothing of what it once said, and says so under another store's
    * name; that nobody counts it then is what the progress of writers shows.
@@ -88,8 +97,19 @@ export class SegmentOracle {
   }
 
   #segment(node: NodeId, pg: PgIndex): Seen {
+    const store = this.#stores.get(node);
     const life = this.#history.arrivalsOf(pg, node);
-    const keyOf = (life: number) => `${node}/${this.#stores.get(node)}/${pg}/${life}`;
+    const latest = this.#latest.get(node)?.get(pg);
+    if (latest?.store === store && latest?.life === life) return latest.segment;
+    const segment = this.#segmentOf(node, pg, { store, life });
+    const groups = this.#latest.get(node) ?? new Map<PgIndex, Life>();
+    this.#latest.set(node, groups.set(pg, { store, life, segment }));
+    return segment;
+  }
+
+  #segmentOf(node: NodeId, pg: PgIndex, of: Omit<Life, 'segment'>): Seen {
+    const { store, life } = of;
+    const keyOf = (life: number) => `${node}/${store}/${pg}/${life}`;
     const key = keyOf(life);
     let segment = this.#segments.get(key);
     if (!segment) {
