@@ -118,6 +118,20 @@ test('links in the pages lead somewhere', () => {
   assert.deepEqual(wrong, []);
 });
 
+test('the tests that the pages name are there', () => {
+  const tests = globSync(['packages/**/*.test.ts', 'apps/**/*.test.ts', 'scripts/*.test.ts'], {
+    cwd: root,
+    exclude: ['**/node_modules/**'],
+  });
+  const named = globSync(['*.md', 'docs/*.md'], { cwd: root }).flatMap((page) =>
+    [...text(page).matchAll(/`([\w./-]+\.test\.ts)`/g)].map(([, name]) => ({ page, name })),
+  );
+  assert.ok(named.some(({ page }) => page === 'docs/promises.md'));
+  // By the end of its path: pages leave out what goes without saying.
+  const wrong = named.filter(({ name }) => !tests.some((file) => `/${file}`.endsWith(`/${name}`)));
+  assert.deepEqual(wrong, []);
+});
+
 test('no path of a private machine stands in the tree', () => {
   const files = [...sources, ...globSync(['*.md', 'docs/**/*.md', 'scripts/*', '.ci/*'], { cwd: root })];
   const wrong = files.filter(

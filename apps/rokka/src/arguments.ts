@@ -45,7 +45,7 @@ export interface Arguments {
   archive: ArchiveWish | undefined;
   /** The machine waits to run the database when the one that does is gone. */
   standby: boolean;
-  /** The token with which a standby joins. */
+  /** The token with which a standby joins, or a storage node (`rokka node --join`). */
   join: string | undefined;
   restore: RestoreArguments;
   /** Nodes of this machine whose data will not come back. */
@@ -102,7 +102,8 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
                     [--from N] [--seeds K] [--check-determinism]
                     --seed N | --replay FILE  [--trace] [--shrink FILE]
   rokka token     lets a machine join: --zone Z, --node N (again) or --standby [--hours N] prints a token; list, revoke ID
-  rokka join      TOKEN --listen HOST:PORT: makes this machine a storage node of that cluster, and stays
+  rokka join      TOKEN --listen HOST:PORT: makes this machine a storage node of that cluster, and stays;
+                    rokka node --join TOKEN --listen HOST:PORT is the same
   rokka help
 
   --data DIR        where everything is kept           (default .rokka)

@@ -44,6 +44,15 @@ describe('arguments', () => {
     test(`${name}: status 2`, { timeout }, async () => void (await refused(args, { status: 2, code })));
   }
 
+  test('node --join TOKEN is join TOKEN', { timeout }, async () => {
+    await using place = await TestPlace.make();
+    const at = ['--data', place.data, '--listen', '127.0.0.1:7600'];
+    const expected = { status: 1, code: 'TRUST_TOKEN_UNREADABLE' };
+    const said = await refused(['join', 'nonsense', ...at], expected);
+    assert.equal(await refused(['node', '--join', 'nonsense', ...at], expected), said);
+    await refused(['node', 'list', '--join', 'nonsense', ...at], { status: 2, code: 'ROKKA_BAD_FLAG' });
+  });
+
   test('help is no mistake', { timeout }, async () => {
     for (const args of [[], ['help'], ['up', '--help'], ['-h']]) {
       const end = await RokkaCommand.run(args);

@@ -1,11 +1,13 @@
 /** What a person sees: lines with a mark, one line of progress that replaces itself on a terminal, plain tables. */
 import type { WriteStream } from 'node:tty';
 
+type Output = NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>;
+
 export class Terminal {
-  readonly #out: NodeJS.WritableStream & Partial<WriteStream>;
+  readonly #out: Output;
   #progress = false;
 
-  constructor(out: NodeJS.WritableStream & Partial<WriteStream> = process.stdout) {
+  constructor(out: Output = process.stdout) {
     this.#out = out;
   }
 

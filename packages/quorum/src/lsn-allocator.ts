@@ -6,7 +6,7 @@
  * LSNs are never reused: a writer starts above the truncation range of its recovery. Since that range is empty, the limit
  * counts from its end until the VDL has passed it; else a writer that has just recovered could allocate nothing.
  */
-import { assert, type Lsn } from '@rokka/kernel';
+import { assert, mutant, type Lsn } from '@rokka/kernel';
 import { AscendingRing } from './ascending-ring.ts';
 
 /** Records above the VDL, at most. Recovery must use the largest value that was ever in force. */
@@ -52,7 +52,8 @@ export class LsnAllocator {
    */
   hasRoom(batch: { records: number; sizeBytes: number }): boolean {
     assert(batch.records <= this.#limit, () => `${batch.records} records in one mini-transaction`);
-    if (this.last + batch.records > this.#durable + this.#limit) return false;
+    const limit = mutant('limit-plus-one') ? this.#limit + 1 : this.#limit;
+    if (this.last + batch.records > this.#durable + limit) return false;
     return (
       this.outstandingBytes === 0 || this.outstandingBytes + batch.sizeBytes <= this.#outstandingBytesMax
     );

@@ -68,6 +68,23 @@ test('the first states of a recovery in the middle of a replacement that gives t
   assert.ok(!complete && depth >= 13, `levels to ${depth}`);
 });
 
+for (const group of ['all-full', 'full-tail'] as const)
+  test(`the first states of two replacements at once under one writer, ${group}`, () => {
+    const bounds: Bounds = { ...DEFAULT_BOUNDS, openings: 1, changes: 2, acks: 'at once', group };
+    const { violation, complete, depth } = search({ bounds, statesMax: 60_000 });
+    assert.equal(violation?.message, undefined);
+    // Deep enough for a write on a quorum, two replacements, and the end of both.
+    assert.ok(!complete && depth >= 9, `levels to ${depth}`);
+  });
+
+test('the first states of a recovery in the middle of a replacement, three full and three tail', () => {
+  const bounds = { ...DEFAULT_BOUNDS, acks: 'at once', gossip: 'newcomers', group: 'full-tail' } as const;
+  const { violation, complete, depth } = search({ bounds, statesMax: 100_000 });
+  assert.equal(violation?.message, undefined);
+  // Deep enough for a write on all three full ones, a replacement, an opening, its fences and its decision.
+  assert.ok(!complete && depth >= 10, `levels to ${depth}`);
+});
+
 test('random walks with everything switched on', () => {
   const all = { force: true, giveUp: true, lostAnswers: true, hints: true, overtaking: true };
   const bounds = { ...DEFAULT_BOUNDS, openings: 4, changes: 3, records: 2, ...all };

@@ -242,11 +242,11 @@ function demandCandidate(
     throw quorumErrors.QUORUM_ALREADY_MEMBER([joins.node]);
   const { kind, zone } = slot.member;
   // Trap 21: anywhere else, or as another kind, it would make one zone's loss more than the quorum allows for.
-  if (joins.kind !== kind || joins.zone !== zone)
+  if ((joins.kind !== kind || joins.zone !== zone) && !mutant('any-place'))
     throw quorumErrors.QUORUM_WRONG_PLACE([joins.node, joins.kind, joins.zone, leaves, kind, zone]);
   if (!slot.candidate && changesOf(membership).length >= CHANGES_MAX)
     throw quorumErrors.QUORUM_TOO_MANY_CHANGES([leaves, CHANGES_MAX]);
-  return { node: joins.node, kind, zone, since: lastLsn };
+  return { ...placedOf(joins), since: lastLsn };
 }
 
 /** @throws QUORUM_NOT_FENCED */

@@ -7,7 +7,7 @@
  * in ignorance of the older one. So the older one never reached a write quorum, so nothing was ever written under it, and
  * it is void; and it must be void, because the later recovery may have kept records inside it and acknowledged them.
  */
-import { type Epoch, type Lsn } from '@rokka/kernel';
+import { mutant, type Epoch, type Lsn } from '@rokka/kernel';
 import { quorumErrors } from './errors.ts';
 
 /** LSNs in (after, through] were annulled by the recovery that opened `volumeEpoch`. */
@@ -53,8 +53,8 @@ export class Truncation {
       if (!known) added.set(volumeEpoch, range);
     }
     if (added.size === 0) return this;
-    const known = [...this.known, ...added.values()];
-    return new Truncation(known.sort((a, b) => a.volumeEpoch - b.volumeEpoch));
+    const known = [...this.known, ...added.values()].sort((a, b) => a.volumeEpoch - b.volumeEpoch);
+    return new Truncation(mutant('ranges-forgotten') ? known.slice(-1) : known);
   }
 
   /**

@@ -12,6 +12,7 @@ import { stream } from './seeds.ts';
 /** Operations that wait for their turn; more are turned away, as a busy server does. */
 const QUEUE_MAX = 64;
 const LENGTHS = [1, 24, 24, 100, 900, PAGE_SIZE];
+const SMALL = [1, 24];
 
 export interface ClientOptions {
   writer: string;
@@ -69,7 +70,7 @@ export class Client {
   async #operation(random: SeededRandom, salt: number): Promise<void> {
     if (random.chance(0.25)) return this.look(random.below(this.#options.pages()));
     const ticket = await whenReady(this.cache, () => this.cache.apply(this.#writes(random, salt)));
-    if (random.chance(0.4)) await this.cache.whenDurable(ticket);
+    if (random.chance(0.4) && !this.#options.knobs.eager) await this.cache.whenDurable(ticket);
   }
 
   /** Reads a page as a client does, and reports what it saw. */
@@ -87,7 +88,7 @@ export class Client {
     const most = random.chance(0.1) ? Math.floor(knobs.cacheFrames / 2) : 4;
     const chosen = new Set(Array.from({ length: 1 + random.below(most) }, () => random.below(pages())));
     return [...chosen].map((page) => {
-      const length = random.pick(LENGTHS);
+      const length = random.pick(knobs.eager ? SMALL : LENGTHS);
       const text = `${writer} ${salt} p${page} `;
       return {
         page: asPageNumber(page),

@@ -3,8 +3,8 @@
  * leave something behind. Pure: a schedule follows from its seed alone.
  */
 import type { SeededRandom } from '@rokka/kernel';
-import { drawKnobs, drawMembershipKnobs, drawPlaceKnobs } from './knobs.ts';
-import { drawExodus, drawMembershipPlot } from './membership-plots.ts';
+import { drawKnobs, drawMembershipKnobs, drawPaceKnobs, drawPlaceKnobs } from './knobs.ts';
+import { drawEarlyPeeks, drawExodus, drawMembershipPlot, drawMisfits } from './membership-plots.ts';
 import { drawEnding, drawFault, drawFlip, drawTakeOvers, drawTornOpening } from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
@@ -15,6 +15,7 @@ export function generate(seed: number): Schedule {
     ...drawKnobs(stream(seed, 'knobs')),
     ...drawMembershipKnobs(membership),
     ...drawPlaceKnobs(stream(seed, 'place')),
+    ...drawPaceKnobs(stream(seed, 'eager clients')),
   };
   const work = stream(seed, 'work');
   const faults = stream(seed, 'faults');
@@ -46,6 +47,10 @@ export function generate(seed: number): Schedule {
     steps.push(...ending);
     atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));
   }
+  steps.push(
+    ...drawMisfits(stream(seed, 'misfits'), steps),
+    ...drawEarlyPeeks(stream(seed, 'early peeks'), steps),
+  );
   const ordered = steps.map((step) => ({ ...step, atMs: round(step.atMs) })).sort((a, b) => a.atMs - b.atMs);
   const endMs = Math.max(atMs, ordered.at(-1)?.atMs ?? 0) + 50;
   return { version: 1, seed, knobs, steps: ordered, endMs: round(endMs) };

@@ -30,6 +30,8 @@ export interface Knobs {
   readonly healing?: HealingTimes;
   /** Two of six members get their ships a moment later. */
   readonly crowded?: boolean;
+  /** Clients make many small records and wait for none of them: a writer runs as far ahead as its limit lets it. */
+  readonly eager?: boolean;
 }
 
 /** Two of three clusters have spares, and most of them a healer. From a stream of its own: the other knobs do not depend on it. */
@@ -48,6 +50,18 @@ export function drawMembershipKnobs(random: SeededRandom): Pick<Knobs, 'spares' 
 /** Half of the clusters are on one machine. From a stream of its own, as above. */
 export function drawPlaceKnobs(random: SeededRandom): Pick<Knobs, 'crowded'> {
   return { crowded: random.chance(0.5) };
+}
+
+/** In one of eight clusters records are counted before their bytes are. From a stream of its own, as above. */
+export function drawPaceKnobs(
+  random: SeededRandom,
+): Partial<Pick<Knobs, 'eager' | 'allocationLimit' | 'outstandingBytesMax'>> {
+  if (!random.chance(0.125)) return {};
+  return {
+    eager: true,
+    allocationLimit: Math.round(scaled(random, 24, 120)),
+    outstandingBytesMax: between(random, 64, 256) * 1024,
+  };
 }
 
 export function drawKnobs(random: SeededRandom): Knobs {

@@ -197,3 +197,29 @@ function drawPeeks(random: SeededRandom, atMs: number): Step[] {
     back: Math.floor(scaled(random, 1, 60)) - 1,
   }));
 }
+
+/** Beside each of some replacements somebody asks for one that would leave a zone or a kind short; it must be as if he had not. */
+export function drawMisfits(random: SeededRandom, steps: readonly Step[]): Step[] {
+  return steps.flatMap((step): Step[] => {
+    if (step.kind !== 'begin-change' || !random.chance(0.3)) return [];
+    const salt = random.below(2 ** 31);
+    const atMs = Math.max(0, step.atMs + scaled(random, 1, 400) - 100);
+    const slot = random.below(6);
+    return [{ atMs, kind: 'begin-change', group: step.group, slot, salt, misfit: true }];
+  });
+}
+
+/** Members that hear nothing from their writer are asked for what they may not have yet. */
+export function drawEarlyPeeks(random: SeededRandom, steps: readonly Step[]): Step[] {
+  return steps.flatMap((step): Step[] => {
+    if (step.kind !== 'isolate' || step.from !== 'writer' || step.nodes.length === 0) return [];
+    if (!random.chance(0.4)) return [];
+    return Array.from({ length: between(random, 3, 8) }, () => ({
+      atMs: step.atMs + scaled(random, 1, Math.max(2, Math.min(step.forMs, 1_000))),
+      kind: 'peek' as const,
+      node: random.pick(step.nodes),
+      page: random.below(64),
+      back: random.below(4),
+    }));
+  });
+}

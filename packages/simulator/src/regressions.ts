@@ -10,6 +10,8 @@ export interface Regression {
   readonly invariant: string;
   /** The deliberate bug that stands for what was wrong, where there is one: with it the schedule must fail again. */
   readonly mutant?: string;
+  /** The commit that mended it, code or oracle; not there for what is mended by the one that keeps it, which does not know its own name. */
+  readonly fixedBy?: string;
   readonly schedule: Schedule;
 }
 

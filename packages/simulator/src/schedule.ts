@@ -64,7 +64,13 @@ export type Step = At &
     | ({ readonly kind: 'rot'; readonly node: number; readonly where: 'log' | 'pages' | 'table' } & Salted)
     | { readonly kind: 'trap'; readonly node: number; readonly trap: WriteTrap }
     | { readonly kind: 'wipe'; readonly node: number }
-    | ({ readonly kind: 'begin-change'; readonly group: number; readonly slot: number } & Salted)
+    | ({
+        readonly kind: 'begin-change';
+        readonly group: number;
+        readonly slot: number;
+        /** With somebody of another zone or as another kind of member, which must be refused. */
+        readonly misfit?: boolean;
+      } & Salted)
     | {
         readonly kind: 'end-change';
         readonly group: number;

@@ -1,5 +1,5 @@
 /** A page as of a read point: its base on disk and the records above it, in chain order. */
-import { isCoded, must, PAGE_SIZE, type CodedError, type Lsn, type PageNumber } from '@rokka/kernel';
+import { isCoded, must, mutant, PAGE_SIZE, type CodedError, type Lsn, type PageNumber } from '@rokka/kernel';
 import { applyRecord } from '@rokka/quorum';
 import { storageErrors } from './errors.ts';
 import type { LogReader } from './log-reader.ts';
@@ -115,8 +115,9 @@ function demandReadable(segment: Segment, request: Pick<Read, 'readPoint' | 'req
   const { readPoint, requiredScl } = request;
   if (segment.kind === 'tail') throw storageErrors.STORAGE_TAIL_HAS_NO_PAGES([]);
   segment.demandPages();
-  if (requiredScl > segment.durableScl)
+  if (requiredScl > segment.durableScl && !mutant('incomplete-serves'))
     throw storageErrors.STORAGE_NOT_YET([segment.durableScl, requiredScl]);
   const floor = higher(higher(segment.pgmrpl, segment.coalesced), segment.readFloor);
-  if (readPoint < floor) throw storageErrors.STORAGE_BELOW_READ_WINDOW([readPoint, floor]);
+  if (readPoint < floor && !mutant('read-window-ignored'))
+    throw storageErrors.STORAGE_BELOW_READ_WINDOW([readPoint, floor]);
 }

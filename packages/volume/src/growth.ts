@@ -11,7 +11,7 @@
  * Where too few are there, the other groups get others in place of those who stay away, and so does this one: it begins anew
  * under a higher membership epoch, so that whoever has a segment from before and is no member any more is told so by its peers.
  */
-import { isCoded, must, type Clock, type CodedError, type NodeId, type PgIndex } from '@rokka/kernel';
+import { isCoded, must, mutant, type Clock, type CodedError, type NodeId, type PgIndex } from '@rokka/kernel';
 import { settledMembership, type Membership } from '@rokka/quorum';
 import { volumeErrors } from './errors.ts';
 import { demandStore, makeAnew } from './fencing.ts';
@@ -100,6 +100,7 @@ async function makeSegments(
     const waitedMs = clock.nowMs() - startedMs;
     const having = new Set(group.members.map(({ node }) => node).filter(has));
     // Who finishes from here on counts as missing, and is found to have its segment when it is fenced.
+    if (having.size > 0 && mutant('group-before-quorum')) return having;
     if (having.size === MEMBERS || (having.size >= ENOUGH && waitedMs > STRAGGLERS_MS)) return having;
     const isMoving = isOutdated();
     if (isMoving && busy.size === 0) return undefined;

@@ -5,7 +5,7 @@
  * Invariants: LSNs are dense while this writer lives; the links of the first records after recovery point at the last
  * records that recovery kept, never into a truncation range (aurora.md trap 8).
  */
-import { assert, type Epoch, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
+import { assert, mutant, type Epoch, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
 import { recordLengthAt, sealRecord } from '@rokka/quorum';
 import type { VolumeRecord } from './volume-record.ts';
 
@@ -79,7 +79,8 @@ export class Sealer {
         runStart = at;
         runFirst = lsn;
       }
-      this.#sealOne(mtr.subarray(at, at + length), { lsn, page, pg, cpl: index === count - 1 });
+      const cpl = index === count - 1 || mutant('every-record-a-cpl');
+      this.#sealOne(mtr.subarray(at, at + length), { lsn, page, pg, cpl });
       at += length;
     }
     assert(at === mtr.length, 'bytes behind the last record of a mini-transaction');

@@ -8,6 +8,7 @@ import {
   type Epoch,
   isCoded,
   must,
+  mutant,
   type NodeId,
   type PgIndex,
   type VolumeId,
@@ -93,7 +94,9 @@ export class VolumeState {
   }
 
   async addRange(range: TruncationRange): Promise<void> {
-    await this.#change(({ truncationRanges }) => ({ truncationRanges: [...truncationRanges, range] }));
+    await this.#change(({ truncationRanges: known }) => ({
+      truncationRanges: mutant('ranges-replaced') ? [range] : [...known, range],
+    }));
   }
 
   /** @param stores those of the nodes that have their segment */

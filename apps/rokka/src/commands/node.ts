@@ -18,6 +18,10 @@ export interface NodeRequest {
 }
 
 export async function node(args: Arguments): Promise<number> {
+  if (args.join !== undefined) {
+    const { join } = await import('./join.ts');
+    return join({ ...args, words: [args.join, ...args.words] });
+  }
   const terminal = new Terminal();
   const [word = 'list', ...rest] = args.words;
   const action = NODE_ACTIONS.find((one) => one === word);

@@ -9,17 +9,24 @@ import type { Arguments } from '../arguments.ts';
 import { rokkaErrors } from '../errors.ts';
 import { Terminal } from '../terminal.ts';
 
+export interface SimulateOptions {
+  /** Deliberate bugs for the threads of a range (docs/mutants.md): no command line has them, only a test. */
+  mutants?: readonly string[];
+  terminal?: Terminal;
+}
+
 /** Where there is no terminal, a line for each seed would be too much. */
 const PROGRESS_MS = 2_000;
 
-export async function simulate(args: Arguments): Promise<number> {
+export async function simulate(args: Arguments, options: SimulateOptions = {}): Promise<number> {
   const { seed, replay } = args.simulate;
-  if (replay !== undefined) return one(args, keptSchedule(replay));
+  const { terminal = new Terminal(), mutants = [] } = options;
+  if (replay !== undefined) return one(args, keptSchedule(replay), terminal);
   if (seed !== undefined) {
     const { generate } = await import('@rokka/simulator');
-    return one(args, generate(seed));
+    return one(args, generate(seed), terminal);
   }
-  return many(args);
+  return many(args, { terminal, mutants });
 }
 
 /** @throws ROKKA_BAD_VALUE */
@@ -33,15 +40,16 @@ function keptSchedule(file: string): Schedule {
   throw rokkaErrors.ROKKA_BAD_VALUE(['replay', file, 'a file that --shrink has written']);
 }
 
-async function many(args: Arguments): Promise<number> {
+async function many(args: Arguments, options: Required<SimulateOptions>): Promise<number> {
   const { hunt } = await import('@rokka/simulator');
-  const terminal = new Terminal();
+  const { terminal, mutants } = options;
   const { from, seeds, checkDeterminism } = args.simulate;
   let shownMs = -Infinity;
   const summary = await hunt({
     from,
     seeds,
     checkDeterminism,
+    mutants,
     onProgress: (sofar) => {
       const nowMs = systemClock.nowMs();
       if (nowMs - shownMs < PROGRESS_MS) return;
@@ -61,10 +69,9 @@ async function many(args: Arguments): Promise<number> {
 }
 
 /** One schedule, with its trace or made small. */
-async function one(args: Arguments, schedule: Schedule): Promise<number> {
+async function one(args: Arguments, schedule: Schedule, terminal: Terminal): Promise<number> {
   const { runSchedule, traceLine } = await import('@rokka/simulator');
   const { trace, shrink } = args.simulate;
-  const terminal = new Terminal();
   const report = await runSchedule(
     schedule,
     trace ? { onEvent: (atMs, event) => terminal.line(traceLine(atMs, event)) } : {},

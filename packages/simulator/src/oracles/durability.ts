@@ -42,11 +42,10 @@ export class DurabilityOracle {
   #decided(): void {
     for (const { volumeEpoch, after } of this.#history.ranges.slice(this.#rangesSeen)) {
       this.#rangesSeen++;
-      const record = this.#history.records.get(after);
       demand(
-        after === 0 || record?.cpl === true,
+        this.#history.isEnd(after),
         'I3',
-        () => `epoch ${volumeEpoch} recovered to ${after}, no CPL`,
+        () => `epoch ${volumeEpoch} recovered to ${after}, no end of a mini-transaction`,
       );
       for (const [epoch, lsn] of this.#promised)
         if (epoch < volumeEpoch) this.#demandKept(lsn, { epoch, later: volumeEpoch, invariant: 'I1' });

@@ -96,6 +96,9 @@ export class History {
   readonly branches = new Map<Epoch, Branch>();
   /** What the registry says of the volume. */
   volume: VolumeRecord | undefined;
+  readonly #ranges: TruncationRange[] = [];
+  /** The last record of each mini-transaction. */
+  readonly #ends = new Set<Lsn>();
   /** By membership: making them checks every overlap. */
   readonly #formulas = new Map<string, QuorumFormulas>();
   /** What was in force before the last change of each group's members. */
@@ -125,8 +128,14 @@ export class History {
     },
   };
 
+  /** Every range that the registry ever decided. */
   get ranges(): readonly TruncationRange[] {
-    return this.volume?.truncationRanges ?? [];
+    return this.#ranges;
+  }
+
+  /** A mini-transaction ends there, by what its writer was given to append, whatever the record itself says. */
+  isEnd(lsn: Lsn): boolean {
+    return lsn === 0 || this.#ends.has(lsn);
   }
 
   /** Those that the next group may be going to stand on. */
@@ -201,10 +210,11 @@ export class History {
       this.records.set(record.lsn, record);
       this.branch(record.volumeEpoch).add(record);
     }
+    const last = records.at(-1);
+    if (last) this.#ends.add(last.lsn);
   }
 
   #registry(record: VolumeRecord): void {
-    const known = this.ranges.length;
     for (const group of this.volume?.groups ?? []) {
       const next = record.groups[group.pg];
       if (!next || next.membership.epoch <= group.membership.epoch) continue;
@@ -215,7 +225,16 @@ export class History {
     const isGrown = record.groups.length > (this.volume?.groups.length ?? 0);
     if (isGrown || record.volumeEpoch !== this.volume?.volumeEpoch) this.#growing.clear();
     this.volume = record;
-    for (const range of record.truncationRanges.slice(known)) {
+    // Whoever opens the volume next tells a member that was away what the list says, and nothing else.
+    for (const { volumeEpoch } of this.#ranges)
+      demand(
+        record.truncationRanges.some((range) => range.volumeEpoch === volumeEpoch),
+        'I2',
+        () => `the range of epoch ${volumeEpoch} is gone from the registry`,
+      );
+    for (const range of record.truncationRanges) {
+      if (this.#ranges.some(({ volumeEpoch }) => volumeEpoch === range.volumeEpoch)) continue;
+      this.#ranges.push(range);
       const kept = this.#chainDown(range.after);
       this.branches.set(range.volumeEpoch, new Branch(range.volumeEpoch, kept));
     }

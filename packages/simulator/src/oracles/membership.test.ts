@@ -6,7 +6,7 @@ import { encodeRecord, sealRecord, type Candidate, type Membership, type Slot } 
 import type { VolumeRecord } from '@rokka/volume';
 import { BrokenInvariant } from '../broken-invariant.ts';
 import { EventLog } from '../event-log.ts';
-import type { SeenRecord, SimEvent } from '../events.ts';
+import type { EventOf, SeenRecord, SimEvent } from '../events.ts';
 import { seenRecords } from '../seen-records.ts';
 import { History } from './history.ts';
 import { MembershipOracle } from './membership.ts';
@@ -150,34 +150,48 @@ test('I10: where one of two newcomers is given up, what is durable is on a write
   assert.equal(judge([...written('DEFC'), ...changes, pages('G'), registry(after)]), 'I11');
 });
 
+/** These have obeyed the writer of that epoch. */
+const answers = (names: string, of = 2): SimEvent[] =>
+  Array.from(names, (name) => ({
+    kind: 'state',
+    node: node(name),
+    to: `w${of}`,
+    of: 'fence',
+    state: {
+      volume: 'v' as never,
+      pg: PG,
+      volumeEpoch: epoch(of),
+      membershipEpoch: epoch(of),
+      kind: 'full',
+      scl: lsn(1),
+      vdl: lsn(0),
+      coalesced: lsn(0),
+      logFloor: lsn(0),
+      ranges: [],
+      tail: [],
+      damaged: false,
+      unknown: false,
+      hydrating: false,
+    },
+  }));
+
 test('I10: a recovery decides from a read quorum of every set in force', () => {
-  const answers = (names: string): SimEvent[] =>
-    Array.from(names, (name) => ({
-      kind: 'state',
-      node: node(name),
-      to: 'w2',
-      of: 'fence',
-      state: {
-        volume: 'v' as never,
-        pg: PG,
-        volumeEpoch: epoch(2),
-        membershipEpoch: epoch(2),
-        kind: 'full',
-        scl: lsn(1),
-        vdl: lsn(0),
-        coalesced: lsn(0),
-        logFloor: lsn(0),
-        ranges: [],
-        tail: [],
-        damaged: false,
-        unknown: false,
-        hydrating: false,
-      },
-    }));
   const range = registry(JOINT, [{ volumeEpoch: epoch(2), after: lsn(1), through: lsn(11) }]);
   const joint = [...written('ABCDEF'), registry(JOINT)];
   assert.equal(judge([...joint, ...answers('ABC'), range]), undefined);
   assert.equal(judge([...joint, ...answers('ABF'), range]), 'I10');
+});
+
+test('I10: a group comes when a write quorum has its segments, and says so', () => {
+  const { record } = registry(WHOLE) as EventOf<'registry'>;
+  const grown = (missing: string, makers: string): SimEvent[] => {
+    const groups = record.groups.map((group) => ({ ...group, missing: Array.from(missing, node) }));
+    const before: SimEvent = { kind: 'registry', record: { ...record, groups: [] } };
+    return [before, ...answers(makers, 1), { kind: 'registry', record: { ...record, groups } }];
+  };
+  assert.equal(judge(grown('EF', 'ABCD')), undefined);
+  assert.equal(judge(grown('DEF', 'ABCD')), 'I10');
+  assert.equal(judge(grown('EF', 'ABC')), 'I10');
 });
 
 test('I9: one list for each epoch, and the registry has it first', () => {

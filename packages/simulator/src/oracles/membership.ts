@@ -6,7 +6,7 @@
 import { must, type Epoch, type Lsn, type NodeId, type PgIndex } from '@rokka/kernel';
 import { allMembers, type Membership, type PlacedMember } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
-import type { VolumeRecord } from '@rokka/volume';
+import type { GroupRecord, VolumeRecord } from '@rokka/volume';
 import { demand } from '../broken-invariant.ts';
 import type { Listeners } from '../event-log.ts';
 import type { EventOf } from '../events.ts';
@@ -205,14 +205,17 @@ export class MembershipOracle {
   #registry(record: VolumeRecord): void {
     const before = this.#volume;
     this.#volume = record;
-    for (const { pg, membership } of record.groups) {
+    for (const group of record.groups) {
+      const { pg, membership } = group;
       const old = before?.groups[pg]?.membership;
+      if (before && !old) this.#demandMade(group, record.volumeEpoch);
       this.#lists.set(`${pg}/${membership.epoch}`, listOf(allMembers(membership)));
       if (!this.#grownAt.has(pg)) this.#grownAt.set(pg, record.volumeEpoch);
       if (old && JSON.stringify(old) !== JSON.stringify(membership)) this.#changed(pg, old, membership);
     }
-    const knownRanges = before?.truncationRanges.length ?? 0;
-    for (const { volumeEpoch } of record.truncationRanges.slice(knownRanges))
+    const isKnown = (epoch: Epoch) =>
+      before?.truncationRanges.some(({ volumeEpoch }) => volumeEpoch === epoch) === true;
+    for (const { volumeEpoch } of record.truncationRanges.filter((range) => !isKnown(range.volumeEpoch)))
       for (const { pg, membership } of record.groups) {
         const known = this.#knownTo(volumeEpoch, pg);
         demand(
@@ -223,6 +226,16 @@ export class MembershipOracle {
           },
         );
       }
+  }
+
+  /** A group that comes has its segments on a write quorum already, by their own word: nothing may go there before (trap 22). */
+  #demandMade({ pg, membership, missing }: GroupRecord, epoch: Epoch): void {
+    const known = this.#knownTo(epoch, pg);
+    const made = (node: NodeId) => known.has(node) && !missing.includes(node);
+    demand(isWriteQuorum(membership, made), 'I10', () => {
+      const makers = allMembers(membership).map(({ node }) => node);
+      return `group ${pg} begins with segments on ${makers.filter(made).join(' ') || 'nobody'}`;
+    });
   }
 
   #changed(pg: PgIndex, old: Membership, next: Membership): void {

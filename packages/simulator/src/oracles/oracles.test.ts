@@ -169,9 +169,10 @@ function fenced(node: NodeId, scl: number, epoch: number, ranges: SegmentState['
 
 /** Four records in two mini-transactions, on the first `count` nodes. */
 const FOUR = [1, 2, 3, 4].map((lsn) => record(lsn, { cpl: lsn % 2 === 0 }));
+const made = (): SimEvent[] => [appended(FOUR.slice(0, 2)), appended(FOUR.slice(2))];
 const written = (count: number): SimEvent[] => [
   registry(1),
-  appended(FOUR),
+  ...made(),
   ...NODES.slice(0, count).flatMap((node) => [delivered(node, FOUR), ack(node, 4)]),
 ];
 
@@ -185,6 +186,10 @@ test('I1, I7: what was acknowledged is part of every later recovery, whichever c
 
 test('I3: a recovery stands at the end of a mini-transaction', () => {
   assert.equal(judge([...written(4), registry(2, [[2, 3, 13]])]), 'I3');
+  // Whatever its record says of itself.
+  const [first, second] = [1, 2].map((lsn) => record(lsn));
+  assert.equal(judge([registry(1), appended([first, second]), registry(2, [[2, 1, 11]])]), 'I3');
+  assert.equal(judge([registry(1), appended([first]), registry(2, [[2, 1, 11]])]), undefined);
 });
 
 test('I6: a write quorum has what is called durable, and what an opening has kept', () => {
@@ -212,7 +217,7 @@ test('I6: a change of members takes nothing back, and what comes after it needs 
 });
 
 test('I5: a node claims only what it was given, and takes a claim back only for a range', () => {
-  const start = [registry(1), appended(FOUR)];
+  const start = [registry(1), ...made()];
   const node = NODES[0];
   assert.equal(judge([...start, delivered(node, [FOUR[0], FOUR[2], FOUR[3]]), ack(node, 4)]), 'I5');
   assert.equal(judge([...written(1), ack(node, 3)]), 'I5');
@@ -234,6 +239,13 @@ test('I2: what lies in a range that a node knows it neither claims nor gives', (
   const gave = { kind: 'gave', node, to: 'n1', pg: PG, epoch: 2 as Epoch, records: [FOUR[3]] } as const;
   assert.equal(judge([...known, gave]), 'I2');
   assert.equal(judge([...written(1), gave]), undefined);
+});
+
+test('I2: the registry lists every range that was ever decided', () => {
+  const first = [2, 4, 14] as const;
+  const later = [3, 4, 24] as const;
+  assert.equal(judge([...written(4), registry(2, [first]), registry(3, [first, later])]), undefined);
+  assert.equal(judge([...written(4), registry(2, [first]), registry(3, [later])]), 'I2');
 });
 
 test('I4: a record is what its writer made', () => {
@@ -278,11 +290,7 @@ test('I14: no LSN twice, none beyond a successor’s range, none too far ahead o
 });
 
 /** What w1 had made, by a log in memory that is its own; the first of the two mini-transactions is durable. */
-const LEFT: SimEvent[] = [
-  memory('w1', 'begun', { epoch: 1 as Epoch }),
-  appended(FOUR.slice(0, 2)),
-  appended(FOUR.slice(2)),
-];
+const LEFT: SimEvent[] = [memory('w1', 'begun', { epoch: 1 as Epoch }), ...made()];
 /** The second one as another writer appends it. */
 const AGAIN = [13, 14].map((lsn) => record(lsn, { cpl: lsn === 14, epoch: 2, text: `record ${lsn - 10}` }));
 const claimed = (epochBefore: number): SimEvent[] => [

@@ -119,11 +119,7 @@ export class ProgressOracle {
   #demandQuorum(epoch: Epoch, vdl: Lsn, what: string): void {
     const branch = this.#history.branch(epoch);
     demand(branch.has(vdl), 'I6', () => `epoch ${epoch} ${what} ${vdl}, which is not in its log`);
-    demand(
-      vdl === 0 || this.#history.records.get(vdl)?.cpl === true,
-      'I3',
-      () => `${vdl} was ${what}, and is no CPL`,
-    );
+    demand(this.#history.isEnd(vdl), 'I3', () => `${vdl} was ${what}, and is no end of a mini-transaction`);
     for (const group of this.#history.volume?.groups ?? []) {
       const { pg } = group;
       const needed = branch.lastOf(pg, vdl);

@@ -1,7 +1,7 @@
 /** Members that are replaced, drained, lost for good; zones that go; and whoever reads from nodes beside the writer. */
-import { isCoded, must, type Epoch, type PgIndex } from '@rokka/kernel';
+import { isCoded, must, type Epoch, type PgIndex, type Zone } from '@rokka/kernel';
 import { changesOf, type Membership, type PlacedMember } from '@rokka/quorum';
-import type { Volume } from '@rokka/volume';
+import type { GroupRecord, Volume } from '@rokka/volume';
 import { peek } from '../peek.ts';
 import { stream } from '../seeds.ts';
 import type { SimNode } from '../sim-node.ts';
@@ -9,6 +9,7 @@ import type { World } from '../world.ts';
 import type { Actions } from './index.ts';
 import { mayStop, startLater } from './nodes.ts';
 
+const ZONES = ['a', 'b', 'c'] as Zone[];
 const NOBODY: Membership = { epoch: 0 as Epoch, slots: [] };
 
 type Steps = ReturnType<Volume['replacement']>;
@@ -17,10 +18,11 @@ export const membershipActions: Actions<
   'begin-change' | 'end-change' | 'drain' | 'burn' | 'strike-newcomer' | 'lose-zone' | 'add-node' | 'peek'
 > = {
   /** All writers that are open try it, also those that do not know yet that they were replaced. */
-  'begin-change': (world, { group, slot, salt }) => {
+  'begin-change': (world, { group, slot, salt, misfit }) => {
     const place = groupAt(world, group);
     const member = place?.membership.slots[slot]?.member;
     if (!place || !member) return false;
+    if (misfit) return beginMisfit(world, place, { member, salt });
     const spares = world.sparesFor(place, member.zone);
     if (spares.length === 0) return false;
     const { id: node } = stream(salt, 'spare').pick(spares);
@@ -92,6 +94,23 @@ export const membershipActions: Actions<
     return true;
   },
 };
+
+function beginMisfit(world: World, group: GroupRecord, of: { member: PlacedMember; salt: number }): boolean {
+  const { node: leaves, zone, kind } = of.member;
+  const random = stream(of.salt, 'misfit');
+  const isElsewhere = random.chance(0.7);
+  const spares = ZONES.filter((other) => (other !== zone) === isElsewhere).flatMap((other) =>
+    world.sparesFor(group, other),
+  );
+  if (spares.length === 0) return false;
+  const spare = random.pick(spares);
+  const joins: PlacedMember = {
+    node: spare.id,
+    zone: spare.zone,
+    kind: isElsewhere ? kind : kind === 'full' ? 'tail' : 'full',
+  };
+  return byHand(world, group.pg, (steps) => steps.begin({ leaves, joins }));
+}
 
 /** Has every open writer take the step in its own time: one that is paused takes it when it wakes. */
 function byHand(world: World, pg: PgIndex, step: (steps: Steps) => Promise<void>): boolean {
