@@ -5,7 +5,14 @@
 import type { SeededRandom } from '@rokka/kernel';
 import { drawKnobs, drawMembershipKnobs, drawPlaceKnobs } from './knobs.ts';
 import { drawExodus, drawMembershipPlot } from './membership-plots.ts';
-import { drawEnding, drawFault, drawFlip, drawTakeOvers, drawTornOpening } from './plots.ts';
+import {
+  drawEnding,
+  drawFault,
+  drawFlip,
+  drawRegistryTrouble,
+  drawTakeOvers,
+  drawTornOpening,
+} from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
 
@@ -20,6 +27,7 @@ export function generate(seed: number): Schedule {
   const faults = stream(seed, 'faults');
   const lives = stream(seed, 'lives');
   const takeOvers = stream(seed, 'take-overs');
+  const registry = stream(seed, 'registry-away');
   const steps: Step[] = [];
   let atMs = 5;
   for (let count = between(lives, 2, 4); count > 0; count--) {
@@ -42,6 +50,8 @@ export function generate(seed: number): Schedule {
         atMs = exodus.endMs;
       }
     }
+    if (registry.chance(0.3))
+      steps.push(...drawRegistryTrouble(registry, { beginMs, lengthMs: atMs - beginMs, steps }));
     const ending = lives.chance(0.2) ? drawFlip(lives, atMs) : drawEnding(lives, atMs);
     steps.push(...ending);
     atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));

@@ -1,9 +1,16 @@
 /** The trouble that schedules are made of: single faults, and endings of a writer's life. */
 import type { SeededRandom } from '@rokka/kernel';
-import type { Party, Step } from './schedule.ts';
+import type { Party, Step, StepKind } from './schedule.ts';
 import { between, scaled, unit } from './seeds.ts';
 
 const NODES = [0, 1, 2, 3, 4, 5];
+const CHANGES_REGISTRY: readonly StepKind[] = [
+  'open',
+  'take-over',
+  'begin-change',
+  'end-change',
+  'lose-zone',
+];
 const TEARS = ['all', 'none', 'some', 'some', 'prefix'] as const;
 /** How many nodes a writer's last records reach: mostly too few for a write quorum. */
 const REACHED = [0, 1, 1, 2, 2, 3, 3, 4, 5, 6];
@@ -158,6 +165,25 @@ export function drawTakeOvers(random: SeededRandom, beginMs: number, lengthMs: n
     } while (random.chance(0.3));
   }
   return steps;
+}
+
+/**
+ * The registry is away for a moment or for longer, mostly when somebody is about to change something in it: at an opening, a
+ * take-over, a change of members by hand.
+ */
+export function drawRegistryTrouble(
+  random: SeededRandom,
+  { beginMs, lengthMs, steps }: { beginMs: number; lengthMs: number; steps: readonly Step[] },
+): Step[] {
+  const changes = steps.filter(({ kind, atMs }) => atMs >= beginMs && CHANGES_REGISTRY.includes(kind));
+  return Array.from({ length: between(random, 1, 4) }, () => {
+    const isAimed = changes.length > 0 && random.chance(0.7);
+    const aimMs = isAimed ? random.pick(changes).atMs : beginMs + lengthMs * unit(random);
+    const atMs = Math.max(0, aimMs + scaled(random, 0.1, 60) * random.pick([-0.2, 1, 1]));
+    const who = random.pick(['writer', 'writer', 'everybody'] as const);
+    const fault = random.pick(['before', 'after', 'after', 'late'] as const);
+    return { atMs, kind: 'registry-away', who, fault, forMs: Math.round(scaled(random, 2, 3_000)) };
+  });
 }
 
 function drawOrder(random: SeededRandom): number[] {

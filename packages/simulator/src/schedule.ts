@@ -7,6 +7,7 @@
  */
 import type { Zone } from '@rokka/kernel';
 import type { Knobs } from './knobs.ts';
+import type { RegistryFault } from './registry-weather.ts';
 import type { Failing, Tear, WriteTrap } from './sim-disk.ts';
 
 /**
@@ -64,6 +65,12 @@ export type Step = At &
     | ({ readonly kind: 'rot'; readonly node: number; readonly where: 'log' | 'pages' | 'table' } & Salted)
     | { readonly kind: 'trap'; readonly node: number; readonly trap: WriteTrap }
     | { readonly kind: 'wipe'; readonly node: number }
+    | ({
+        readonly kind: 'registry-away';
+        /** The newest one that lives, now. */
+        readonly who: 'writer' | 'everybody';
+        readonly fault: RegistryFault;
+      } & Lasting)
     | ({ readonly kind: 'begin-change'; readonly group: number; readonly slot: number } & Salted)
     | {
         readonly kind: 'end-change';

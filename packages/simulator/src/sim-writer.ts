@@ -16,6 +16,7 @@ import { Client } from './client.ts';
 import type { SimEvent } from './events.ts';
 import type { Knobs } from './knobs.ts';
 import { ObservedSink } from './observed-sink.ts';
+import type { RegistryWeather } from './registry-weather.ts';
 import { scaled, stream } from './seeds.ts';
 import { CLUSTER } from './sim-node.ts';
 import { ObservedRamLog, SimMemory } from './sim-memory.ts';
@@ -34,6 +35,7 @@ export interface SimWriterOptions {
   clock: VirtualClock;
   network: MemoryNetwork;
   registry: MemoryRegistry;
+  registryWeather: RegistryWeather;
   emit(event: SimEvent): void;
   pages(): number;
   /** Every machine of the cluster, where members may be replaced. */
@@ -60,7 +62,8 @@ export class SimWriter {
   /** Begins to open at once. */
   constructor(options: SimWriterOptions) {
     this.#options = options;
-    const { number, seed, knobs, clock, network, registry, emit, fleet, healingTimes } = options;
+    const { number, seed, knobs, clock, network, registry, registryWeather, emit, fleet, healingTimes } =
+      options;
     this.name = `w${number}`;
     const process = new SimProcess(this.name, clock);
     this.process = process;
@@ -74,6 +77,7 @@ export class SimWriter {
         registry: registry.another(),
         process,
         clock,
+        weather: registryWeather,
         delayMs: () => scaled(delays, knobs.registryMs / 4, knobs.registryMs),
         onPut: (_key, value) => emit({ kind: 'registry', record: value as VolumeRecord }),
       }),

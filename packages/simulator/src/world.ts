@@ -17,6 +17,7 @@ import type { Knobs } from './knobs.ts';
 import { NetworkWeather } from './network-weather.ts';
 import { makeOracles, type Oracles } from './oracles/index.ts';
 import type { Party } from './schedule.ts';
+import { RegistryWeather } from './registry-weather.ts';
 import { PowerLoss } from './sim-disk.ts';
 import type { SimMemory } from './sim-memory.ts';
 import { SimNode } from './sim-node.ts';
@@ -43,6 +44,7 @@ export class World {
   readonly weather: NetworkWeather;
   readonly network: MemoryNetwork;
   readonly registry = new MemoryRegistry();
+  readonly registryWeather = new RegistryWeather();
   /** By place: the six of the volume, then those that were added. */
   readonly nodes: SimNode[];
   readonly writers: SimWriter[] = [];
@@ -186,6 +188,7 @@ export class World {
       clock,
       network,
       registry,
+      registryWeather: this.registryWeather,
       emit,
       pages,
       fleet,
