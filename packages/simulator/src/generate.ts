@@ -9,6 +9,7 @@ import {
   drawEnding,
   drawFault,
   drawFlip,
+  drawLateResets,
   drawRegistryTrouble,
   drawTakeOvers,
   drawTornOpening,
@@ -27,7 +28,7 @@ export function generate(seed: number): Schedule {
   const faults = stream(seed, 'faults');
   const lives = stream(seed, 'lives');
   const takeOvers = stream(seed, 'take-overs');
-  const registry = stream(seed, 'registry-away');
+  const transient = transients(seed);
   const steps: Step[] = [];
   let atMs = 5;
   for (let count = between(lives, 2, 4); count > 0; count--) {
@@ -50,8 +51,8 @@ export function generate(seed: number): Schedule {
         atMs = exodus.endMs;
       }
     }
-    if (registry.chance(0.3))
-      steps.push(...drawRegistryTrouble(registry, { beginMs, lengthMs: atMs - beginMs, steps }));
+    const life = { beginMs, lengthMs: atMs - beginMs, steps: [...steps] };
+    for (const { random, draw } of transient) if (random.chance(0.6)) steps.push(...draw(random, life));
     const ending = lives.chance(0.2) ? drawFlip(lives, atMs) : drawEnding(lives, atMs);
     steps.push(...ending);
     atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));
@@ -59,6 +60,17 @@ export function generate(seed: number): Schedule {
   const ordered = steps.map((step) => ({ ...step, atMs: round(step.atMs) })).sort((a, b) => a.atMs - b.atMs);
   const endMs = Math.max(atMs, ordered.at(-1)?.atMs ?? 0) + 50;
   return { version: 1, seed, knobs, steps: ordered, endMs: round(endMs) };
+}
+
+/** Kinds of trouble that some seeds have and others don't, each from a stream of its own: a seed without one is as if there were none. */
+function transients(seed: number) {
+  const kinds = [
+    { name: 'registry-away', draw: drawRegistryTrouble },
+    { name: 'late-resets', draw: drawLateResets },
+  ];
+  return kinds
+    .map(({ name, draw }) => ({ random: stream(seed, name), draw }))
+    .filter(({ random }) => random.chance(0.3));
 }
 
 /** Bursts of operations, at a pace that changes from life to life. */

@@ -11,6 +11,15 @@ const CHANGES_REGISTRY: readonly StepKind[] = [
   'end-change',
   'lose-zone',
 ];
+const SENDS_MUCH: readonly StepKind[] = [
+  'work',
+  'work',
+  'open',
+  'begin-change',
+  'end-change',
+  'rot',
+  'take-over',
+];
 const TEARS = ['all', 'none', 'some', 'some', 'prefix'] as const;
 /** How many nodes a writer's last records reach: mostly too few for a write quorum. */
 const REACHED = [0, 1, 1, 2, 2, 3, 3, 4, 5, 6];
@@ -165,6 +174,25 @@ export function drawTakeOvers(random: SeededRandom, beginMs: number, lengthMs: n
     } while (random.chance(0.3));
   }
   return steps;
+}
+
+/**
+ * A connection is given up by the side that sends, while what it has sent lies in buffers on the way: it arrives when that side has
+ * said more on the next one. Mostly there is something on its way, and it is the writer who sends.
+ */
+export function drawLateResets(
+  random: SeededRandom,
+  { beginMs, lengthMs, steps }: { beginMs: number; lengthMs: number; steps: readonly Step[] },
+): Step[] {
+  const telling = steps.filter(({ kind, atMs }) => atMs >= beginMs && SENDS_MUCH.includes(kind));
+  return Array.from({ length: between(random, 1, 8) }, (): Step => {
+    const isAimed = telling.length > 0 && random.chance(0.8);
+    const aimMs = isAimed ? random.pick(telling).atMs : beginMs + lengthMs * unit(random);
+    const atMs = aimMs + scaled(random, 0.05, 30);
+    const a: Party = random.chance(0.85) ? 'writer' : random.below(6);
+    const lateMs = Math.round(scaled(random, 1, 2_500));
+    return { atMs, kind: 'reset', a, b: random.below(6), lateMs };
+  });
 }
 
 /**

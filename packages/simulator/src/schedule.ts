@@ -53,7 +53,13 @@ export type Step = At &
         readonly nodes: readonly number[];
         readonly from: 'writer' | 'nodes';
       } & Lasting)
-    | { readonly kind: 'reset'; readonly a: Party; readonly b: Party }
+    | {
+        readonly kind: 'reset';
+        readonly a: Party;
+        readonly b: Party;
+        /** Only `a` is told, and what it had sent arrives still, so much later: also behind what it sends on its next connection. */
+        readonly lateMs?: number;
+      }
     | ({
         readonly kind: 'slow-link';
         readonly from: Party;
