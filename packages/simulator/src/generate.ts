@@ -13,6 +13,7 @@ import {
   drawRegistryTrouble,
   drawTakeOvers,
   drawTornOpening,
+  drawTornTurns,
 } from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
@@ -67,6 +68,7 @@ function transients(seed: number) {
   const kinds = [
     { name: 'registry-away', draw: drawRegistryTrouble },
     { name: 'late-resets', draw: drawLateResets },
+    { name: 'torn-turns', draw: drawTornTurns },
   ];
   return kinds
     .map(({ name, draw }) => ({ random: stream(seed, name), draw }))

@@ -24,6 +24,13 @@ const TEARS = ['all', 'none', 'some', 'some', 'prefix'] as const;
 /** How many nodes a writer's last records reach: mostly too few for a write quorum. */
 const REACHED = [0, 1, 1, 2, 2, 3, 3, 4, 5, 6];
 
+/** A writer's life: when it is, and what happens up to its end. */
+interface Life {
+  readonly beginMs: number;
+  readonly lengthMs: number;
+  readonly steps: readonly Step[];
+}
+
 /** One fault of any kind, as likely as it is worth its time. */
 export function drawFault(random: SeededRandom, atMs: number): Step {
   const node = random.below(6);
@@ -177,13 +184,40 @@ export function drawTakeOvers(random: SeededRandom, beginMs: number, lengthMs: n
 }
 
 /**
+ * Writers that die in the middle of a turn, while some of their nodes are out of reach or not: what they do then has left to a few of
+ * them, or is half in their memory. Mostly another one takes over.
+ */
+export function drawTornTurns(random: SeededRandom, { beginMs, lengthMs }: Life): Step[] {
+  const steps: Step[] = [];
+  for (let count = between(random, 1, 3); count > 0; count--) {
+    let at = beginMs + lengthMs * unit(random);
+    if (random.chance(0.3)) {
+      const nodes = drawNodes(random, between(random, 1, 4));
+      steps.push({ atMs: at, kind: 'isolate', nodes, from: 'writer', forMs: scaled(random, 20, 800) });
+    }
+    const isInMemory = random.chance(0.4);
+    const where = isInMemory
+      ? { ramBytes: Math.floor(scaled(random, 1, 9_000)) }
+      : { frames: between(random, 1, 20) };
+    const salt = random.below(2 ** 31);
+    steps.push(
+      { atMs: at + 0.05, kind: 'kill-writer-within', ...where },
+      { atMs: at + 0.05 + 20 * unit(random) ** 4, kind: 'work', operations: between(random, 1, 8), salt },
+    );
+    const follows = random.chance(0.75) ? 'take-over' : 'open';
+    for (let tries = between(random, 1, 2); tries > 0; tries--) {
+      at += scaled(random, 1, 120);
+      steps.push({ atMs: at, kind: follows });
+    }
+  }
+  return steps;
+}
+
+/**
  * A connection is given up by the side that sends, while what it has sent lies in buffers on the way: it arrives when that side has
  * said more on the next one. Mostly there is something on its way, and it is the writer who sends.
  */
-export function drawLateResets(
-  random: SeededRandom,
-  { beginMs, lengthMs, steps }: { beginMs: number; lengthMs: number; steps: readonly Step[] },
-): Step[] {
+export function drawLateResets(random: SeededRandom, { beginMs, lengthMs, steps }: Life): Step[] {
   const telling = steps.filter(({ kind, atMs }) => atMs >= beginMs && SENDS_MUCH.includes(kind));
   return Array.from({ length: between(random, 1, 8) }, (): Step => {
     const isAimed = telling.length > 0 && random.chance(0.8);
@@ -199,10 +233,7 @@ export function drawLateResets(
  * The registry is away for a moment or for longer, mostly when somebody is about to change something in it: at an opening, a
  * take-over, a change of members by hand.
  */
-export function drawRegistryTrouble(
-  random: SeededRandom,
-  { beginMs, lengthMs, steps }: { beginMs: number; lengthMs: number; steps: readonly Step[] },
-): Step[] {
+export function drawRegistryTrouble(random: SeededRandom, { beginMs, lengthMs, steps }: Life): Step[] {
   const changes = steps.filter(({ kind, atMs }) => atMs >= beginMs && CHANGES_REGISTRY.includes(kind));
   return Array.from({ length: between(random, 1, 4) }, () => {
     const isAimed = changes.length > 0 && random.chance(0.7);

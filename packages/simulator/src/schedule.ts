@@ -35,6 +35,12 @@ export type Step = At &
     | ({ readonly kind: 'work'; readonly operations: number } & Salted)
     | { readonly kind: 'open' }
     | { readonly kind: 'kill-writer'; readonly which: 'newest' | 'oldest' }
+    | {
+        /** The newest dies in the middle of what it does next: after so many frames, or so many bytes of an entry in its memory. */
+        readonly kind: 'kill-writer-within';
+        readonly frames?: number;
+        readonly ramBytes?: number;
+      }
     | { readonly kind: 'take-over' }
     | ({ readonly kind: 'pause'; readonly who: Party } & Lasting)
     | ({ readonly kind: 'power-loss'; readonly node: number; readonly tear: Tear } & Salted & Lasting)

@@ -57,6 +57,10 @@ export class SimWriter {
   #state: WriterState = 'opening';
   #volume: Volume | undefined;
   #client: Client | undefined;
+  readonly #ramLog: ObservedRamLog;
+  #framesLeft: number | undefined;
+  /** It was killed in the middle of a turn. */
+  fell = false;
   failure: CodedError | undefined;
 
   /** Begins to open at once. */
@@ -68,6 +72,16 @@ export class SimWriter {
     const process = new SimProcess(this.name, clock);
     this.process = process;
     this.memory = options.memory ?? new SimMemory(this.name);
+    // What its clients and its log say when it is gone is heard by nobody: the rest of the turn in which it dies.
+    const emitAlive = (event: SimEvent) => {
+      if (process.alive) emit(event);
+    };
+    this.#ramLog = new ObservedRamLog(this.memory, {
+      writer: this.name,
+      halfBytesLeast: stream(seed, `memory ${this.memory.name}`).pick(HALF_BYTES_LEAST),
+      isAlive: () => process.alive,
+      emit: emitAlive,
+    });
     const delays = stream(seed, `registry ${this.name}`);
     emit({ kind: 'fate', who: this.name, what: 'opening' });
     const opened = Volume.open({
@@ -88,14 +102,10 @@ export class SimWriter {
       recoverTimeoutMs: RECOVER_TIMEOUT_MS,
       outstandingBytesMax: knobs.outstandingBytesMax,
       crowded: knobs.crowded ?? false,
-      ramLog: new ObservedRamLog(this.memory, {
-        writer: this.name,
-        halfBytesLeast: stream(seed, `memory ${this.memory.name}`).pick(HALF_BYTES_LEAST),
-        emit,
-      }),
+      ramLog: this.#ramLog,
       takesOver: this.takesOver,
       ...(fleet
-        ? { fleet, log: (text) => emit({ kind: 'fate', who: this.name, what: 'says', why: text }) }
+        ? { fleet, log: (text) => emitAlive({ kind: 'fate', who: this.name, what: 'says', why: text }) }
         : {}),
       ...(healingTimes ? { healingTimes } : {}),
       onFailed: (error) => this.#failed(error),
@@ -130,11 +140,37 @@ export class SimWriter {
     this.#options.emit({ kind: 'fate', who: this.name, what: 'killed' });
   }
 
+  /**
+   * It dies in the middle of what it does next: when so many more frames have left, or with so many bytes of what it keeps in its log
+   * in memory.
+   */
+  killWithin({ frames, ramBytes }: { frames?: number | undefined; ramBytes?: number | undefined }): void {
+    this.#framesLeft = frames;
+    this.#ramLog.torn = ramBytes === undefined ? undefined : { bytes: ramBytes, run: () => this.#fall() };
+  }
+
+  /** A frame of it was taken to be sent. */
+  sent(): void {
+    if (this.#framesLeft !== undefined && --this.#framesLeft === 0) this.#fall();
+  }
+
+  #fall(): void {
+    if (this.#state !== 'opening' && this.#state !== 'open') return;
+    this.fell = true;
+    this.kill();
+  }
+
   #opened(volume: Volume): void {
     if (this.#state !== 'opening') return;
     this.#state = 'open';
     this.#volume = volume;
-    const { emit, seed, knobs, pages, onBug } = this.#options;
+    const { seed, knobs, pages } = this.#options;
+    const emit = (event: SimEvent) => {
+      if (this.process.alive) this.#options.emit(event);
+    };
+    const onBug = (error: unknown) => {
+      if (this.process.alive) this.#options.onBug(error);
+    };
     const epoch = asEpoch(volume.status().volumeEpoch);
     const vdl = asLsn(volume.durable);
     emit({ kind: 'opened', writer: this.name, epoch, vdl, tookOver: this.takesOver });

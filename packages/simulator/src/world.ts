@@ -8,7 +8,7 @@
 import { describeError, must, settled, VirtualClock, type NodeId, type Zone } from '@rokka/kernel';
 import { allMembers, changesOf, type HealingTimes } from '@rokka/quorum';
 import { MemoryRegistry } from '@rokka/registry';
-import { MemoryNetwork } from '@rokka/transport';
+import { MemoryNetwork, type NetworkObserver } from '@rokka/transport';
 import { Volume, type FleetNode, type GroupRecord, type VolumeRecord } from '@rokka/volume';
 import { BrokenInvariant } from './broken-invariant.ts';
 import { EventLog } from './event-log.ts';
@@ -78,10 +78,7 @@ export class World {
       clock: this.clock,
       sendLimitBytes,
       delayMs: (link) => this.weather.delayMs(link) + this.#busyMs(link.from),
-      observer: new WireTap({
-        emit: (event) => this.events.append(event),
-        isNode: (name) => this.nodes.some(({ id }) => id === name),
-      }),
+      observer: this.#observer(),
     });
     this.weather.attach(this.network);
     const places = MEMBERS.length + (knobs.spares ?? 0);
@@ -164,8 +161,13 @@ export class World {
     return this.#open(undefined);
   }
 
-  /** The newest writer is killed, and another process takes over from it; undefined where there is nothing yet to take over. */
+  /**
+   * The newest writer is killed, if it did not die in the middle of a turn, and another process takes over from it; undefined where there
+   * is nothing yet to take over.
+   */
   takeOver(): SimWriter | undefined {
+    const newest = this.writers.at(-1);
+    if (newest?.fell) return newest.volume || newest.takesOver ? this.#open(newest.memory) : undefined;
     const { writer } = this;
     if (!writer || (writer.state === 'opening' && !writer.takesOver)) return undefined;
     writer.kill();
@@ -277,6 +279,21 @@ export class World {
     if (volume)
       for (const node of asGoodAsNew(this.atlas.lost, volume, { isThere, isAnother }))
         this.atlas.rebuilt(node);
+  }
+
+  /** Whoever is to die in the middle of a turn counts what it has sent. */
+  #observer(): NetworkObserver {
+    const tap = new WireTap({
+      emit: (event) => this.events.append(event),
+      isNode: (name) => this.nodes.some(({ id }) => id === name),
+    });
+    return {
+      sent: (lane, frame) => {
+        tap.sent(lane, frame);
+        this.livingWriters.find(({ name }) => name === lane.from)?.sent();
+      },
+      delivered: (lane, frame) => tap.delivered(lane, frame),
+    };
   }
 
   #makeNode(place: number, zone: Zone): SimNode {

@@ -1,8 +1,11 @@
 /** Writers that open the volume, work, are replaced, paused and killed. */
 import type { Actions } from './index.ts';
 
+/** One that does nothing in all this time lives on. */
+const TORN_WITHIN_MS = 2_000;
+
 export const writerActions: Actions<
-  'work' | 'open' | 'kill-writer' | 'take-over' | 'pause' | 'registry-away'
+  'work' | 'open' | 'kill-writer' | 'kill-writer-within' | 'take-over' | 'pause' | 'registry-away'
 > = {
   /** All that are open work, also those that do not know yet that they were replaced. */
   work: (world, { operations, salt }) => {
@@ -21,6 +24,14 @@ export const writerActions: Actions<
     const writer = which === 'newest' ? living.at(-1) : living[0];
     writer?.kill();
     return writer !== undefined;
+  },
+
+  'kill-writer-within': (world, { frames, ramBytes }) => {
+    const { writer } = world;
+    if (!writer) return false;
+    writer.killWithin({ frames, ramBytes });
+    world.lasting(TORN_WITHIN_MS, () => writer.killWithin({}));
+    return true;
   },
 
   /** The newest is killed, and another process goes on where it was. */
