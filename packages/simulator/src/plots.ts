@@ -189,26 +189,22 @@ export function drawTakeOvers(random: SeededRandom, beginMs: number, lengthMs: n
  */
 export function drawTornTurns(random: SeededRandom, { beginMs, lengthMs }: Life): Step[] {
   const steps: Step[] = [];
-  for (let count = between(random, 1, 3); count > 0; count--) {
-    let at = beginMs + lengthMs * unit(random);
+  for (let count = between(random, 1, 4); count > 0; count--) {
+    const atMs = beginMs + lengthMs * unit(random);
     if (random.chance(0.3)) {
       const nodes = drawNodes(random, between(random, 1, 4));
-      steps.push({ atMs: at, kind: 'isolate', nodes, from: 'writer', forMs: scaled(random, 20, 800) });
+      steps.push({ atMs, kind: 'isolate', nodes, from: 'writer', forMs: scaled(random, 20, 800) });
     }
-    const isInMemory = random.chance(0.4);
-    const where = isInMemory
+    const where = random.chance(0.5)
       ? { ramBytes: Math.floor(scaled(random, 1, 9_000)) }
-      : { frames: between(random, 1, 20) };
+      : { frames: between(random, 1, 20), whenOpen: random.chance(0.8) };
+    const then = random.chance(0.75) ? 'take-over' : 'open';
+    const afterMs = scaled(random, 0.5, 120);
     const salt = random.below(2 ** 31);
     steps.push(
-      { atMs: at + 0.05, kind: 'kill-writer-within', ...where },
-      { atMs: at + 0.05 + 20 * unit(random) ** 4, kind: 'work', operations: between(random, 1, 8), salt },
+      { atMs: atMs + 0.05, kind: 'kill-writer-within', ...where, then, afterMs },
+      { atMs: atMs + 0.05 + 20 * unit(random) ** 4, kind: 'work', operations: between(random, 1, 8), salt },
     );
-    const follows = random.chance(0.75) ? 'take-over' : 'open';
-    for (let tries = between(random, 1, 2); tries > 0; tries--) {
-      at += scaled(random, 1, 120);
-      steps.push({ atMs: at, kind: follows });
-    }
   }
   return steps;
 }

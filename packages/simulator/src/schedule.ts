@@ -40,6 +40,11 @@ export type Step = At &
         readonly kind: 'kill-writer-within';
         readonly frames?: number;
         readonly ramBytes?: number;
+        /** Frames of its opening do not count. */
+        readonly whenOpen?: boolean;
+        /** What comes so much later. */
+        readonly then: 'take-over' | 'open';
+        readonly afterMs: number;
       }
     | { readonly kind: 'take-over' }
     | ({ readonly kind: 'pause'; readonly who: Party } & Lasting)

@@ -47,6 +47,15 @@ export interface SimWriterOptions {
   onBug(error: unknown): void;
 }
 
+/** After so many more frames, or with so many bytes of what it keeps in its log in memory. */
+export interface MidTurnDeath {
+  readonly frames?: number | undefined;
+  readonly ramBytes?: number | undefined;
+  /** Frames of its opening do not count. */
+  readonly whenOpen?: boolean | undefined;
+  onFell(): void;
+}
+
 export type WriterState = 'opening' | 'open' | 'failed' | 'dead';
 
 export class SimWriter {
@@ -58,6 +67,7 @@ export class SimWriter {
   #volume: Volume | undefined;
   #client: Client | undefined;
   readonly #ramLog: ObservedRamLog;
+  #death: MidTurnDeath | undefined;
   #framesLeft: number | undefined;
   /** It was killed in the middle of a turn. */
   fell = false;
@@ -140,24 +150,25 @@ export class SimWriter {
     this.#options.emit({ kind: 'fate', who: this.name, what: 'killed' });
   }
 
-  /**
-   * It dies in the middle of what it does next: when so many more frames have left, or with so many bytes of what it keeps in its log
-   * in memory.
-   */
-  killWithin({ frames, ramBytes }: { frames?: number | undefined; ramBytes?: number | undefined }): void {
-    this.#framesLeft = frames;
+  /** It dies in the middle of what it does next; without, it lives on. */
+  killWithin(death: MidTurnDeath | undefined): void {
+    this.#death = death;
+    this.#framesLeft = death?.frames;
+    const { ramBytes } = death ?? {};
     this.#ramLog.torn = ramBytes === undefined ? undefined : { bytes: ramBytes, run: () => this.#fall() };
   }
 
   /** A frame of it was taken to be sent. */
   sent(): void {
-    if (this.#framesLeft !== undefined && --this.#framesLeft === 0) this.#fall();
+    if (this.#framesLeft === undefined || (this.#state === 'opening' && this.#death?.whenOpen)) return;
+    if (--this.#framesLeft === 0) this.#fall();
   }
 
   #fall(): void {
     if (this.#state !== 'opening' && this.#state !== 'open') return;
     this.fell = true;
     this.kill();
+    this.#death?.onFell();
   }
 
   #opened(volume: Volume): void {

@@ -2,7 +2,7 @@
 import type { Actions } from './index.ts';
 
 /** One that does nothing in all this time lives on. */
-const TORN_WITHIN_MS = 2_000;
+const TORN_WITHIN_MS = 8_000;
 
 export const writerActions: Actions<
   'work' | 'open' | 'kill-writer' | 'kill-writer-within' | 'take-over' | 'pause' | 'registry-away'
@@ -26,11 +26,12 @@ export const writerActions: Actions<
     return writer !== undefined;
   },
 
-  'kill-writer-within': (world, { frames, ramBytes }) => {
+  'kill-writer-within': (world, { then, afterMs, ...where }) => {
     const { writer } = world;
     if (!writer) return false;
-    writer.killWithin({ frames, ramBytes });
-    world.lasting(TORN_WITHIN_MS, () => writer.killWithin({}));
+    const follow = () => (then === 'open' ? world.open() : world.takeOver());
+    writer.killWithin({ ...where, onFell: () => world.clock.after(afterMs, follow) });
+    world.lasting(TORN_WITHIN_MS, () => writer.killWithin(undefined));
     return true;
   },
 
