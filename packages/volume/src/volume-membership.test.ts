@@ -277,7 +277,7 @@ describe('the healer', () => {
 
   test('one that takes everything and says nothing is replaced, and lets go when it is heard again', async () => {
     await using six = await SixNodes.start({ spares: 3 });
-    const writer = await written(six, IMPATIENT);
+    const writer = await written(six, { healingTimes: { ...IMPATIENT.healingTimes, behindMs: 600_000 } });
     six.hold(writer, 4);
     await six.run(writer.pages.commit(50, 'while it is silent'));
     assert.equal(statusOf(writer, 4)?.up, true, 'its connection is there, and takes what is sent');
