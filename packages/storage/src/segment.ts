@@ -69,6 +69,8 @@ export class Segment implements ChainWatcher {
   life = 0;
   /** Since when nobody who answers has pages that reach its base, while it is being filled. */
   sourcelessSinceMs: number | undefined;
+  /** The connection on which it was fenced last. */
+  fencedOn: symbol | undefined;
   /** A step of its copies is on its way to the log, and counts when it is there. */
   settling = false;
   /** The node was told to drop it: nothing of it is written any more. */
