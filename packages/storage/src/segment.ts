@@ -269,7 +269,8 @@ export class Segment implements ChainWatcher {
    */
   givesWayTo(message: CreateSegment): boolean {
     const { kind, hydrate, anew, members, volumeEpoch, membershipEpoch } = message;
-    if (hydrate) return this.isUntouched && volumeEpoch >= this.#volumeEpoch;
+    const isLate = volumeEpoch < this.#volumeEpoch || membershipEpoch < this.#membershipEpoch;
+    if (hydrate) return this.isUntouched && !isLate;
     if (this.chain.scl > 0 || this.chain.heldCount > 0) return false;
     const own = this.#membershipEpoch;
     const forSame = membershipEpoch === own && kind === this.kind && sameMembers(members, this.#members);

@@ -260,6 +260,20 @@ test('what a writer left of a group that never was gives way to a newcomer, unle
   assert.throws(() => other.create({ kind: 'full', hydrate: true }), { code: 'STORAGE_BAD_MESSAGE' });
 });
 
+test('a newcomer that nothing was written to yet is not made once more by what lay on its way since an older membership', () => {
+  const node = new TestStore();
+  const self = must(createMessage({ kind: 'full' }).members[0]);
+  const members = [{ ...self, node: node.store.identity.node, kind: 'full' as const }];
+  const order = { kind: 'full' as const, hydrate: true, members, membershipEpoch: 2 as Epoch };
+  node.create({ ...order, hydrate: false });
+  node.fence({ membershipEpoch: 3 as Epoch, members });
+  node.create(order);
+  const [segment] = node.store.segments.all;
+  assert.deepEqual([segment?.membershipEpoch, segment?.hydrating], [3, false]);
+  node.create({ ...order, membershipEpoch: 3 as Epoch });
+  assert.equal([...node.store.segments.all][0]?.hydrating, true, 'one of its own membership makes it');
+});
+
 test('a segment that nobody ever counted with is made anew, if its writer says so and no record is in it', () => {
   const node = new TestStore();
   const membersWith = (peer: string) =>
