@@ -198,11 +198,11 @@ export function drawTornTurns(random: SeededRandom, { beginMs, lengthMs }: Life)
     const where = random.chance(0.5)
       ? { ramBytes: Math.floor(scaled(random, 1, 9_000)) }
       : { frames: between(random, 1, 20), whenOpen: random.chance(0.8) };
-    const then = random.chance(0.75) ? 'take-over' : 'open';
+    const next = random.chance(0.75) ? 'take-over' : 'open';
     const afterMs = scaled(random, 0.5, 120);
     const salt = random.below(2 ** 31);
     steps.push(
-      { atMs: atMs + 0.05, kind: 'kill-writer-within', ...where, then, afterMs },
+      { atMs: atMs + 0.05, kind: 'kill-writer-within', ...where, next, afterMs },
       { atMs: atMs + 0.05 + 20 * unit(random) ** 4, kind: 'work', operations: between(random, 1, 8), salt },
     );
   }

@@ -43,7 +43,7 @@ export type Step = At &
         /** Frames of its opening do not count. */
         readonly whenOpen?: boolean;
         /** What comes so much later. */
-        readonly then: 'take-over' | 'open';
+        readonly next: 'take-over' | 'open';
         readonly afterMs: number;
       }
     | { readonly kind: 'take-over' }

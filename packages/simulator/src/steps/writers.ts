@@ -26,10 +26,10 @@ export const writerActions: Actions<
     return writer !== undefined;
   },
 
-  'kill-writer-within': (world, { then, afterMs, ...where }) => {
+  'kill-writer-within': (world, { next, afterMs, ...where }) => {
     const { writer } = world;
     if (!writer) return false;
-    const follow = () => (then === 'open' ? world.open() : world.takeOver());
+    const follow = () => (next === 'open' ? world.open() : world.takeOver());
     writer.killWithin({ ...where, onFell: () => world.clock.after(afterMs, follow) });
     world.lasting(TORN_WITHIN_MS, () => writer.killWithin(undefined));
     return true;
