@@ -6,87 +6,32 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { must, type PgIndex } from '@rokka/kernel';
 import { allMembers, type PlacedMember } from '@rokka/quorum';
-import type { Link } from '@rokka/transport';
+import {
+  assertReadable,
+  BY_HAND,
+  groupOf,
+  IMPATIENT,
+  names,
+  recordOf,
+  statusOf,
+  until,
+  written,
+} from './testing/member-work.ts';
 import { PageWriter } from './testing/page-writer.ts';
-import { nodeId, SixNodes, VOLUME_ID, zoneOf, type Writer } from './testing/six-nodes.ts';
-import type { VolumeRecord } from './volume-record.ts';
+import { nodeId, SixNodes, zoneOf, type Writer } from './testing/six-nodes.ts';
 import type { VolumeOptions } from './volume-options.ts';
 
 const P0 = 0 as PgIndex;
-/** The healer keeps out where a test takes the steps itself. */
-const BY_HAND: Partial<VolumeOptions> = { fleet: () => [] };
-const IMPATIENT: Partial<VolumeOptions> = {
-  healingTimes: { awayMs: 2_000, behindMs: 20_000, returnedMs: 500, blockedMs: 3_000 },
-};
 
-const SLOW_MS = 3_000;
-/** One that is only slow is never away. */
-const SOON_BEHIND: Partial<VolumeOptions> = {
-  healingTimes: { awayMs: 60_000, behindMs: 6_000, returnedMs: 500, blockedMs: 60_000 },
-};
-
-type Life = Writer & { pages: PageWriter };
-
-async function written(six: SixNodes, options: Partial<VolumeOptions>, count = 40): Promise<Life> {
-  const writer = await six.writer(options);
-  const life = { ...writer, pages: new PageWriter(writer.volume) };
-  for (let i = 0; i < count; i++) await six.run(life.pages.commit(i, `text ${i}`));
-  return life;
-}
-
-async function recordOf(six: SixNodes): Promise<VolumeRecord> {
-  return must(await six.registry.get<VolumeRecord>(`volumes/${VOLUME_ID}`)).value;
-}
-
-async function groupOf(six: SixNodes, pg = 0) {
-  const { membership, missing, retired } = must((await recordOf(six)).groups[pg]);
-  const { epoch } = membership;
-  return { epoch, members: allMembers(membership).map(({ node }) => node as string), missing, retired };
-}
-
-const names = (...numbers: number[]) => numbers.map(nodeId);
 const spare = (i: number, kind: PlacedMember['kind']): PlacedMember => ({
   node: nodeId(i),
   kind,
   zone: zoneOf(i),
 });
-const statusOf = (writer: Writer, node: number, pg = 0) =>
-  writer.volume.status().groups[pg]?.members.find((member) => member.node === nodeId(node));
 const isHydrated = (writer: Writer, node: number, pg = 0) => {
   const status = statusOf(writer, node, pg);
   return status?.fenced === true && !status.hydrating && status.lagLsn === 0;
 };
-
-/** Waits until it is so. */
-async function until(six: SixNodes, what: string, is: () => boolean | Promise<boolean>, ms = 30_000) {
-  for (const endMs = six.clock.nowMs() + ms; !(await is());) {
-    assert.ok(six.clock.nowMs() < endMs, `never ${what}; told: ${six.said.join('; ')}`);
-    await six.pass(50);
-  }
-}
-
-/** One commit after the other until it is so: who is slow falls behind only while something is written. */
-async function commitUntil(six: SixNodes, { pages }: Life, what: string, is: () => Promise<boolean>) {
-  let commits = 0;
-  await until(six, what, async () => {
-    await six.run(pages.commit(50, `again ${commits++}`));
-    return is();
-  });
-}
-
-/** Whatever goes to one of them takes so long that its answers come, each of them late. */
-function slowNodes() {
-  const slow = new Set<number>();
-  const delayMs = ({ to }: Link) => ([...slow].some((i) => nodeId(i) === to) ? SLOW_MS : 1);
-  return { slow, delayMs };
-}
-
-async function assertReadable(six: SixNodes, count = 40, options = BY_HAND): Promise<Life> {
-  const writer = await six.writer(options);
-  const pages = new PageWriter(writer.volume);
-  for (let i = 0; i < count; i++) assert.equal(await six.run(pages.text(i, `text ${i}`.length)), `text ${i}`);
-  return { ...writer, pages };
-}
 
 for (const kind of ['full', 'tail'] as const) {
   const [leaves, joins] = kind === 'full' ? [4, 8] : [5, 8];
@@ -273,89 +218,6 @@ describe('the healer', () => {
     assert.deepEqual((await groupOf(six)).members, names(0, 1, 2, 3, 4, 5));
     six.kill(writer);
     await assertReadable(six, 40, BY_HAND);
-  });
-
-  test('one that takes everything and says nothing is replaced, and lets go when it is heard again', async () => {
-    await using six = await SixNodes.start({ spares: 3 });
-    const writer = await written(six, { healingTimes: { ...IMPATIENT.healingTimes, behindMs: 600_000 } });
-    six.hold(writer, 4);
-    await six.run(writer.pages.commit(50, 'while it is silent'));
-    assert.equal(statusOf(writer, 4)?.up, true, 'its connection is there, and takes what is sent');
-    await until(six, 'replaced', async () => {
-      const { members } = await groupOf(six);
-      return members.length === 6 && members.includes(nodeId(8)) && !members.includes(nodeId(4));
-    });
-    await six.run(writer.pages.commit(2, 'text 2'));
-    six.heal(writer, 4);
-    await until(six, 'let go', async () => (await groupOf(six)).retired.length === 0);
-    assert.equal(six.store(4).segments.count, 0);
-    six.kill(writer);
-    for (const i of [0, 1]) six.crash(i);
-    await assertReadable(six);
-  });
-
-  test('one that takes everything, says nothing, and is heard again in time stays', async () => {
-    await using six = await SixNodes.start({ spares: 3 });
-    const writer = await written(six, { healingTimes: { ...IMPATIENT.healingTimes, awayMs: 8_000 } });
-    six.hold(writer, 4);
-    await six.run(writer.pages.commit(50, 'while it is silent'));
-    await six.pass(11_000);
-    assert.equal(statusOf(writer, 4)?.up, false, 'it counts as away');
-    six.heal(writer, 4);
-    await six.pass(15_000);
-    assert.deepEqual(await groupOf(six), {
-      epoch: 1,
-      members: names(0, 1, 2, 3, 4, 5),
-      missing: [],
-      retired: [],
-    });
-    assert.equal(statusOf(writer, 4)?.lagLsn, 0);
-  });
-
-  test('one that is so slow that it is always behind is replaced, though it never was away', async () => {
-    const { slow, delayMs } = slowNodes();
-    await using six = await SixNodes.start({ spares: 3, delayMs });
-    const writer = await written(six, SOON_BEHIND);
-    slow.add(4);
-    await commitUntil(six, writer, 'begun', async () => {
-      assert.equal(statusOf(writer, 4)?.fenced, true);
-      return (await groupOf(six)).members.includes(nodeId(8));
-    });
-    await commitUntil(six, writer, 'replaced', async () => !(await groupOf(six)).members.includes(nodeId(4)));
-    slow.clear();
-    await until(six, 'let go', async () => (await groupOf(six)).retired.length === 0);
-    assert.equal(six.store(4).segments.count, 0);
-    six.kill(writer);
-    for (const i of [0, 1]) six.crash(i);
-    await assertReadable(six);
-  });
-
-  test('one that was slow and keeps up again before its successor is ready stays', async () => {
-    const { slow, delayMs } = slowNodes();
-    await using six = await SixNodes.start({ spares: 3, delayMs });
-    const writer = await written(six, SOON_BEHIND);
-    slow.add(4);
-    await commitUntil(six, writer, 'begun', async () => (await groupOf(six)).members.includes(nodeId(8)));
-    slow.delete(4);
-    slow.add(8);
-    await commitUntil(six, writer, 'taken back', async () => (await groupOf(six)).members.length === 6);
-    assert.deepEqual((await groupOf(six)).members, names(0, 1, 2, 3, 4, 5));
-    await until(six, 'let go', async () => (await groupOf(six)).retired.length === 0);
-    six.kill(writer);
-    await assertReadable(six);
-  });
-
-  test('one that is slow stays while somebody of another zone is away', async () => {
-    const { slow, delayMs } = slowNodes();
-    await using six = await SixNodes.start({ spares: 3, delayMs });
-    const writer = await written(six, SOON_BEHIND);
-    slow.add(4);
-    six.crash(1);
-    const endMs = six.clock.nowMs() + 15_000;
-    await commitUntil(six, writer, 'long behind', async () => six.clock.nowMs() > endMs);
-    assert.deepEqual((await groupOf(six)).members, names(0, 1, 2, 3, 4, 5));
-    await six.up(1);
-    await commitUntil(six, writer, 'begun', async () => (await groupOf(six)).members.includes(nodeId(8)));
   });
 
   test('after a spare that failed another one takes its turn', async () => {
