@@ -1,7 +1,8 @@
 import type { Scenario } from '../src/stage.ts';
 
 export const scenario: Scenario = {
-  title: 'a zone is down and writes go on; one node more, and they stop until somebody takes its place',
+  title:
+    'a zone is down and writes go on; one node more, and they stop until somebody takes its place; so it is for whoever opens then',
   source: 'P17 §2.1: AZ+1',
   knobs: { spares: 3, healing: { awayMs: 60_000, behindMs: 60_000, returnedMs: 100, blockedMs: 2_000 } },
   async play(stage) {
@@ -22,5 +23,19 @@ export const scenario: Scenario = {
     stage.start(3, 4, 5, 8);
     await stage.pass(3_000);
     await stage.look(w1);
+    stage.note(
+      'zone a and n2 are down, and w1 dies with a write that three nodes have: w2 opens with those three',
+    );
+    stage.crash(0, 1, 6, 2);
+    await stage.write(w1, 'never told');
+    await stage.pass(10);
+    w1.kill();
+    const w2 = await stage.open();
+    await stage.look(w2);
+    await stage.commit(w2, 'three and a newcomer');
+    stage.note('those who were away come back: n2 is not needed, and the others have everything');
+    stage.start(0, 1, 6, 2);
+    await stage.pass(10_000);
+    await stage.look(w2);
   },
 };

@@ -1,8 +1,10 @@
 import type { Scenario } from '../src/stage.ts';
 
 export const scenario: Scenario = {
-  title: 'one node takes everything and says nothing, one is cut off in one direction, one has a slow disk',
+  title:
+    'one node takes everything and says nothing, one is cut off in one direction, one has a slow disk; spares take their places',
   source: 'Neon #2569; DRBD one-way partitions; gray failure',
+  knobs: { spares: 3, healing: { awayMs: 5_000, behindMs: 4_000, returnedMs: 500, blockedMs: 60_000 } },
   async play(stage) {
     const w1 = await stage.open();
     await stage.commit(w1, 'all well');

@@ -5,7 +5,16 @@
 import type { SeededRandom } from '@rokka/kernel';
 import { drawKnobs, drawMembershipKnobs, drawPaceKnobs, drawPlaceKnobs } from './knobs.ts';
 import { drawEarlyPeeks, drawExodus, drawMembershipPlot, drawMisfits } from './membership-plots.ts';
-import { drawEnding, drawFault, drawFlip, drawTakeOvers, drawTornOpening } from './plots.ts';
+import {
+  drawEnding,
+  drawFault,
+  drawFlip,
+  drawLateResets,
+  drawRegistryTrouble,
+  drawTakeOvers,
+  drawTornOpening,
+  drawTornTurns,
+} from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
 
@@ -21,6 +30,7 @@ export function generate(seed: number): Schedule {
   const faults = stream(seed, 'faults');
   const lives = stream(seed, 'lives');
   const takeOvers = stream(seed, 'take-overs');
+  const transient = transients(seed);
   const steps: Step[] = [];
   let atMs = 5;
   for (let count = between(lives, 2, 4); count > 0; count--) {
@@ -43,6 +53,8 @@ export function generate(seed: number): Schedule {
         atMs = exodus.endMs;
       }
     }
+    const life = { beginMs, lengthMs: atMs - beginMs, steps: [...steps] };
+    for (const { random, draw } of transient) if (random.chance(0.6)) steps.push(...draw(random, life));
     const ending = lives.chance(0.2) ? drawFlip(lives, atMs) : drawEnding(lives, atMs);
     steps.push(...ending);
     atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));
@@ -54,6 +66,18 @@ export function generate(seed: number): Schedule {
   const ordered = steps.map((step) => ({ ...step, atMs: round(step.atMs) })).sort((a, b) => a.atMs - b.atMs);
   const endMs = Math.max(atMs, ordered.at(-1)?.atMs ?? 0) + 50;
   return { version: 1, seed, knobs, steps: ordered, endMs: round(endMs) };
+}
+
+/** Kinds of trouble that some seeds have and others don't, each from a stream of its own: a seed without one is as if there were none. */
+function transients(seed: number) {
+  const kinds = [
+    { name: 'registry-away', draw: drawRegistryTrouble },
+    { name: 'late-resets', draw: drawLateResets },
+    { name: 'torn-turns', draw: drawTornTurns },
+  ];
+  return kinds
+    .map(({ name, draw }) => ({ random: stream(seed, name), draw }))
+    .filter(({ random }) => random.chance(0.3));
 }
 
 /** Bursts of operations, at a pace that changes from life to life. */

@@ -1,12 +1,35 @@
 /** The trouble that schedules are made of: single faults, and endings of a writer's life. */
 import type { SeededRandom } from '@rokka/kernel';
-import type { Party, Step } from './schedule.ts';
+import type { Party, Step, StepKind } from './schedule.ts';
 import { between, scaled, unit } from './seeds.ts';
 
 const NODES = [0, 1, 2, 3, 4, 5];
+const CHANGES_REGISTRY: readonly StepKind[] = [
+  'open',
+  'take-over',
+  'begin-change',
+  'end-change',
+  'lose-zone',
+];
+const SENDS_MUCH: readonly StepKind[] = [
+  'work',
+  'work',
+  'open',
+  'begin-change',
+  'end-change',
+  'rot',
+  'take-over',
+];
 const TEARS = ['all', 'none', 'some', 'some', 'prefix'] as const;
 /** How many nodes a writer's last records reach: mostly too few for a write quorum. */
 const REACHED = [0, 1, 1, 2, 2, 3, 3, 4, 5, 6];
+
+/** A writer's life: when it is, and what happens up to its end. */
+interface Life {
+  readonly beginMs: number;
+  readonly lengthMs: number;
+  readonly steps: readonly Step[];
+}
 
 /** One fault of any kind, as likely as it is worth its time. */
 export function drawFault(random: SeededRandom, atMs: number): Step {
@@ -158,6 +181,64 @@ export function drawTakeOvers(random: SeededRandom, beginMs: number, lengthMs: n
     } while (random.chance(0.3));
   }
   return steps;
+}
+
+/**
+ * Writers that die in the middle of a turn, while some of their nodes are out of reach or not: what they do then has left to a few of
+ * them, or is half in their memory. Mostly another one takes over.
+ */
+export function drawTornTurns(random: SeededRandom, { beginMs, lengthMs }: Life): Step[] {
+  const steps: Step[] = [];
+  for (let count = between(random, 1, 4); count > 0; count--) {
+    const atMs = beginMs + lengthMs * unit(random);
+    if (random.chance(0.3)) {
+      const nodes = drawNodes(random, between(random, 1, 4));
+      steps.push({ atMs, kind: 'isolate', nodes, from: 'writer', forMs: scaled(random, 20, 800) });
+    }
+    const where = random.chance(0.5)
+      ? { ramBytes: Math.floor(scaled(random, 1, 9_000)) }
+      : { frames: between(random, 1, 20), whenOpen: random.chance(0.8) };
+    const next = random.chance(0.75) ? 'take-over' : 'open';
+    const afterMs = scaled(random, 0.5, 120);
+    const salt = random.below(2 ** 31);
+    steps.push(
+      { atMs: atMs + 0.05, kind: 'kill-writer-within', ...where, next, afterMs },
+      { atMs: atMs + 0.05 + 20 * unit(random) ** 4, kind: 'work', operations: between(random, 1, 8), salt },
+    );
+  }
+  return steps;
+}
+
+/**
+ * A connection is given up by the side that sends, while what it has sent lies in buffers on the way: it arrives when that side has
+ * said more on the next one. Mostly there is something on its way, and it is the writer who sends.
+ */
+export function drawLateResets(random: SeededRandom, { beginMs, lengthMs, steps }: Life): Step[] {
+  const telling = steps.filter(({ kind, atMs }) => atMs >= beginMs && SENDS_MUCH.includes(kind));
+  return Array.from({ length: between(random, 1, 8) }, (): Step => {
+    const isAimed = telling.length > 0 && random.chance(0.8);
+    const aimMs = isAimed ? random.pick(telling).atMs : beginMs + lengthMs * unit(random);
+    const atMs = aimMs + scaled(random, 0.05, 30);
+    const a: Party = random.chance(0.85) ? 'writer' : random.below(6);
+    const lateMs = Math.round(scaled(random, 1, 2_500));
+    return { atMs, kind: 'reset', a, b: random.below(6), lateMs };
+  });
+}
+
+/**
+ * The registry is away for a moment or for longer, mostly when somebody is about to change something in it: at an opening, a
+ * take-over, a change of members by hand.
+ */
+export function drawRegistryTrouble(random: SeededRandom, { beginMs, lengthMs, steps }: Life): Step[] {
+  const changes = steps.filter(({ kind, atMs }) => atMs >= beginMs && CHANGES_REGISTRY.includes(kind));
+  return Array.from({ length: between(random, 1, 4) }, () => {
+    const isAimed = changes.length > 0 && random.chance(0.7);
+    const aimMs = isAimed ? random.pick(changes).atMs : beginMs + lengthMs * unit(random);
+    const atMs = Math.max(0, aimMs + scaled(random, 0.1, 60) * random.pick([-0.2, 1, 1]));
+    const who = random.pick(['writer', 'writer', 'everybody'] as const);
+    const fault = random.pick(['before', 'after', 'after', 'late'] as const);
+    return { atMs, kind: 'registry-away', who, fault, forMs: Math.round(scaled(random, 2, 3_000)) };
+  });
 }
 
 function drawOrder(random: SeededRandom): number[] {

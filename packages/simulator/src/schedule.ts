@@ -7,6 +7,7 @@
  */
 import type { Zone } from '@rokka/kernel';
 import type { Knobs } from './knobs.ts';
+import type { RegistryFault } from './registry-weather.ts';
 import type { Failing, Tear, WriteTrap } from './sim-disk.ts';
 
 /**
@@ -34,6 +35,17 @@ export type Step = At &
     | ({ readonly kind: 'work'; readonly operations: number } & Salted)
     | { readonly kind: 'open' }
     | { readonly kind: 'kill-writer'; readonly which: 'newest' | 'oldest' }
+    | {
+        /** The newest dies in the middle of what it does next: after so many frames, or so many bytes of an entry in its memory. */
+        readonly kind: 'kill-writer-within';
+        readonly frames?: number;
+        readonly ramBytes?: number;
+        /** Frames of its opening do not count. */
+        readonly whenOpen?: boolean;
+        /** What comes so much later. */
+        readonly next: 'take-over' | 'open';
+        readonly afterMs: number;
+      }
     | { readonly kind: 'take-over' }
     | ({ readonly kind: 'pause'; readonly who: Party } & Lasting)
     | ({ readonly kind: 'power-loss'; readonly node: number; readonly tear: Tear } & Salted & Lasting)
@@ -52,7 +64,13 @@ export type Step = At &
         readonly nodes: readonly number[];
         readonly from: 'writer' | 'nodes';
       } & Lasting)
-    | { readonly kind: 'reset'; readonly a: Party; readonly b: Party }
+    | {
+        readonly kind: 'reset';
+        readonly a: Party;
+        readonly b: Party;
+        /** Only `a` is told, and what it had sent arrives still, so much later: also behind what it sends on its next connection. */
+        readonly lateMs?: number;
+      }
     | ({
         readonly kind: 'slow-link';
         readonly from: Party;
@@ -71,6 +89,12 @@ export type Step = At &
         /** With somebody of another zone or as another kind of member, which must be refused. */
         readonly misfit?: boolean;
       } & Salted)
+    | ({
+        readonly kind: 'registry-away';
+        /** The newest one that lives, now. */
+        readonly who: 'writer' | 'everybody';
+        readonly fault: RegistryFault;
+      } & Lasting)
     | {
         readonly kind: 'end-change';
         readonly group: number;

@@ -1,6 +1,7 @@
 /**
  * What outlives a writer's process: the files in memory that its shim holds open. Whoever opens the volume by himself has some of his own;
- * whoever takes over has those of the one before. They keep each byte until the machine is gone.
+ * whoever takes over has those of the one before. They keep each byte until the machine is gone, and take none from a process that is:
+ * it may die in the middle of what it writes.
  */
 import { assert, type Epoch, type Lsn } from '@rokka/kernel';
 import { type RamFile, RamLog } from '@rokka/volume';
@@ -10,10 +11,45 @@ import { seenRecords } from './seen-records.ts';
 export class SimMemory {
   /** That of the first writer who had it. */
   readonly name: string;
-  readonly files: readonly [RamFile, RamFile] = [new SimRamFile(), new SimRamFile()];
+  readonly files: readonly [SimRamFile, SimRamFile] = [new SimRamFile(), new SimRamFile()];
 
   constructor(name: string) {
     this.name = name;
+  }
+}
+
+/** Where in the next entry that is long enough its writer dies: so many bytes of it are there. */
+export interface TornEntry {
+  readonly bytes: number;
+  run(): void;
+}
+
+/** What a process holds of a file in memory. */
+class HeldFile implements RamFile {
+  readonly #file: SimRamFile;
+  readonly #isAlive: () => boolean;
+  /** For the next write. */
+  torn: TornEntry | undefined;
+
+  constructor(file: SimRamFile, isAlive: () => boolean) {
+    this.#file = file;
+    this.#isAlive = isAlive;
+  }
+
+  write(parts: readonly Uint8Array[], at: number): boolean {
+    const { torn } = this;
+    if (!this.#isAlive()) return true;
+    if (torn && this.#file.writeTorn(parts, { at, bytes: torn.bytes })) torn.run();
+    else this.#file.write(parts, at);
+    return true;
+  }
+
+  read(into: Uint8Array, at: number): number {
+    return this.#file.read(into, at);
+  }
+
+  truncate(sizeBytes: number): void {
+    if (this.#isAlive()) this.#file.truncate(sizeBytes);
   }
 }
 
@@ -30,6 +66,14 @@ class SimRamFile implements RamFile {
     }
     this.#length = Math.max(this.#length, end);
     return true;
+  }
+
+  /** Only the first `bytes`. Answers false, and writes nothing, where nothing would be missing then. */
+  writeTorn(parts: readonly Uint8Array[], { at, bytes }: { at: number; bytes: number }): boolean {
+    const whole = Buffer.concat(parts);
+    const isThere =
+      Buffer.compare(whole.subarray(bytes), this.#bytes.subarray(at + bytes, at + whole.length)) === 0;
+    return bytes < whole.length && !isThere && this.write([whole.subarray(0, bytes)], at);
   }
 
   read(into: Uint8Array, at: number): number {
@@ -57,13 +101,24 @@ export class ObservedRamLog extends RamLog {
   readonly #writer: string;
   readonly #emit: (event: SimEvent) => void;
   readonly #memory: string;
+  readonly #files: readonly HeldFile[];
   #isTakingOver = false;
+  /** Only what is kept is torn: no header of the log is longer than what is written at once. */
+  torn: TornEntry | undefined;
 
   constructor(
     memory: SimMemory,
-    options: { writer: string; halfBytesLeast: number; emit: (event: SimEvent) => void },
+    options: {
+      writer: string;
+      halfBytesLeast: number;
+      isAlive: () => boolean;
+      emit: (event: SimEvent) => void;
+    },
   ) {
-    super(memory.files, options);
+    const [one, other] = memory.files;
+    const files = [new HeldFile(one, options.isAlive), new HeldFile(other, options.isAlive)] as const;
+    super(files, options);
+    this.#files = files;
     this.#memory = memory.name;
     this.#writer = options.writer;
     this.#emit = options.emit;
@@ -100,7 +155,9 @@ export class ObservedRamLog extends RamLog {
   }
 
   override keep(mtr: Uint8Array, of: { recordCount: number; lastLsn: Lsn; durable: Lsn }): void {
+    for (const file of this.#files) file.torn = this.torn;
     super.keep(mtr, of);
+    for (const file of this.#files) file.torn = undefined;
     if (!this.#isTakingOver) return;
     const records = seenRecords(mtr.slice());
     this.#emit({ kind: 'appended', writer: this.#writer, vdl: of.durable, records });

@@ -16,6 +16,7 @@ import { Client } from './client.ts';
 import type { SimEvent } from './events.ts';
 import type { Knobs } from './knobs.ts';
 import { ObservedSink } from './observed-sink.ts';
+import type { RegistryWeather } from './registry-weather.ts';
 import { scaled, stream } from './seeds.ts';
 import { CLUSTER } from './sim-node.ts';
 import { ObservedRamLog, SimMemory } from './sim-memory.ts';
@@ -34,6 +35,7 @@ export interface SimWriterOptions {
   clock: VirtualClock;
   network: MemoryNetwork;
   registry: MemoryRegistry;
+  registryWeather: RegistryWeather;
   emit(event: SimEvent): void;
   pages(): number;
   /** Every machine of the cluster, where members may be replaced. */
@@ -43,6 +45,15 @@ export interface SimWriterOptions {
   memory: SimMemory | undefined;
   /** It ended by an error that is no error of the world. */
   onBug(error: unknown): void;
+}
+
+/** After so many more frames, or with so many bytes of what it keeps in its log in memory. */
+export interface MidTurnDeath {
+  readonly frames?: number | undefined;
+  readonly ramBytes?: number | undefined;
+  /** Frames of its opening do not count. */
+  readonly whenOpen?: boolean | undefined;
+  onFell(): void;
 }
 
 export type WriterState = 'opening' | 'open' | 'failed' | 'dead';
@@ -55,16 +66,32 @@ export class SimWriter {
   #state: WriterState = 'opening';
   #volume: Volume | undefined;
   #client: Client | undefined;
+  readonly #ramLog: ObservedRamLog;
+  #death: MidTurnDeath | undefined;
+  #framesLeft: number | undefined;
+  /** It was killed in the middle of a turn. */
+  fell = false;
   failure: CodedError | undefined;
 
   /** Begins to open at once. */
   constructor(options: SimWriterOptions) {
     this.#options = options;
-    const { number, seed, knobs, clock, network, registry, emit, fleet, healingTimes } = options;
+    const { number, seed, knobs, clock, network, registry, registryWeather, emit, fleet, healingTimes } =
+      options;
     this.name = `w${number}`;
     const process = new SimProcess(this.name, clock);
     this.process = process;
     this.memory = options.memory ?? new SimMemory(this.name);
+    // What its clients and its log say when it is gone is heard by nobody: the rest of the turn in which it dies.
+    const emitAlive = (event: SimEvent) => {
+      if (process.alive) emit(event);
+    };
+    this.#ramLog = new ObservedRamLog(this.memory, {
+      writer: this.name,
+      halfBytesLeast: stream(seed, `memory ${this.memory.name}`).pick(HALF_BYTES_LEAST),
+      isAlive: () => process.alive,
+      emit: emitAlive,
+    });
     const delays = stream(seed, `registry ${this.name}`);
     emit({ kind: 'fate', who: this.name, what: 'opening' });
     const opened = Volume.open({
@@ -74,6 +101,7 @@ export class SimWriter {
         registry: registry.another(),
         process,
         clock,
+        weather: registryWeather,
         delayMs: () => scaled(delays, knobs.registryMs / 4, knobs.registryMs),
         onPut: (_key, value) => emit({ kind: 'registry', record: value as VolumeRecord }),
       }),
@@ -84,14 +112,10 @@ export class SimWriter {
       recoverTimeoutMs: RECOVER_TIMEOUT_MS,
       outstandingBytesMax: knobs.outstandingBytesMax,
       crowded: knobs.crowded ?? false,
-      ramLog: new ObservedRamLog(this.memory, {
-        writer: this.name,
-        halfBytesLeast: stream(seed, `memory ${this.memory.name}`).pick(HALF_BYTES_LEAST),
-        emit,
-      }),
+      ramLog: this.#ramLog,
       takesOver: this.takesOver,
       ...(fleet
-        ? { fleet, log: (text) => emit({ kind: 'fate', who: this.name, what: 'says', why: text }) }
+        ? { fleet, log: (text) => emitAlive({ kind: 'fate', who: this.name, what: 'says', why: text }) }
         : {}),
       ...(healingTimes ? { healingTimes } : {}),
       onFailed: (error) => this.#failed(error),
@@ -126,11 +150,38 @@ export class SimWriter {
     this.#options.emit({ kind: 'fate', who: this.name, what: 'killed' });
   }
 
+  /** It dies in the middle of what it does next; without, it lives on. */
+  killWithin(death: MidTurnDeath | undefined): void {
+    this.#death = death;
+    this.#framesLeft = death?.frames;
+    const { ramBytes } = death ?? {};
+    this.#ramLog.torn = ramBytes === undefined ? undefined : { bytes: ramBytes, run: () => this.#fall() };
+  }
+
+  /** A frame of it was taken to be sent. */
+  sent(): void {
+    if (this.#framesLeft === undefined || (this.#state === 'opening' && this.#death?.whenOpen)) return;
+    if (--this.#framesLeft === 0) this.#fall();
+  }
+
+  #fall(): void {
+    if (this.#state !== 'opening' && this.#state !== 'open') return;
+    this.fell = true;
+    this.kill();
+    this.#death?.onFell();
+  }
+
   #opened(volume: Volume): void {
     if (this.#state !== 'opening') return;
     this.#state = 'open';
     this.#volume = volume;
-    const { emit, seed, knobs, pages, onBug } = this.#options;
+    const { seed, knobs, pages } = this.#options;
+    const emit = (event: SimEvent) => {
+      if (this.process.alive) this.#options.emit(event);
+    };
+    const onBug = (error: unknown) => {
+      if (this.process.alive) this.#options.onBug(error);
+    };
     const epoch = asEpoch(volume.status().volumeEpoch);
     const vdl = asLsn(volume.durable);
     emit({ kind: 'opened', writer: this.name, epoch, vdl, tookOver: this.takesOver });

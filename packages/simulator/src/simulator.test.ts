@@ -37,6 +37,8 @@ test(`seeds 1 to ${SEEDS} break nothing, and meet what they are for`, async () =
     'begin-change',
     'lose-zone',
     'gave-pages',
+    'registry-away',
+    'kill-writer-within',
   ];
   for (const kind of expected) assert.ok(met.get(kind), `no ${kind}`);
 });

@@ -8,7 +8,7 @@
 import { describeError, must, settled, VirtualClock, type NodeId, type Zone } from '@rokka/kernel';
 import { allMembers, changesOf, type HealingTimes } from '@rokka/quorum';
 import { MemoryRegistry } from '@rokka/registry';
-import { MemoryNetwork } from '@rokka/transport';
+import { MemoryNetwork, type NetworkObserver } from '@rokka/transport';
 import { Volume, type FleetNode, type GroupRecord, type VolumeRecord } from '@rokka/volume';
 import { BrokenInvariant } from './broken-invariant.ts';
 import { EventLog } from './event-log.ts';
@@ -17,6 +17,7 @@ import type { Knobs } from './knobs.ts';
 import { NetworkWeather } from './network-weather.ts';
 import { makeOracles, type Oracles } from './oracles/index.ts';
 import type { Party } from './schedule.ts';
+import { RegistryWeather } from './registry-weather.ts';
 import { PowerLoss } from './sim-disk.ts';
 import type { SimMemory } from './sim-memory.ts';
 import { SimNode } from './sim-node.ts';
@@ -43,6 +44,7 @@ export class World {
   readonly weather: NetworkWeather;
   readonly network: MemoryNetwork;
   readonly registry = new MemoryRegistry();
+  readonly registryWeather = new RegistryWeather();
   /** By place: the six of the volume, then those that were added. */
   readonly nodes: SimNode[] = [];
   readonly #nodesByName = new Map<string, SimNode>();
@@ -77,10 +79,7 @@ export class World {
       clock: this.clock,
       sendLimitBytes,
       delayMs: (link) => this.weather.delayMs(link) + this.#busyMs(link.from),
-      observer: new WireTap({
-        emit: (event) => this.events.append(event),
-        isNode: (name) => this.#nodesByName.has(name),
-      }),
+      observer: this.#observer(),
     });
     this.weather.attach(this.network);
     const places = MEMBERS.length + (knobs.spares ?? 0);
@@ -162,8 +161,13 @@ export class World {
     return this.#open(undefined);
   }
 
-  /** The newest writer is killed, and another process takes over from it; undefined where there is nothing yet to take over. */
+  /**
+   * The newest writer is killed, if it did not die in the middle of a turn, and another process takes over from it; undefined where there
+   * is nothing yet to take over.
+   */
   takeOver(): SimWriter | undefined {
+    const newest = this.writers.at(-1);
+    if (newest?.fell) return newest.volume || newest.takesOver ? this.#open(newest.memory) : undefined;
     const { writer } = this;
     if (!writer || (writer.state === 'opening' && !writer.takesOver)) return undefined;
     writer.kill();
@@ -186,6 +190,7 @@ export class World {
       clock,
       network,
       registry,
+      registryWeather: this.registryWeather,
       emit,
       pages,
       fleet,
@@ -274,6 +279,21 @@ export class World {
     if (volume)
       for (const node of asGoodAsNew(this.atlas.lost, volume, { isThere, isAnother }))
         this.atlas.rebuilt(node);
+  }
+
+  /** Whoever is to die in the middle of a turn counts what it has sent. */
+  #observer(): NetworkObserver {
+    const tap = new WireTap({
+      emit: (event) => this.events.append(event),
+      isNode: (name) => this.#nodesByName.has(name),
+    });
+    return {
+      sent: (lane, frame) => {
+        tap.sent(lane, frame);
+        this.livingWriters.find(({ name }) => name === lane.from)?.sent();
+      },
+      delivered: (lane, frame) => tap.delivered(lane, frame),
+    };
   }
 
   /** The next by place. */

@@ -25,6 +25,8 @@ export const storageErrors = defineErrors({
     `volume ${volume}, protection group ${pg}: pages are on their way to the disk here; repeat soon`,
   STORAGE_UNFENCED: (given: number, own: number) =>
     `volume epoch ${given} is above this segment's ${own}: send it a fence with the truncation ranges first`,
+  STORAGE_FENCED_ELSEWHERE: (volume: string, pg: number) =>
+    `volume ${volume}, protection group ${pg}: its writer has fenced it on another connection since; fence it on this one first`,
   STORAGE_NO_SEGMENT: (volume: string, pg: number) =>
     `no segment of volume ${volume}, protection group ${pg} here`,
   STORAGE_NOT_YET: (scl: number, required: number) =>

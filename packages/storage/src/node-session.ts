@@ -6,7 +6,7 @@ import { isCoded, mutant, type CodedError, type Epoch, type Slabs } from '@rokka
 import type { Connection, ConnectionHandler, Frame } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
-import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Read, type Ship } from './messages.ts';
+import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Read, type Ship, type StartOver } from './messages.ts';
 import type { PagesServer } from './pages-server.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
@@ -55,6 +55,8 @@ export class NodeSession implements ConnectionHandler {
   readonly #toAck = new Set<Segment>();
   /** Segments whose writer is at the other end. */
   readonly #written = new Set<Segment>();
+  /** Of this connection, among those of the process. */
+  readonly #name = Symbol('session');
   #greeted = false;
   /** For ships that arrive in pieces, one after the other: memory of their own would be the collector's, megabytes of it a second. */
   #shipMemory = NOTHING;
@@ -112,10 +114,7 @@ export class NodeSession implements ConnectionHandler {
       case MESSAGE.CREATE_SEGMENT:
         return store.createSegment(codec.decodeCreateSegment(body), () => this.#changed(requestId));
       case MESSAGE.START_OVER:
-        return store.startOver(codec.decodeStartOver(body), (segment) => {
-          const state = store.describe(segment, { withTail: false });
-          this.#changed(requestId, codec.encodeSegmentState(state));
-        });
+        return this.#startOver(codec.decodeStartOver(body), requestId);
       case MESSAGE.FENCE:
         return this.#fence(codec.decodeFence(body), requestId);
       case MESSAGE.TRUNCATE:
@@ -231,7 +230,24 @@ export class NodeSession implements ConnectionHandler {
   }
 
   #fence(message: Fence, requestId: number): void {
-    this.#host.store.fence(message, (segment) => this.#answerState(requestId, segment, message));
+    const { store } = this.#host;
+    store.fence(message, (segment) => this.#answerState(requestId, segment, message));
+    store.segments.get(message).fencedOn = this.#name;
+  }
+
+  /**
+   * One that lay on its way while its writer fenced the segment on its next connection says how far the group had come then. By now that
+   * may be too little: the segment may have begun anew since, and have acknowledged more.
+   */
+  #startOver(message: StartOver, requestId: number): void {
+    const { store } = this.#host;
+    const fencedOn = store.segments.find(message)?.fencedOn;
+    if (fencedOn !== undefined && fencedOn !== this.#name)
+      throw storageErrors.STORAGE_FENCED_ELSEWHERE([message.volume, message.pg]);
+    store.startOver(message, (segment) => {
+      const state = store.describe(segment, { withTail: false });
+      this.#changed(requestId, codec.encodeSegmentState(state));
+    });
   }
 
   #answerState(requestId: number, segment: Segment, asked: Fence): void {

@@ -69,6 +69,8 @@ export class Segment implements ChainWatcher {
   life = 0;
   /** Since when nobody who answers has pages that reach its base, while it is being filled. */
   sourcelessSinceMs: number | undefined;
+  /** The connection on which it was fenced last. */
+  fencedOn: symbol | undefined;
   /** A step of its copies is on its way to the log, and counts when it is there. */
   settling = false;
   /** The node was told to drop it: nothing of it is written any more. */
@@ -267,7 +269,8 @@ export class Segment implements ChainWatcher {
    */
   givesWayTo(message: CreateSegment): boolean {
     const { kind, hydrate, anew, members, volumeEpoch, membershipEpoch } = message;
-    if (hydrate) return this.isUntouched && volumeEpoch >= this.#volumeEpoch;
+    const isLate = volumeEpoch < this.#volumeEpoch || membershipEpoch < this.#membershipEpoch;
+    if (hydrate) return this.isUntouched && !isLate;
     if (this.chain.scl > 0 || this.chain.heldCount > 0) return false;
     const own = this.#membershipEpoch;
     const forSame = membershipEpoch === own && kind === this.kind && sameMembers(members, this.#members);

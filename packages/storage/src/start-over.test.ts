@@ -116,6 +116,29 @@ test('what it must reach may be annulled; then the next writer says how far it m
   await cluster.start(1);
 });
 
+test('what lay on its way, while the writer connected anew, does not send a member back', async () => {
+  await using group = await rotten(3);
+  const { cluster, maker } = group;
+  const former = must(cluster.writers[3]);
+  const earlier = maker.lastLsn;
+  cluster.writers[3] = await cluster.writer(3);
+  assert.equal((await cluster.writers[3].fence({})).unknown, true);
+  await startOver(group, 3);
+  await group.whole(3);
+  await group.write(40);
+  await cluster.pass(100);
+  await assertWhole(group, 3);
+  // It finds a record damaged, and its peers are out of reach for now.
+  for (const other of [0, 1, 2, 4, 5]) cluster.network.cut('n3', `n${other}`);
+  cluster.segment(3).wounds.add(maker.lastLsn);
+  const late = former.startOver('tail', { pageCount: group.pageCount, required: earlier });
+  await assert.rejects(late, { code: 'STORAGE_FENCED_ELSEWHERE' });
+  const { damaged, hydrating, scl } = await cluster.writers[3].fence({});
+  assert.deepEqual([damaged, hydrating, scl], [true, false, maker.lastLsn]);
+  await startOver(group, 3);
+  assert.equal((await cluster.writers[3].fence({})).hydrating, true, 'who has fenced it may');
+});
+
 test('a node that forgot that it had the segment makes it again', async () => {
   await using group = await Group.start();
   const { cluster } = group;
@@ -235,6 +258,20 @@ test('what a writer left of a group that never was gives way to a newcomer, unle
   other.create({ kind: 'tail' });
   other.ship([new RecordMaker().make({ page: 0, content: Buffer.from('something') })]);
   assert.throws(() => other.create({ kind: 'full', hydrate: true }), { code: 'STORAGE_BAD_MESSAGE' });
+});
+
+test('a newcomer that nothing was written to yet is not made once more by what lay on its way since an older membership', () => {
+  const node = new TestStore();
+  const self = must(createMessage({ kind: 'full' }).members[0]);
+  const members = [{ ...self, node: node.store.identity.node, kind: 'full' as const }];
+  const order = { kind: 'full' as const, hydrate: true, members, membershipEpoch: 2 as Epoch };
+  node.create({ ...order, hydrate: false });
+  node.fence({ membershipEpoch: 3 as Epoch, members });
+  node.create(order);
+  const [segment] = node.store.segments.all;
+  assert.deepEqual([segment?.membershipEpoch, segment?.hydrating], [3, false]);
+  node.create({ ...order, membershipEpoch: 3 as Epoch });
+  assert.equal([...node.store.segments.all][0]?.hydrating, true, 'one of its own membership makes it');
 });
 
 test('a segment that nobody ever counted with is made anew, if its writer says so and no record is in it', () => {

@@ -133,7 +133,21 @@ export class MemoryConnection implements Connection {
     this.#enqueue('reset');
   }
 
-  /** The process on the other side is gone, and nothing of what was on its way there arrives. */
+  /**
+   * This side hears that the link is gone. What it has sent lies in buffers on the way, arrives so much later, and behind it the
+   * news: whoever connects again at once may be heard before.
+   */
+  part(of: { why: string; lateMs: number }): void {
+    if (this.#ended) return;
+    this.#queue = this.#queue.map(({ dueMs, item }) => ({ dueMs: dueMs + of.lateMs, item }));
+    this.#lastDueMs = Math.max(this.#lastDueMs, this.#links.clock.nowMs()) + of.lateMs;
+    this.#cancelDelivery?.();
+    this.#cancelDelivery = undefined;
+    this.#enqueue('reset');
+    this.#end(transportErrors.TRANSPORT_RESET([this.peer, of.why]));
+  }
+
+  /** Nobody on the other side takes anything any more, and nothing of what was on its way there arrives. */
   abandon(): void {
     this.#drop();
     this.#abandoned = true;

@@ -110,6 +110,48 @@ test('a reset loses what was on its way, and the two may connect again at once',
   assert.equal((await next).send(1, 0, []), true);
 });
 
+test('what was sent before a reset may arrive behind what is sent on the next connection', async () => {
+  const { clock, network, log, recorder, connection } = await pairOnVirtualClock();
+  connection.send(1, 0, [Buffer.from('x')]);
+  connection.send(1, 0, [Buffer.from('y')]);
+  network.reset('a', 'b', { lateMs: 50 });
+  assert.equal(connection.send(1, 0, [Buffer.from('too late')]), false);
+  const next = network.endpoint('a').connect('b:1', recorder('a'), { timeoutMs: 100 });
+  clock.advanceTo(30);
+  (await next).send(1, 0, [Buffer.from('z')]);
+  clock.advanceTo(100);
+  assert.deepEqual(log, [
+    '10 a TRANSPORT_RESET',
+    '35 b z',
+    '35 b batch',
+    '65 b x',
+    '65 b y',
+    '65 b batch',
+    '65 b TRANSPORT_RESET',
+  ]);
+});
+
+test('nothing comes back on a connection of which only the other side was not told', async () => {
+  const { clock, network, log } = await pairOnVirtualClock();
+  const answers: boolean[] = [];
+  const echo: ConnectionHandler = {
+    onFrame: (connection, { body }) => answers.push(connection.send(2, 0, [body])),
+    onClose: (_, reason) => log.push(`${clock.nowMs()} echo ${reason.code}`),
+  };
+  await network.endpoint('c').listen('c:1', () => echo);
+  const heard: ConnectionHandler = {
+    onFrame: () => log.push('heard'),
+    onClose: (_, reason) => log.push(`${clock.nowMs()} a ${reason.code}`),
+  };
+  const connecting = network.endpoint('a').connect('c:1', heard, { timeoutMs: 1_000 });
+  clock.advanceTo(20);
+  (await connecting).send(1, 0, [Buffer.from('x')]);
+  network.reset('a', 'c', { lateMs: 10 });
+  clock.advanceTo(100);
+  assert.deepEqual(answers, [true]);
+  assert.deepEqual(log, ['20 a TRANSPORT_RESET', '35 echo TRANSPORT_RESET']);
+});
+
 test('release undoes hold in one direction', async () => {
   const { clock, network, log, connection } = await pairOnVirtualClock();
   network.hold('a', 'b');

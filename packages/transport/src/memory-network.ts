@@ -80,8 +80,18 @@ export class MemoryNetwork implements Network {
     }
   }
 
-  /** Breaks every connection between two names, both ways: what was on its way is lost. New ones may be made at once. */
-  reset(a: string, b: string): void {
+  /**
+   * Breaks every connection between two names, both ways: what was on its way is lost. New ones may be made at once. With
+   * `lateMs`, only `a` hears of it, and what it had sent arrives still, so much later, also behind what comes on a new one: as where
+   * the bytes lay in buffers of the way or of `b`, when `a` gave the connection up.
+   */
+  reset(a: string, b: string, options: { lateMs?: number } = {}): void {
+    const { lateMs } = options;
+    if (lateMs !== undefined) {
+      for (const side of this.#between({ from: a, to: b })) side.part({ why: 'ECONNRESET', lateMs });
+      for (const side of this.#between({ from: b, to: a })) side.abandon();
+      return;
+    }
     for (const link of [
       { from: a, to: b },
       { from: b, to: a },

@@ -103,7 +103,7 @@ suite('a log in memory', () => {
     using bench = new Bench('torn');
     for (let i = 0; i < 5; i++) bench.keep([i, i + 1], 0);
     const whole = fs.readFileSync(path.join(directory, 'torn-0'));
-    const tail = 24 + must(bench.kept.at(-1)).sizeBytes;
+    const tail = 32 + must(bench.kept.at(-1)).sizeBytes;
     for (let cut = 0; cut < tail; cut++) {
       const torn = Buffer.from(whole);
       torn.fill(0, torn.length - tail + cut);
@@ -111,6 +111,25 @@ suite('a log in memory', () => {
       // A record may end in zeroes: then nothing is torn.
       if (torn.equals(whole)) continue;
       assert.deepEqual(bench.next(0), bench.after(0).slice(0, -1), `cut at ${cut}`);
+    }
+  });
+
+  test('torn at any byte over an entry from before, does not say that what asked for the torn one was carried out', () => {
+    using bench = new Bench('torn-over');
+    const file = path.join(directory, 'torn-over-0');
+    for (let i = 0; i < 3; i++) bench.keep([i], 0);
+    const before = fs.readFileSync(file);
+    bench.log.origin = 42n;
+    bench.keep([3], bench.lastLsn);
+    const whole = fs.readFileSync(file);
+    assert.equal(whole.length, before.length, 'it lies over the first of them');
+    for (let cut = 0; cut < whole.length; cut++) {
+      const torn = Buffer.concat([whole.subarray(0, cut), before.subarray(cut)]);
+      fs.writeSync(bench.fds[0], torn, 0, torn.length, 0);
+      const next = new RamLog(ramFiles(bench.fds));
+      const found = takeOver(next, { volumeEpoch: NEXT, vdl: 3 as Lsn });
+      assert.equal(next.isSettled(42n), torn.equals(whole), `cut at ${cut}`);
+      assert.equal(found.length, torn.equals(whole) ? 1 : 0, `cut at ${cut}`);
     }
   });
 

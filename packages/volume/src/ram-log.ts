@@ -14,7 +14,9 @@
  * durable, so they take as much memory as is on its way to the nodes, and a little more.
  *   header  0 magic, 8 u32 version, 12 u32 state, 16 u64 epoch of the writer, 24 u32 number of origins, 28 u32 epoch of who is taking over
  *           or 0, 32 the origins
- *   entry   0 u32 magic, 4 u32 length of the records, 8 u32 their number, 12 u32 CRC-32 of [16, 24), 16 u64 origin, 24 records
+ *   entry   0 u32 magic, 4 u32 length of the records, 8 u32 their number, 12 u32 CRC-32 of [16, 32), 16 u64 origin, 24 u64 LSN of the
+ *           last record, 32 records
+ * An entry says by its LSN which records are its own: one that is torn over an entry as long, from before, has the records of that one.
  */
 import { assert, crc32, mutant, type Epoch, type Lsn } from '@rokka/kernel';
 import { FLAG_CPL, readRecordHeader, recordIsSound, recordLengthAt } from '@rokka/quorum';
@@ -39,14 +41,15 @@ type State = 'writing' | 'taking-over' | 'void';
 const STATES: readonly State[] = ['void', 'writing', 'taking-over'];
 
 const MAGIC = 'ROKKA-RL';
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_BYTES = 4096;
 const CLAIM_AT = 28;
 const ORIGINS_AT = 32;
 /** The newest of those that writers before this one knew. Few of them are unanswered still. */
 const ORIGINS_MAX = (HEADER_BYTES - ORIGINS_AT) / 8;
 const ENTRY_MAGIC = 0x4c4d_4152;
-const ENTRY_BYTES = 24;
+const ENTRY_BYTES = 32;
+const CHECKED_AT = 16;
 /** Far above what a writer may have on its way: its bytes, the headers of its entries, and one more mini-transaction. */
 const HALF_BYTES = 128 * 1024 * 1024;
 /** A half that took more gives it back when it is begun anew. */
@@ -151,7 +154,8 @@ export class RamLog {
     entry.writeUInt32LE(mtr.length, 4);
     entry.writeUInt32LE(of.recordCount, 8);
     entry.writeBigUInt64LE(this.origin, 16);
-    entry.writeUInt32LE(crc32(entry.subarray(16)), 12);
+    entry.writeBigUInt64LE(BigInt(of.lastLsn), 24);
+    entry.writeUInt32LE(crc32(entry.subarray(CHECKED_AT)), 12);
     const sizeBytes = ENTRY_BYTES + mtr.length;
     assert(half.end + sizeBytes <= HALF_BYTES, 'more is on its way than a writer may have');
     const at = this.#startOf(this.#current) + half.end;
@@ -233,14 +237,18 @@ export class RamLog {
     const entry = Buffer.alloc(ENTRY_BYTES);
     for (let at = 0; at + ENTRY_BYTES <= HALF_BYTES;) {
       if (file.read(entry, start + at) < ENTRY_BYTES) break;
-      if (entry.readUInt32LE(0) !== ENTRY_MAGIC || entry.readUInt32LE(12) !== crc32(entry.subarray(16)))
+      if (
+        entry.readUInt32LE(0) !== ENTRY_MAGIC ||
+        entry.readUInt32LE(12) !== crc32(entry.subarray(CHECKED_AT))
+      )
         break;
       const length = entry.readUInt32LE(4);
       if (at + ENTRY_BYTES + length > HALF_BYTES) break;
       const bytes = Buffer.alloc(length);
       if (file.read(bytes, start + at + ENTRY_BYTES) < length) break;
       const kept = readMtr(bytes, { recordCount: entry.readUInt32LE(8), origin: entry.readBigUInt64LE(16) });
-      if (!kept || kept.epoch !== epoch) break;
+      const lastLsn = Number(entry.readBigUInt64LE(24));
+      if (!kept || kept.epoch !== epoch || kept.lastLsn !== lastLsn) break;
       found.push(kept);
       at += ENTRY_BYTES + length;
     }

@@ -6,64 +6,32 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { must, type PgIndex } from '@rokka/kernel';
 import { allMembers, type PlacedMember } from '@rokka/quorum';
+import {
+  assertReadable,
+  BY_HAND,
+  groupOf,
+  IMPATIENT,
+  names,
+  recordOf,
+  statusOf,
+  until,
+  written,
+} from './testing/member-work.ts';
 import { PageWriter } from './testing/page-writer.ts';
-import { nodeId, SixNodes, VOLUME_ID, zoneOf, type Writer } from './testing/six-nodes.ts';
-import type { VolumeRecord } from './volume-record.ts';
+import { nodeId, SixNodes, zoneOf, type Writer } from './testing/six-nodes.ts';
 import type { VolumeOptions } from './volume-options.ts';
 
 const P0 = 0 as PgIndex;
-/** The healer keeps out where a test takes the steps itself. */
-const BY_HAND: Partial<VolumeOptions> = { fleet: () => [] };
-const IMPATIENT: Partial<VolumeOptions> = {
-  healingTimes: { awayMs: 2_000, behindMs: 20_000, returnedMs: 500, blockedMs: 3_000 },
-};
 
-type Life = Writer & { pages: PageWriter };
-
-async function written(six: SixNodes, options: Partial<VolumeOptions>, count = 40): Promise<Life> {
-  const writer = await six.writer(options);
-  const life = { ...writer, pages: new PageWriter(writer.volume) };
-  for (let i = 0; i < count; i++) await six.run(life.pages.commit(i, `text ${i}`));
-  return life;
-}
-
-async function recordOf(six: SixNodes): Promise<VolumeRecord> {
-  return must(await six.registry.get<VolumeRecord>(`volumes/${VOLUME_ID}`)).value;
-}
-
-async function groupOf(six: SixNodes, pg = 0) {
-  const { membership, missing, retired } = must((await recordOf(six)).groups[pg]);
-  const { epoch } = membership;
-  return { epoch, members: allMembers(membership).map(({ node }) => node as string), missing, retired };
-}
-
-const names = (...numbers: number[]) => numbers.map(nodeId);
 const spare = (i: number, kind: PlacedMember['kind']): PlacedMember => ({
   node: nodeId(i),
   kind,
   zone: zoneOf(i),
 });
-const statusOf = (writer: Writer, node: number, pg = 0) =>
-  writer.volume.status().groups[pg]?.members.find((member) => member.node === nodeId(node));
 const isHydrated = (writer: Writer, node: number, pg = 0) => {
   const status = statusOf(writer, node, pg);
   return status?.fenced === true && !status.hydrating && status.lagLsn === 0;
 };
-
-/** Waits until it is so. */
-async function until(six: SixNodes, what: string, is: () => boolean | Promise<boolean>, ms = 30_000) {
-  for (const endMs = six.clock.nowMs() + ms; !(await is());) {
-    assert.ok(six.clock.nowMs() < endMs, `never ${what}; told: ${six.said.join('; ')}`);
-    await six.pass(50);
-  }
-}
-
-async function assertReadable(six: SixNodes, count = 40, options = BY_HAND): Promise<Life> {
-  const writer = await six.writer(options);
-  const pages = new PageWriter(writer.volume);
-  for (let i = 0; i < count; i++) assert.equal(await six.run(pages.text(i, `text ${i}`.length)), `text ${i}`);
-  return { ...writer, pages };
-}
 
 for (const kind of ['full', 'tail'] as const) {
   const [leaves, joins] = kind === 'full' ? [4, 8] : [5, 8];

@@ -17,10 +17,10 @@ export const networkActions: Actions<'hold' | 'isolate' | 'reset' | 'slow-link'>
     return link !== undefined;
   },
 
-  /** What was on its way is lost, and both may connect again at once. */
-  reset: (world, { a, b }) => {
+  /** What was on its way is lost, or late, and both may connect again at once. */
+  reset: (world, { a, b, lateMs }) => {
     const link = linkOf(world, a, b);
-    if (link) world.network.reset(...link);
+    if (link) world.network.reset(...link, lateMs === undefined ? {} : { lateMs });
     return link !== undefined;
   },
 

@@ -1,7 +1,12 @@
 /** Writers that open the volume, work, are replaced, paused and killed. */
 import type { Actions } from './index.ts';
 
-export const writerActions: Actions<'work' | 'open' | 'kill-writer' | 'take-over' | 'pause'> = {
+/** One that does nothing in all this time lives on. */
+const TORN_WITHIN_MS = 8_000;
+
+export const writerActions: Actions<
+  'work' | 'open' | 'kill-writer' | 'kill-writer-within' | 'take-over' | 'pause' | 'registry-away'
+> = {
   /** All that are open work, also those that do not know yet that they were replaced. */
   work: (world, { operations, salt }) => {
     const clients = world.livingWriters.flatMap(({ client }) => (client ? [client] : []));
@@ -21,8 +26,24 @@ export const writerActions: Actions<'work' | 'open' | 'kill-writer' | 'take-over
     return writer !== undefined;
   },
 
+  'kill-writer-within': (world, { next, afterMs, ...where }) => {
+    const { writer } = world;
+    if (!writer) return false;
+    const follow = () => (next === 'open' ? world.open() : world.takeOver());
+    writer.killWithin({ ...where, onFell: () => world.clock.after(afterMs, follow) });
+    world.lasting(TORN_WITHIN_MS, () => writer.killWithin(undefined));
+    return true;
+  },
+
   /** The newest is killed, and another process goes on where it was. */
   'take-over': (world) => world.takeOver() !== undefined,
+
+  'registry-away': (world, { who, fault, forMs }) => {
+    const name = who === 'everybody' ? undefined : world.writer?.name;
+    if (who === 'writer' && name === undefined) return false;
+    world.lasting(forMs, world.registryWeather.away(name, fault));
+    return true;
+  },
 
   /** As by SIGSTOP: nothing of it runs, and what it is sent waits for it. */
   pause: (world, { who, forMs }) => {

@@ -6,7 +6,7 @@ import { MemoryDisk, ProcessClock, SeededRandom, VirtualClock, type CodedError }
 import type { NodeId, VolumeId, Zone } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { StorageNode, type StoreTuning } from '@rokka/storage';
-import { MemoryNetwork } from '@rokka/transport';
+import { MemoryNetwork, type Link } from '@rokka/transport';
 import type { DeletionOptions, DeletionOutcome } from '../volume-deletion.ts';
 import type { VolumeOptions } from '../volume-options.ts';
 import { Volume } from '../volume.ts';
@@ -40,7 +40,7 @@ export interface SixNodesOptions {
   spares?: number;
   tuning?: Partial<StoreTuning>;
   sendLimitBytes?: number;
-  delayMs?: () => number;
+  delayMs?: (link: Link) => number;
 }
 
 type Fate = Parameters<MemoryDisk['crash']>[0];
