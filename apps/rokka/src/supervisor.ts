@@ -259,11 +259,16 @@ export class Supervisor implements AsyncDisposable {
     }
     await this.#nodes.start();
     if (this.#stopping) throw rokkaErrors.ROKKA_STOPPED(['the cluster']);
-    this.#headAccess = this.#standby?.access ?? (await this.#machines?.headAccess(this.#options.data.path));
+    await this.#prepareHeadAccess();
     this.#options.onProgress('opening the database');
     await (this.#place ?? this.#controller)?.start();
     this.#keeper?.start();
     this.#aws?.start();
+  }
+
+  /** A head renews its certificate for as long as it runs; that of a place is made sure of before each term. */
+  async #prepareHeadAccess(): Promise<void> {
+    this.#headAccess = this.#standby?.access ?? (await this.#machines?.headAccess(this.#options.data.path));
   }
 
   /** What cannot be taken away now keeps nobody from starting: who mounts there tries again. */
@@ -308,6 +313,7 @@ export class Supervisor implements AsyncDisposable {
       registry: this.#registry,
       clock: systemClock,
       name: host === undefined ? id : `${id} (${host})`,
+      beforeHead: () => this.#prepareHeadAccess(),
       makeHead: (place, onFinal) => this.#placedHead(place, onFinal),
       onProgress,
       onLog,
