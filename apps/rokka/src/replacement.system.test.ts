@@ -145,6 +145,30 @@ describe('members are replaced under load', { skip }, () => {
     }),
   );
 
+  test('a zone has the spare that is wished for before it is used, and another one after', { timeout }, (t) =>
+    underLoad(t, async () => {
+      const isKept = ({ spares }: SupervisorStatus) =>
+        spares?.zones.every((zone) => zone.spares >= spares.perZone);
+      await askControl(place.data, CONTROL.NODE, { action: 'spares', perZone: 1 });
+      const kept = await rokka.until('each zone has a spare', (status) => isKept(status) === true);
+      const spare = must(kept.nodes.find((one) => one.zone === 'c' && one.groups === 0 && !one.leaving));
+      const [first] = holders(kept, 'c');
+      load.ledger.errors.clear();
+      await lose([must(first).ordinal]);
+      const replaced = settledWithout([must(first).ordinal]);
+      await rokka.until(
+        'the spare takes its place',
+        (status) => replaced(status) && holders(status, 'c').some(({ ordinal }) => ordinal === spare.ordinal),
+      );
+      const newest = must(kept.nodes.at(-1)).ordinal;
+      await rokka.until(
+        'there is another spare',
+        (status) => isKept(status) === true && node(status, newest + 1) !== undefined,
+      );
+      load.assertNoneFailed();
+    }),
+  );
+
   /** Nothing is acknowledged between the moment that the writer knows of too few and that at which it forces somebody out. */
   async function assertStopped(): Promise<void> {
     const group = (status: SupervisorStatus) => must(status.head.detail?.groups[0]);

@@ -46,12 +46,13 @@ import { operateNode } from './node-operations.ts';
 import type { ManyMachines, TokenRequest } from './machines/many-machines.ts';
 import type { StandbyTls } from './machines/standby-tls.ts';
 import { NodeSet } from './node-set.ts';
+import { countSpares } from './node-survey.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
 import type { GatewayStatus } from './processes/gateway-process.ts';
 import { hasShim, kernelResends } from './processes/legacy-fds.ts';
 import { type HeadDetail, headProcess } from './head-status.ts';
-import type { SupervisorStatus } from './status.ts';
+import type { NodeStatus, SparesStatus, SupervisorStatus } from './status.ts';
 
 export interface SupervisorOptions {
   data: DataDirectory;
@@ -160,6 +161,7 @@ export class Supervisor implements AsyncDisposable {
       engine: this.cluster.database.engine,
       port: this.#options.args.port,
       freeBytes: freeBytes(this.#options.data.path),
+      spares: await this.#spares(nodes),
       nodes: nodes.map((node) => ({
         ...node,
         ...(memberships && { groups: memberships.get(node.node)?.length ?? 0 }),
@@ -185,7 +187,7 @@ export class Supervisor implements AsyncDisposable {
   /** @throws ROKKA_WRONG_DIRECTORY, what operateNode throws */
   async node(request: NodeRequest): Promise<{ said: string }> {
     const { data } = this.#options;
-    if (data.identity.joined && ['add', 'replace'].includes(request.action)) {
+    if (data.identity.joined && ['add', 'replace', 'spares'].includes(request.action)) {
       const use = 'a new node runs on the machine that made the cluster, or on one that joins';
       throw rokkaErrors.ROKKA_WRONG_DIRECTORY([data.path, 'a standby', use]);
     }
@@ -295,6 +297,16 @@ export class Supervisor implements AsyncDisposable {
   async #memberships(): Promise<Awaited<ReturnType<typeof membershipsByNode>> | undefined> {
     try {
       return await membershipsByNode(this.#registry);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      return undefined;
+    }
+  }
+
+  /** Undefined where none are wished for, or the registry does not say. */
+  async #spares(nodes: readonly NodeStatus[]): Promise<SparesStatus | undefined> {
+    try {
+      return await countSpares(this.#registry, nodes);
     } catch (error) {
       if (!isCoded(error)) throw error;
       return undefined;
