@@ -89,7 +89,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   rokka status    members, zones, process ids, durable points      [--json] [--watch]
   rokka stop      stop what "up" started
   rokka doctor    what this machine lacks, and how to get it
-  rokka node      the storage nodes: list, add --zone Z, drain N, keep N, replace N, remove N
+  rokka node      the storage nodes: list, add --zone Z, drain N, keep N, replace N, remove N, spares N
   rokka database  further databases, each on a volume and a port of its own: list, create NAME, stop NAME, start NAME,
                     restart NAME, delete NAME --yes  [--port N] [--cache MiB] [--set NAME=VALUE] [--json]
                     and their past: snapshot NAME, snapshots, forget SNAPSHOT --yes,

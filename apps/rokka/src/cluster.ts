@@ -41,7 +41,7 @@ export interface Cluster {
   readonly database: FirstDatabaseRecord;
 }
 
-const ZONES = ['a', 'b', 'c'] as Zone[];
+export const ZONES = ['a', 'b', 'c'] as Zone[];
 const NODES_PER_ZONE = 2;
 const PAGES_PER_GROUP = (10 * 1024 ** 3) / PAGE_SIZE;
 /** 64 TiB, as in the papers. */
@@ -186,6 +186,17 @@ export async function setListeningAddress(registry: Registry, address: string): 
     await registry.put(LISTEN, { address } satisfies ListenRecord, entry?.revision ?? 0);
 }
 
+/** How many spares each zone is to have; none, unless `rokka node spares` said otherwise. */
+export async function sparesWanted(registry: Registry): Promise<number> {
+  return (await registry.get<SparesRecord>(SPARES))?.value.perZone ?? 0;
+}
+
+/** @throws REGISTRY_CONFLICT */
+export async function setSparesWanted(registry: Registry, perZone: number): Promise<void> {
+  const entry = await registry.get<SparesRecord>(SPARES);
+  await registry.put(SPARES, { perZone } satisfies SparesRecord, entry?.revision ?? 0);
+}
+
 /** Changes what the registry says of a node. @throws ROKKA_NO_NODE, REGISTRY_CONFLICT */
 export async function changeNode(
   registry: Registry,
@@ -204,7 +215,12 @@ interface ListenRecord {
   readonly address: string;
 }
 
+interface SparesRecord {
+  readonly perZone: number;
+}
+
 const LISTEN = 'listen';
+const SPARES = 'spares';
 const NODES = 'nodes/';
 const nodeKey = (ordinal: number) => `${NODES}${ordinal}`;
 

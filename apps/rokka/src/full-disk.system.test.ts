@@ -4,7 +4,8 @@ import { describe, test } from 'node:test';
 import { probeNativeSupport } from '@rokka/databases';
 import { systemClock } from '@rokka/kernel';
 import { assertIntact } from './testing/integrity.ts';
-import { Ledger } from './testing/ledger.ts';
+import type { Ledger } from './testing/ledger.ts';
+import { Load } from './testing/load.ts';
 import { RokkaCommand } from './testing/rokka-command.ts';
 import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { SmallDisk } from './testing/small-disk.ts';
@@ -15,7 +16,9 @@ const skip =
   (!support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`) || SmallDisk.missing;
 const timeout = 300_000;
 
-const BODY_BYTES = 4_000;
+const COMMITS = 100;
+/** An index takes no more of one. */
+const BODY_BYTES = 2_560;
 const LEAVE_BYTES = 16 * 1024 ** 2;
 const QUIET_MS = 3_000;
 const FULL_MS = 90_000;
@@ -37,10 +40,10 @@ describe('a full disk', { skip: skip ?? false }, () => {
     await using place = await TestPlace.make();
     using disk = SmallDisk.forData(place);
     await using rokka = await RokkaUnderTest.start(place);
-    await using ledger = new Ledger(() => rokka.connection());
-    await ledger.create();
-    ledger.start({ connections: 4, bodyBytes: BODY_BYTES });
-    await ledger.progress(100);
+    await using load = await Load.make(rokka, COMMITS);
+    const { ledger } = load;
+    load.start({ bodyBytes: BODY_BYTES });
+    await ledger.progress(COMMITS);
 
     await writeUntilFull(ledger, disk);
     const atFull = ledger.acknowledged;
@@ -50,23 +53,23 @@ describe('a full disk', { skip: skip ?? false }, () => {
     assert.match(rokka.up.out, /storage node \d: STORAGE_DISK_FULL: no space left/);
 
     disk.free();
-    await ledger.progress(100, 120_000);
-    await ledger.pause();
-    t.diagnostic(`${ledger.acknowledged} entries; errors ${JSON.stringify([...ledger.errors])}`);
-    await ledger.verify();
+    await ledger.progress(COMMITS, 120_000);
+    load.assertNoneFailed();
+    await load.pause();
+    t.diagnostic(await load.verify());
     await assertIntact(rokka);
 
     // Full once more, and now everything dies: what is on the disk must be enough to come up again, with space or without.
-    ledger.start({ connections: 4, bodyBytes: BODY_BYTES });
+    load.start({ bodyBytes: BODY_BYTES });
     await writeUntilFull(ledger, disk);
     const { nodes, head } = await rokka.status();
     rokka.kill([rokka.up.pid, ...nodes.flatMap(({ pid }) => pid ?? []), ...[head.pid ?? []].flat()]);
     await rokka.up.ended();
-    await ledger.pause();
+    await load.pause();
     await place.assertNothingRuns();
     disk.free();
     await rokka.again();
-    await ledger.verify();
+    t.diagnostic(await load.verify());
     await assertIntact(rokka);
     await rokka.stop();
   });

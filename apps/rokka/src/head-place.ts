@@ -40,6 +40,8 @@ export interface HeadPlaceOptions {
   clock: Clock;
   /** This machine, for people; the same at each start. */
   name: string;
+  /** Before the head of each term: what it needs may have become too old while another machine had the place. */
+  beforeHead(): Promise<unknown>;
   /** The head for one term. It is told once that the head ended for good. */
   makeHead(place: HeldPlace, onFinal: (error: CodedError) => void): SupervisedChild;
   onProgress(text: string): void;
@@ -143,11 +145,13 @@ export class HeadPlace implements AsyncDisposable {
   }
 
   async #serve(tenure: Tenure, lost: Promise<End>): Promise<End> {
-    const { makeHead, name } = this.#options;
+    const { beforeHead, makeHead, name } = this.#options;
     const ended = new Deferred<End>();
-    const head = makeHead({ holder: name, term: tenure.term }, (error) => ended.resolve(error));
-    this.#head = head;
     try {
+      await beforeHead();
+      if (this.#stop.signal.aborted) return 'stopped';
+      const head = makeHead({ holder: name, term: tenure.term }, (error) => ended.resolve(error));
+      this.#head = head;
       head.start().then(
         () => this.#serving.resolve(),
         (error: unknown) => ended.resolve(error as CodedError),
@@ -157,7 +161,7 @@ export class HeadPlace implements AsyncDisposable {
       if (end === 'lost') head.kill();
       return end;
     } finally {
-      await head[Symbol.asyncDispose]();
+      await this.#head?.[Symbol.asyncDispose]();
       this.#head = undefined;
       await tenure[Symbol.asyncDispose]();
     }

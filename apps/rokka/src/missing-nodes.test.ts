@@ -4,7 +4,14 @@ import type { Epoch, Lsn, NodeId, PgIndex, VolumeId, Zone } from '@rokka/kernel'
 import { beginReplacement, type Membership, settledMembership } from '@rokka/quorum';
 import type { PlacedGroup } from '@rokka/volume';
 import type { NodeRecord } from './cluster.ts';
-import { idleNodes, membersAmong, unreadableGroups, zonesInWant } from './missing-nodes.ts';
+import {
+  idleNodes,
+  membersAmong,
+  sparesAmong,
+  type SpareWish,
+  unreadableGroups,
+  zonesInWant,
+} from './missing-nodes.ts';
 
 const id = (ordinal: number) => `n${ordinal}` as NodeId;
 const node = (ordinal: number, zone: string, part: Partial<NodeRecord> = {}): NodeRecord => ({
@@ -132,4 +139,46 @@ test('a spare that is missing is replaced where its zone would have less than tw
   const records = [...SIX, node(7, 'a')];
   assert.deepEqual(zonesInWant(facts([7], { records })), []);
   assert.deepEqual(zonesInWant(facts([2], { groups: [] })), ['a']);
+});
+
+const wish = (perZone: number, zones: string, down: readonly number[] = []): SpareWish => ({
+  perZone,
+  zones: new Set(zones.split('') as Zone[]),
+  down: new Set(down.map(id)),
+});
+
+test('a zone of this machine wants the spares that it lacks, others are not its affair', () => {
+  const of = (records: NodeRecord[], spares: SpareWish, groups = [group()]) =>
+    zonesInWant({ ...facts([], { records, groups }), spares }).join('');
+  assert.equal(of(SIX, wish(0, 'abc')), '');
+  assert.equal(of(SIX, wish(1, 'abc')), 'abc');
+  assert.equal(of(SIX, wish(2, 'a')), 'aa');
+  const seven = [...SIX, node(7, 'a')];
+  assert.equal(of(seven, wish(1, 'abc')), 'bc');
+  assert.equal(of(seven, wish(1, 'abc', [7])), 'abc');
+  assert.equal(of([...SIX, node(7, 'a', { leaving: true })], wish(1, 'a')), 'a');
+  // Each group is asked for: what one of them uses up may be another one's spare.
+  const moved = settledMembership(
+    1 as Epoch,
+    [7, 2, 3, 4, 5, 6].map((n, i) => ({ node: id(n), zone: ZONES[i], kind: i % 2 === 0 ? 'full' : 'tail' })),
+  );
+  assert.equal(of(seven, wish(1, 'a'), [group(), group(moved, 'other')]), '');
+  assert.equal(of(seven, wish(2, 'a'), [group(), group(moved, 'other')]), 'a');
+  assert.equal(of(seven, wish(1, 'a'), [group(moved)]), '');
+});
+
+test('a spare that is used has a successor when it has come to stay', () => {
+  const records = [...SIX, node(7, 'a')];
+  const spares = wish(1, 'abc');
+  const wants = (groups: PlacedGroup[]) =>
+    zonesInWant({ ...facts([2], { records, groups }), spares }).filter((zone) => zone === 'a').length;
+  assert.equal(wants([group()]), 0);
+  assert.equal(wants([group(replacing(2, 7))]), 0);
+  const stayed = settledMembership(
+    3 as Epoch,
+    [1, 7, 3, 4, 5, 6].map((n, i) => ({ node: id(n), zone: ZONES[i], kind: i % 2 === 0 ? 'full' : 'tail' })),
+  );
+  assert.equal(wants([group(stayed)]), 1);
+  const usable = records.filter(({ zone, ordinal }) => zone === 'a' && ordinal !== 2);
+  assert.deepEqual([sparesAmong(usable, [group(stayed)]), sparesAmong(usable, [group()])], [0, 1]);
 });

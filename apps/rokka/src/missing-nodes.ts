@@ -5,6 +5,8 @@
  * - As long as those who are there can be read from, a spare is seen to, and the healer replaces the member. If the data is
  *   back first, its node starts as if nothing had been. Only who is a member of nothing any more is written off.
  * - Where they can't, nobody could copy from anybody: nothing happens before the data is back, or a person gives it up.
+ *
+ * And what spares a zone lacks, where a person wants them kept: one that is used up has a successor when it has come to stay.
  */
 import type { NodeId, Zone } from '@rokka/kernel';
 import { allMembers, formulasOf, satisfied, type Slot } from '@rokka/quorum';
@@ -17,10 +19,22 @@ export interface NodeFacts {
   /** Those of this machine that had data and are without it. What others have is not known here: they count as there. */
   readonly missing: ReadonlySet<NodeId>;
   readonly groups: readonly PlacedGroup[];
+  /** Absent where this machine starts none. */
+  readonly spares?: SpareWish;
+}
+
+export interface SpareWish {
+  /** How many each zone is to have. */
+  readonly perZone: number;
+  /** Zones of which this machine has nodes: a node that is started here is on this machine, whatever zone its name says. */
+  readonly zones: ReadonlySet<Zone>;
+  /** Nodes of this machine that are down: they come for nobody. */
+  readonly down: ReadonlySet<NodeId>;
 }
 
 /** As many as a zone has members in a group. */
 const NODES_PER_ZONE = 2;
+const NO_SPARES: SpareWish = { perZone: 0, zones: new Set(), down: new Set() };
 
 /** Groups that cannot be read, and so neither be opened nor repaired, from the nodes that are there. */
 export function unreadableGroups({ records, missing, groups }: NodeFacts): PlacedGroup[] {
@@ -47,27 +61,41 @@ export function idleNodes({ records, missing, groups }: NodeFacts): NodeRecord[]
 }
 
 /**
- * Zones that want another node, once for each: for members that are not there and find no spare, and so that a zone whose
- * nodes miss their data has two. None for groups that cannot be read.
+ * Zones that want another node, once for each: for members that are not there and find no spare, so that a zone whose
+ * nodes miss their data has two, and for the spares that are wished for. None for groups that cannot be read.
  */
 export function zonesInWant(facts: NodeFacts): Zone[] {
   const { records, missing, groups } = facts;
   const unreadable = unreadableGroups(facts);
   const there = thereOf(facts);
-  const zones = new Set(records.filter(({ node }) => missing.has(node)).map(({ zone }) => zone));
-  return [...zones].flatMap((zone) => {
+  const readable = groups.filter((group) => !unreadable.includes(group));
+  const { perZone, zones: kept, down } = facts.spares ?? NO_SPARES;
+  const lacking = new Set(records.filter(({ node }) => missing.has(node)).map(({ zone }) => zone));
+  return [...new Set([...lacking, ...(perZone > 0 ? kept : [])])].flatMap((zone) => {
     const able = records.filter((one) => one.zone === zone && there.has(one.node) && !one.leaving);
-    const wants = groups
-      .filter((group) => !unreadable.includes(group))
-      .map((group) => {
-        const vacant = group.membership.slots.filter(
-          (slot) => slot.member.zone === zone && isVacant(slot, there),
-        );
-        return vacant.length - able.length + membersAmong(able, [group]).length;
-      });
-    const short = unreadable.length > 0 ? 0 : NODES_PER_ZONE - able.length;
-    return Array.from({ length: Math.max(0, short, ...wants) }, () => zone);
+    const wants = readable.map((group) => {
+      const vacant = group.membership.slots.filter(
+        (slot) => slot.member.zone === zone && isVacant(slot, there),
+      );
+      return vacant.length - able.length + membersAmong(able, [group]).length;
+    });
+    const short = unreadable.length > 0 || !lacking.has(zone) ? 0 : NODES_PER_ZONE - able.length;
+    const usable = able.filter(({ node }) => !down.has(node));
+    const spares = kept.has(zone) ? perZone - sparesAmong(usable, readable) : 0;
+    return Array.from({ length: Math.max(0, short, spares, ...wants) }, () => zone);
   });
+}
+
+/**
+ * How many of a zone's usable nodes could come for a member of each group. A newcomer counts until it has come to stay: if the
+ * old member is back first, it is a spare again.
+ */
+export function sparesAmong(usable: readonly NodeRecord[], groups: readonly PlacedGroup[]): number {
+  const counts = groups.map(({ membership }) => {
+    const members = new Set(membership.slots.map(({ member }) => member.node));
+    return usable.filter(({ node }) => !members.has(node)).length;
+  });
+  return Math.min(usable.length, ...counts);
 }
 
 function thereOf({ records, missing }: Pick<NodeFacts, 'records' | 'missing'>): ReadonlySet<string> {

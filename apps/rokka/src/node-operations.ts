@@ -24,6 +24,7 @@ export async function operateNode(request: NodeRequest, of: NodeOperationParts):
     const { ordinal, zone } = await nodes.add(must(request.zone));
     return { said: `node ${ordinal} runs in zone ${zone}; it holds nothing until it replaces another one` };
   }
+  if (request.action === 'spares') return keepSpares(must(request.perZone), nodes);
   const ordinal = must(request.ordinal);
   const { zone, node } = await nodes.find(ordinal);
   switch (request.action) {
@@ -57,6 +58,15 @@ export async function operateNode(request: NodeRequest, of: NodeOperationParts):
     default:
       return unreachable(request.action);
   }
+}
+
+async function keepSpares(perZone: number, nodes: NodeSet): Promise<{ said: string }> {
+  await nodes.keepSpares(perZone);
+  const said =
+    perZone === 0
+      ? 'no more spares are started; those that are there stay until rokka node remove N takes one away'
+      : `${perZone} spare${perZone === 1 ? '' : 's'} in each zone that this machine has nodes of; rokka status says where one is lacking`;
+  return { said };
 }
 
 /** Whether every protection group of the node finds another node of its zone that is not in it yet. */

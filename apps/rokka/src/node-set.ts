@@ -14,15 +14,15 @@ import type { Network } from '@rokka/transport';
 import type { ClusterAuthority } from '@rokka/trust';
 import type { SupervisedChild } from './child.ts';
 import { openClusterRegistry } from './cluster-registry.ts';
-import { addNode, changeNode, type Cluster, listNodes, type NodeRecord } from './cluster.ts';
+import { addNode, changeNode, type Cluster, listNodes, type NodeRecord, setSparesWanted } from './cluster.ts';
 import { compileAhead } from './compile-cache.ts';
 import { type DataDirectory, dataPaths } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
-import { LostNodes } from './lost-nodes.ts';
 import { recordedAddress } from './machines/cluster-network.ts';
 import { deskAddress, type ListenAddress, nodeListenAddress } from './machines/listen-address.ts';
 import { RemoteNodes } from './machines/remote-nodes.ts';
 import type { NodeFacts } from './missing-nodes.ts';
+import { NodeKeeper } from './node-keeper.ts';
 import { demandGone, demandReadable, holdsData, nodeFacts, takeBack } from './node-survey.ts';
 import type { NodeProcessOptions } from './processes/node-process.ts';
 import type { NodeStatus } from './status.ts';
@@ -65,7 +65,7 @@ export class NodeSet implements AsyncDisposable {
   readonly #options: NodeSetOptions;
   readonly #nodes: SupervisedNode[];
   readonly #remote: RemoteNodes | undefined;
-  readonly #lost: LostNodes;
+  readonly #keeper: NodeKeeper;
   #stopping = false;
 
   constructor(options: NodeSetOptions) {
@@ -74,7 +74,7 @@ export class NodeSet implements AsyncDisposable {
     const here = data.identity.joined?.id;
     const present = cluster.nodes.filter(({ gone, machine }) => !gone && machine === here);
     this.#nodes = present.map((record) => this.#supervisedNode(record));
-    this.#lost = this.#lostNodes();
+    this.#keeper = this.#makeKeeper();
     this.#remote =
       network &&
       new RemoteNodes({
@@ -107,15 +107,15 @@ export class NodeSet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     // A spare that is just starting ends with the others: what waits for it must not be waited for first.
-    this.#lost.stop();
+    this.#keeper.stop();
     await Promise.all(this.#nodes.map(({ child }) => child[Symbol.asyncDispose]()));
-    await this.#lost[Symbol.asyncDispose]();
+    await this.#keeper[Symbol.asyncDispose]();
   }
 
   /** Ends every process without asking. Dispose it as well. */
   kill(): void {
     this.#stopping = true;
-    this.#lost.stop();
+    this.#keeper.stop();
     for (const { child } of this.#nodes) child.kill();
   }
 
@@ -130,7 +130,7 @@ export class NodeSet implements AsyncDisposable {
     const alone = !cluster.nodes.some(
       ({ machine, gone }) => !gone && machine !== this.#options.data.identity.joined?.id,
     );
-    const starting = this.#nodes.filter(({ record }) => !this.#lost.has(record.node));
+    const starting = this.#nodes.filter(({ record }) => !this.#keeper.has(record.node));
     // Without a quorum the others can be read, and a spare comes to write with.
     const isWhole = starting.length === this.#nodes.length;
     const needed = alone && isWhole ? NODES_NEEDED : Math.min(NODES_NEEDED, starting.length);
@@ -153,10 +153,10 @@ export class NodeSet implements AsyncDisposable {
     await Promise.race([Promise.all(all), patience]);
     late.abort(new Error('no need to wait'));
     // Directories that were emptied are found out by their nodes.
-    if (!this.#stopping && outcomes.some(isLost)) await this.#demandReadable(this.#lost.missing);
+    if (!this.#stopping && outcomes.some(isLost)) await this.#demandReadable(this.#keeper.missing);
     const other = outcomes.find((error) => !isLost(error));
     if (alone && ready < needed && other) throw other;
-    this.#lost.begin();
+    this.#keeper.begin();
   }
 
   /** One more node for a zone, running. @throws ROKKA_NO_ZONE, and what a child throws */
@@ -166,6 +166,12 @@ export class NodeSet implements AsyncDisposable {
     this.#nodes.push(node);
     await this.#startNode(node);
     return node.record;
+  }
+
+  /** How many spares each zone is to have that this machine has nodes of. @throws what the registry throws */
+  async keepSpares(perZone: number): Promise<void> {
+    await this.#registry((registry) => setSparesWanted(registry, perZone));
+    this.#keeper.wishChanged();
   }
 
   /** @throws ROKKA_NO_NODE */
@@ -186,7 +192,7 @@ export class NodeSet implements AsyncDisposable {
     const node = this.#here(ordinal);
     if (!node) return;
     this.#nodes.splice(this.#nodes.indexOf(node), 1);
-    this.#lost.forget(node.record.node);
+    this.#keeper.forget(node.record.node);
     await node.child[Symbol.asyncDispose]();
   }
 
@@ -238,7 +244,7 @@ export class NodeSet implements AsyncDisposable {
     node.error = text;
     if (this.#stopping) return;
     if (isNews) this.#options.onLog('error', text);
-    if (isLost(error)) this.#lost.take(node.record, error.code === 'ROKKA_NODE_MISSING');
+    if (isLost(error)) this.#keeper.take(node.record, error.code === 'ROKKA_NODE_MISSING');
   }
 
   /** Before anything runs: who can take part, and whether that is enough. */
@@ -263,16 +269,20 @@ export class NodeSet implements AsyncDisposable {
     if (lacking) this.#options.onLog('error', describeError(lacking));
   }
 
-  #facts(missing: ReadonlySet<NodeId> = this.#lost.missing): Promise<NodeFacts> {
-    return this.#registry((registry) => nodeFacts(registry, missing));
+  #facts(missing: ReadonlySet<NodeId> = this.#keeper.missing): Promise<NodeFacts> {
+    const nodes = this.#nodes.map(({ record, error }) => ({
+      record,
+      isDown: error !== undefined && record.made,
+    }));
+    return this.#registry((registry) => nodeFacts(registry, { missing, nodes }));
   }
 
   #missing({ ordinal, node }: NodeRecord): CodedError {
     return rokkaErrors.ROKKA_NODE_MISSING([dataPaths.node(this.#options.data.path, ordinal), node]);
   }
 
-  #lostNodes(): LostNodes {
-    return new LostNodes({
+  #makeKeeper(): NodeKeeper {
+    return new NodeKeeper({
       clock: systemClock,
       facts: () => this.#facts(),
       holdsData: (record) => holdsData(this.#options, record),

@@ -1,12 +1,13 @@
 /** Who of this machine's storage nodes can take part, found out before any of them runs, and whether that is enough to begin with. */
-import { type CodedError, type NodeId, systemDisk } from '@rokka/kernel';
+import { type CodedError, type NodeId, systemDisk, type Zone } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
 import { holdsNode } from '@rokka/storage';
 import { placedGroups } from '@rokka/volume';
-import { changeNode, type Cluster, listNodes, type NodeRecord } from './cluster.ts';
+import { changeNode, type Cluster, listNodes, type NodeRecord, sparesWanted, ZONES } from './cluster.ts';
 import { type DataDirectory, dataPaths } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
-import { membersAmong, type NodeFacts, unreadableGroups } from './missing-nodes.ts';
+import { membersAmong, type NodeFacts, sparesAmong, unreadableGroups } from './missing-nodes.ts';
+import type { NodeStatus, SparesStatus } from './status.ts';
 
 export interface SurveyedPlace {
   readonly data: Pick<DataDirectory, 'path' | 'identity'>;
@@ -18,8 +19,38 @@ export function holdsData({ data }: Pick<SurveyedPlace, 'data'>, { ordinal }: No
   return holdsNode(systemDisk, dataPaths.node(data.path, ordinal));
 }
 
-export async function nodeFacts(registry: Registry, missing: ReadonlySet<NodeId>): Promise<NodeFacts> {
-  return { records: await listNodes(registry), groups: await placedGroups(registry), missing };
+/** @param of.nodes those of this machine, which may start spares beside them */
+export async function nodeFacts(
+  registry: Registry,
+  of: {
+    missing: ReadonlySet<NodeId>;
+    nodes: readonly { readonly record: NodeRecord; readonly isDown: boolean }[];
+  },
+): Promise<NodeFacts> {
+  const { missing, nodes } = of;
+  const staying = nodes.filter(({ record }) => !record.leaving);
+  return {
+    records: await listNodes(registry),
+    groups: await placedGroups(registry),
+    missing,
+    spares: {
+      perZone: await sparesWanted(registry),
+      zones: new Set(staying.map(({ record }) => record.zone)),
+      down: new Set(nodes.filter(({ isDown }) => isDown).map(({ record }) => record.node)),
+    },
+  };
+}
+
+/** How many spares each zone has, of those that answer; undefined where none are wished for. */
+export async function countSpares(
+  registry: Registry,
+  nodes: readonly NodeStatus[],
+): Promise<SparesStatus | undefined> {
+  const perZone = await sparesWanted(registry);
+  if (perZone === 0) return undefined;
+  const groups = await placedGroups(registry);
+  const usable = (zone: Zone) => nodes.filter((one) => one.zone === zone && one.detail && !one.leaving);
+  return { perZone, zones: ZONES.map((zone) => ({ zone, spares: sparesAmong(usable(zone), groups) })) };
 }
 
 /**
@@ -39,7 +70,7 @@ export async function demandGone(registry: Registry, place: SurveyedPlace, ordin
  * what they hold is what the registry knows them by.
  */
 export async function takeBack(registry: Registry, place: SurveyedPlace): Promise<NodeRecord[]> {
-  const { records, groups } = await nodeFacts(registry, new Set());
+  const { records, groups } = await nodeFacts(registry, { missing: new Set(), nodes: [] });
   const back = membersAmong(records, groups).filter(
     (one) => one.gone && isHere(place, one) && holdsData(place, one),
   );

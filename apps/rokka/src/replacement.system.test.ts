@@ -1,7 +1,7 @@
 /**
  * Members come and go under load, on real processes: drained, replaced because their data is gone, killed in the middle of
- * copying, two of a zone at once, with the head killed meanwhile. Through all of it the ledger is whole, pgbench loses no
- * transaction (where no head is killed), and PostgreSQL finds no damage.
+ * copying, two of a zone at once, a zone and one more, with the head killed meanwhile. Through all of it the ledger is whole,
+ * pgbench loses no transaction (where no head is killed), and PostgreSQL finds no damage.
  */
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
@@ -21,6 +21,8 @@ const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.str
 const timeout = 180_000;
 
 const COMMITS = 100;
+/** More than a writer waits before it forces out who is gone. */
+const FORCED_MS = 40_000;
 
 describe('members are replaced under load', { skip }, () => {
   const resources = new AsyncDisposableStack();
@@ -126,4 +128,67 @@ describe('members are replaced under load', { skip }, () => {
       load.assertNoneFailed();
     }),
   );
+
+  test('a zone and one more lose their data: writes stop, and go on by the forced path', { timeout }, (t) =>
+    underLoad(t, async () => {
+      const status = await rokka.status();
+      const one = must(holders(status, 'b')[0]);
+      const lost = [...holders(status, 'a'), one].map(({ ordinal }) => ordinal);
+      assert.equal(lost.length, 3);
+      load.ledger.errors.clear();
+      await lose(lost);
+      await assertStopped();
+      await rokka.up.says('no write quorum is left; ', FORCED_MS);
+      await load.ledger.progress(COMMITS);
+      await rokka.until('all three are replaced', settledWithout(lost));
+      load.assertNoneFailed();
+    }),
+  );
+
+  test('a zone has the spare that is wished for before it is used, and another one after', { timeout }, (t) =>
+    underLoad(t, async () => {
+      const isKept = ({ spares }: SupervisorStatus) =>
+        spares?.zones.every((zone) => zone.spares >= spares.perZone);
+      await askControl(place.data, CONTROL.NODE, { action: 'spares', perZone: 1 });
+      const kept = await rokka.until('each zone has a spare', (status) => isKept(status) === true);
+      const spare = must(kept.nodes.find((one) => one.zone === 'c' && one.groups === 0 && !one.leaving));
+      const [first] = holders(kept, 'c');
+      load.ledger.errors.clear();
+      await lose([must(first).ordinal]);
+      const replaced = settledWithout([must(first).ordinal]);
+      await rokka.until(
+        'the spare takes its place',
+        (status) => replaced(status) && holders(status, 'c').some(({ ordinal }) => ordinal === spare.ordinal),
+      );
+      const newest = must(kept.nodes.at(-1)).ordinal;
+      await rokka.until(
+        'there is another spare',
+        (status) => isKept(status) === true && node(status, newest + 1) !== undefined,
+      );
+      load.assertNoneFailed();
+    }),
+  );
+
+  /** Nothing is acknowledged between the moment that the writer knows of too few and that at which it forces somebody out. */
+  async function assertStopped(): Promise<void> {
+    const group = (status: SupervisorStatus) => must(status.head.detail?.groups[0]);
+    await rokka.until(
+      'three are left',
+      (status) => group(status).members.filter(({ up }) => up).length === 3,
+    );
+    // Answers that were under way come.
+    await systemClock.sleep(1_000);
+    const { acknowledged } = load.ledger;
+    const untilMs = systemClock.nowMs() + FORCED_MS;
+    let looks = 0;
+    for (;;) {
+      assert.ok(systemClock.nowMs() < untilMs, 'somebody is forced out in time');
+      await systemClock.sleep(100);
+      const seen = load.ledger.acknowledged;
+      if (group(await rokka.status()).changes.length > 0) break;
+      assert.equal(seen, acknowledged, 'nothing is acknowledged by three');
+      looks++;
+    }
+    assert.ok(looks > 0, 'it was looked at while nobody was forced out');
+  }
 });

@@ -1,7 +1,7 @@
-/** What `rokka status` says of the AWS face and of restore tests: tables. */
+/** What `rokka status` says of the AWS face, of restore tests and of spares: tables. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeStatus, restoreTestLines, type SupervisorStatus } from './status.ts';
+import { describeStatus, restoreTestLines, sparesLine, type SupervisorStatus } from './status.ts';
 
 const ONE = Date.parse('2026-03-30T04:00:00Z');
 const TWO = Date.parse('2026-03-31T04:00:00Z');
@@ -47,4 +47,14 @@ test('what serves the AWS API starts, runs, or starts again with the reason', ()
     'AWS API     port 4566, starting again: the port is used',
     'agent       starting again: the port is used',
   ]);
+});
+
+test('a zone that has fewer spares than it is to have is named', () => {
+  const line = (perZone: number, counts: readonly number[]) =>
+    sparesLine({ perZone, zones: counts.map((spares, i) => ({ zone: 'abc'[i] ?? '', spares })) });
+  assert.equal(line(1, [1, 2, 1]), 'spares      1 wanted in each zone');
+  assert.equal(
+    line(2, [2, 0, 1]),
+    'spares      2 wanted in each zone: zone b has no spare, zone c has only 1',
+  );
 });

@@ -23,6 +23,8 @@ export interface SupervisorStatus {
   /** On the disk of the data directory. */
   readonly freeBytes: number;
   readonly nodes: readonly NodeStatus[];
+  /** Absent where none are wished for. */
+  readonly spares?: SparesStatus;
   /** Which machine runs the database, where several may; empty while none does. */
   readonly holder?: string;
   /** The AWS API, where it is wanted. */
@@ -39,6 +41,13 @@ export interface SupervisorStatus {
   };
   /** All of them, main among them; none where main moves between machines. */
   readonly databases: readonly DatabaseStatus[];
+}
+
+export interface SparesStatus {
+  /** How many each zone is to have. */
+  readonly perZone: number;
+  /** How many could take over from a member of each protection group. */
+  readonly zones: readonly { readonly zone: string; readonly spares: number }[];
 }
 
 interface Part {
@@ -75,7 +84,7 @@ const FREE_BYTES_LOW = 256 * MEBIBYTE;
 export function describeStatus(status: SupervisorStatus): string {
   const { head } = status;
   const volume = head.detail;
-  const lines = [describeNodes(status), ''];
+  const lines = [describeNodes(status), '', ...(status.spares ? [sparesLine(status.spares)] : [])];
   if (status.holder !== undefined)
     lines.push(`database    ${status.holder === '' ? 'held by nobody' : `held by ${status.holder}`}`);
   if (!volume) lines.push(`head        ${headWithoutVolume(head)}`);
@@ -168,6 +177,16 @@ function stateOf(
   if (seen.hydrating) return 'hydrating';
   if (seen.holds === 0) return 'spare';
   return seen.up ? 'up' : 'starting';
+}
+
+export function sparesLine({ perZone, zones }: SparesStatus): string {
+  const wanted = `spares      ${perZone} wanted in each zone`;
+  const few = zones.filter(({ spares }) => spares < perZone);
+  if (few.length === 0) return wanted;
+  const has = few.map(
+    ({ zone, spares }) => `zone ${zone} has ${spares === 0 ? 'no spare' : `only ${spares}`}`,
+  );
+  return `${wanted}: ${has.join(', ')}`;
 }
 
 function diskLine(freeBytes: number): string {

@@ -46,12 +46,13 @@ import { operateNode } from './node-operations.ts';
 import type { ManyMachines, TokenRequest } from './machines/many-machines.ts';
 import type { StandbyTls } from './machines/standby-tls.ts';
 import { NodeSet } from './node-set.ts';
+import { countSpares } from './node-survey.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
 import type { GatewayStatus } from './processes/gateway-process.ts';
 import { hasShim, kernelResends } from './processes/legacy-fds.ts';
 import { type HeadDetail, headProcess } from './head-status.ts';
-import type { SupervisorStatus } from './status.ts';
+import type { NodeStatus, SparesStatus, SupervisorStatus } from './status.ts';
 
 export interface SupervisorOptions {
   data: DataDirectory;
@@ -160,6 +161,7 @@ export class Supervisor implements AsyncDisposable {
       engine: this.cluster.database.engine,
       port: this.#options.args.port,
       freeBytes: freeBytes(this.#options.data.path),
+      spares: await this.#spares(nodes),
       nodes: nodes.map((node) => ({
         ...node,
         ...(memberships && { groups: memberships.get(node.node)?.length ?? 0 }),
@@ -185,7 +187,7 @@ export class Supervisor implements AsyncDisposable {
   /** @throws ROKKA_WRONG_DIRECTORY, what operateNode throws */
   async node(request: NodeRequest): Promise<{ said: string }> {
     const { data } = this.#options;
-    if (data.identity.joined && ['add', 'replace'].includes(request.action)) {
+    if (data.identity.joined && ['add', 'replace', 'spares'].includes(request.action)) {
       const use = 'a new node runs on the machine that made the cluster, or on one that joins';
       throw rokkaErrors.ROKKA_WRONG_DIRECTORY([data.path, 'a standby', use]);
     }
@@ -259,11 +261,16 @@ export class Supervisor implements AsyncDisposable {
     }
     await this.#nodes.start();
     if (this.#stopping) throw rokkaErrors.ROKKA_STOPPED(['the cluster']);
-    this.#headAccess = this.#standby?.access ?? (await this.#machines?.headAccess(this.#options.data.path));
+    await this.#prepareHeadAccess();
     this.#options.onProgress('opening the database');
     await (this.#place ?? this.#controller)?.start();
     this.#keeper?.start();
     this.#aws?.start();
+  }
+
+  /** A head renews its certificate for as long as it runs; that of a place is made sure of before each term. */
+  async #prepareHeadAccess(): Promise<void> {
+    this.#headAccess = this.#standby?.access ?? (await this.#machines?.headAccess(this.#options.data.path));
   }
 
   /** What cannot be taken away now keeps nobody from starting: who mounts there tries again. */
@@ -296,6 +303,16 @@ export class Supervisor implements AsyncDisposable {
     }
   }
 
+  /** Undefined where none are wished for, or the registry does not say. */
+  async #spares(nodes: readonly NodeStatus[]): Promise<SparesStatus | undefined> {
+    try {
+      return await countSpares(this.#registry, nodes);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      return undefined;
+    }
+  }
+
   get #head(): Head | undefined {
     return this.#place ? this.#place.head : this.#controller?.head(MAIN);
   }
@@ -308,6 +325,7 @@ export class Supervisor implements AsyncDisposable {
       registry: this.#registry,
       clock: systemClock,
       name: host === undefined ? id : `${id} (${host})`,
+      beforeHead: () => this.#prepareHeadAccess(),
       makeHead: (place, onFinal) => this.#placedHead(place, onFinal),
       onProgress,
       onLog,

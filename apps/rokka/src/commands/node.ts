@@ -6,16 +6,21 @@ import { describeNodes } from '../status.ts';
 import type { JoinedStatus, SupervisorStatus } from '../status.ts';
 import { Terminal } from '../terminal.ts';
 
-export const NODE_ACTIONS = ['list', 'add', 'drain', 'keep', 'replace', 'remove'] as const;
+export const NODE_ACTIONS = ['list', 'add', 'drain', 'keep', 'replace', 'remove', 'spares'] as const;
 export type NodeAction = (typeof NODE_ACTIONS)[number];
 
 export interface NodeRequest {
   readonly action: Exclude<NodeAction, 'list'>;
-  /** Which node; absent for `add`. */
+  /** Which node; absent for `add` and `spares`. */
   readonly ordinal?: number;
   /** For `add`. */
   readonly zone?: string;
+  /** For `spares`: how many each zone is to have. */
+  readonly perZone?: number;
 }
+
+/** Each costs the memory of a node. */
+const SPARES_MAX = 9;
 
 export async function node(args: Arguments): Promise<number> {
   if (args.join !== undefined) {
@@ -52,6 +57,13 @@ function requestOf(action: NodeRequest['action'], rest: readonly string[], args:
     if (rest.length > 0 || args.zone === undefined)
       throw rokkaErrors.ROKKA_BAD_FLAG(['rokka node add --zone ZONE']);
     return { action, zone: args.zone };
+  }
+  if (action === 'spares') {
+    if (rest.length !== 1 || !/^\d$/.test(rest[0] ?? ''))
+      throw rokkaErrors.ROKKA_BAD_FLAG([
+        `rokka node spares N, how many each zone is to have: 0 to ${SPARES_MAX}`,
+      ]);
+    return { action, perZone: Number(rest[0]) };
   }
   const ordinal = Number(rest[0]);
   if (rest.length !== 1 || !Number.isSafeInteger(ordinal) || ordinal < 1)

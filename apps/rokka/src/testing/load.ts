@@ -29,16 +29,26 @@ export class Load implements AsyncDisposable {
 
   /** Bears the load before, during and after `work`. */
   async around(work: () => Promise<void>): Promise<void> {
-    this.ledger.start({ connections: CONNECTIONS });
-    this.bench?.start();
+    this.start();
     try {
       await this.ledger.progress(this.#commits);
       await work();
       await this.ledger.progress(this.#commits);
     } finally {
-      await this.bench?.stop();
-      await this.ledger.pause();
+      await this.pause();
     }
+  }
+
+  /** @param options.bodyBytes of each of the ledger's rows */
+  start(options: { bodyBytes?: number } = {}): void {
+    this.ledger.start({ connections: CONNECTIONS, ...options });
+    this.bench?.start();
+  }
+
+  /** pgbench is killed, the ledger's clients end after the statements that are under way. */
+  async pause(): Promise<void> {
+    await this.bench?.stop();
+    await this.ledger.pause();
   }
 
   /** Every acknowledged entry is there once and whole, and pgbench's sums agree. What was found, for people. */

@@ -74,10 +74,15 @@ export class TestNet implements Disposable {
     this.#inside(machine, 'iptables', '-A', 'INPUT', '-i', INTERFACE, '-j', 'DROP');
   }
 
-  /** Ends `cut` and `deafen`. */
+  /** It hears, and is heard by nobody. */
+  mute(machine: number): void {
+    this.#inside(machine, 'iptables', '-A', 'OUTPUT', '-o', INTERFACE, '-j', 'DROP');
+  }
+
+  /** Ends `cut`, `deafen` and `mute`. */
   heal(machine: number): void {
     ip('link', 'set', this.#port(machine), 'up');
-    this.#inside(machine, 'iptables', '-F', 'INPUT');
+    this.#inside(machine, 'iptables', '-F');
   }
 
   /** Whatever still runs on a machine is killed: nothing but what the test started is there. */

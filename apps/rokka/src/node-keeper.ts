@@ -1,6 +1,7 @@
 /**
  * Looks after nodes of this machine whose data is not there, while anybody else runs: starts them when it is back, sees to
  * spares that can replace them, and writes them off when they hold nothing any more (missing-nodes.ts says why only then).
+ * It also keeps as many spares as a person wants.
  */
 import { type Clock, CodedError, describeError, isCoded, type NodeId, type Zone } from '@rokka/kernel';
 import type { NodeRecord } from './cluster.ts';
@@ -8,7 +9,7 @@ import { idleNodes, membersAmong, type NodeFacts, unreadableGroups, zonesInWant 
 
 const LOOK_AGAIN_MS = 1_000;
 
-export interface LostNodesOptions {
+export interface NodeKeeperOptions {
   clock: Clock;
   /** As the registry has them now. @throws what the registry throws */
   facts(): Promise<Omit<NodeFacts, 'missing'>>;
@@ -23,15 +24,18 @@ export interface LostNodesOptions {
   onLog(level: 'info' | 'warn' | 'error', text: string): void;
 }
 
-export class LostNodes implements AsyncDisposable {
-  readonly #options: LostNodesOptions;
+export class NodeKeeper implements AsyncDisposable {
+  readonly #options: NodeKeeperOptions;
   readonly #lost = new Map<NodeId, { record: NodeRecord; mayReturn: boolean }>();
   readonly #stop = new AbortController();
+  /** How many spares each zone is to have; undefined before the registry has said it. */
+  #perZone: number | undefined;
+  #wishes = 0;
   #begun = false;
   #running: Promise<void> | undefined;
   #lastComplaint = '';
 
-  constructor(options: LostNodesOptions) {
+  constructor(options: NodeKeeperOptions) {
     this.#options = options;
   }
 
@@ -55,9 +59,16 @@ export class LostNodes implements AsyncDisposable {
     this.#lost.delete(node);
   }
 
-  /** All others had the time to start: from here on something is done for those that are lost. */
+  /** All others had the time to start: from here on something is done for those that are lost, and for spares. */
   begin(): void {
     this.#begun = true;
+    this.#run();
+  }
+
+  /** The wish for spares is another one. */
+  wishChanged(): void {
+    this.#wishes++;
+    this.#perZone = undefined;
     this.#run();
   }
 
@@ -72,22 +83,23 @@ export class LostNodes implements AsyncDisposable {
   }
 
   #run(): void {
-    if (!this.#begun || this.#lost.size === 0) return;
+    if (!this.#begun || !this.#hasWork) return;
     this.#running ??= this.#lookAfter().finally(() => (this.#running = undefined));
+  }
+
+  get #hasWork(): boolean {
+    return this.#lost.size > 0 || this.#perZone !== 0;
   }
 
   async #lookAfter(): Promise<void> {
     const { signal } = this.#stop;
-    while (!signal.aborted && this.#lost.size > 0) {
+    while (!signal.aborted && this.#hasWork) {
       try {
         await this.#look();
       } catch (error) {
         // The registry does not answer, or a spare does not start: tried again.
         if (!isCoded(error)) throw error;
-        this.#complain(
-          'error',
-          `nothing can be done for nodes that miss their data: ${describeError(error)}`,
-        );
+        this.#complain('error', `nothing can be done for ${this.#purpose}: ${describeError(error)}`);
       }
       await this.#options.clock.sleep(LOOK_AGAIN_MS, signal).catch(() => {});
     }
@@ -95,8 +107,11 @@ export class LostNodes implements AsyncDisposable {
 
   async #look(): Promise<void> {
     this.#restartReturned();
-    if (this.#lost.size === 0) return;
+    if (!this.#hasWork) return;
+    const wishes = this.#wishes;
     const facts = { ...(await this.#options.facts()), missing: this.missing };
+    // What was read before the last change of the wish may be the wish before.
+    if (wishes === this.#wishes) this.#perZone = facts.spares?.perZone ?? 0;
     const lost = facts.records.filter(({ node }) => facts.missing.has(node));
     const unreadable = unreadableGroups(facts);
     if (unreadable.length > 0) {
@@ -109,6 +124,10 @@ export class LostNodes implements AsyncDisposable {
     }
     for (const zone of zonesInWant(facts)) await this.#addTo(zone, lost);
     for (const record of idleNodes(facts)) await this.#writeOff(record);
+  }
+
+  get #purpose(): string {
+    return this.#lost.size > 0 ? 'nodes that miss their data' : 'spares';
   }
 
   #restartReturned(): void {
@@ -126,6 +145,7 @@ export class LostNodes implements AsyncDisposable {
     if (this.#stop.signal.aborted) return;
     const { ordinal } = await add(zone);
     const place = ordinals(lost.filter((one) => one.zone === zone));
+    if (place === '') return onLog('info', `node ${ordinal} runs in zone ${zone} as a spare`);
     onLog(
       'warn',
       `node ${ordinal} comes in place of node ${place} in zone ${zone}, and copies from the others, unless that data is back first`,

@@ -13,7 +13,7 @@ import {
 import { settledMembership } from '@rokka/quorum';
 import type { NodeRecord } from './cluster.ts';
 import { rokkaErrors } from './errors.ts';
-import { LostNodes } from './lost-nodes.ts';
+import { NodeKeeper } from './node-keeper.ts';
 
 const ZONES = ['a', 'a', 'b', 'b', 'c', 'c'] as Zone[];
 
@@ -27,12 +27,15 @@ class World {
   readonly said: string[] = [];
   readonly done: string[] = [];
   addFails = false;
+  /** Spares that are wished for. */
+  perZone = 0;
   /** A node that is added starts when it resolves, or does not. */
   adding: Promise<void> | undefined;
-  readonly lost = new LostNodes({
+  readonly keeper = new NodeKeeper({
     clock: this.clock,
     facts: async () => ({
       records: this.records,
+      spares: { perZone: this.perZone, zones: new Set(ZONES), down: new Set() },
       groups: [{ volumeId: 'v' as VolumeId, name: 'main', pg: 0 as PgIndex, membership: this.#membership() }],
     }),
     holdsData: ({ ordinal }) => this.withData.has(ordinal),
@@ -54,7 +57,7 @@ class World {
   });
 
   lose(...ordinals: number[]): void {
-    for (const ordinal of ordinals) this.lost.take(this.#at(ordinal), true);
+    for (const ordinal of ordinals) this.keeper.take(this.#at(ordinal), true);
   }
 
   async pass(ms: number): Promise<void> {
@@ -87,44 +90,44 @@ test('nothing is done before the others had their time to start', async () => {
   world.lose(2);
   await world.pass(5_000);
   assert.deepEqual(world.done, []);
-  world.lost.begin();
+  world.keeper.begin();
   await world.pass(3_000);
   assert.deepEqual(world.done, ['add 7 to a']);
-  await world.lost[Symbol.asyncDispose]();
+  await world.keeper[Symbol.asyncDispose]();
 });
 
 test('a member is written off when it has been replaced, and not before', async () => {
   const world = new World();
-  world.lost.begin();
+  world.keeper.begin();
   world.lose(2);
   await world.pass(60_000);
   assert.deepEqual(world.done, ['add 7 to a']);
   world.members[1] = 'n7' as NodeId;
   await world.pass(3_000);
   assert.deepEqual(world.done, ['add 7 to a', 'write off 2']);
-  assert.equal(world.lost.missing.size, 0);
-  await world.lost[Symbol.asyncDispose]();
+  assert.equal(world.keeper.missing.size, 0);
+  await world.keeper[Symbol.asyncDispose]();
 });
 
 test('a node whose data is back starts, and is looked after no more', async () => {
   const world = new World();
-  world.lost.begin();
+  world.keeper.begin();
   world.lose(2, 3);
   await world.pass(2_000);
   world.withData.add(2).add(3);
   await world.pass(2_000);
   assert.deepEqual(world.done, ['add 7 to a', 'add 8 to b', 'start 2', 'start 3']);
-  assert.equal(world.lost.missing.size, 0);
+  assert.equal(world.keeper.missing.size, 0);
   world.withData.delete(3);
   world.lose(3);
   await world.pass(2_000);
-  assert.ok(world.lost.has('n3' as NodeId) && !world.lost.has('n2' as NodeId));
-  await world.lost[Symbol.asyncDispose]();
+  assert.ok(world.keeper.has('n3' as NodeId) && !world.keeper.has('n2' as NodeId));
+  await world.keeper[Symbol.asyncDispose]();
 });
 
 test('where too few are left nothing is done, which is said once', async () => {
   const world = new World();
-  world.lost.begin();
+  world.keeper.begin();
   world.lose(1, 2, 3, 4, 5, 6);
   await world.pass(30_000);
   assert.deepEqual(world.done, []);
@@ -134,13 +137,13 @@ test('where too few are left nothing is done, which is said once', async () => {
   for (let ordinal = 1; ordinal <= 6; ordinal++) world.withData.add(ordinal);
   await world.pass(2_000);
   assert.equal(world.done.length, 6);
-  await world.lost[Symbol.asyncDispose]();
+  await world.keeper[Symbol.asyncDispose]();
 });
 
 test('a spare that does not start is said once, and tried again', async () => {
   const world = new World();
   world.addFails = true;
-  world.lost.begin();
+  world.keeper.begin();
   world.lose(2);
   await world.pass(10_000);
   assert.equal(world.said.length, 1);
@@ -148,19 +151,43 @@ test('a spare that does not start is said once, and tried again', async () => {
   world.addFails = false;
   await world.pass(2_000);
   assert.deepEqual(world.done, ['add 7 to a']);
-  await world.lost[Symbol.asyncDispose]();
+  await world.keeper[Symbol.asyncDispose]();
 });
 
 test('told to stop while a spare starts, it says nothing of what did not come to be', async () => {
   const world = new World();
   const start = new Deferred<void>();
   world.adding = start.promise;
-  world.lost.begin();
+  world.keeper.begin();
   world.lose(2);
   await world.pass(2_000);
-  world.lost.stop();
+  world.keeper.stop();
   start.reject(rokkaErrors.ROKKA_STOPPED(['storage node 7']));
   await world.pass(2_000);
-  await world.lost[Symbol.asyncDispose]();
+  await world.keeper[Symbol.asyncDispose]();
   assert.deepEqual([world.said, world.done], [[], []]);
+});
+
+test('spares are kept as long as they are wished for, and nobody is asked where none are', async () => {
+  const world = new World();
+  world.keeper.begin();
+  await world.pass(5_000);
+  assert.deepEqual([world.done, world.clock.pending], [[], 0]);
+  world.perZone = 1;
+  world.keeper.wishChanged();
+  await world.pass(2_000);
+  assert.deepEqual(world.done.splice(0), ['add 7 to a', 'add 8 to b', 'add 9 to c']);
+  assert.deepEqual(
+    world.said,
+    [7, 8, 9].map((n, i) => `node ${n} runs in zone ${'abc'[i]} as a spare`),
+  );
+  world.members[2] = 'n8' as NodeId;
+  world.records[2] = { ...world.records[2], gone: true };
+  await world.pass(5_000);
+  assert.deepEqual(world.done.splice(0), ['add 10 to b']);
+  world.perZone = 0;
+  world.keeper.wishChanged();
+  await world.pass(5_000);
+  assert.deepEqual([world.done, world.clock.pending], [[], 0]);
+  await world.keeper[Symbol.asyncDispose]();
 });
