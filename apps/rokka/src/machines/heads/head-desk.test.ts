@@ -6,7 +6,7 @@ import * as path from 'node:path';
 import { test } from 'node:test';
 import { DirectoryStore } from '@rokka/archive';
 import type { DatabaseRecord, DatabaseSource } from '@rokka/databases';
-import { asLsn, CodedError, Deferred, systemClock, type VolumeId } from '@rokka/kernel';
+import { asLsn, CodedError, Deferred, must, systemClock, type VolumeId } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { type Connection, placedHeadId } from '@rokka/transport';
 import { ClusterAuthority, makeKey, makeRequest } from '@rokka/trust';
@@ -88,7 +88,7 @@ test('it reads and changes its own volume while that is placed there, and not a 
   await place('vol-1', MACHINE);
   await place('vol-2', 'node-3');
   const { said } = await ask({ what: 'registry-get', key: 'volumes/vol-1' });
-  const { revision } = said?.['entry'] as { revision: number };
+  const { revision } = must(said)['entry'] as { revision: number };
   const put: HeadCall = {
     what: 'registry-put',
     key: 'volumes/vol-1',
