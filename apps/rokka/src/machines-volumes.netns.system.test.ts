@@ -24,6 +24,8 @@ const skip = whySkipped({ cli: true, root: true }) || TestNet.missing;
 const timeout = 400_000;
 /** Inside of a machine every port is free. */
 const AWS_PORT = 4566;
+/** The one after that where machines join. */
+const DESK_PORT = 7601;
 
 describe('volumes on two machines', { skip: skip ?? false }, () => {
   const resources = new AsyncDisposableStack();
@@ -183,9 +185,13 @@ describe('volumes on two machines', { skip: skip ?? false }, () => {
     await detach('--force');
     await attach(first);
     write(first, 'new');
+    // It reaches the nodes again, and hears nothing of the desk: what ends it are they.
+    net.block(second.number, DESK_PORT);
     net.heal(second.number);
     const [status] = await ended;
     assert.notEqual(status, 0, 'what was never durable is not told to be');
+    assert.equal(read(first), 'new');
+    net.unblock(second.number);
     await until('its mount is gone', async () => !fs.existsSync(note(second)));
     assert.equal(read(first), 'new');
     await detach();

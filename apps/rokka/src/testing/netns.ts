@@ -74,6 +74,15 @@ export class TestNet implements Disposable {
     this.#inside(machine, 'iptables', '-A', 'INPUT', '-i', INTERFACE, '-j', 'DROP');
   }
 
+  /** What it sends to this port of others gets lost, until `unblock`. */
+  block(machine: number, port: number): void {
+    this.#inside(machine, 'iptables', '-A', 'OUTPUT', '-p', 'tcp', '--dport', String(port), '-j', 'DROP');
+  }
+
+  unblock(machine: number): void {
+    this.#inside(machine, 'iptables', '-F', 'OUTPUT');
+  }
+
   /** Ends `cut` and `deafen`. */
   heal(machine: number): void {
     ip('link', 'set', this.#port(machine), 'up');
