@@ -77,7 +77,15 @@ export const rokkaErrors = defineErrors({
     `${id} was let in by no token that is still known: join again with a new token`,
   ROKKA_DESK_BUSY: (why: string) =>
     `the first machine could not register this one (${why}); its log says more`,
+  ROKKA_DESK_SILENT: (address: string, ms: number) =>
+    `the desk at ${address} has said nothing for ${ms} ms: it is connected to anew`,
   ROKKA_DESK_BAD_ANSWER: (address: string, why: string) => `${address}: ${why}; is the address right?`,
+  ROKKA_NOT_PLACED: (volume: string, machine: string) =>
+    `volume ${volume} is not placed on machine ${machine}: it was detached, or is attached to another one`,
+  ROKKA_HEAD_NOT_ALLOWED: (volume: string, what: string) =>
+    `the head of volume ${volume} on a joined machine may not ask for that (${what})`,
+  ROKKA_MACHINE_AWAY: (machine: string) =>
+    `machine ${machine} is not heard: whether the volume is still mounted there is not known. Bring it back, or detach by force`,
   ROKKA_REMOTE_REPLACE: (ordinal: number, zone: string) =>
     `node ${ordinal} is on another machine: join one more machine of zone ${zone} (rokka token --zone ${zone}), then rokka node drain ${ordinal}`,
   ROKKA_CHILD_FAILED: (name: string, why: string) => `${name} ended: ${why}`,

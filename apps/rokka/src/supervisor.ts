@@ -43,6 +43,7 @@ import { sweepMounts } from './databases/volume-mounts.ts';
 import { rokkaErrors } from './errors.ts';
 import { HeadPlace, type HeldPlace, placeHolder } from './head-place.ts';
 import { operateNode } from './node-operations.ts';
+import { PlacedHeads } from './machines/heads/placed-heads.ts';
 import type { ManyMachines, TokenRequest } from './machines/many-machines.ts';
 import type { StandbyTls } from './machines/standby-tls.ts';
 import { NodeSet } from './node-set.ts';
@@ -75,6 +76,8 @@ export class Supervisor implements AsyncDisposable {
   readonly #aws: AwsFace | undefined;
   readonly #place: HeadPlace | undefined;
   readonly #registry: Registry;
+  /** Where no machine can join, none is heard. */
+  readonly #placed: PlacedHeads;
   readonly #failed = new Deferred<CodedError>();
   #headAccess: HeadProcessOptions['remote'];
   #connection: Connection | undefined;
@@ -89,6 +92,9 @@ export class Supervisor implements AsyncDisposable {
     this.#machines = machines;
     this.#standby = standby;
     this.#registry = registry;
+    this.#placed =
+      machines?.desk.placed ??
+      new PlacedHeads({ clock: systemClock, random: systemRandom, log: options.onLog });
     const network = machines?.desk.network ?? standby?.network;
     const { gone } = options.args;
     this.#nodes = new NodeSet({ ...options, cluster, access: machines?.nodeAccess, network, gone });
@@ -99,6 +105,7 @@ export class Supervisor implements AsyncDisposable {
       const of = {
         ...options,
         registry,
+        placed: this.#placed,
         headAccess: () => this.#headAccess,
         onMainFinal: (error: CodedError) => this.#failed.resolve(error),
       };
@@ -232,6 +239,8 @@ export class Supervisor implements AsyncDisposable {
     const kept = this.#keeper?.[Symbol.asyncDispose]();
     closeArchiveStore(this.#options.data.path);
     await Promise.all([kept, this.#aws?.[Symbol.asyncDispose]()]);
+    // Volumes of other machines stay mounted there.
+    this.#placed[Symbol.dispose]();
     await this.#controller?.[Symbol.asyncDispose]();
     if (this.#controller) await this.#sweepMounts();
     await this.#place?.[Symbol.asyncDispose]();
@@ -247,6 +256,7 @@ export class Supervisor implements AsyncDisposable {
   kill(): void {
     this.#stopping = true;
     this.#aws?.kill();
+    this.#placed[Symbol.dispose]();
     this.#controller?.kill();
     this.#place?.kill();
     this.#nodes.kill();

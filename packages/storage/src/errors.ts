@@ -46,6 +46,8 @@ export const storageErrors = defineErrors({
   STORAGE_WRONG_CLUSTER: (given: string, own: string) => `caller is of cluster ${given}, this node of ${own}`,
   STORAGE_NOT_FOR_ROLE: (type: number, role: string) =>
     `message of type ${type} is for heads, the caller is a ${role}`,
+  STORAGE_NOT_FOR_VOLUME: (type: number, volume: string, own: string) =>
+    `message of type ${type} is about volume ${volume || '(none)'}, the caller may have ${own} alone`,
   STORAGE_WRONG_NODE: (given: string, own: string) => `caller wants node ${given}, this is ${own}`,
   STORAGE_WRONG_PROTOCOL: (given: number, own: number) => `caller speaks protocol ${given}, this node ${own}`,
   STORAGE_DIRECTORY_VERSION: (path: string, found: string, own: string) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Lsn } from '@rokka/kernel';
-import type { Connection, Role } from '@rokka/transport';
+import { ByteWriter, type Lsn } from '@rokka/kernel';
+import { type Connection, placedHeadId, type Role } from '@rokka/transport';
 import { MESSAGE } from './messages.ts';
 import { NodeSession, type SessionHost } from './node-session.ts';
 import { TestCluster } from './testing/cluster.ts';
@@ -69,7 +69,7 @@ test('of the members of other machines only a head may change what a node holds'
   const refusalTo = (role: Role | undefined, type: number): string => {
     let said = '';
     const connection = {
-      peerIdentity: role && { role },
+      peerIdentity: role && { role, id: 'somebody' },
       send: (_type: number, _requestId: number, parts: Uint8Array[]) => {
         said += Buffer.concat(parts).toString();
         return true;
@@ -94,4 +94,28 @@ test('of the members of other machines only a head may change what a node holds'
   }
   for (const type of [MESSAGE.FETCH, MESSAGE.PEER_STATE, MESSAGE.PAGES, MESSAGE.STATUS])
     assert.match(refusalTo('node', type), /HELLO comes first/, 'as peers do');
+});
+
+test('a head that may have one volume is refused whatever is about another one', () => {
+  const said = (type: number, body: Uint8Array): string => {
+    let text = '';
+    const connection = {
+      peerIdentity: { cluster: 'c', role: 'head', id: placedHeadId({ volume: 'vol-1', machine: 'node-7' }) },
+      send: (_type: number, _requestId: number, parts: Uint8Array[]) => {
+        text += Buffer.concat(parts).toString();
+        return true;
+      },
+      close: () => {},
+    } as unknown as Connection;
+    new NodeSession(connection, {} as SessionHost).onFrame(connection, { type, requestId: 1, body });
+    return text;
+  };
+  const about = (volume: string) => new ByteWriter().string(volume).finish();
+  const all = Object.entries(MESSAGE).filter(([name]) => !['HELLO', 'OK', 'ERROR', 'STATUS'].includes(name));
+  for (const [name, type] of all) {
+    assert.match(said(type, about('vol-2')), /STORAGE_NOT_FOR_VOLUME/, name);
+    assert.match(said(type, about('vol-1')), /HELLO comes first/, name);
+  }
+  assert.match(said(MESSAGE.STATUS, new Uint8Array(0)), /STORAGE_NOT_FOR_VOLUME/);
+  assert.match(said(MESSAGE.FENCE, new Uint8Array(0)), /KERNEL_SHORT_BYTES/);
 });

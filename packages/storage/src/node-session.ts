@@ -2,8 +2,8 @@
  * One connection to the node: decodes what it asks, lets the store do it, and answers when that is durable. A ship is
  * answered by one cumulative ACK a segment and flush, everything else by OK or ERROR.
  */
-import { isCoded, mutant, type CodedError, type Epoch, type Slabs } from '@rokka/kernel';
-import type { Connection, ConnectionHandler, Frame } from '@rokka/transport';
+import { ByteReader, isCoded, mutant, type CodedError, type Epoch, type Slabs } from '@rokka/kernel';
+import { type Connection, type ConnectionHandler, type Frame, placementOf } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
 import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Read, type Ship, type StartOver } from './messages.ts';
@@ -57,6 +57,8 @@ export class NodeSession implements ConnectionHandler {
   readonly #written = new Set<Segment>();
   /** Of this connection, among those of the process. */
   readonly #name = Symbol('session');
+  /** Of a caller that may have this volume and no other. */
+  readonly #onlyVolume: string | undefined;
   #greeted = false;
   /** For ships that arrive in pieces, one after the other: memory of their own would be the collector's, megabytes of it a second. */
   #shipMemory = NOTHING;
@@ -66,12 +68,15 @@ export class NodeSession implements ConnectionHandler {
   constructor(connection: Connection, host: SessionHost) {
     this.connection = connection;
     this.#host = host;
+    const { peerIdentity } = connection;
+    this.#onlyVolume = peerIdentity && placementOf(peerIdentity)?.volume;
   }
 
   onFrame(_connection: Connection, frame: Frame): void {
     const { requestId } = frame;
     try {
       this.#demandRole(frame.type);
+      if (this.#onlyVolume !== undefined) this.#demandVolume(frame, this.#onlyVolume);
       if (frame.type === MESSAGE.SHIP && this.#greeted) return this.#ship(frame.body);
       this.#request(frame.type, frame.body, requestId);
     } catch (error) {
@@ -161,6 +166,13 @@ export class NodeSession implements ConnectionHandler {
     const role = this.connection.peerIdentity?.role;
     if (role !== undefined && role !== 'head' && FOR_HEADS.includes(type))
       throw storageErrors.STORAGE_NOT_FOR_ROLE([type, role]);
+  }
+
+  /** Every message but these begins with the volume that it is about. */
+  #demandVolume({ type, body }: Frame, own: string): void {
+    if (type === MESSAGE.HELLO) return;
+    const volume = type === MESSAGE.STATUS ? '' : new ByteReader(body).string();
+    if (volume !== own) throw storageErrors.STORAGE_NOT_FOR_VOLUME([type, volume, own]);
   }
 
   #hello(body: Uint8Array, requestId: number): void {

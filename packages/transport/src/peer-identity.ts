@@ -38,6 +38,21 @@ export const isIdentityPart = (text: string): boolean => PART.test(text);
 export const identityUri = ({ cluster, role, id }: MemberIdentity): string =>
   `${URI_SCHEME}${cluster}/${role}/${id}`;
 
+/** Where a head runs that may have one volume and no other. */
+export interface HeadPlacement {
+  readonly volume: string;
+  readonly machine: string;
+}
+
+/** The id of such a head. Neither part has a dot, and no other head's id has one. */
+export const placedHeadId = ({ volume, machine }: HeadPlacement): string => `${volume}.${machine}`;
+
+/** Undefined for a head that may have any volume. */
+export function placementOf({ role, id }: MemberIdentity): HeadPlacement | undefined {
+  const at = id.indexOf('.');
+  return role === 'head' && at >= 0 ? { volume: id.slice(0, at), machine: id.slice(at + 1) } : undefined;
+}
+
 /** The identity that `uri` names, or undefined where it names none. */
 export function parseIdentityUri(uri: string): MemberIdentity | undefined {
   if (!uri.startsWith(URI_SCHEME)) return undefined;

@@ -2,8 +2,8 @@
 export { trustErrors } from './errors.ts';
 export { ClusterAuthority, type Issued, type MakeAuthorityOptions } from './authority.ts';
 export type { Phase } from './authority-file.ts';
-export { renewalDueMs } from './issued.ts';
-export { makeKey, type CertificateRequest } from './certificates.ts';
+export { checkIssued, renewalDueMs } from './issued.ts';
+export { makeKey, makeRequest, readRequest, type CertificateRequest } from './certificates.ts';
 export { decodeJoinToken, type JoinToken } from './join-token.ts';
 export { JoinTokens, type IssueTokenOptions, type JoinTokensOptions } from './join-tokens.ts';
 export { MemoryTokenStore, type StoredToken, type TokenRecord, type TokenStore } from './token-store.ts';

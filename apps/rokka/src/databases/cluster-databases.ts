@@ -27,6 +27,8 @@ import { drawPlaces, listNodes, makeVolume } from '../cluster.ts';
 import { type DataDirectory, dataPaths } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
+import type { PlacedHeadOptions } from '../machines/heads/head-orders.ts';
+import type { PlacedHeads } from '../machines/heads/placed-heads.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
 import { hasShim, kernelResends } from '../processes/legacy-fds.ts';
 import { readArchiveEnd, removeArchiveEnd } from './archive-end.ts';
@@ -53,6 +55,8 @@ export interface ClusterDatabasesOptions {
   registry: Registry;
   /** How heads reach nodes of other machines; known when the nodes run. */
   headAccess(): HeadProcessOptions['remote'];
+  /** Heads of volumes that are placed on joined machines. */
+  placed: PlacedHeads;
   onMainFinal(error: CodedError): void;
   onProgress(text: string): void;
   onLog(level: 'info' | 'warn' | 'error', text: string): void;
@@ -116,6 +120,21 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
     makeHead: ({ record, handedOver, resetPassword, onReady, onLost, onFinal, onProgress: onStep }) => {
       const isMain = record.name === MAIN;
       const isNative = record.engine === 'native';
+      const machine = record.files?.machine;
+      if (machine !== undefined) {
+        const { name, generation } = record;
+        const options = placedHeadOptions(record, of);
+        return of.placed.head({
+          machine,
+          name,
+          generation,
+          options,
+          onReady,
+          onLost,
+          onFinal,
+          onProgress: onStep,
+        });
+      }
       return headChild({
         options: () => ({
           ...headOptions(record, of),
@@ -193,6 +212,12 @@ export function headOptions(
     ...(remote && { remote }),
     ...(data.identity.joined && { machine: data.identity.joined.id }),
   };
+}
+
+/** The same where the head runs on another machine, which adds what is its own. */
+function placedHeadOptions(record: DatabaseRecord, of: ClusterDatabasesOptions): PlacedHeadOptions {
+  const { directory: _, remote: __, machine: ___, postgres: ____, ...options } = headOptions(record, of);
+  return options;
 }
 
 /** @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET and others where it is to be restored, what the registry throws */

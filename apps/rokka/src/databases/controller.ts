@@ -175,6 +175,7 @@ export class DatabaseController implements AsyncDisposable {
       mayStart: this.#mayStart(record.name),
       passwordIsNew: secrets.isChanging(record.name),
       nowMs: clock.nowMs(),
+      endedOn: unit.endedOn,
     };
     const decision = decide(facts);
     const next = stateAfter(facts, decision);
@@ -192,6 +193,10 @@ export class DatabaseController implements AsyncDisposable {
         return unit.carryOut(() => this.#trying(unit, revision, () => this.#start(unit, entry)));
       case 'end':
         return unit.end(HOW_IT_ENDS[record.desired]);
+      case 'end-there':
+        return unit.endThere(record, revision);
+      case 'abandon':
+        return unit.abandon();
       case 'give-up':
         unit.failed(unit.child?.lastError ?? rokkaErrors.ROKKA_CHILD_LATE(['head', LATE_MS]), revision);
         return unit.end('at-once');

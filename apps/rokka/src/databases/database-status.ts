@@ -76,7 +76,7 @@ export function describeDatabases(databases: readonly DatabaseStatus[]): string 
     tables.push(
       table(
         ['volume', 'size', 'mounted at', 'phase', 'head', 'MiB', 'restarts', ''],
-        volumes.map((one) => [one.name, sizeOf(one), one.mountPoint ?? '-', ...running(one)]),
+        volumes.map((one) => [one.name, sizeOf(one), placeOf(one), ...running(one)]),
       ),
     );
   return tables.join('\n\n');
@@ -91,6 +91,10 @@ function running(one: DatabaseStatus, more: (string | number)[] = []): (string |
     one.restarts,
     one.reason ?? one.progress ?? '',
   ];
+}
+
+function placeOf({ mountPoint = '-', files }: DatabaseStatus): string {
+  return files?.machine === undefined ? mountPoint : `${mountPoint} on ${files.machine}`;
 }
 
 function sizeOf({ files }: DatabaseStatus): string {

@@ -16,8 +16,20 @@ const RETRY_MS_MAX = 60_000;
 /** One that has served for so long was well: what fails next fails for the first time. */
 const WELL_AFTER_MS = 60_000;
 
-/** What is needed of a head: `SupervisedChild` is one. */
-export type Head = Pick<
+/** What is needed of a head: `SupervisedChild` is one, and so is one on another machine (machines/heads/placed-head.ts). */
+export interface Head extends HeadProcess {
+  /** The joined machine that it runs on; undefined on the first. */
+  readonly machine?: string;
+  /** Its machine is not heard. */
+  readonly isAway?: boolean;
+  handOver(): SpareProcess | undefined;
+  /** Of one on another machine: to be ended, though nobody here has started it. */
+  adopt?(): void;
+  /** Of one on another machine: nobody waits for its end. Its volume must be fenced before anybody counts on that. */
+  abandon?(): void;
+}
+
+type HeadProcess = Pick<
   SupervisedChild,
   | 'pid'
   | 'ready'
@@ -28,7 +40,6 @@ export type Head = Pick<
   | 'ask'
   | 'keepSpare'
   | 'spareWaits'
-  | 'handOver'
   | 'kill'
   | typeof Symbol.asyncDispose
 >;
@@ -70,6 +81,8 @@ export class DatabaseUnit {
   #hasReset = false;
   #failures = 0;
   #work: Promise<void> | undefined;
+  /** The joined machine on which its last head has ended. */
+  endedOn: string | undefined;
   /** What its head does just now, for people. */
   progress = '';
 
@@ -119,6 +132,7 @@ export class DatabaseUnit {
     const endpoint = connection && { host: connection.host, port: connection.port };
     const waiting = Math.min(this.#standbys, child.spareWaits ? 1 : 0);
     const mustRestart = this.#passwordIsUnknown && kind === 'serving';
+    const { machine, isAway } = child;
     return {
       kind,
       generation,
@@ -127,6 +141,7 @@ export class DatabaseUnit {
       sinceMs: this.#seen.sinceMs,
       why,
       endpoint,
+      ...(machine !== undefined && { machine, isAway: isAway === true }),
       standbys: { kept: this.#standbys, waiting },
       files,
     };
@@ -140,7 +155,28 @@ export class DatabaseUnit {
     this.#seen = undefined;
     this.#hasServed = false;
     this.#hasReset = this.#passwordIsUnknown;
-    const child = this.#options.makeHead({
+    const child = this.#make(record, revision);
+    this.#child = child;
+    const serves = child.start();
+    serves.catch(() => {});
+    // It has taken what there was.
+    void this.letGo();
+    return serves;
+  }
+
+  /** One on another machine that a controller before this one has started, and that is to end. */
+  endThere(record: DatabaseRecord, revision: number): void {
+    const { generation, passwordVersion } = record;
+    this.#started = { generation, passwordVersion, atMs: this.#options.clock.nowMs() };
+    this.#seen = undefined;
+    this.#child = this.#make(record, revision);
+    this.#child.adopt?.();
+    this.end('in-order');
+  }
+
+  #make(record: DatabaseRecord, revision: number): Head {
+    this.endedOn = undefined;
+    const child: Head = this.#options.makeHead({
       record,
       handedOver: this.#handedOver,
       resetPassword: () => this.#passwordIsUnknown,
@@ -164,12 +200,7 @@ export class DatabaseUnit {
         void child[Symbol.asyncDispose]();
       },
     });
-    this.#child = child;
-    const serves = child.start();
-    serves.catch(() => {});
-    // It has taken what there was.
-    void this.letGo();
-    return serves;
+    return child;
   }
 
   /** Ends the head. In good order, so that the next start need not recover; `again`: and its spare is the next. */
@@ -179,13 +210,26 @@ export class DatabaseUnit {
     this.#ending = true;
     if (how === 'again') this.#handedOver = child.handOver();
     if (how === 'at-once') child.kill();
-    this.carryOut(async () => {
-      await child[Symbol.asyncDispose]();
-      this.#ending = false;
-      this.#child = undefined;
-      this.#started = undefined;
-      this.#detail = undefined;
-    });
+    // One on another machine may be long out of reach: it is looked at meanwhile, for it may be taken from there.
+    if (child.machine === undefined) this.carryOut(() => this.#ended(child));
+    else void this.#ended(child).then(this.#options.onNews);
+  }
+
+  /** The volume is taken from the machine that its head runs on, whether that hears of it or not. */
+  abandon(): void {
+    const child = this.#child;
+    child?.abandon?.();
+    if (child && !this.#ending) this.end('at-once');
+  }
+
+  async #ended(child: Head): Promise<void> {
+    await child[Symbol.asyncDispose]();
+    if (this.#child !== child) return;
+    this.endedOn = child.machine;
+    this.#ending = false;
+    this.#child = undefined;
+    this.#started = undefined;
+    this.#detail = undefined;
   }
 
   /** No head comes that the spare of the last one could be. */

@@ -38,6 +38,13 @@ const facts = (part: Partial<Facts>, record: Partial<DatabaseRecord> = {}): Fact
   nowMs: 1_000,
   ...part,
 });
+/** Of a volume that is placed on a joined machine. */
+const placed = (machine: string | undefined, part: Partial<DatabaseRecord> = {}) => ({
+  engine: 'files' as const,
+  files: { sizeBytes: 1, mount: 'sdf', ...(machine !== undefined && { machine }) },
+  ...part,
+});
+const away = { machine: 'm-7', isAway: true, why: 'AWAY: …' };
 const failure = (retryAtMs: number, revision = 1) => ({ reason: 'PORT_USED: …', revision, retryAtMs });
 
 describe('what comes next', () => {
@@ -104,6 +111,65 @@ describe('what comes next', () => {
       'what failed before it was to go does not hold it up',
       facts({ failure: failure(2_000, 0) }, { desired: 'deleted' }),
       'delete',
+      'deleting',
+    ],
+    [
+      'its machine is not heard, however long',
+      facts({ nowMs: LATE_MS + 1, state: HAS_RUN, child: child('starting', away) }, placed('m-7')),
+      'none',
+      'starting',
+      'AWAY: …',
+    ],
+    [
+      'it shall stop on a machine that is not heard',
+      facts({ state: HAS_RUN, child: child('ending', away) }, placed('m-7', { desired: 'stopped' })),
+      'none',
+      'stopping',
+      'AWAY: …',
+    ],
+    [
+      'it is taken from its machine, heard or not',
+      facts({ state: HAS_RUN, child: child('ending', away) }, placed(undefined)),
+      'abandon',
+      'stopping',
+    ],
+    [
+      'it is placed on another machine',
+      facts({ state: HAS_RUN, child: child('serving', { machine: 'm-7' }) }, placed('m-8')),
+      'abandon',
+      'stopping',
+    ],
+    [
+      'it is placed on a machine while it runs on the first',
+      facts({ state: HAS_RUN, child: child('serving') }, placed('m-8')),
+      'end',
+      'stopping',
+    ],
+    [
+      'it shall stop, and a controller before this one has started it on its machine',
+      facts({ state: { phase: 'starting', generation: 0, atMs: 1 } }, placed('m-7', { desired: 'stopped' })),
+      'end-there',
+      'stopping',
+    ],
+    [
+      'its head has ended there',
+      facts(
+        { state: { phase: 'stopping', generation: 0, atMs: 1 }, endedOn: 'm-7' },
+        placed('m-7', { desired: 'stopped' }),
+      ),
+      'none',
+      'stopped',
+    ],
+    [
+      'it has stopped there',
+      facts({ state: HAS_RUN }, placed('m-7', { desired: 'stopped' })),
+      'none',
+      'stopped',
+    ],
+    [
+      'it shall go, and its machine is not heard',
+      facts({ child: child('ending', away) }, placed('m-7', { desired: 'deleted' })),
+      'abandon',
       'deleting',
     ],
     [

@@ -26,6 +26,10 @@ export interface ChildFacts {
   readonly endpoint?: DatabaseState['endpoint'] | undefined;
   /** So many standbys it was told to keep, and so many of them wait. */
   readonly standbys?: { readonly kept: number; readonly waiting: number };
+  /** The joined machine that it runs on; absent on the first. */
+  readonly machine?: string;
+  /** That one is not heard: whatever is wanted of it waits. */
+  readonly isAway?: boolean;
   /** What it serves, where it has no server. */
   readonly files?: FilesDetail | undefined;
 }
@@ -49,12 +53,18 @@ export interface Facts {
   /** The server may not know of the password that shall be. */
   readonly passwordIsNew: boolean;
   readonly nowMs: number;
+  /** The joined machine on which its last head has ended, as far as this controller has seen. */
+  readonly endedOn?: string | undefined;
 }
 
 export type Step =
   | 'none'
   | 'start'
   | 'end'
+  /** On another machine nobody here has a head of it, and there may be one. */
+  | 'end-there'
+  /** It runs on a machine that the volume is not placed on any more: nobody waits for it. */
+  | 'abandon'
   | 'give-up'
   | 'set-password'
   | 'resize'
@@ -71,14 +81,18 @@ export interface Decision {
 export const LATE_MS = 900_000;
 
 export function decide(facts: Facts): Decision {
+  const { record, child } = facts;
+  if (child?.machine !== undefined && child.machine !== record.files?.machine)
+    return { step: 'abandon', phase: record.desired === 'deleted' ? 'deleting' : 'stopping' };
   switch (facts.record.desired) {
     case 'running':
       return facts.child ? keepRunning(facts, facts.child) : bringUp(facts);
     case 'stopped':
-      if (!facts.child) return { step: 'none', phase: 'stopped' };
-      return { step: stepToEnd(facts.child), phase: 'stopping' };
+      return standStill(facts);
     case 'deleted':
-      if (facts.child) return { step: stepToEnd(facts.child), phase: 'deleting' };
+      // Its deletion fences whatever still writes.
+      if (child?.isAway) return { step: 'abandon', phase: 'deleting' };
+      if (child) return { step: stepToEnd(child), phase: 'deleting' };
       return takeAway(facts);
     default:
       return unreachable(facts.record.desired);
@@ -123,8 +137,12 @@ function keepRunning(facts: Facts, child: ChildFacts): Decision {
   const { record, nowMs } = facts;
   const { failed, waits } = lastAttempt(facts);
   const isOutdated =
-    child.generation !== record.generation || child.mustRestart === true || isOldPassword(facts, child);
-  if (child.kind === 'ending') return { step: 'none', phase: 'stopping' };
+    child.generation !== record.generation ||
+    child.machine !== record.files?.machine ||
+    child.mustRestart === true ||
+    isOldPassword(facts, child);
+  if (child.kind === 'ending')
+    return { step: 'none', phase: 'stopping', reason: child.isAway ? child.why : undefined };
   if (child.kind === 'serving') {
     if (isOutdated) return { step: 'end', phase: 'stopping' };
     if (needsStandbys(facts)) return { step: 'keep-standbys', phase: 'available', reason: failed?.reason };
@@ -135,7 +153,19 @@ function keepRunning(facts: Facts, child: ChildFacts): Decision {
   const phase = startPhase(facts, failed);
   const reason = child.why ?? failed?.reason;
   if (isOutdated) return { step: 'end', phase, reason };
-  return { step: nowMs - child.sinceMs > LATE_MS ? 'give-up' : 'none', phase, reason };
+  const isLate = nowMs - child.sinceMs > LATE_MS && child.isAway !== true;
+  return { step: isLate ? 'give-up' : 'none', phase, reason };
+}
+
+function standStill({ record, state, child, endedOn }: Facts): Decision {
+  if (child) {
+    const reason = child.isAway ? child.why : undefined;
+    return { step: stepToEnd(child), phase: 'stopping', reason };
+  }
+  // A head there outlives the controller that has started it.
+  const { machine } = record.files ?? {};
+  const mayRun = machine !== undefined && machine !== endedOn && state && state.phase !== 'stopped';
+  return mayRun ? { step: 'end-there', phase: 'stopping' } : { step: 'none', phase: 'stopped' };
 }
 
 function takeAway(facts: Facts): Decision {

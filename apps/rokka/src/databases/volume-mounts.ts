@@ -5,7 +5,7 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import { systemClock } from '@rokka/kernel';
-import { removeDeadMounts } from '@rokka/fuse';
+import { removeDeadMounts, unmount } from '@rokka/fuse';
 
 const BASE = '/run/rokka';
 const SWEEP_MS = 5_000;
@@ -25,4 +25,14 @@ export async function sweepMounts(cluster: string): Promise<void> {
   const removed = await removeDeadMounts(mounts, { clock: systemClock, timeoutMs: SWEEP_MS });
   // One that somebody put files into stays.
   for (const directory of [...removed, mounts]) await fs.rmdir(directory).catch(() => {});
+}
+
+/**
+ * Of a head that was killed, whose processes may be just dying: what is asked through the mount from now on fails.
+ * @throws FUSE_UNMOUNT_FAILED, FUSE_NO_MOUNT_PROGRAM, KERNEL_DEADLINE
+ */
+export async function takeMountAway(mountPoint: string): Promise<void> {
+  await unmount(mountPoint, { how: 'abort', clock: systemClock, timeoutMs: SWEEP_MS });
+  // One that somebody put files into stays.
+  await fs.rmdir(mountPoint).catch(() => {});
 }

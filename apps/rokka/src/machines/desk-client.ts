@@ -1,6 +1,7 @@
 /** How a machine that joined talks to the desk. */
 import { CodedError, systemClock } from '@rokka/kernel';
 import { Caller, identityUri, type Network } from '@rokka/transport';
+import type { Issued } from '@rokka/trust';
 import { rokkaErrors } from '../errors.ts';
 import {
   decodeAnswer,
@@ -27,18 +28,23 @@ export async function registerAt(
 
 /** The same for a machine that is to run the database. @throws as `registerAt` */
 export async function admitHeadAt(desk: string, network: Network): Promise<HeadAdmission> {
-  return (await ask(desk, network, {
-    protocol: PROTOCOL,
-    address: '',
-    instance: '',
-  })) as unknown as HeadAdmission;
+  const registration: Registration = { protocol: PROTOCOL, address: '', instance: '' };
+  return (await ask(desk, network, registration)) as unknown as HeadAdmission;
+}
+
+/** A certificate for a head of this machine. @throws as `registerAt`, but for what the machine is told */
+export async function certificateAt(desk: string, network: Network, request: string): Promise<Issued> {
+  return (await ask(desk, network, { request }, 'certificate')) as unknown as Issued;
 }
 
 async function ask(
   desk: string,
   network: Network,
-  registration: Registration,
+  said: object,
+  wanted: 'registration' | 'certificate' = 'registration',
 ): Promise<Record<string, unknown>> {
+  const [asks, answers] =
+    wanted === 'registration' ? [DESK.REGISTER, DESK.REGISTERED] : [DESK.CERTIFY, DESK.CERTIFIED];
   const caller = await Caller.connect(network, desk, { clock: systemClock, timeoutMs: CONNECT_MS });
   const { connection } = caller;
   try {
@@ -47,12 +53,13 @@ async function ask(
       const seen = peer ? identityUri(peer) : 'somebody unknown';
       throw rokkaErrors.ROKKA_DESK_BAD_ANSWER([desk, `${seen} answers there, not the cluster's authority`]);
     }
-    const { type, body } = await caller.call(DESK.REGISTER, [encodeJson(registration)], {
+    const { type, body } = await caller.call(asks, [encodeJson(said)], {
       timeoutMs: ANSWER_MS,
     });
-    const said = decodeAnswer(body);
-    if (type === DESK.REFUSED && said) throw new CodedError(String(said['code']), String(said['message']));
-    if (type === DESK.REGISTERED && said) return said;
+    const answer = decodeAnswer(body);
+    if (type === DESK.REFUSED && answer)
+      throw new CodedError(String(answer['code']), String(answer['message']));
+    if (type === answers && answer) return answer;
     throw rokkaErrors.ROKKA_DESK_BAD_ANSWER([desk, `message type ${type} came`]);
   } finally {
     connection.close();

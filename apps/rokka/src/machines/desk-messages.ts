@@ -5,7 +5,23 @@
 import { ByteReader, ByteWriter, isCoded, type CodedError } from '@rokka/kernel';
 import { STORAGE_PROTOCOL } from '@rokka/storage';
 
-export const DESK = { REGISTER: 10, REGISTERED: 11, REFUSED: 12 } as const;
+export const DESK = {
+  REGISTER: 10,
+  REGISTERED: 11,
+  REFUSED: 12,
+  /** Of the head of one volume: heads/head-calls.ts. */
+  CALL: 20,
+  ANSWERED: 21,
+  /** Of a machine: a certificate for the head of one volume. */
+  CERTIFY: 22,
+  CERTIFIED: 23,
+  /** Of a machine, what heads it has; and what it shall have: heads/head-orders.ts. */
+  HEADS: 24,
+  ORDERS: 25,
+  /** Of the desk: something is asked of a head; and its answer. */
+  ASK: 26,
+  ASKED: 27,
+} as const;
 /** Between two registrations of a machine. */
 export const REGISTER_EVERY_MS = 3_000;
 

@@ -4,9 +4,18 @@
  * the cluster goes on while it is away.
  */
 import * as fs from 'node:fs';
-import { describeError, isCoded, systemClock, type CodedError } from '@rokka/kernel';
+import { describeError, isCoded, systemClock, systemRandom, type CodedError } from '@rokka/kernel';
 import type { Registry } from '@rokka/registry';
-import type { Connection, ConnectionHandler, Frame, MemberIdentity, Network } from '@rokka/transport';
+import {
+  type Connection,
+  type ConnectionHandler,
+  type Frame,
+  identityUri,
+  type MemberIdentity,
+  type Network,
+  type PeerIdentity,
+  placementOf,
+} from '@rokka/transport';
 import {
   JoinTokens,
   listenForJoins,
@@ -17,8 +26,19 @@ import {
 } from '@rokka/trust';
 import { listNodes, zoneNamed } from '../cluster.ts';
 import { dataPaths, translated } from '../data-directory.ts';
+import { archiveStore } from '../databases/archive-store.ts';
+import { openDatabases } from '../databases/cluster-databases.ts';
 import { rokkaErrors } from '../errors.ts';
-import { decodeRegistration, DESK, encodeJson, encodeRefusal, isForMember } from './desk-messages.ts';
+import {
+  decodeAnswer,
+  decodeRegistration,
+  DESK,
+  encodeJson,
+  encodeRefusal,
+  isForMember,
+} from './desk-messages.ts';
+import { HeadDesk } from './heads/head-desk.ts';
+import { PlacedHeads } from './heads/placed-heads.ts';
 import { deskAddress, formatListen, type ListenAddress } from './listen-address.ts';
 import { ensureCertificate } from './local-authority.ts';
 import { MemberTls } from './member-tls.ts';
@@ -45,16 +65,24 @@ export type TokenPurpose = 'standby' | { readonly zone: string } | { readonly or
 export class Desk implements AsyncDisposable {
   /** Of a process that may ask any node. */
   readonly network: Network;
+  /** Heads on the machines that are here. */
+  readonly placed: PlacedHeads;
   readonly #options: DeskOptions;
   readonly #tokens: JoinTokens;
   readonly #resources: AsyncDisposableStack;
 
   private constructor(
     options: DeskOptions,
-    parts: { network: Network; tokens: JoinTokens; resources: AsyncDisposableStack },
+    parts: {
+      network: Network;
+      placed: PlacedHeads;
+      tokens: JoinTokens;
+      resources: AsyncDisposableStack;
+    },
   ) {
     this.#options = options;
     this.network = parts.network;
+    this.placed = parts.placed;
     this.#tokens = parts.tokens;
     this.#resources = parts.resources;
   }
@@ -83,7 +111,17 @@ export class Desk implements AsyncDisposable {
       });
       const refusals = new RefusalLog(systemClock, (text) => log('warn', text));
       const onRefused = (reason: CodedError) => refusals.add(reason);
-      resources.use(await tls.network.listen(desk, deskHandler({ authority, registrar, onRefused })));
+      const headDesk = new HeadDesk({
+        registry,
+        databases: openDatabases({ directory, registry, many: true }),
+        store: archiveStore(directory),
+        authority,
+        onRefused,
+      });
+      const placed = resources.use(new PlacedHeads({ clock: systemClock, random: systemRandom, log }));
+      placed.isPlaced = (volume, machine) => headDesk.isPlaced({ volume, machine });
+      const handler = deskHandler({ authority, registrar, headDesk, placed, onRefused });
+      resources.use(await tls.network.listen(desk, handler));
       resources.use(
         await listenForJoins({
           address: formatListen(listen),
@@ -96,7 +134,7 @@ export class Desk implements AsyncDisposable {
           onRefused,
         }),
       );
-      return new Desk(options, { network: tls.network, tokens, resources });
+      return new Desk(options, { network: tls.network, placed, tokens, resources });
     } catch (error) {
       await resources.disposeAsync();
       throw error;
@@ -135,50 +173,91 @@ export class Desk implements AsyncDisposable {
   }
 }
 
-/** One listener for certificates and registrations: what is no registration is for the former. */
-function deskHandler(options: {
-  authority: ClusterAuthority;
-  registrar: Registrar;
+interface DeskParts {
+  readonly authority: ClusterAuthority;
+  readonly registrar: Registrar;
+  readonly headDesk: HeadDesk;
+  readonly placed: PlacedHeads;
   onRefused(reason: CodedError): void;
-}): (connection: Connection) => ConnectionHandler {
-  const { authority, registrar, onRefused } = options;
-  const renewal = renewals({ authority, mayRenew: (member) => registrar.mayRenew(member), onRefused });
+}
+
+/** One listener for all that members ask for: what is nothing of the desk's is for certificates. */
+function deskHandler(of: DeskParts): (connection: Connection) => ConnectionHandler {
+  const { authority, registrar, headDesk, placed, onRefused } = of;
+  const mayRenew = async (member: PeerIdentity) => {
+    const placement = placementOf(member);
+    return (!placement || (await headDesk.isPlaced(placement))) && registrar.mayRenew(member);
+  };
+  const renewal = renewals({ authority, mayRenew, onRefused });
   return (connection) => {
     const forCertificates = renewal(connection);
+    const forHead = headDesk.session();
+    const { peerIdentity: member } = connection;
+    const machine = member?.role === 'node' ? member.id : undefined;
     let busy = false;
     return {
       onFrame(same, frame) {
-        if (frame.type !== DESK.REGISTER) return forCertificates.onFrame(same, frame);
+        const { type } = frame;
+        if (type === DESK.CALL) return forHead(same, frame);
+        if ((type === DESK.HEADS || type === DESK.ASKED) && machine !== undefined)
+          return placed.onFrame(machine, same, frame);
+        if (type !== DESK.REGISTER && type !== DESK.CERTIFY) return forCertificates.onFrame(same, frame);
         // One at a time, as with certificates: nothing queues up here.
         if (busy) return same.close();
         busy = true;
-        void register(same, frame, { registrar, onRefused }).finally(() => {
+        void admit(same, frame, of).finally(() => {
           busy = false;
         });
       },
-      onClose: (same, reason) => forCertificates.onClose(same, reason),
+      onClose(same, reason) {
+        if (machine !== undefined) placed.onClose(machine, same);
+        forCertificates.onClose(same, reason);
+      },
     };
   };
 }
 
-async function register(
-  connection: Connection,
-  { requestId, body }: Frame,
-  { registrar, onRefused }: { registrar: Registrar; onRefused(reason: CodedError): void },
-): Promise<void> {
-  const member = connection.peerIdentity;
-  const said = decodeRegistration(body);
-  if (!member || !said) return connection.close();
+async function admit(connection: Connection, frame: Frame, of: DeskParts): Promise<void> {
+  const { type, requestId } = frame;
   try {
-    const answer =
-      member.role === 'head' ? registrar.admitHead(said) : await registrar.register(member, said);
-    connection.send(DESK.REGISTERED, requestId, [encodeJson(answer)]);
+    const answer = await (type === DESK.CERTIFY
+      ? certify(connection, frame, of)
+      : register(connection, frame, of));
+    if (!answer) return connection.close();
+    connection.send(type === DESK.CERTIFY ? DESK.CERTIFIED : DESK.REGISTERED, requestId, [
+      encodeJson(answer),
+    ]);
   } catch (error) {
     if (!isCoded(error)) throw error;
-    onRefused(error);
+    of.onRefused(error);
     const told = isForMember(error)
       ? error
       : rokkaErrors.ROKKA_DESK_BUSY([describeError(error).split(':')[0] ?? '']);
     connection.send(DESK.REFUSED, requestId, [encodeRefusal(told)]);
   }
+}
+
+/** Undefined for what is no registration. */
+async function register(
+  { peerIdentity: member }: Connection,
+  { body }: Frame,
+  { registrar }: DeskParts,
+): Promise<object | undefined> {
+  const said = decodeRegistration(body);
+  if (!member || !said) return undefined;
+  // A head that may have one volume alone has nothing to do with the database, nor with its password.
+  if (placementOf(member)) throw rokkaErrors.ROKKA_MEMBER_UNKNOWN([identityUri(member)]);
+  return member.role === 'head' ? registrar.admitHead(said) : registrar.register(member, said);
+}
+
+/** Undefined for what asks for no certificate, or comes from no machine. */
+async function certify(
+  { peerIdentity: member }: Connection,
+  { body }: Frame,
+  { headDesk, registrar }: DeskParts,
+): Promise<object | undefined> {
+  const request = decodeAnswer(body)?.['request'];
+  if (member?.role !== 'node' || typeof request !== 'string') return undefined;
+  if (!(await registrar.mayRenew(member))) throw rokkaErrors.ROKKA_MEMBER_UNKNOWN([identityUri(member)]);
+  return headDesk.certify(member, request);
 }

@@ -1,6 +1,6 @@
 /**
- * A machine that joined: one storage node, kept running, and registered at the desk again and again. The node serves whether
- * the desk answers or not; only what the desk refuses for good ends it.
+ * A machine that joined: one storage node, kept running, and registered at the desk again and again; and the heads of volumes that are
+ * placed on it (heads/ordered-heads.ts). The node serves whether the desk answers or not; only what the desk refuses for good ends it.
  */
 import * as fs from 'node:fs';
 import {
@@ -23,6 +23,7 @@ import type { JoinedStatus, NodeStatus } from '../status.ts';
 import { canGuard, storageNodeChild } from '../storage-node-child.ts';
 import { recordedAddress } from './cluster-network.ts';
 import { registerAt } from './desk-client.ts';
+import { OrderedHeads } from './heads/ordered-heads.ts';
 import { PROTOCOL, REGISTER_EVERY_MS, type Registered } from './desk-messages.ts';
 import { formatListen, type ListenAddress } from './listen-address.ts';
 import { SILENT_MS } from './registrar.ts';
@@ -47,6 +48,7 @@ export class JoinedMachine implements AsyncDisposable {
   readonly #joined: JoinedIdentity;
   readonly #network: Network;
   readonly #child: SupervisedChild;
+  readonly #heads: OrderedHeads;
   readonly #failed = new Deferred<CodedError>();
   readonly #stop = new AbortController();
   readonly #instance = systemRandom.hex(8);
@@ -75,6 +77,8 @@ export class JoinedMachine implements AsyncDisposable {
       onLog,
       onFinal: (error) => this.#failed.resolve(error),
     });
+    const { host } = options.listen;
+    this.#heads = new OrderedHeads({ data, network: this.#network, host, onLog });
   }
 
   /** Resolves with the reason if the machine cannot take part any more. */
@@ -88,6 +92,7 @@ export class JoinedMachine implements AsyncDisposable {
     this.#options.onProgress(`registering at ${this.#joined.desk}`);
     await this.#register();
     this.#registering = this.#registerForEver();
+    await this.#heads.start();
     return must(this.#registered);
   }
 
@@ -123,11 +128,14 @@ export class JoinedMachine implements AsyncDisposable {
   }
 
   kill(): void {
+    this.#heads.kill();
     this.#child.kill();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new CodedError('ROKKA_STOPPED', 'told to stop'));
+    // They need the node to make their last writes durable.
+    await this.#heads[Symbol.asyncDispose]();
     await this.#child[Symbol.asyncDispose]();
     await this.#registering;
   }

@@ -15,7 +15,7 @@ const own = { host: 'one', privateIp: '10.0.0.1', launchedAtMs: 5, bootBytes: 7 
 
 test('a cluster on one machine is one, of the zone of its first node', () => {
   const nodes = [node(1, 'a', { gone: true }), node(2, 'a'), node(3, 'b'), node(7, 'a')];
-  assert.deepEqual(machinesOf(nodes, own), [{ ...own, key: 'node-1', zone: 'a', attaches: true }]);
+  assert.deepEqual(machinesOf(nodes, own), [{ ...own, key: 'node-1', zone: 'a', isFirst: true }]);
   assert.deepEqual(machinesOf([], own), []);
 });
 
@@ -27,7 +27,7 @@ test('of those that joined it is known where they are, and no more', () => {
     node(9, 'c', { machine: 'm-9', address: 'tls:[fd00::9]:7600', gone: true }),
   ];
   assert.deepEqual(machinesOf(nodes, own).slice(1), [
-    { key: 'm-7', host: '10.0.0.7', privateIp: '10.0.0.7', zone: 'b', attaches: false },
-    { key: 'm-8', host: 'eight.example', zone: 'c', attaches: false },
+    { key: 'm-7', host: '10.0.0.7', privateIp: '10.0.0.7', zone: 'b', isFirst: false },
+    { key: 'm-8', host: 'eight.example', zone: 'c', isFirst: false },
   ]);
 });

@@ -30,7 +30,7 @@ export function machinesOf(nodes: readonly NodeRecord[], own: OwnMachine): Machi
   const [first] = nodes;
   if (!first) return [];
   // Whatever becomes of its node, its name stays the machine's.
-  const made: Machine = { ...own, key: first.node, zone: zoneOf(first), attaches: true };
+  const made: Machine = { ...own, key: first.node, zone: zoneOf(first), isFirst: true };
   const joined = Map.groupBy(
     nodes.filter(({ machine, gone }) => machine !== undefined && !gone),
     ({ machine = '' }) => machine,
@@ -45,7 +45,7 @@ function joinedMachine(key: string, node: NodeRecord): Machine {
     host,
     ...(net.isIP(host) && { privateIp: host }),
     zone: zoneOf(node),
-    attaches: false,
+    isFirst: false,
   };
 }
 

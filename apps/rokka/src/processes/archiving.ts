@@ -5,7 +5,6 @@
 import { adoptAll, Archiver, ArchiveReader, type ObjectStore } from '@rokka/archive';
 import { asPageNumber, type Clock, describeError, isCoded, type Lsn } from '@rokka/kernel';
 import type { Volume, VolumeBase } from '@rokka/volume';
-import { archiveStore } from '../databases/archive-store.ts';
 
 /** What was durable when the database was told to stop has so long to get there; the rest is archived at the next start. */
 const LAST_FLUSH_MS = 5_000;
@@ -13,8 +12,8 @@ const FIRST_PAGE = asPageNumber(0);
 const ADOPT_AGAIN_MS = 30_000;
 
 export interface ArchivingOptions {
-  /** The data directory of the whole cluster. */
-  directory: string;
+  /** Of the whole cluster. */
+  store: ObjectStore;
   /** Whether the log goes to the archive. */
   archives: boolean;
   /** Whether what it was restored from is brought to the storage nodes by itself; else each page when it is written. */
@@ -36,7 +35,7 @@ export class Archiving implements AsyncDisposable {
 
   constructor(options: ArchivingOptions) {
     this.#options = options;
-    this.#store = archiveStore(options.directory);
+    this.#store = options.store;
   }
 
   /** For `Volume.open`. @throws ARCHIVE_EMPTY, ARCHIVE_NOT_YET, ARCHIVE_DAMAGED … */

@@ -3,16 +3,28 @@
  * part of it fails, all of it ends, and whoever started it starts it anew: what was not durable must not go on. PostgreSQL, and the
  * mount that it stands on, are another process's (shim-process.ts): where a head is killed from outside, they outlive it.
  */
-import { CodedError, Deferred, systemClock, systemRandom, unreachable, type VolumeId } from '@rokka/kernel';
+import {
+  CodedError,
+  Deferred,
+  must,
+  systemClock,
+  systemRandom,
+  unreachable,
+  type VolumeId,
+} from '@rokka/kernel';
+import type { ObjectStore } from '@rokka/archive';
 import type { DatabaseEngine, DatabaseSource } from '@rokka/databases';
+import type { Registry } from '@rokka/registry';
 import { unixNetwork } from '@rokka/transport';
 import { Volume } from '@rokka/volume';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
+import { archiveStore } from '../databases/archive-store.ts';
 import { writeArchiveEnd } from '../databases/archive-end.ts';
 import { Fleet } from '../fleet.ts';
 import { demandPlace, type HeldPlace } from '../head-place.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
+import type { MemberTls } from '../machines/member-tls.ts';
 import { Archiving } from './archiving.ts';
 import { runChild, type ParentChannel } from './channel.ts';
 import { ConsistentCut } from './consistent-cut.ts';
@@ -47,6 +59,8 @@ export interface HeadProcessOptions {
   source?: DatabaseSource;
   /** This machine, as the records of its nodes name it; absent on the one that made the cluster. */
   machine?: string;
+  /** Registry and archive are another machine's, and reached by its desk. */
+  byDesk?: boolean;
   /** Absent while the cluster is on one machine. */
   remote?: Pick<RemoteAccess, 'certificate' | 'desk'>;
   /** Held by our supervisor where several machines may run the database (head-place.ts). */
@@ -84,10 +98,6 @@ async function runHead(channel: ParentChannel) {
     const opening = new AbortController();
     void channel.stopped.then(() => opening.abort(new CodedError('ROKKA_STOPPED', 'told to stop')));
     const progress = (text: string) => channel.send({ kind: 'progress', text });
-    const registry = resources.use(await openClusterRegistry(options.directory));
-    // Opening the volume takes it from whoever has it: only who holds the place may do so, at every start anew.
-    if (options.place) await demandPlace(registry, options.place);
-    const fleet = resources.use(await Fleet.open(registry, { clock: systemClock, machine: options.machine }));
     const tls =
       options.remote &&
       resources.use(
@@ -97,9 +107,14 @@ async function runHead(channel: ParentChannel) {
           log: (level, text) => channel.send({ kind: 'log', level, text }),
         }),
       );
+    const desk = options.byDesk ? await openDesk(options, tls) : undefined;
+    const registry = resources.use(desk?.registry ?? (await openClusterRegistry(options.directory)));
+    // Opening the volume takes it from whoever has it: only who holds the place may do so, at every start anew.
+    if (options.place) await demandPlace(registry, options.place);
+    const fleet = resources.use(await Fleet.open(registry, { clock: systemClock, machine: options.machine }));
     progress('opening the volume');
     const archiving = new Archiving({
-      directory: options.directory,
+      store: desk?.store ?? archiveStore(options.directory),
       archives: options.archives ?? false,
       adopts: options.source?.materialise ?? false,
       clock: systemClock,
@@ -173,6 +188,16 @@ async function runHead(channel: ParentChannel) {
     await resources.disposeAsync();
     throw error;
   }
+}
+
+/** Where both are another machine's. */
+async function openDesk(
+  { remote }: HeadProcessOptions,
+  tls: MemberTls | undefined,
+): Promise<{ registry: Registry; store: ObjectStore }> {
+  const { DeskCaller, deskRegistry, deskStore } = await import('../machines/heads/desk-caller.ts');
+  const caller = new DeskCaller({ network: must(tls).network, desk: must(remote).desk });
+  return { registry: deskRegistry(caller), store: deskStore(caller) };
 }
 
 /** Snapshots: of this volume alone, or of several at one moment. */

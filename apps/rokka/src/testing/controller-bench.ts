@@ -24,6 +24,9 @@ import { MemoryRegistry } from '@rokka/registry';
 import { DatabaseController } from '../databases/controller.ts';
 import { SpareProcess } from '../spare-process.ts';
 import type { Head, UnitOptions } from '../databases/database-unit.ts';
+import type { PlacedHeadOptions } from '../machines/heads/head-orders.ts';
+import type { PlacedHeads } from '../machines/heads/placed-heads.ts';
+import { placedHeads } from './placed-bench.ts';
 
 type MakeHead = Parameters<UnitOptions['makeHead']>[0];
 
@@ -130,6 +133,9 @@ export class ControllerBench implements AsyncDisposable {
   /** What the next attempt to drop a volume does. */
   drop: 'well' | 'ill' | 'node away' | 'never' = 'well';
   controller: DatabaseController;
+  /** Heads on joined machines. */
+  placed: PlacedHeads;
+  #processes = 0;
   /** Where a stopped database ended. */
   end: Lsn | undefined;
 
@@ -139,6 +145,7 @@ export class ControllerBench implements AsyncDisposable {
     const onChanged = () => this.controller.nudge();
     this.databases = new Databases({ registry, secrets, clock, random, many: true, onChanged });
     this.snapshots = new Snapshots({ registry, secrets, clock, random, onChanged });
+    this.placed = this.#makePlaced();
     this.controller = this.#make();
   }
 
@@ -160,8 +167,10 @@ export class ControllerBench implements AsyncDisposable {
 
   /** Everything is forgotten but the registry, the secrets and the volumes. */
   async crash(): Promise<void> {
+    this.placed[Symbol.dispose]();
     this.controller.kill();
     this.heads.length = 0;
+    this.placed = this.#makePlaced();
     this.controller = this.#make();
     await this.up();
   }
@@ -199,10 +208,18 @@ export class ControllerBench implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.drop = 'well';
+    this.placed[Symbol.dispose]();
     const stopped = this.controller[Symbol.asyncDispose]();
     await this.pass(1_000);
     await stopped;
     fs.rmSync(this.directory, { recursive: true });
+  }
+
+  #makePlaced(): PlacedHeads {
+    const placed = placedHeads(this.clock, ++this.#processes);
+    placed.isPlaced = async (name, machine) =>
+      (await this.databases.list()).some((one) => one.name === name && one.files?.machine === machine);
+    return placed;
   }
 
   #make(): DatabaseController {
@@ -212,6 +229,10 @@ export class ControllerBench implements AsyncDisposable {
       clock: this.clock,
       random: new SeededRandom(2),
       makeHead: (of) => {
+        const { name, generation, files } = of.record;
+        const { machine } = files ?? {};
+        if (machine !== undefined)
+          return this.placed.head({ ...of, machine, name, generation, options: {} as PlacedHeadOptions });
         const head = new StandIn(of);
         this.heads.push(head);
         return head;

@@ -14,6 +14,8 @@ const READY_MS = 120_000;
 /** Inside of a machine every port is free. */
 const POSTGRES_PORT = 5432;
 
+const WITH_OWN_RUN = ['sh', '-c', 'mount -t tmpfs tmpfs /run && exec "$@"', 'sh'];
+
 export interface MachineOptions {
   net: TestNet;
   place: TestPlace;
@@ -21,6 +23,9 @@ export interface MachineOptions {
   machine: number;
   /** Of its data directory. */
   name: string;
+  /** A `/run` of its own, where volumes of other machines are not seen. */
+  ownRun?: boolean;
+  env?: Readonly<Record<string, string>>;
 }
 
 export class Machine implements AsyncDisposable {
@@ -149,7 +154,12 @@ export class Machine implements AsyncDisposable {
   async #start(args: readonly string[], says: string): Promise<void> {
     const { net, machine } = this.#options;
     this.#args = args;
-    this.#command = new RokkaCommand([...args, '--data', this.data], { prefix: net.prefix(machine) });
+    const { ownRun, env = {} } = this.#options;
+    this.#command = new RokkaCommand([...args, '--data', this.data], {
+      // Whatever runs in a namespace of the net has mounts of its own already.
+      prefix: [...net.prefix(machine), ...(ownRun ? WITH_OWN_RUN : [])],
+      env,
+    });
     this.#ending = false;
     this.#command.process.once('close', (status, signal) => this.#onEnd(status ?? signal));
     await this.#command.says(says, READY_MS);

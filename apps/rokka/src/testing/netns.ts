@@ -79,7 +79,16 @@ export class TestNet implements Disposable {
     this.#inside(machine, 'iptables', '-A', 'OUTPUT', '-o', INTERFACE, '-j', 'DROP');
   }
 
-  /** Ends `cut`, `deafen` and `mute`. */
+  /** What it sends to this port of others gets lost, until `unblock`. */
+  block(machine: number, port: number): void {
+    this.#inside(machine, 'iptables', '-A', 'OUTPUT', '-p', 'tcp', '--dport', String(port), '-j', 'DROP');
+  }
+
+  unblock(machine: number): void {
+    this.#inside(machine, 'iptables', '-F', 'OUTPUT');
+  }
+
+  /** Ends `cut`, `deafen`, `mute` and `block`. */
   heal(machine: number): void {
     ip('link', 'set', this.#port(machine), 'up');
     this.#inside(machine, 'iptables', '-F');

@@ -50,6 +50,8 @@ export interface FilesRecord {
   readonly sizeBytes: number;
   /** The name of the directory, among those of all volumes, where they are seen; nowhere while it is absent. */
   readonly mount?: string;
+  /** The joined machine on which its head runs; the cluster's first where it is absent. Where the volume is placed says who may open it. */
+  readonly machine?: string;
   /**
    * Its files are a copy of the cluster's own state, which nobody mounts: as it was when this was raised last, or later. How far that is,
    * `StateCopies` says.
@@ -120,6 +122,8 @@ const USER = /^[a-z_][a-z0-9_]{0,62}$/i;
 /** Its secret would have the name of main's (database-secrets.ts). */
 const RESERVED = 'postgres';
 
+/** As members of a cluster are called. */
+const MACHINE = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 const MOUNT = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** Less than that has no room for the filesystem's own pages. */
 const SIZE_BYTES_MIN = 16 * 1024 * 1024;
@@ -147,11 +151,13 @@ export function demandNames(
 
 /** @throws DATABASE_NAME_INVALID */
 export function demandFiles(files: FilesRecord | undefined): void {
-  const { sizeBytes = 0, mount } = files ?? {};
+  const { sizeBytes = 0, mount, machine } = files ?? {};
   const invalid = (what: string, value: string, why: string) =>
     databaseErrors.DATABASE_NAME_INVALID([what, value, why]);
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < SIZE_BYTES_MIN)
     throw invalid('the size', `${sizeBytes} bytes`, `it has ${SIZE_BYTES_MIN} bytes at least`);
   if (mount !== undefined && !MOUNT.test(mount))
     throw invalid('the mount', mount, 'it is up to 63 small letters, digits and hyphens');
+  if (machine !== undefined && !MACHINE.test(machine))
+    throw invalid('the machine', machine, 'it is up to 32 letters, digits, hyphens and underscores');
 }

@@ -134,7 +134,7 @@ export class BootMirror {
   }
 
   async #make(name: string): Promise<void> {
-    const machine = (await this.#of.machines()).find(({ attaches }) => attaches);
+    const machine = (await this.#of.machines()).find(({ isFirst }) => isFirst);
     const sizeBytes = Math.ceil((machine?.bootBytes ?? GIB) / GIB) * GIB;
     try {
       await this.#of.databases.create({

@@ -10,7 +10,7 @@ type Shown = Pick<SnapshotRecord, 'volume' | 'ofBoot'>;
 
 /** @throws OperationNotPermitted for that of another machine; UnsupportedOperation where the state is in etcd */
 export function shownBoot({ databases }: Ec2Services, { id, machine, boot }: InstanceFacts): Shown {
-  if (!machine.attaches || !boot)
+  if (!machine.isFirst || !boot)
     throw ec2Failures.notPermitted(
       `The boot volume of ${id} cannot be copied: the state of the cluster is on its first machine alone. Say ExcludeBootVolume.`,
     );

@@ -7,7 +7,13 @@ import { createHash } from 'node:crypto';
 import { must } from '@rokka/kernel';
 import type { RecordStore } from '../record-store.ts';
 import type { Scope } from '../scope.ts';
-import { type ImageRecord, recordKeys, type SnapshotSetRecord, type VolumeRecord } from './ec2-records.ts';
+import {
+  type Attachment,
+  type ImageRecord,
+  recordKeys,
+  type SnapshotSetRecord,
+  type VolumeRecord,
+} from './ec2-records.ts';
 
 export interface Claim {
   /** Attachment, volume or image: never used again. */
@@ -22,8 +28,9 @@ export interface Claim {
 }
 
 export const CLAIMS = 'ec2/claims/';
-/** Directories are the machine's, whichever account or region asks. */
-export const deviceKey = (mount: string) => `${CLAIMS}devices/${mount}`;
+/** Directories are the machine's, whichever account or region asks. Those of the cluster's first stand by themselves. */
+export const deviceKey = ({ mount, machine }: Pick<Attachment, 'mount' | 'machine'>) =>
+  `${CLAIMS}devices/${machine === undefined ? '' : `${machine}/`}${mount}`;
 export const tokenKey = ({ account, region }: Scope, token: string) =>
   `${CLAIMS}tokens/${account}/${region}/${createHash('sha256').update(token).digest('hex')}`;
 
@@ -40,8 +47,8 @@ export const nameClaimOf = (scope: Scope, { id, name }: ImageRecord, image: stri
 
 /** To the directory of its attachment. */
 export function deviceClaimOf(scope: Scope, { id, attachment }: VolumeRecord): Claim {
-  const { id: holder, mount } = must(attachment);
-  return { holder, volume: id, scope, key: deviceKey(mount) };
+  const { id: holder, ...place } = must(attachment);
+  return { holder, volume: id, scope, key: deviceKey(place) };
 }
 
 export function tokenClaimOf(scope: Scope, { id, token }: VolumeRecord): Claim {

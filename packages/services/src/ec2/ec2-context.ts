@@ -22,8 +22,8 @@ export interface Machine {
   readonly launchedAtMs?: number | undefined;
   /** Of the disk that has its data directory. */
   readonly bootBytes?: number | undefined;
-  /** Whether volumes are mounted on it: the cluster's first machine alone. */
-  readonly attaches: boolean;
+  /** The one that made the cluster; another one has joined. */
+  readonly isFirst: boolean;
 }
 
 export interface Ec2Context {

@@ -102,6 +102,31 @@ test('AttachVolume and DetachVolume', async () => {
   assert.deepEqual([attached, detached], [8, 4]);
 });
 
+test('DetachVolume by force from another machine', async () => {
+  const crashes = await cutShort({
+    before: async (bench) => {
+      const VolumeId = await bench.volume();
+      const InstanceId = await bench.instance('two.example');
+      await bench.call('AttachVolume', { VolumeId, InstanceId, Device: '/dev/sdf' });
+      await bench.turns();
+      assert.equal(await bench.state(VolumeId), 'in-use attached');
+    },
+    operation: async ({ call }, bench) =>
+      call('DetachVolume', { VolumeId: await idOfFirst(bench), Force: true }),
+    again: /^IncorrectState$/,
+    async after(bench) {
+      await bench.turns();
+      const id = await idOfFirst(bench);
+      assert.equal(await bench.state(id), 'available');
+      const { files, desired, generation } = await bench.context.databases.get(id);
+      assert.deepEqual([files, desired], [{ sizeBytes: GIB }, 'stopped']);
+      assert.ok(generation >= 2, 'it was opened after it was taken from there');
+    },
+  });
+  // The volume, its place.
+  assert.equal(crashes, 4);
+});
+
 test('an instance profile is associated, replaced, and none any more', async () => {
   const withProfile = (bench: Ec2Bench) => bench.profile('box');
   const withAssociation = async (bench: Ec2Bench) => bench.associate(await bench.profile('box'));

@@ -63,7 +63,7 @@ test('of two who attach a volume one does', async () => {
 });
 
 test('of two volumes on one device one is attached, whoever decided first', async () => {
-  for (const key of [volumes, deviceKey('sdf')]) {
+  for (const key of [volumes, deviceKey({ mount: 'sdf' })]) {
     using bench = new Meanwhile();
     const [first, second] = [await bench.volume(), await bench.volume()];
     const slow = bench.held({ on: 'write', key }, () => bench.attach(second, '/dev/sdf'));
@@ -102,13 +102,13 @@ test('who is late with a claim does not have it any more, and nobody waits for t
   using bench = new Meanwhile();
   const [first, second] = [await bench.volume(), await bench.volume()];
   // It has written the attachment, and sleeps before it claims the device.
-  const slow = bench.held({ on: 'write', key: deviceKey('sdf') }, async () => {
+  const slow = bench.held({ on: 'write', key: deviceKey({ mount: 'sdf' }) }, async () => {
     await bench.turns();
     assert.equal(await bench.state(first), 'in-use attached');
     await bench.detach(first);
   });
   await assert.rejects(bench.attach(first, '/dev/sdf', slow));
-  assert.ok(await bench.registry.get(deviceKey('sdf')), 'the late claim is there');
+  assert.ok(await bench.registry.get(deviceKey({ mount: 'sdf' })), 'the late claim is there');
   await bench.attach(second, '/dev/sdf');
   await bench.turns();
   assert.deepEqual([await bench.state(first), await bench.state(second)], ['available', 'in-use attached']);
@@ -117,7 +117,7 @@ test('who is late with a claim does not have it any more, and nobody waits for t
 test('nor is anybody refused for one that comes late while he asks', async () => {
   using bench = new Meanwhile();
   const [first, second] = [await bench.volume(), await bench.volume()];
-  const late = bench.held({ on: 'write', key: deviceKey('sdf') }, async () => {
+  const late = bench.held({ on: 'write', key: deviceKey({ mount: 'sdf' }) }, async () => {
     await bench.turns();
     await bench.detach(first);
   });
@@ -132,7 +132,7 @@ test('nor is anybody refused for one that comes late while he asks', async () =>
 test('a claim that is left over goes by itself', async () => {
   using bench = new Meanwhile();
   const id = await bench.volume();
-  const slow = bench.held({ on: 'write', key: deviceKey('sdf') }, async () => {
+  const slow = bench.held({ on: 'write', key: deviceKey({ mount: 'sdf' }) }, async () => {
     await bench.turns();
     await bench.detach(id);
   });
@@ -148,13 +148,13 @@ test('a keeper that slept does not take away the claim of who came after it', as
   await bench.controller.step();
   await bench.controller.step();
   // It is to remove the claim of the first one.
-  const slow = bench.held({ on: 'write', key: deviceKey('sdf') }, async () => {
+  const slow = bench.held({ on: 'write', key: deviceKey({ mount: 'sdf' }) }, async () => {
     await bench.turns();
     await bench.attach(second, '/dev/sdf');
     await bench.turns();
   });
   await slow.keeper.step();
-  const claim = await bench.registry.get<Claim>(deviceKey('sdf'));
+  const claim = await bench.registry.get<Claim>(deviceKey({ mount: 'sdf' }));
   assert.equal(claim?.value.volume, second, 'not even for a moment');
   await bench.turns();
   assert.equal(await bench.state(second), 'in-use attached');
@@ -196,7 +196,7 @@ test('what is made while a keeper looks is not left over, in a region that is ne
     });
     await slow.keeper.step();
     assert.equal((await bench.context.databases.get(id)).desired, 'running');
-    assert.ok(await bench.registry.get(deviceKey('sdf')));
+    assert.ok(await bench.registry.get(deviceKey({ mount: 'sdf' })));
   }
 });
 

@@ -53,8 +53,18 @@ export interface Attachment {
   readonly device: string;
   /** The directory's name: `sdf`. */
   readonly mount: string;
+  /** The joined machine that the instance is; absent for the cluster's first. */
+  readonly machine?: string;
   readonly sinceMs: number;
-  readonly detaching?: { readonly sinceMs: number };
+  readonly detaching?: Detaching;
+}
+
+export interface Detaching {
+  readonly sinceMs: number;
+  /** Nobody waits for the machine: the volume is opened elsewhere first, which fences whoever writes there. */
+  readonly force?: true;
+  /** That has been done. */
+  readonly fenced?: true;
 }
 
 interface Modification {

@@ -140,13 +140,64 @@ test('what cannot be attached', async () => {
     await bench.call('DetachVolume', { VolumeId });
     await bench.turns();
   }
-  const second = await bench.instance('two.example');
-  await assert.rejects(attach({ InstanceId: second }), { code: 'UnsupportedOperation' });
   await assert.rejects(attach({ InstanceId: 'i-0123456789abcdef0' }), { code: 'InvalidInstanceID.NotFound' });
   await assert.rejects(attach({ InstanceId: 'i-nothing' }), { code: 'InvalidInstanceID.Malformed' });
   await assert.rejects(attach({ VolumeId: 'vol-0123456789abcdef0' }), { code: 'InvalidVolume.NotFound' });
   await assert.rejects(attach({ Device: undefined }), { code: 'MissingParameter' });
   await assert.rejects(attach({ EbsCardIndex: 1 }), { code: 'UnsupportedOperation' });
+});
+
+test("on another machine it is attached there, to a directory that is not the first one's", async () => {
+  using bench = new Ec2Bench();
+  const { databases } = bench.context;
+  const [one, other] = [await bench.volume(), await bench.volume()];
+  await bench.attach(one, '/dev/sdf');
+  const InstanceId = await bench.instance('two.example');
+  const told = await bench.call('AttachVolume', { VolumeId: other, InstanceId, Device: '/dev/sdf' });
+  assert.deepEqual([told.State, told.InstanceId], ['attaching', InstanceId]);
+  assert.deepEqual((await databases.get(other)).files, { sizeBytes: GIB, mount: 'sdf', machine: 'second' });
+  await bench.turns();
+  assert.deepEqual(
+    [await bench.state(one), await bench.state(other)],
+    ['in-use attached', 'in-use attached'],
+  );
+  const { Reservations = [] } = await bench.call('DescribeInstances', { InstanceIds: [InstanceId] });
+  const mappings = must(Reservations[0]?.Instances?.[0]?.BlockDeviceMappings);
+  assert.deepEqual(
+    mappings.map(({ Ebs }) => Ebs?.VolumeId),
+    [other],
+  );
+  const third = await bench.volume();
+  const again = bench.call('AttachVolume', { VolumeId: third, InstanceId, Device: '/dev/sdf' });
+  await assert.rejects(again, { code: 'InvalidParameterValue' });
+  await bench.call('DetachVolume', { VolumeId: other, InstanceId });
+  await bench.turns();
+  assert.equal(await bench.state(other), 'available');
+  assert.deepEqual((await databases.get(other)).files, { sizeBytes: GIB });
+  await bench.attach(other, '/dev/sdg');
+  assert.deepEqual((await databases.get(other)).files, { sizeBytes: GIB, mount: 'sdg' });
+});
+
+test('by force it is let go of a machine that does not answer, once it was opened elsewhere', async () => {
+  using bench = new Ec2Bench();
+  const { databases } = bench.context;
+  const VolumeId = await bench.volume();
+  const InstanceId = await bench.instance('two.example');
+  await bench.call('AttachVolume', { VolumeId, InstanceId, Device: '/dev/sdf' });
+  await bench.turns();
+  bench.controller.stopsFail = 'the machine is not heard';
+  await bench.call('DetachVolume', { VolumeId });
+  await bench.turns();
+  assert.equal(await bench.state(VolumeId), 'in-use busy');
+  const before = await databases.get(VolumeId);
+  const told = await bench.call('DetachVolume', { VolumeId, Force: true });
+  assert.notEqual(told.State, 'detached');
+  assert.deepEqual((await databases.get(VolumeId)).files, { sizeBytes: GIB });
+  bench.controller.stopsFail = undefined;
+  await bench.turns(10);
+  assert.equal(await bench.state(VolumeId), 'available');
+  assert.ok((await databases.get(VolumeId)).generation > before.generation);
+  await assert.rejects(bench.call('DetachVolume', { VolumeId, Force: true }), { code: 'IncorrectState' });
 });
 
 test('deleted with everything on it', async () => {

@@ -69,7 +69,7 @@ function mappingsOf({ id }: InstanceFacts, volumes: readonly VolumeFacts[]): Ins
 
 /** Of the machine that answers it is known that it is well; of another one, only that it belongs to the cluster. */
 export function instanceStatusShape({ id, machine, zone }: InstanceFacts): InstanceStatus {
-  const summary = machine.attaches
+  const summary = machine.isFirst
     ? ({ Status: 'ok', Details: [{ Name: 'reachability', Status: 'passed' }] } as const)
     : ({
         Status: 'insufficient-data',

@@ -100,6 +100,47 @@ test('a detached one goes from its directory before its claim does', () => {
   assert.deepEqual(decideVolume(bare), { step: 'end-attachment' });
 });
 
+test('an attachment is to a directory of its machine', () => {
+  const volume = { ...VOLUME, attachment: { ...ATTACHED, machine: 'm-7' } };
+  const placed = { sizeBytes: GIB, mount: 'sdf', machine: 'm-7' };
+  assert.deepEqual(decideVolume(facts({ ...MOUNTED, volume })), {
+    step: 'change-database',
+    change: { files: placed },
+    restart: true,
+  });
+  const there = facts({ ...MOUNTED, volume, database: { ...DATABASE, desired: 'running', files: placed } });
+  assert.deepEqual([decideVolume(there).step, attachmentState(there)], ['none', 'attached']);
+  assert.equal(attachmentState(facts({ ...MOUNTED, volume })), 'attaching');
+});
+
+test('by force it is opened elsewhere first, and only then let go', () => {
+  const attachment = { ...ATTACHED, machine: 'm-7', detaching: { sinceMs: 2, force: true } } as const;
+  const volume: VolumeRecord = { ...VOLUME, attachment };
+  const placed = { sizeBytes: GIB, mount: 'sdf', machine: 'm-7' };
+  const taken = { ...DATABASE, generation: 1, files: { sizeBytes: GIB } };
+  const of = (part: Partial<VolumeFacts>) => decideVolume(facts({ ...MOUNTED, volume, ...part }));
+  // Its machine does not answer, and it was to be detached in good order before.
+  assert.deepEqual(of({ database: { ...DATABASE, files: placed } }), {
+    step: 'change-database',
+    change: { files: { sizeBytes: GIB } },
+    restart: true,
+  });
+  assert.deepEqual(of({ database: taken }), { step: 'set-desired', desired: 'running' });
+  // What was open there does not count: it is of an older generation.
+  const opening = { ...taken, desired: 'running' } as const;
+  assert.deepEqual(of({ database: opening }), { step: 'none' });
+  const opened = { phase: 'available', generation: 1, atMs: 3, sizeBytes: GIB } as const;
+  assert.deepEqual(of({ database: opening, state: opened }), { step: 'tell-fenced' });
+  const fenced = {
+    ...volume,
+    attachment: { ...attachment, detaching: { ...attachment.detaching, fenced: true } },
+  };
+  const then = (part: Partial<VolumeFacts>) =>
+    decideVolume(facts({ ...MOUNTED, volume: fenced as VolumeRecord, ...part }));
+  assert.deepEqual(then({ database: opening, state: opened }), { step: 'set-desired', desired: 'stopped' });
+  assert.deepEqual(then({ database: taken, state: STOPPED }), { step: 'end-attachment' });
+});
+
 test('nothing is done for a volume in doubt, but to end the doubt', () => {
   const volume: VolumeRecord = { ...VOLUME, unconfirmed: true, wish: {} };
   const step = (tokenHolder: string | undefined) =>

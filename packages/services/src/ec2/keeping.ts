@@ -25,6 +25,8 @@ export type VolumeStep =
   | { readonly step: 'refuse-attachment' }
   | { readonly step: 'change-database'; readonly change: DatabaseChange; readonly restart: boolean }
   | { readonly step: 'set-desired'; readonly desired: 'running' | 'stopped' | 'deleted' }
+  /** Whoever had it open before a forced detachment writes no more. */
+  | { readonly step: 'tell-fenced' }
   | { readonly step: 'end-attachment' }
   | { readonly step: 'end-modification' }
   | { readonly step: 'remove-volume' };
@@ -80,33 +82,50 @@ function sizing({ volume, database }: VolumeFacts): VolumeStep | undefined {
 
 function attachment(facts: VolumeFacts): VolumeStep | undefined {
   const { volume, database, state, deviceHolder } = facts;
-  const { id, mount, detaching } = volume.attachment ?? {};
+  const { id, mount, machine, detaching } = volume.attachment ?? {};
+  if (detaching?.force && !detaching.fenced) return fencing(facts);
   if (detaching) {
     if (database?.desired !== 'stopped') return { step: 'set-desired', desired: 'stopped' };
     if (state?.phase !== 'stopped') return undefined;
-    return mounting(facts, undefined) ?? { step: 'end-attachment' };
+    return mounting(facts) ?? { step: 'end-attachment' };
   }
   if (deviceHolder === undefined) return { step: 'claim-device' };
   if (deviceHolder !== id) return { step: 'refuse-attachment' };
-  const change = mounting(facts, mount);
+  const change = mounting(facts, { mount, machine });
   if (change) return change;
   return database?.desired === 'running' ? undefined : { step: 'set-desired', desired: 'running' };
+}
+
+/** It is opened where it is seen nowhere, on the first machine: from then on no other can write to it. */
+function fencing(facts: VolumeFacts): VolumeStep | undefined {
+  const change = mounting(facts);
+  if (change) return change;
+  if (facts.database?.desired !== 'running') return { step: 'set-desired', desired: 'running' };
+  return isOpen(facts) ? { step: 'tell-fenced' } : undefined;
 }
 
 /** Nobody uses it: it runs until its files were opened once, and then no more. */
 function upkeep(facts: VolumeFacts): VolumeStep | undefined {
   const { volume, database } = facts;
-  const change = mounting(facts, undefined);
+  const change = mounting(facts);
   if (change) return change;
   if (!volume.ready && isOpen(facts)) return { step: 'tell-ready' };
   const desired = volume.ready ? 'stopped' : 'running';
   return database?.desired === desired ? undefined : { step: 'set-desired', desired };
 }
 
-function mounting({ database }: VolumeFacts, mount: string | undefined): VolumeStep | undefined {
-  const { sizeBytes = 0, mount: told } = database?.files ?? {};
-  if (told === mount) return undefined;
-  const files = { sizeBytes, ...(mount !== undefined && { mount }) };
+/** @param at the directory, and the machine where it is not the first; nowhere where it is absent */
+function mounting(
+  { database }: VolumeFacts,
+  { mount, machine }: { mount?: string | undefined; machine?: string | undefined } = {},
+): VolumeStep | undefined {
+  const { sizeBytes = 0, mount: told, machine: placed } = database?.files ?? {};
+  if (told === mount && placed === machine) return undefined;
+  const files = {
+    sizeBytes,
+    ...(mount !== undefined && { mount }),
+    ...(machine !== undefined && { machine }),
+  };
   return { step: 'change-database', change: { files }, restart: true };
 }
 

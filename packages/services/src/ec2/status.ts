@@ -36,7 +36,9 @@ export function isOpen({ database, state }: VolumeFacts): boolean {
 /** Whether its files are to be seen in the directory of its attachment. */
 function isMounted(facts: VolumeFacts): boolean {
   const { volume, database, state } = facts;
-  const isTold = database?.files?.mount !== undefined && database.files.mount === volume.attachment?.mount;
+  const { mount, machine } = database?.files ?? {};
+  const isTold =
+    mount !== undefined && mount === volume.attachment?.mount && machine === volume.attachment.machine;
   return isTold && isOpen(facts) && state?.mountPoint !== undefined;
 }
 

@@ -68,7 +68,7 @@ async function readHolders({ store }: Read): Promise<Map<string, string>> {
 
 function holdersFor({ attachment, token }: VolumeRecord, scope: Scope, holders: ReadonlyMap<string, string>) {
   return {
-    deviceHolder: attachment && holders.get(deviceKey(attachment.mount)),
+    deviceHolder: attachment && holders.get(deviceKey(attachment)),
     tokenHolder: token && holders.get(tokenKey(scope, token.token)),
   };
 }

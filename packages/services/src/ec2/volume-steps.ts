@@ -39,6 +39,8 @@ export async function carryOutVolume(of: StepContext, facts: VolumeFacts, step: 
     case 'set-desired':
       await databases.setDesired(volume.id, step.desired);
       return;
+    case 'tell-fenced':
+      return changeRecord(of, volume, (found) => fenced(found, volume));
     case 'end-attachment':
       return endAttachment(of, volume);
     case 'end-modification':
@@ -71,6 +73,12 @@ function withoutDoubt(found: VolumeRecord): VolumeRecord {
 function withoutAttachment(found: VolumeRecord, id: string): VolumeRecord {
   const { attachment, ...rest } = found;
   return attachment?.id === id ? rest : found;
+}
+
+function fenced(found: VolumeRecord, { attachment: known }: VolumeRecord): VolumeRecord {
+  const { attachment } = found;
+  if (attachment?.id !== known?.id || !attachment?.detaching?.force) return found;
+  return { ...found, attachment: { ...attachment, detaching: { ...attachment.detaching, fenced: true } } };
 }
 
 /** Another one may have begun meanwhile. */

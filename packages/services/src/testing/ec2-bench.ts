@@ -33,10 +33,10 @@ const FIRST: Machine = {
   zone: 'a',
   launchedAtMs: Date.UTC(2026, 0, 2),
   bootBytes: 41.5 * 2 ** 30,
-  attaches: true,
+  isFirst: true,
 };
 /** Of one that joined little is known. */
-const SECOND: Machine = { key: 'second', host: 'two.example', zone: 'b', attaches: false };
+const SECOND: Machine = { key: 'second', host: 'two.example', zone: 'b', isFirst: false };
 
 export class Ec2Bench extends ServiceBench {
   readonly context: Ec2Context;

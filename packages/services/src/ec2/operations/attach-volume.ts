@@ -15,7 +15,7 @@ import { changeVolume, demandState, settled } from '../volume-changes.ts';
 /**
  * Its files are to be seen in the directory of the device's name from `attached` on.
  * @throws InvalidVolume.NotFound, InvalidInstanceID.NotFound, VolumeInUse, IncorrectState, OperationNotPermitted,
- * UnsupportedOperation for a machine that mounts none, InvalidParameterValue for a device that is taken or is none
+ * UnsupportedOperation, InvalidParameterValue for a device that is taken or is none
  */
 export const attachVolume = (services: Ec2Services): Operation<typeof AttachVolumeCommand> => ({
   resources: ({ VolumeId, InstanceId }, call) =>
@@ -30,25 +30,23 @@ export const attachVolume = (services: Ec2Services): Operation<typeof AttachVolu
     const { device, mount } = checkedDevice(input.Device);
     const instance = await findInstance(services, scope, input.InstanceId);
     const facts = await findVolume(services, scope, input.VolumeId);
-    if (!instance.machine.attaches)
-      throw ec2Failures.unsupported(
-        `Volumes are mounted on the cluster's first machine alone, and instance ${instance.id} is another one.`,
-      );
     const taken = () =>
       ec2Failures.parameter(
         `Invalid value '${device}' for unixDevice. Attachment point ${device} is already in use`,
       );
+    const { isFirst, key } = instance.machine;
     const attachment: Attachment = {
       id: newAttachmentId(random),
       instance: instance.id,
       device,
       mount,
+      ...(!isFirst && { machine: key }),
       sinceMs: clock.wallMs(),
     };
     const { volume } = facts;
     if (volume.attachment) throw inUse(volume.id);
     demandState(facts, ['available']);
-    if (await liveClaim(store, deviceKey(mount))) throw taken();
+    if (await liveClaim(store, deviceKey(attachment))) throw taken();
     await changeVolume(services, scope, {
       facts,
       change(found) {

@@ -5,14 +5,15 @@ import { ec2Failures } from '../ec2-failures.ts';
 import { checkedId, demandBuilt, scopeOf } from '../ec2-inputs.ts';
 import { findVolume } from '../ec2-lookup.ts';
 import { askFor } from '../ec2-permissions.ts';
-import type { Attachment, VolumeRecord } from '../ec2-records.ts';
+import type { Attachment, Detaching, VolumeRecord } from '../ec2-records.ts';
 import { attachmentShape } from '../volume-shapes.ts';
 import { changeVolume, settled } from '../volume-changes.ts';
 
 type Input = InputOf<typeof DetachVolumeCommand>;
 
 /**
- * Its files are no more to be seen when it is `available` again. One that is being detached already may be told so again.
+ * Its files are no more to be seen when it is `available` again. One that is being detached already may be told so again, and then by
+ * force: nobody waits for its machine, and whoever writes there is fenced before it is `available`.
  * @throws InvalidVolume.NotFound, IncorrectState, InvalidAttachment.NotFound, OperationNotPermitted, UnsupportedOperation
  */
 export const detachVolume = (services: Ec2Services): Operation<typeof DetachVolumeCommand> => ({
@@ -23,16 +24,18 @@ export const detachVolume = (services: Ec2Services): Operation<typeof DetachVolu
   async handle(input, call) {
     const scope = scopeOf(call);
     const sinceMs = services.clock.wallMs();
-    demandBuilt(input, ['Device', 'InstanceId', 'VolumeId']);
+    demandBuilt(input, ['Device', 'Force', 'InstanceId', 'VolumeId']);
     const facts = await findVolume(services, scope, input.VolumeId);
     let ended = facts;
     await changeVolume(services, scope, {
       facts,
       change(found) {
         const attachment = demandAttached(found, input);
-        const volume = { ...found, attachment: { ...attachment, detaching: { sinceMs } } };
+        const before = attachment.detaching;
+        const detaching: Detaching = { sinceMs, ...before, ...(input.Force === true && { force: true }) };
+        const volume = { ...found, attachment: { ...attachment, detaching } };
         ended = { ...facts, volume };
-        return attachment.detaching ? found : volume;
+        return before?.force === detaching.force && before ? found : volume;
       },
     });
     const now = await settled(services, scope, facts.volume);
