@@ -5,7 +5,7 @@
 import type { SeededRandom } from '@rokka/kernel';
 import { drawKnobs, drawMembershipKnobs, drawPaceKnobs, drawPlaceKnobs } from './knobs.ts';
 import { drawEarlyPeeks, drawExodus, drawMembershipPlot, drawMisfits } from './membership-plots.ts';
-import { drawEnding, drawFault, drawFlip, drawTakeOvers, drawTornOpening } from './plots.ts';
+import { drawEnding, drawFault, drawFlip, drawTakeOvers, drawTornMtrs, drawTornOpening } from './plots.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
 
@@ -47,6 +47,9 @@ export function generate(seed: number): Schedule {
     steps.push(...ending);
     atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));
   }
+  const tornMtrs = stream(seed, 'torn mtrs');
+  if (knobs.groups > 1 && tornMtrs.chance(0.3))
+    steps.push(...drawTornMtrs(tornMtrs, { fromMs: atMs * 0.3, toMs: atMs }));
   steps.push(
     ...drawMisfits(stream(seed, 'misfits'), steps),
     ...drawEarlyPeeks(stream(seed, 'early peeks'), steps),
