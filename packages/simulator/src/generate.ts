@@ -12,6 +12,7 @@ import {
   drawLateResets,
   drawRegistryTrouble,
   drawTakeOvers,
+  drawTornMtrs,
   drawTornOpening,
   drawTornTurns,
 } from './plots.ts';
@@ -59,6 +60,9 @@ export function generate(seed: number): Schedule {
     steps.push(...ending);
     atMs = Math.max(atMs, ...ending.map((step) => step.atMs)) + Math.round(scaled(lives, 1, 400));
   }
+  const tornMtrs = stream(seed, 'torn mtrs');
+  if (knobs.groups > 1 && tornMtrs.chance(0.3))
+    steps.push(...drawTornMtrs(tornMtrs, { fromMs: atMs * 0.3, toMs: atMs }));
   steps.push(
     ...drawMisfits(stream(seed, 'misfits'), steps),
     ...drawEarlyPeeks(stream(seed, 'early peeks'), steps),

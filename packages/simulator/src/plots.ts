@@ -209,6 +209,18 @@ export function drawTornTurns(random: SeededRandom, { beginMs, lengthMs }: Life)
   return steps;
 }
 
+/** Writers that die in the middle of a mini-transaction over several groups, while others work on. */
+export function drawTornMtrs(random: SeededRandom, of: { fromMs: number; toMs: number }): Step[] {
+  const steps: Step[] = [];
+  for (let count = between(random, 2, 6); count > 0; count--) {
+    const atMs = of.fromMs + (of.toMs - of.fromMs) * unit(random);
+    const salt = random.below(2 ** 31);
+    steps.push({ atMs, kind: 'tear-mtr', forMs: 500, afterMs: scaled(random, 0.5, 60) });
+    steps.push({ atMs: atMs + 0.1, kind: 'work', operations: between(random, 4, 12), salt });
+  }
+  return steps;
+}
+
 /**
  * A connection is given up by the side that sends, while what it has sent lies in buffers on the way: it arrives when that side has
  * said more on the next one. Mostly there is something on its way, and it is the writer who sends.

@@ -125,6 +125,11 @@ export type Step = At &
         readonly page: number;
         readonly back: number;
       }
+    | ({
+        readonly kind: 'tear-mtr';
+        /** Another one opens so much later. */
+        readonly afterMs: number;
+      } & Lasting)
   );
 
 export type StepKind = Step['kind'];

@@ -8,6 +8,7 @@ import { diskActions } from './disks.ts';
 import { membershipActions } from './membership.ts';
 import { networkActions } from './network.ts';
 import { nodeActions } from './nodes.ts';
+import { tornMtrActions } from './torn-mtr.ts';
 import { writerActions } from './writers.ts';
 
 /** Does the step to the world, now. Answers whether it did anything. */
@@ -20,6 +21,7 @@ const ACTIONS: Actions<StepKind> = {
   ...networkActions,
   ...diskActions,
   ...membershipActions,
+  ...tornMtrActions,
 };
 
 /** Carries out one step now, and reports it. */

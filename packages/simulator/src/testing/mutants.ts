@@ -39,11 +39,11 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'ram-log-forgets', seeds: 20, breaks: 'I17' },
   { name: 'ram-log-one-half', seeds: 40, breaks: 'I17' },
   { name: 'ranges-replaced', seeds: 30, breaks: 'I2' },
-  { name: 'ranges-forgotten', seeds: 120, breaks: 'I16' },
+  { name: 'ranges-forgotten', seeds: 60, breaks: 'I16' },
   { name: 'any-place', seeds: 30, breaks: 'I10' },
   { name: 'group-before-quorum', seeds: 30, breaks: 'I10' },
   { name: 'read-window-ignored', seeds: 40, breaks: 'I12' },
   { name: 'incomplete-serves', seeds: 30, breaks: 'I12' },
-  { name: 'every-record-a-cpl', seeds: 30, breaks: 'I3' },
+  { name: 'every-record-a-cpl', seeds: 40, breaks: 'I3' },
   { name: 'limit-plus-one', seeds: 90, breaks: 'I14' },
 ];
