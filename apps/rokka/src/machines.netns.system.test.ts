@@ -90,16 +90,25 @@ describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
     askControl(first.data, CONTROL.NODE, { action, ordinal });
   const ordinalsOf = ({ head, nodes }: SupervisorStatus) =>
     head.detail?.groups[0]?.members.map(({ node }) => nodes.find((one) => one.node === node)?.ordinal ?? 0);
-  /** Six members that take part and lack nothing. It says who does not, for the failure that names the last cause. */
-  const whole = async () => {
-    const { head } = await serving.status();
-    const group = head.detail?.groups[0];
-    const ok =
-      group?.members.length === 6 &&
-      group.changes.length === 0 &&
-      group.members.every(({ fenced, hydrating, lagLsn }) => fenced && !hydrating && (lagLsn ?? 1) < 10_000);
-    assert.ok(ok, `not whole: ${JSON.stringify({ ready: head.ready, group })}`);
-    return ok;
+  /**
+   * Waits for six members that take part, and have all that was durable when the wait began: who was away has come back. It says
+   * who has not, for the failure that names the last cause.
+   */
+  const untilWhole = (what: string, timeoutMs?: number) => {
+    let durable: number | undefined;
+    const look = async () => {
+      const { head } = await serving.status();
+      const group = head.detail?.groups[0];
+      const wanted = (durable ??= group?.pgcl) ?? 0;
+      const ok =
+        group?.members.length === 6 &&
+        group.changes.length === 0 &&
+        group.members.every(({ up, fenced, hydrating }) => up && fenced && !hydrating) &&
+        group.members.every(({ scl = 0, lagLsn = 0 }) => scl >= wanted && lagLsn < 10_000);
+      assert.ok(ok, `not whole: ${JSON.stringify({ ready: head.ready, wanted, group })}`);
+      return ok;
+    };
+    return until(what, look, timeoutMs);
   };
 
   test('machines join, and the members move to them under load', { timeout }, (t) =>
@@ -120,7 +129,7 @@ describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
       };
       // Nobody is drained while another zone lags, and where the test's own load leaves little to the nodes one always does.
       await until('the members are spread', spread, 150_000);
-      await until('nobody copies any more', whole);
+      await untilWhole('nobody copies any more');
       for (const ordinal of [3, 4, 5, 6]) await operate('remove', ordinal);
       load.assertNoneFailed();
       const own = await must(joined[0]).joined();
@@ -134,7 +143,7 @@ describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
       const untilMs = systemClock.nowMs() + CUT_MS;
       while (systemClock.nowMs() < untilMs) await load.ledger.progress(COMMITS);
       net.heal(2);
-      await until('it has caught up', whole);
+      await untilWhole('it has caught up');
       load.assertNoneFailed();
     }),
   );
@@ -145,7 +154,7 @@ describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
       await Promise.all(lost.map((machine) => machine.kill()));
       await load.ledger.progress(COMMITS);
       await Promise.all(lost.map((machine) => machine.again()));
-      await until('it has caught up', whole);
+      await untilWhole('it has caught up');
       load.assertNoneFailed();
     }),
   );
@@ -157,7 +166,7 @@ describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
       underLoad(t, async () => {
         await first.kill();
         await first.again();
-        await until('all take part', whole);
+        await untilWhole('all take part');
       }),
   );
 
@@ -234,7 +243,7 @@ describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
         const { process: headProcess } = must((await serving.status()).head.detail);
         const errors = new Map(load.ledger.errors);
         for (const [index, name] of names.entries()) await must(faults[name])(must(joined[place + index]));
-        await until('all take part', whole, 90_000);
+        await untilWhole('all take part', 90_000);
         if (headProcess?.canBeTakenOver) load.assertNoneFailed(errors);
       }),
     );
@@ -256,7 +265,7 @@ describe(`three machines (seed ${seed})`, { skip: skip ?? false }, () => {
       const status = await first.status();
       assert.notEqual(status.holder, holder);
       assert.match((await first.run('status')).out, /^database +held by head-[0-9a-f]+/m);
-      await until('all take part', whole);
+      await untilWhole('all take part');
     }),
   );
 
