@@ -76,7 +76,7 @@ export function generate(seed: number): Schedule {
 function transients(seed: number) {
   const kinds = [
     { name: 'registry-away', draw: drawRegistryTrouble },
-    { name: 'late-resets', draw: drawLateResets },
+    { name: 'late-reset', draw: drawLateResets },
     { name: 'torn-turns', draw: drawTornTurns },
   ];
   return kinds

@@ -222,18 +222,19 @@ export function drawTornMtrs(random: SeededRandom, of: { fromMs: number; toMs: n
 }
 
 /**
- * A connection is given up by the side that sends, while what it has sent lies in buffers on the way: it arrives when that side has
- * said more on the next one. Mostly there is something on its way, and it is the writer who sends.
+ * A connection lags and is given up by the side that sends: what it has sent arrives when that side has said more on the next one.
+ * Mostly it has something to say just then, and it is the writer who sends.
  */
 export function drawLateResets(random: SeededRandom, { beginMs, lengthMs, steps }: Life): Step[] {
   const telling = steps.filter(({ kind, atMs }) => atMs >= beginMs && SENDS_MUCH.includes(kind));
-  return Array.from({ length: between(random, 1, 8) }, (): Step => {
+  return Array.from({ length: between(random, 2, 14) }, (): Step => {
     const isAimed = telling.length > 0 && random.chance(0.8);
     const aimMs = isAimed ? random.pick(telling).atMs : beginMs + lengthMs * unit(random);
-    const atMs = aimMs + scaled(random, 0.05, 30);
-    const a: Party = random.chance(0.85) ? 'writer' : random.below(6);
-    const lateMs = Math.round(scaled(random, 1, 2_500));
-    return { atMs, kind: 'reset', a, b: random.below(6), lateMs };
+    const atMs = Math.max(0, aimMs + scaled(random, 0.05, 20) * random.pick([-1, 1]));
+    const from: Party = random.chance(0.85) ? 'writer' : random.below(6);
+    const lateMs = Math.round(scaled(random, 5, 2_500));
+    const afterMs = scaled(random, 0.5, 200);
+    return { atMs, kind: 'late-reset', from, to: random.below(6), lateMs, afterMs };
   });
 }
 

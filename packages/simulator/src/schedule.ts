@@ -64,12 +64,14 @@ export type Step = At &
         readonly nodes: readonly number[];
         readonly from: 'writer' | 'nodes';
       } & Lasting)
+    | { readonly kind: 'reset'; readonly a: Party; readonly b: Party }
     | {
-        readonly kind: 'reset';
-        readonly a: Party;
-        readonly b: Party;
-        /** Only `a` is told, and what it had sent arrives still, so much later: also behind what it sends on its next connection. */
-        readonly lateMs?: number;
+        /** What one sends the other arrives so much later, up to where it gives the connection up, and behind what comes on the next. */
+        readonly kind: 'late-reset';
+        readonly from: Party;
+        readonly to: Party;
+        readonly lateMs: number;
+        readonly afterMs: number;
       }
     | ({
         readonly kind: 'slow-link';

@@ -68,6 +68,7 @@ export class MemoryConnection implements Connection {
   #queue: Outgoing[] = [];
   #queueBytes = 0;
   #lastDueMs = 0;
+  #lagMs = 0;
   #cancelDelivery: (() => void) | undefined;
 
   constructor(options: MemoryConnectionOptions) {
@@ -133,18 +134,21 @@ export class MemoryConnection implements Connection {
     this.#enqueue('reset');
   }
 
-  /**
-   * This side hears that the link is gone. What it has sent lies in buffers on the way, arrives so much later, and behind it the
-   * news: whoever connects again at once may be heard before.
-   */
-  part(of: { why: string; lateMs: number }): void {
-    if (this.#ended) return;
-    this.#queue = this.#queue.map(({ dueMs, item }) => ({ dueMs: dueMs + of.lateMs, item }));
-    this.#lastDueMs = Math.max(this.#lastDueMs, this.#links.clock.nowMs()) + of.lateMs;
+  /** What is on its way from here, and what is sent from now on, arrives so much later. */
+  lag(ms: number): void {
+    this.#lagMs += ms;
+    this.#queue = this.#queue.map(({ dueMs, item }) => ({ dueMs: dueMs + ms, item }));
+    this.#lastDueMs += ms;
     this.#cancelDelivery?.();
     this.#cancelDelivery = undefined;
+    this.#arm();
+  }
+
+  /** This side gives the connection up. What it has sent arrives still, and behind it the news. */
+  part(why: string): void {
+    if (this.#ended) return;
     this.#enqueue('reset');
-    this.#end(transportErrors.TRANSPORT_RESET([this.peer, of.why]));
+    this.#end(transportErrors.TRANSPORT_RESET([this.peer, why]));
   }
 
   /** Nobody on the other side takes anything any more, and nothing of what was on its way there arrives. */
@@ -160,7 +164,7 @@ export class MemoryConnection implements Connection {
 
   #enqueue(item: Outgoing['item']): void {
     const { clock } = this.#links;
-    this.#lastDueMs = Math.max(this.#lastDueMs, clock.nowMs() + this.#links.delayMs(this.link));
+    this.#lastDueMs = Math.max(this.#lastDueMs, clock.nowMs() + this.#links.delayMs(this.link) + this.#lagMs);
     this.#queue.push({ dueMs: this.#lastDueMs, item });
     this.#arm();
   }

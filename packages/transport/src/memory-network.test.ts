@@ -110,11 +110,12 @@ test('a reset loses what was on its way, and the two may connect again at once',
   assert.equal((await next).send(1, 0, []), true);
 });
 
-test('what was sent before a reset may arrive behind what is sent on the next connection', async () => {
+test('what was sent on a connection that lags and is given up arrives behind what is sent on the next connection', async () => {
   const { clock, network, log, recorder, connection } = await pairOnVirtualClock();
   connection.send(1, 0, [Buffer.from('x')]);
+  network.lag('a', 'b', 50);
   connection.send(1, 0, [Buffer.from('y')]);
-  network.reset('a', 'b', { lateMs: 50 });
+  network.giveUp('a', 'b');
   assert.equal(connection.send(1, 0, [Buffer.from('too late')]), false);
   const next = network.endpoint('a').connect('b:1', recorder('a'), { timeoutMs: 100 });
   clock.advanceTo(30);
@@ -146,7 +147,8 @@ test('nothing comes back on a connection of which only the other side was not to
   const connecting = network.endpoint('a').connect('c:1', heard, { timeoutMs: 1_000 });
   clock.advanceTo(20);
   (await connecting).send(1, 0, [Buffer.from('x')]);
-  network.reset('a', 'c', { lateMs: 10 });
+  network.lag('a', 'c', 10);
+  network.giveUp('a', 'c');
   clock.advanceTo(100);
   assert.deepEqual(answers, [true]);
   assert.deepEqual(log, ['20 a TRANSPORT_RESET', '35 echo TRANSPORT_RESET']);

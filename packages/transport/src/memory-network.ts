@@ -81,17 +81,24 @@ export class MemoryNetwork implements Network {
   }
 
   /**
-   * Breaks every connection between two names, both ways: what was on its way is lost. New ones may be made at once. With
-   * `lateMs`, only `a` hears of it, and what it had sent arrives still, so much later, also behind what comes on a new one: as where
-   * the bytes lay in buffers of the way or of `b`, when `a` gave the connection up.
+   * What goes from one name to another on the connections that there are takes so much longer from now on: it lies in buffers of the
+   * way, or unread in those of the other side. Connections that are made later are as fast as ever.
    */
-  reset(a: string, b: string, options: { lateMs?: number } = {}): void {
-    const { lateMs } = options;
-    if (lateMs !== undefined) {
-      for (const side of this.#between({ from: a, to: b })) side.part({ why: 'ECONNRESET', lateMs });
-      for (const side of this.#between({ from: b, to: a })) side.abandon();
-      return;
-    }
+  lag(from: string, to: string, ms: number): void {
+    for (const side of this.#between({ from, to })) side.lag(ms);
+  }
+
+  /**
+   * One side gives up every connection between the two, hears that they are gone, and may make new ones at once. What it has sent
+   * arrives still; where it lags, behind what comes on the new ones.
+   */
+  giveUp(from: string, to: string): void {
+    for (const side of this.#between({ from, to })) side.part('ECONNRESET');
+    for (const side of this.#between({ from: to, to: from })) side.abandon();
+  }
+
+  /** Breaks every connection between two names, both ways: what was on its way is lost. New ones may be made at once. */
+  reset(a: string, b: string): void {
     for (const link of [
       { from: a, to: b },
       { from: b, to: a },

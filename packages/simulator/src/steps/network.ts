@@ -3,7 +3,7 @@ import type { World } from '../world.ts';
 import type { Party } from '../schedule.ts';
 import type { Actions } from './index.ts';
 
-export const networkActions: Actions<'hold' | 'isolate' | 'reset' | 'slow-link'> = {
+export const networkActions: Actions<'hold' | 'isolate' | 'reset' | 'late-reset' | 'slow-link'> = {
   /** One direction: frames stay on their way. */
   hold: (world, { from, to, forMs }) => {
     const link = linkOf(world, from, to);
@@ -17,11 +17,19 @@ export const networkActions: Actions<'hold' | 'isolate' | 'reset' | 'slow-link'>
     return link !== undefined;
   },
 
-  /** What was on its way is lost, or late, and both may connect again at once. */
-  reset: (world, { a, b, lateMs }) => {
+  /** What was on its way is lost, and both may connect again at once. */
+  reset: (world, { a, b }) => {
     const link = linkOf(world, a, b);
-    if (link) world.network.reset(...link, lateMs === undefined ? {} : { lateMs });
+    if (link) world.network.reset(...link);
     return link !== undefined;
+  },
+
+  'late-reset': (world, { from, to, lateMs, afterMs }) => {
+    const link = linkOf(world, from, to);
+    if (!link) return false;
+    world.network.lag(...link, lateMs);
+    world.lasting(afterMs, () => world.network.giveUp(...link));
+    return true;
   },
 
   /** Cuts nodes off from the newest writer, or from the nodes on the other side, both ways. */
