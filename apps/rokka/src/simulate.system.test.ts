@@ -28,7 +28,7 @@ test('a range of seeds: a summary, and exit status 0', () => {
     /^histories +4, 4 of them/m,
     /^events +\d+, of \d+ records/m,
     /^faults .*open \d+/m,
-    /times real time$/m,
+    /^time +\d+ s of virtual time in [\d.]+ s, [\d.]+ s of the processor's, \d+ times real time$/m,
   ])
     assert.match(out, line);
 });
