@@ -2,7 +2,16 @@
  * One connection to the node: decodes what it asks, lets the store do it, and answers when that is durable. A ship is
  * answered by one cumulative ACK a segment and flush, everything else by OK or ERROR.
  */
-import { ByteReader, isCoded, mutant, type CodedError, type Epoch, type Slabs } from '@rokka/kernel';
+import {
+  ByteReader,
+  isCoded,
+  must,
+  mutant,
+  PAGE_SIZE,
+  type CodedError,
+  type Epoch,
+  type Slabs,
+} from '@rokka/kernel';
 import { type Connection, type ConnectionHandler, type Frame, placementOf } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
@@ -14,8 +23,8 @@ import type { SegmentStore } from './store.ts';
 export interface SessionHost {
   readonly store: SegmentStore;
   readonly pages: PagesServer;
-  /** For the answer to one READ each. */
-  readonly readMemory: Slabs;
+  /** For the answer to one READ each: pieces of several sizes, small ones first. */
+  readonly readMemory: readonly Slabs[];
   /** The answer to STATUS: plain JSON. */
   status(): unknown;
   /** A segment was made or fenced: it may be able to get on now with what it lacks. */
@@ -151,9 +160,10 @@ export class NodeSession implements ConnectionHandler {
 
   #read(message: Read, requestId: number): void {
     const { store, readMemory } = this.#host;
-    const slab = readMemory.take();
+    const slabs = must(readMemory.find(({ bytes }) => bytes >= message.pages.length * PAGE_SIZE));
+    const slab = slabs.take();
     const parts = codec.encodeReadAnswer(store.read(message, slab));
-    this.#send(MESSAGE.OK, requestId, parts, () => readMemory.give(slab));
+    this.#send(MESSAGE.OK, requestId, parts, () => slabs.give(slab));
   }
 
   #changed(requestId: number, answer: Uint8Array = NOTHING): void {

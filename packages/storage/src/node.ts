@@ -46,8 +46,11 @@ export interface StorageNodeOptions {
 }
 
 const GOSSIP_INTERVAL_MS = 1_000;
-/** About what writers have in flight. */
-const READ_SLABS_KEPT = 8;
+/** About what writers have in flight: many pages one by one, or few answers of many. */
+const READ_SLABS = [
+  { pages: 1, kept: 64 },
+  { pages: READ_PAGES_MAX, kept: 8 },
+];
 
 export class StorageNode implements AsyncDisposable {
   readonly store: SegmentStore;
@@ -93,7 +96,7 @@ export class StorageNode implements AsyncDisposable {
     const sessions = new Set<NodeSession>();
     const failed = new Deferred<CodedError>();
     let host: StorageNode | undefined;
-    const readMemory = new Slabs({ bytes: READ_PAGES_MAX * PAGE_SIZE, kept: READ_SLABS_KEPT });
+    const readMemory = READ_SLABS.map(({ pages, kept }) => new Slabs({ bytes: pages * PAGE_SIZE, kept }));
     const listener = await network.listen(address, (connection) => {
       const session = new NodeSession(connection, {
         get store() {

@@ -10,8 +10,11 @@ import { READ_PAGES_MAX, type ReadAnswer } from '@rokka/storage';
 
 /** Beside the contents: more than the head of an answer takes, and less than a page. */
 const HEAD_BYTES_MAX = 1024;
-/** About what is in flight. */
-const KEPT = 8;
+/** An answer of one page, and one of as many as there may be; of each about what is in flight. */
+const SIZES = [
+  { pages: 1, kept: 64 },
+  { pages: READ_PAGES_MAX, kept: 8 },
+];
 
 interface Lent {
   readonly from: Slabs;
@@ -21,9 +24,8 @@ interface Lent {
 }
 
 export class AnswerMemory {
-  /** For an answer of one page, and of as many as there may be. */
-  readonly #sizes = [1, READ_PAGES_MAX].map(
-    (pages) => new Slabs({ bytes: pages * PAGE_SIZE + HEAD_BYTES_MAX, kept: KEPT }),
+  readonly #sizes = SIZES.map(
+    ({ pages, kept }) => new Slabs({ bytes: pages * PAGE_SIZE + HEAD_BYTES_MAX, kept }),
   );
   /** By the memory that a content lies in. */
   readonly #slabs = new WeakMap<ArrayBufferLike, Lent>();
