@@ -4,7 +4,7 @@
  * owed to that alone, the rows with full_page_writes=off say.
  */
 import { findPostgres } from '@rokka/databases';
-import { freePort } from './free-port.ts';
+import { freePort } from '@rokka/kernel/testing';
 import { pgbench, pgbenchInitialise, type PgbenchResult, sql } from './pgbench.ts';
 import { localPostgres, sixStandbys } from './plain-postgres.ts';
 import { median, type Row } from './report.ts';

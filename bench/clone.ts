@@ -6,10 +6,10 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import * as path from 'node:path';
+import { freePort } from '@rokka/kernel/testing';
 import { askControl, CONTROL } from '../apps/rokka/src/control.ts';
 import type { DatabaseStatus } from '../apps/rokka/src/databases/database-status.ts';
 import { firstQuery } from './first-query.ts';
-import { freePort } from './free-port.ts';
 import { interrupted, sleep } from './interruption.ts';
 import { pgbenchInitialise, pgbenchLoad, sql } from './pgbench.ts';
 import { median, type Row } from './report.ts';

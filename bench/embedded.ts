@@ -1,7 +1,7 @@
 /** The embedded engine, PGlite, durable: rows inserted one by one on many connections, and TPC-B on a few. */
 import { writeFileSync } from 'node:fs';
 import * as path from 'node:path';
-import { freePort } from './free-port.ts';
+import { freePort } from '@rokka/kernel/testing';
 import { pgbench, pgbenchInitialise, type PgbenchResult, type Script, sql } from './pgbench.ts';
 import { median, type Row } from './report.ts';
 import { rokka } from './rokka-system.ts';

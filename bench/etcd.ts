@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import * as path from 'node:path';
-import { freePort } from './free-port.ts';
+import { freePort } from '@rokka/kernel/testing';
 import { interrupted, sleep } from './interruption.ts';
 import { endChild, hasEnded, treeCpuSeconds } from './system.ts';
 

@@ -6,6 +6,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as ec2 from '@aws-sdk/client-ec2';
+import { freePort } from '@rokka/kernel/testing';
 import {
   installedPrograms,
   PostgresServer,
@@ -14,7 +15,6 @@ import { CloudUnderTest } from '../apps/rokka/src/testing/cloud-under-test.ts';
 import { InstanceUnderTest } from '../apps/rokka/src/testing/instance-under-test.ts';
 import { RokkaUnderTest } from '../apps/rokka/src/testing/rokka-under-test.ts';
 import { TestPlace } from '../apps/rokka/src/testing/test-place.ts';
-import { freePort } from './free-port.ts';
 import { sleep } from './interruption.ts';
 import { median, type Row } from './report.ts';
 import type { Plan, Topic } from './topic.ts';

@@ -5,7 +5,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, chownSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
-import { freePort } from './free-port.ts';
+import { freePort } from '@rokka/kernel/testing';
 import { sleep } from './interruption.ts';
 import { type BenchSystem, endChild, hasEnded, treeCpuSeconds } from './system.ts';
 

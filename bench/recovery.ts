@@ -6,8 +6,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import * as path from 'node:path';
+import { freePort } from '@rokka/kernel/testing';
 import { firstQuery, startToFirstQuery } from './first-query.ts';
-import { freePort } from './free-port.ts';
 import { sleep } from './interruption.ts';
 import { pgbenchInitialise, pgbenchLoad, sql } from './pgbench.ts';
 import { FLAT, median, type Row } from './report.ts';

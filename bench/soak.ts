@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { freePort } from './free-port.ts';
+import { freePort } from '@rokka/kernel/testing';
 import { sleep } from './interruption.ts';
 import { pgbenchInitialise, pgbenchLoad } from './pgbench.ts';
 import { FLAT, median, type Row } from './report.ts';

@@ -1,6 +1,6 @@
 /** How long a person waits for a database that exists: from the command to the first query, by engine. */
+import { freePort } from '@rokka/kernel/testing';
 import { startToFirstQuery } from './first-query.ts';
-import { freePort } from './free-port.ts';
 import { median, type Row } from './report.ts';
 import { rokka } from './rokka-system.ts';
 import type { Plan, Topic } from './topic.ts';

@@ -177,7 +177,7 @@ function countTable(
   members: readonly Member[],
 ): Uint8Array {
   let own = 0;
-  for (const member of counted) own |= 1 << members.indexOf(member);
+  for (const [index, member] of members.entries()) if (counted.includes(member)) own |= 1 << index;
   const table = new Uint8Array(1 << members.length);
   for (let mask = 0; mask < table.length; mask++) if (bitCount(mask & own) >= count) table[mask] = 1;
   return table;

@@ -3,9 +3,9 @@
  * everything it needs from outside is passed in, so that the simulator runs the same node.
  */
 import {
+  Deferred,
   PAGE_SIZE,
   Slabs,
-  Deferred,
   type Clock,
   type CodedError,
   type Disk,

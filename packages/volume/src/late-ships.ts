@@ -9,7 +9,8 @@
  * them. Where the four did not make the quorum by then, one of them is slow, and for a while everybody is sent everything at once.
  *
  * Invariant: what was taken from the outbox is kept here until it was sent to those who wait, or they are known to be behind; the outbox may
- * have let go of it. At most LATE_MS or LATE_BYTES_MAX of log are kept.
+ * have let go of it. At most LATE_BYTES_MAX of log are kept, and not for longer than LATE_MS, or LATE_IN_CHANGE_MS: what waits leaves together, when the
+ * first of it is due.
  */
 import { type Clock, type Lsn, must, type NodeId } from '@rokka/kernel';
 import type { MemberKind, PlacedMember, Slot } from '@rokka/quorum';

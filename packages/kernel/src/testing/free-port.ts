@@ -1,4 +1,4 @@
-/** Ports for what a test starts. */
+/** Ports for what a test or a benchmark starts. */
 import { once } from 'node:events';
 import * as net from 'node:net';
 
@@ -11,7 +11,10 @@ const HOST = '127.0.0.1';
 
 let drawn = 0;
 
-/** A TCP port of 127.0.0.1 at which nobody listens, and which no other call gives, here or in a program beside. */
+/**
+ * A TCP port of 127.0.0.1 at which nobody listens, and which was not given by one of the last calls, fewer than a block has, nor in a
+ * program beside whose process id leaves another rest.
+ */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < BLOCK; tries++) {
     const port = FROM + (process.pid % BLOCKS) * BLOCK + (drawn++ % BLOCK);
