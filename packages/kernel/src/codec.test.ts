@@ -31,3 +31,15 @@ test('text of any length and script comes back, with the bytes that UTF-8 gives 
     ),
   );
 });
+
+test('names that were read before are the ones that stand there', () => {
+  const short = fc.string({ unit: fc.constantFrom('a', 'b', 'ä', '\u{1d11e}', '\0'), maxLength: 4 });
+  fc.assert(
+    fc.property(fc.array(short, { minLength: 1, maxLength: 200 }), (texts) => {
+      const writer = new ByteWriter();
+      for (const text of [...texts, ...texts]) writer.string(text);
+      const reader = new ByteReader(writer.finish());
+      for (const text of [...texts, ...texts]) assert.equal(reader.string(), text);
+    }),
+  );
+});

@@ -7,6 +7,7 @@ import { kernelErrors } from './kernel-errors.ts';
 
 const TWO_32 = 2 ** 32;
 const SHORT_CHARACTERS = 64;
+const NAMES_KEPT = 256;
 const encoder = new TextEncoder();
 
 /** Appends to a buffer that grows by doubling. */
@@ -156,12 +157,14 @@ export class ByteReader {
   }
 
   string(): string {
+    const count = this.u32();
+    const at = this.#take(count);
+    const name = count <= SHORT_CHARACTERS ? knownName(this.#bytes, at, count) : undefined;
+    if (name !== undefined) return name;
     const { buffer, byteOffset, length } = this.#bytes;
     // A third of what a TextDecoder takes for a name.
     this.#text ??= Buffer.from(buffer, byteOffset, length);
-    const count = this.u32();
-    const at = this.#take(count);
-    return this.#text.toString('utf8', at, at + count);
+    return keptName(this.#text.toString('utf8', at, at + count));
   }
 
   /** Everything that is left, as a view. */
@@ -175,6 +178,32 @@ export class ByteReader {
     this.#at += count;
     return at;
   }
+}
+
+/** Names that were read lately, by a hash of their characters: the same few come again and again. */
+const names: string[] = new Array<string>(NAMES_KEPT).fill('');
+
+/** The name that stands there, if it was read lately; then nothing is decoded, and nothing made. */
+function knownName(bytes: Uint8Array, at: number, count: number): string | undefined {
+  let hash = count;
+  for (let i = at; i < at + count; i++) hash = (Math.imul(hash, 31) + bytes[i]) | 0;
+  const name = names[hash & (NAMES_KEPT - 1)];
+  if (name.length !== count) return undefined;
+  for (let i = 0; i < count; i++) if (name.charCodeAt(i) !== bytes[at + i]) return undefined;
+  return name;
+}
+
+/** Only ASCII is ever found again: of other texts the bytes are not the characters. */
+function keptName(name: string): string {
+  if (name.length > SHORT_CHARACTERS) return name;
+  let hash = name.length;
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code > 0x7f) return name;
+    hash = (Math.imul(hash, 31) + code) | 0;
+  }
+  names[hash & (NAMES_KEPT - 1)] = name;
+  return name;
 }
 
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {

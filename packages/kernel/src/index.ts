@@ -3,7 +3,7 @@ export { assert, must, unreachable, AssertionError } from './assert.ts';
 export { bytesEqual, ByteReader, ByteWriter } from './codec.ts';
 export { crc32 } from './checksum.ts';
 export { systemClock, type Clock } from './clock.ts';
-export { settled, VirtualClock } from './virtual-clock.ts';
+export { settled, VirtualClock, whileSettled } from './virtual-clock.ts';
 export { ProcessClock } from './process-clock.ts';
 export { mutant, withMutants } from './mutants.ts';
 export { defineErrors, isCoded, describeError, CodedError, type ErrorTable } from './errors.ts';

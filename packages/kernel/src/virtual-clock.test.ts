@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { ProcessClock } from './process-clock.ts';
-import { settled, VirtualClock } from './virtual-clock.ts';
+import { settled, VirtualClock, whileSettled } from './virtual-clock.ts';
 
 /** The dumb twin: a list that is searched for the earliest, the first made among equals. */
 function expectedOrder(timers: readonly { delayMs: number; cancelled: boolean }[]): number[] {
@@ -80,4 +80,27 @@ test('settled waits for chains of promises of any length', async () => {
   void chain();
   await settled();
   assert.ok(done);
+});
+
+test('the next turn comes when everything that the one before began has gone on as far as it can', async () => {
+  const log: string[] = [];
+  let turns = 0;
+  await whileSettled(() => {
+    turns++;
+    const turn = turns;
+    void (async () => {
+      for (let step = 0; step < 20; step++) await Promise.resolve();
+      log.push(`end of ${turn}`);
+    })();
+    log.push(`turn ${turn}`);
+    return turn < 3;
+  });
+  await settled();
+  assert.deepEqual(log, ['turn 1', 'end of 1', 'turn 2', 'end of 2', 'turn 3', 'end of 3']);
+  await assert.rejects(
+    whileSettled(() => {
+      throw new Error('no turn');
+    }),
+    /no turn/,
+  );
 });

@@ -3,7 +3,7 @@
  * (two runs of one schedule must end with the same), and to whoever writes a trace.
  */
 import { crc32 } from '@rokka/kernel';
-import type { EventOf, SimEvent, SimEventKind } from './events.ts';
+import type { EventOf, SeenRecord, SimEvent, SimEventKind } from './events.ts';
 
 /** What somebody does with the kinds of events that concern him. */
 export type Listeners = { readonly [K in SimEventKind]?: (event: EventOf<K>) => void };
@@ -30,7 +30,7 @@ export class EventLog {
     return this.#length;
   }
 
-  /** Of everything so far: times, kinds, numbers and names; of bytes their checksums. */
+  /** Of everything so far: times, kinds, numbers and names; of bytes and of records their checksums. */
   get hash(): number {
     return this.#hash;
   }
@@ -65,6 +65,7 @@ export class EventLog {
     else if (typeof value === 'string') this.#mixText(value);
     else if (value instanceof Uint8Array) this.#mix(crc32(value));
     else if (Array.isArray(value)) for (const one of value) this.#mixValue(one);
+    else if (isRecord(value)) this.#mix(value.checksum);
     else if (value !== null && typeof value === 'object')
       for (const key in value) this.#mixValue((value as Record<string, unknown>)[key]);
   }
@@ -80,4 +81,9 @@ export class EventLog {
     for (let i = 0; i < text.length; i++)
       this.#hash = Math.imul(this.#hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
   }
+}
+
+/** Its checksum is of all that it says. */
+function isRecord(value: unknown): value is SeenRecord {
+  return typeof value === 'object' && value !== null && 'previousPgLsn' in value;
 }

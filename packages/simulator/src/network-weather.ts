@@ -15,9 +15,12 @@ export interface WeatherOptions {
   lateMs: number;
 }
 
+const keyOf = ({ from, to }: Link) => `${from}>${to}`;
+
 export class NetworkWeather {
   readonly #options: WeatherOptions;
-  readonly #streams = new Map<string, SeededRandom>();
+  /** By where from, then by where to: a name for each frame's way would cost more than the lookup. */
+  readonly #streams = new Map<string, Map<string, SeededRandom>>();
   readonly #factors = new Map<string, number>();
   readonly #holds = new Map<string, number>();
   #network: MemoryNetwork | undefined;
@@ -33,23 +36,25 @@ export class NetworkWeather {
   /** How long the next frame of this link is on its way. */
   delayMs(link: Link): number {
     const { latencyMs, lateOnceIn, lateMs, seed } = this.#options;
-    const key = `${link.from}>${link.to}`;
-    let random = this.#streams.get(key);
-    if (!random) this.#streams.set(key, (random = stream(seed, key)));
+    let ways = this.#streams.get(link.from);
+    if (!ways) this.#streams.set(link.from, (ways = new Map()));
+    let random = ways.get(link.to);
+    if (!random) ways.set(link.to, (random = stream(seed, keyOf(link))));
     const usual = latencyMs[0] + unit(random) * (latencyMs[1] - latencyMs[0]);
     const late = random.below(lateOnceIn) === 0 ? unit(random) ** 3 * lateMs : 0;
-    return (usual + late) * (this.#factors.get(key) ?? 1);
+    const factor = this.#factors.size > 0 ? this.#factors.get(keyOf(link)) : undefined;
+    return (usual + late) * (factor ?? 1);
   }
 
   slow(from: string, to: string, factor: number): () => void {
-    const key = `${from}>${to}`;
+    const key = keyOf({ from, to });
     this.#factors.set(key, factor);
     return () => void this.#factors.delete(key);
   }
 
   /** Nothing gets through in this direction until the returned function is called; nothing is lost either. */
   hold(from: string, to: string): () => void {
-    const key = `${from}>${to}`;
+    const key = keyOf({ from, to });
     this.#holds.set(key, (this.#holds.get(key) ?? 0) + 1);
     this.#network?.hold(from, to);
     let held = true;

@@ -26,7 +26,7 @@ export interface RunReport {
 
 /** Never rejects for what the cluster does: a broken invariant is in the report. */
 export async function runSchedule(schedule: Schedule, options: RunOptions = {}): Promise<RunReport> {
-  const world = await World.start(schedule.seed, schedule.knobs);
+  using world = await World.start(schedule.seed, schedule.knobs);
   if (options.onEvent) world.events.onEvent = options.onEvent;
   // A promise that a process forgot to handle is a bug of ours like a failed assertion.
   const onRejection = (error: unknown) => world.fail(error);

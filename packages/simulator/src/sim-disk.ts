@@ -39,6 +39,8 @@ export class SimDisk {
   readonly #durableNames = new Map<string, Inode | 'directory'>();
   /** Changes of each directory that are not durable, oldest first. */
   readonly #changes = new Map<string, NameChange[]>();
+  /** Every file that ever was. */
+  readonly #inodes: Inode[] = [];
   readonly #options: SimDiskOptions;
   #mount: Mount | undefined;
   trap: WriteTrap | undefined;
@@ -103,6 +105,12 @@ export class SimDisk {
     this.#changes.clear();
   }
 
+  /** The history is over: nobody looks at the disk any more. */
+  release(): void {
+    this.wipe();
+    for (const inode of this.#inodes) inode.release();
+  }
+
   /** Paths of the files whose name contains `part` and that hold something, sorted. */
   filesLike(part: string): string[] {
     const paths = [...this.#names].filter(
@@ -158,6 +166,7 @@ export class SimDisk {
 
   create(path: string): Inode {
     const inode = new Inode(this.#options.sectorBytes);
+    this.#inodes.push(inode);
     this.change(path, { add: { path, inode } });
     return inode;
   }

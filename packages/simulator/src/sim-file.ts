@@ -3,17 +3,20 @@
  * sync, what the disk itself still holds. Sectors reach the disk whole and in any order; that is all the atomicity there is.
  */
 import type { SeededRandom } from '@rokka/kernel';
+import { ChunkedBytes } from './chunked-bytes.ts';
 import type { Tear } from './sim-disk.ts';
 
 export class Inode {
   readonly #sectorBytes: number;
-  #bytes = new Uint8Array(0);
+  readonly #bytes = new ChunkedBytes();
   #size = 0;
   #syncedSize = 0;
-  /** The sectors that differ from the disk's and began below the synced size, and which place each has in `#onDisk`. */
-  readonly #dirty = new Map<number, number>();
+  /** The sectors that differ from the disk's and began below the synced size, in the order of their places in `#onDisk`. */
+  readonly #dirty: number[] = [];
+  /** By sector, the place in `#onDisk` and one more; 0 where it is not dirty. */
+  #places = new Uint32Array(0);
   /** What the disk has of them, one behind the other: between two syncs they are few. */
-  #onDisk = new Uint8Array(0);
+  readonly #onDisk = new ChunkedBytes();
 
   constructor(sectorBytes: number) {
     this.#sectorBytes = sectorBytes;
@@ -24,14 +27,15 @@ export class Inode {
   }
 
   read(at: number, length: number): Uint8Array {
-    return this.#bytes.slice(at, Math.min(this.#size, at + length));
+    const bytes = new Uint8Array(Math.max(0, Math.min(this.#size - at, length)));
+    this.#bytes.copyInto(bytes, at);
+    return bytes;
   }
 
   readInto(into: Uint8Array, at: number): number {
-    if (at >= this.#size) return 0;
-    const part = this.#bytes.subarray(at, Math.min(this.#size, at + into.length));
-    into.set(part);
-    return part.length;
+    const length = Math.max(0, Math.min(this.#size - at, into.length));
+    this.#bytes.copyInto(length === into.length ? into : into.subarray(0, length), at);
+    return length;
   }
 
   write(bytes: Uint8Array, at: number): void {
@@ -45,44 +49,47 @@ export class Inode {
   }
 
   sync(): void {
-    this.#dirty.clear();
+    for (const sector of this.#dirty) this.#places[sector] = 0;
+    this.#dirty.length = 0;
     this.#syncedSize = this.#size;
   }
 
   truncate(sizeBytes: number): void {
     this.#makeRoom(sizeBytes);
-    this.#bytes.fill(0, sizeBytes);
+    this.#bytes.zero(sizeBytes, Math.max(this.#size, sizeBytes));
     this.#size = sizeBytes;
     this.sync();
   }
 
   flip(at: number, bit: number): void {
-    this.#bytes[at] = (this.#bytes[at] ?? 0) ^ (1 << bit);
+    this.#bytes.flip(at, bit);
   }
 
   powerLoss(random: SeededRandom, tear: Tear): void {
     const sectors = this.#unsynced();
     const keptThrough = tear === 'prefix' ? random.below(sectors.length + 1) : 0;
+    const sizeBefore = this.#size;
     let size = this.#syncedSize;
     for (const [place, sector] of sectors.entries()) {
       const kept = tear === 'none' || (tear === 'some' && random.chance(0.5)) || place < keptThrough;
       const at = sector * this.#sectorBytes;
-      if (kept) {
-        size = Math.max(size, Math.min(this.#size, at + this.#sectorBytes));
-      } else {
-        this.#bytes.fill(0, at, at + this.#sectorBytes);
-        const place = this.#dirty.get(sector);
-        if (place !== undefined) this.#restore(at, place * this.#sectorBytes);
-      }
+      if (kept) size = Math.max(size, Math.min(sizeBefore, at + this.#sectorBytes));
+      else this.#restore(sector);
     }
-    this.#bytes.fill(0, size);
+    this.#bytes.zero(size, sizeBefore);
     this.#size = size;
     this.sync();
   }
 
+  /** Nobody reads or writes it any more. */
+  release(): void {
+    this.#bytes.release();
+    this.#onDisk.release();
+  }
+
   /** In ascending order. */
   #unsynced(): number[] {
-    const sectors = [...this.#dirty.keys()].sort((a, b) => a - b);
+    const sectors = this.#dirty.toSorted((a, b) => a - b);
     const firstNew = Math.ceil(this.#syncedSize / this.#sectorBytes);
     for (let sector = firstNew; sector * this.#sectorBytes < this.#size; sector++) sectors.push(sector);
     return sectors;
@@ -91,32 +98,42 @@ export class Inode {
   /** Of every sector in the range that has not been written since the last sync. */
   #keepOld(from: number, to: number): void {
     const sectorBytes = this.#sectorBytes;
-    for (let sector = Math.floor(from / sectorBytes); sector * sectorBytes < to; sector++) {
-      if (this.#dirty.has(sector)) continue;
-      const place = this.#dirty.size;
-      this.#dirty.set(sector, place);
-      const at = sector * sectorBytes;
-      const end = Math.min(at + sectorBytes, this.#syncedSize);
-      this.#onDisk = withRoom(this.#onDisk, (place + 1) * sectorBytes);
-      this.#onDisk.set(this.#bytes.subarray(at, end), place * sectorBytes);
+    const end = Math.ceil(to / sectorBytes);
+    for (let sector = Math.floor(from / sectorBytes); sector < end; sector++) {
+      const first = sector;
+      const place = this.#dirty.length;
+      for (; sector < end && this.#places[sector] === 0; sector++)
+        this.#places[sector] = this.#dirty.push(sector);
+      if (sector > first) this.#keep({ first, end: sector, place });
     }
   }
 
-  /** What was synced of the sector at `at` lies at `from` in `#onDisk`. */
-  #restore(at: number, from: number): void {
-    const length = Math.min(this.#sectorBytes, this.#syncedSize - at);
-    if (length > 0) this.#bytes.set(this.#onDisk.subarray(from, from + length), at);
+  /** Sectors side by side, at places side by side. */
+  #keep({ first, end, place }: { first: number; end: number; place: number }): void {
+    const sectorBytes = this.#sectorBytes;
+    const from = first * sectorBytes;
+    const bytes = Math.min(end * sectorBytes, this.#syncedSize) - from;
+    this.#onDisk.grow(place * sectorBytes + bytes);
+    this.#bytes.copyTo(this.#onDisk, { from, at: place * sectorBytes, bytes });
+  }
+
+  /** The sector is as the disk has it. */
+  #restore(sector: number): void {
+    const at = sector * this.#sectorBytes;
+    this.#bytes.zero(at, at + this.#sectorBytes);
+    const place = this.#places[sector] ?? 0;
+    const bytes = Math.min(this.#sectorBytes, this.#syncedSize - at);
+    if (place > 0 && bytes > 0)
+      this.#onDisk.copyTo(this.#bytes, { from: (place - 1) * this.#sectorBytes, at, bytes });
   }
 
   #makeRoom(end: number): void {
     // Whole sectors, so that a torn one can be filled.
-    this.#bytes = withRoom(this.#bytes, Math.ceil(end / this.#sectorBytes) * this.#sectorBytes);
+    const sectors = Math.ceil(end / this.#sectorBytes);
+    this.#bytes.grow(sectors * this.#sectorBytes);
+    if (sectors <= this.#places.length) return;
+    const places = new Uint32Array(Math.max(sectors, this.#places.length * 2));
+    places.set(this.#places);
+    this.#places = places;
   }
-}
-
-function withRoom(bytes: Uint8Array<ArrayBuffer>, need: number): Uint8Array<ArrayBuffer> {
-  if (need <= bytes.length) return bytes;
-  const roomier = new Uint8Array(Math.max(need, bytes.length * 2));
-  roomier.set(bytes);
-  return roomier;
 }

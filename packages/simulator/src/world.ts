@@ -5,7 +5,7 @@
  * The world knows how to do things to the cluster; what is done when is the schedule's business (steps.ts), what counts as
  * wrong the oracles'.
  */
-import { describeError, must, settled, VirtualClock, type NodeId, type Zone } from '@rokka/kernel';
+import { describeError, must, VirtualClock, whileSettled, type NodeId, type Zone } from '@rokka/kernel';
 import { allMembers, changesOf, type HealingTimes } from '@rokka/quorum';
 import { MemoryRegistry } from '@rokka/registry';
 import { MemoryNetwork, type NetworkObserver } from '@rokka/transport';
@@ -49,6 +49,7 @@ export class World {
   readonly nodes: SimNode[] = [];
   readonly #nodesByName = new Map<string, SimNode>();
   readonly writers: SimWriter[] = [];
+  readonly #writersByName = new Map<string, SimWriter>();
   /** The data directory that each node runs on. */
   readonly #stores = new Map<NodeId, string>();
   /** Faults that happened, and steps that did nothing, by kind. */
@@ -101,6 +102,11 @@ export class World {
     await world.#limitAllocation();
     await world.advance(0);
     return world;
+  }
+
+  /** The history is over. What its disks took is the next one's. */
+  [Symbol.dispose](): void {
+    for (const { disk } of this.nodes) disk.release();
   }
 
   /** The newest writer that lives. */
@@ -199,20 +205,23 @@ export class World {
       onBug,
     });
     this.writers.push(writer);
+    this.#writersByName.set(writer.name, writer);
     return writer;
   }
 
   /** Lets time pass until `untilMs`, one event after the other. @throws BrokenInvariant */
-  async advance(untilMs: number): Promise<void> {
-    for (let going = true; going;) {
+  advance(untilMs: number): Promise<void> {
+    let going = true;
+    return whileSettled(() => {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (!going) return false;
       try {
         going = this.clock.runNext(untilMs);
       } catch (error) {
         this.fail(error);
       }
-      await settled();
-      if (this.#failure !== undefined) throw this.#failure;
-    }
+      return true;
+    });
   }
 
   /** Lets time pass until `condition` holds; answers false where it does not within `withinMs`. */
@@ -290,7 +299,7 @@ export class World {
     return {
       sent: (lane, frame) => {
         tap.sent(lane, frame);
-        this.livingWriters.find(({ name }) => name === lane.from)?.sent();
+        this.#writersByName.get(lane.from)?.sent();
       },
       delivered: (lane, frame) => tap.delivered(lane, frame),
     };

@@ -305,14 +305,14 @@ export class StorageLog implements Disposable {
     const { clock, manifest, identity } = this.#options;
     if (clock.nowMs() < this.#retryAtMs) throw storageErrors.STORAGE_DISK_FULL([this.#options.directory]);
     const body = manifest();
-    const batch = new Uint8Array(BATCH_HEADER_BYTES + ENTRY_HEADER_BYTES + body.length);
+    const length = BATCH_HEADER_BYTES + ENTRY_HEADER_BYTES + body.length;
+    const padded = new Uint8Array(alignUp(length));
+    const batch = padded.subarray(0, length);
     batch[BATCH_HEADER_BYTES] = ENTRY.MANIFEST;
     new DataView(batch.buffer).setUint32(BATCH_HEADER_BYTES + 1, body.length, true);
     batch.set(body, BATCH_HEADER_BYTES + ENTRY_HEADER_BYTES);
     const file = this.#file + 1;
     sealBatch(batch, identity, { sequence: this.#sequence, file, offset: 0 });
-    const padded = new Uint8Array(alignUp(batch.length));
-    padded.set(batch);
     try {
       // A first try may have made the file and failed to write to it.
       if (!this.#files.sequences.includes(file)) this.#files.create(file, padded.length + alignUp(least));

@@ -28,6 +28,8 @@ export interface ScrubberOptions {
 
 /** Bytes that are looked at in one go, unless one batch is longer. */
 const STEP_BYTES = 256 * 1024;
+/** Where in a batch the word with its length ends. */
+const BATCH_LENGTH_END = 16;
 const STEP_MS_MIN = 10;
 /** Between two passes over a node that holds next to nothing. */
 const PASS_MS = 60_000;
@@ -151,7 +153,7 @@ export class Scrubber implements AsyncDisposable {
   /** Bytes that the batch at `offset` takes, or undefined where there is no sound one. */
   #batchLength(file: number, offset: number, end: number): number | undefined {
     const { log } = this.#options.store;
-    const head = new Uint8Array(BATCH_ALIGN_BYTES);
+    const head = new Uint8Array(BATCH_LENGTH_END);
     log.read(file, offset, head);
     const claimed = new DataView(head.buffer).getUint32(12, true);
     if (claimed > end - offset) return undefined;

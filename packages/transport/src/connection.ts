@@ -50,7 +50,7 @@ export interface ConnectionHandler {
    * nothing is answered, the connection takes new memory. A body that came in one piece is a view, as any.
    */
   memoryFor?(frame: { type: number; requestId: number; length: number }): Uint8Array | undefined;
-  /** The send buffer has emptied. */
+  /** The send buffer has emptied. Sure to come where `send` refused a frame for want of room; it may come at other times too. */
   onDrain?(connection: Connection): void;
 }
 

@@ -70,6 +70,8 @@ export class MemoryConnection implements Connection {
   #lastDueMs = 0;
   #lagMs = 0;
   #cancelDelivery: (() => void) | undefined;
+  /** Somebody was refused for want of room since the buffer was last empty: nobody else waits to hear that it is. */
+  #refused = false;
 
   constructor(options: MemoryConnectionOptions) {
     this.peer = options.peer;
@@ -102,9 +104,12 @@ export class MemoryConnection implements Connection {
     assert(type > 0 && type <= 0xff, () => `frame type out of range: ${type}`);
     assert(length <= FRAME_BODY_BYTES_MAX, () => `frame body of ${length} bytes, type ${type}`);
     const bytes = FRAME_HEADER_BYTES + length;
+    if (this.#ended) return false;
     // One frame always fits, as in a buffer that holds the longest.
-    if (this.#ended || (this.#queueBytes > 0 && this.#queueBytes + bytes > this.#links.sendLimitBytes))
+    if (this.#queueBytes > 0 && this.#queueBytes + bytes > this.#links.sendLimitBytes) {
+      this.#refused = true;
       return false;
+    }
     this.#queueBytes += bytes;
     const frame = { type, requestId, body: Buffer.concat(parts, length) };
     onLeft?.();
@@ -188,10 +193,13 @@ export class MemoryConnection implements Connection {
   #deliver(dueMs: number): void {
     this.#cancelDelivery = undefined;
     if (this.#links.isHeld(this.link)) return;
-    const split = this.#queue.findIndex((item) => item.dueMs > dueMs);
-    const batch = this.#queue.splice(0, split === -1 ? this.#queue.length : split);
-    const frames = batch.flatMap(({ item }) => (typeof item === 'object' ? [item] : []));
-    for (const { body } of frames) this.#queueBytes -= FRAME_HEADER_BYTES + body.length;
+    const batch = this.#takeDue(dueMs);
+    const frames: Frame[] = [];
+    for (const { item } of batch) {
+      if (typeof item !== 'object') continue;
+      frames.push(item);
+      this.#queueBytes -= FRAME_HEADER_BYTES + item.body.length;
+    }
     const other = this.#other;
     if (other) {
       if (batch[0]?.item === 'greeting') other.#open();
@@ -201,13 +209,23 @@ export class MemoryConnection implements Connection {
       if (last === 'reset') other.lose({ why: 'ECONNRESET' });
     }
     for (const { body } of frames) body.fill(POISON);
-    if (frames.length > 0 && this.#queue.length === 0 && !this.#ended)
-      this.#clock.soon(() => this.#drained());
+    if (this.#refused && this.#queue.length === 0 && !this.#ended) this.#clock.soon(() => this.#drained());
     this.#arm();
   }
 
+  #takeDue(dueMs: number): Outgoing[] {
+    const queue = this.#queue;
+    let count = 0;
+    while (count < queue.length && queue[count].dueMs <= dueMs) count++;
+    if (count < queue.length) return queue.splice(0, count);
+    this.#queue = [];
+    return queue;
+  }
+
   #drained(): void {
-    if (this.#queue.length === 0 && !this.#ended) this.#handler?.onDrain?.(this);
+    if (this.#queue.length > 0 || this.#ended) return;
+    this.#refused = false;
+    this.#handler?.onDrain?.(this);
   }
 
   /** A coded error of the handler ends the connection, as it does over a socket. */

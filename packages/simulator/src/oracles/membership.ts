@@ -13,6 +13,8 @@ import type { EventOf } from '../events.ts';
 import type { History } from './history.ts';
 import { isReadQuorum, isSeenByReads, isWriteQuorum } from './quorums.ts';
 
+const PG_COUNT_MAX = 2 ** 16;
+
 /** What is known of one member of a group, in its present life there. */
 interface Standing {
   /** The SCL of its last word. */
@@ -31,7 +33,8 @@ interface Standing {
 
 export class MembershipOracle {
   readonly #history: History;
-  readonly #standings = new Map<string, Standing>();
+  /** By data directory, then by group and life. */
+  readonly #standings = new Map<string, Map<number, Standing>>();
   readonly #lists = new Map<string, string>();
   /** The volume epoch at which each group came into the registry. */
   readonly #grownAt = new Map<PgIndex, Epoch>();
@@ -137,11 +140,14 @@ export class MembershipOracle {
   #standing(node: NodeId, pg: PgIndex): Standing {
     const store = this.#volume?.stores[node] ?? this.#stores.get(node);
     const life = this.#history.arrivalsOf(pg, node);
-    const keyOf = (of: number) => `${node}/${store}/${pg}/${of}`;
-    let standing = this.#standings.get(keyOf(life));
+    const directory = `${node}/${store}`;
+    const keyOf = (of: number) => of * PG_COUNT_MAX + pg;
+    let standings = this.#standings.get(directory);
+    if (!standings) this.#standings.set(directory, (standings = new Map()));
+    let standing = standings.get(keyOf(life));
     if (!standing) {
       const zero = 0 as Lsn & Epoch;
-      const before = this.#history.hasBegunAnew(pg, node) ? this.#standings.get(keyOf(life - 1)) : undefined;
+      const before = this.#history.hasBegunAnew(pg, node) ? standings.get(keyOf(life - 1)) : undefined;
       standing = {
         claimed: zero,
         unknown: false,
@@ -150,7 +156,7 @@ export class MembershipOracle {
         pages: new Set(before?.pagesIfAnew),
         pagesIfAnew: new Set(),
       };
-      this.#standings.set(keyOf(life), standing);
+      standings.set(keyOf(life), standing);
     }
     return standing;
   }

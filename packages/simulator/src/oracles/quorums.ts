@@ -12,7 +12,7 @@ export function isWriteQuorum(membership: Membership, has: (node: NodeId) => boo
 
 function isEnough(set: PlacedMember[], has: (node: NodeId) => boolean): boolean {
   const there = set.filter(({ node }) => has(node));
-  return there.length >= 4 || (fulls(set) === 3 && fulls(there) === 3);
+  return there.length >= 4 || (there.length === 3 && fulls(set) === 3 && fulls(there) === 3);
 }
 
 /**
@@ -31,8 +31,21 @@ export function isReadQuorum(membership: Membership, has: (node: NodeId) => bool
   });
 }
 
+/** Every ack asks for those of the membership in force. */
+const sets = {
+  all: new WeakMap<Membership, PlacedMember[][]>(),
+  counted: new WeakMap<Membership, PlacedMember[][]>(),
+};
+
+function setsOf(membership: Membership, options: { withForcedOut: boolean }): PlacedMember[][] {
+  const known = options.withForcedOut ? sets.all : sets.counted;
+  let found = known.get(membership);
+  if (!found) known.set(membership, (found = makeSets(membership, options)));
+  return found;
+}
+
 /** Each way to choose the member or the candidate for each slot that has both. */
-function setsOf({ slots }: Membership, options: { withForcedOut: boolean }): PlacedMember[][] {
+function makeSets({ slots }: Membership, options: { withForcedOut: boolean }): PlacedMember[][] {
   let sets: PlacedMember[][] = [[]];
   for (const { member, candidate } of slots) {
     const choices: PlacedMember[] = candidate ? [candidate] : [member];
