@@ -56,23 +56,45 @@ export interface RecordSeal {
   cpl: boolean;
 }
 
-/** Reads the header at `at`. The caller has checked that RECORD_HEADER_BYTES are there. */
-export function readRecordHeader(view: DataView, at: number): RecordHeader {
-  const u64 = (offset: number) =>
-    view.getUint32(at + offset, true) + view.getUint32(at + offset + 4, true) * TWO_32;
+export function blankRecordHeader(): RecordHeader {
+  const zero = 0 as Lsn & PageNumber & Epoch & PgIndex;
   return {
-    length: view.getUint32(at, true),
-    checksum: view.getUint32(at + 4, true),
-    lsn: u64(8) as Lsn,
-    previousVolumeLsn: u64(16) as Lsn,
-    previousPgLsn: u64(24) as Lsn,
-    previousPageLsn: u64(32) as Lsn,
-    page: u64(40) as PageNumber,
-    volumeEpoch: view.getUint32(at + 48, true) as Epoch,
-    pg: view.getUint16(at + 52, true) as PgIndex,
-    flags: view.getUint8(at + 54),
-    rangeCount: view.getUint8(at + 55),
+    length: 0,
+    checksum: 0,
+    lsn: zero,
+    previousVolumeLsn: zero,
+    previousPgLsn: zero,
+    previousPageLsn: zero,
+    page: zero,
+    volumeEpoch: zero,
+    pg: zero,
+    flags: 0,
+    rangeCount: 0,
   };
+}
+
+/**
+ * Reads the header at `at`. The caller has checked that RECORD_HEADER_BYTES are there.
+ *
+ * @param into is filled and answered; whoever reads many passes one again and again
+ */
+export function readRecordHeader(view: DataView, at: number, into = blankRecordHeader()): RecordHeader {
+  into.length = view.getUint32(at, true);
+  into.checksum = view.getUint32(at + 4, true);
+  into.lsn = u64At(view, at + 8) as Lsn;
+  into.previousVolumeLsn = u64At(view, at + 16) as Lsn;
+  into.previousPgLsn = u64At(view, at + 24) as Lsn;
+  into.previousPageLsn = u64At(view, at + 32) as Lsn;
+  into.page = u64At(view, at + 40) as PageNumber;
+  into.volumeEpoch = view.getUint32(at + 48, true) as Epoch;
+  into.pg = view.getUint16(at + 52, true) as PgIndex;
+  into.flags = view.getUint8(at + 54);
+  into.rangeCount = view.getUint8(at + 55);
+  return into;
+}
+
+function u64At(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * TWO_32;
 }
 
 /** Length of the record at `at`, or undefined where the bytes cannot be a whole record. Does not check the checksum. */
@@ -89,17 +111,22 @@ export function recordLengthAt(view: DataView, at: number): number | undefined {
 /** Whether the record that fills `record` exactly is whole: lengths agree, ranges lie in the page, the checksum holds. */
 export function recordIsSound(record: Uint8Array): boolean {
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
-  if (recordLengthAt(view, 0) !== record.length) return false;
-  if (crc32(record.subarray(8)) !== view.getUint32(4, true)) return false;
-  const rangeCount = view.getUint8(55);
+  return recordLengthAt(view, 0) === record.length && recordIsSoundAt(record, view, 0);
+}
+
+/** The same of the record at `at` of `bytes`, where `recordLengthAt` has found one. @param view on the same bytes */
+export function recordIsSoundAt(bytes: Uint8Array, view: DataView, at: number): boolean {
+  const recordLength = view.getUint32(at, true);
+  if (crc32(bytes.subarray(at + 8, at + recordLength)) !== view.getUint32(at + 4, true)) return false;
+  const rangeCount = view.getUint8(at + 55);
   let data = RECORD_HEADER_BYTES + rangeCount * RECORD_RANGE_BYTES;
   for (let i = 0; i < rangeCount; i++) {
-    const range = RECORD_HEADER_BYTES + i * RECORD_RANGE_BYTES;
+    const range = at + RECORD_HEADER_BYTES + i * RECORD_RANGE_BYTES;
     const length = view.getUint16(range + 2, true);
     if (view.getUint16(range, true) + length > PAGE_SIZE) return false;
     data += length;
   }
-  return data === record.length;
+  return data === recordLength;
 }
 
 /** Writes the writer's fields and the checksum into an encoded record whose other fields are there already. */

@@ -3,7 +3,13 @@
  * before any of its message is taken; truncation ranges and duplicates are the chain's business and cost nothing else.
  */
 import { assert, type Lsn } from '@rokka/kernel';
-import { readRecordHeader, recordIsSound, recordLengthAt } from '@rokka/quorum';
+import {
+  blankRecordHeader,
+  readRecordHeader,
+  recordIsSoundAt,
+  recordLengthAt,
+  type RecordHeader,
+} from '@rokka/quorum';
 import { storageErrors } from './errors.ts';
 import type { IndexedRecord } from './record-index.ts';
 import type { Segment } from './segment.ts';
@@ -29,14 +35,14 @@ export interface IngestTarget {
  */
 export function ingestRecords(segment: Segment, records: Uint8Array, target: IngestTarget): number {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
-  demandSoundRecords(segment, records, view);
+  const header = blankRecordHeader();
+  demandSoundRecords(segment, { records, view, header });
   const { chain } = segment;
   const place: IndexedRecord = { lsn: 0 as Lsn, page: 0, file: 0, offset: 0, length: 0, flags: 0 };
   let taken = 0;
   let contradicting: { lsn: Lsn; previousPgLsn: Lsn } | undefined;
   for (let at = 0; at < records.length; at += place.length) {
-    const header = readRecordHeader(view, at);
-    const { lsn, previousPgLsn } = header;
+    const { lsn, previousPgLsn } = readRecordHeader(view, at, header);
     place.length = header.length;
     if (lsn <= chain.scl) continue;
     place.lsn = lsn;
@@ -59,13 +65,18 @@ export function ingestRecords(segment: Segment, records: Uint8Array, target: Ing
   return taken;
 }
 
-function demandSoundRecords(segment: Segment, records: Uint8Array, view: DataView): void {
+/** @param of.header memory for each header */
+function demandSoundRecords(
+  segment: Segment,
+  of: { records: Uint8Array; view: DataView; header: RecordHeader },
+): void {
+  const { records, view, header } = of;
   const { pg, firstPage, pageCount, volumeEpoch } = segment;
   for (let at = 0; at < records.length;) {
     const length = recordLengthAt(view, at);
-    if (length === undefined || !recordIsSound(records.subarray(at, at + length)))
+    if (length === undefined || !recordIsSoundAt(records, view, at))
       throw storageErrors.STORAGE_BAD_RECORD([at]);
-    const header = readRecordHeader(view, at);
+    readRecordHeader(view, at, header);
     const fits =
       header.pg === pg &&
       header.volumeEpoch <= volumeEpoch &&
