@@ -221,6 +221,7 @@ export class Supervisor implements AsyncDisposable {
       snapshots: openSnapshots({ directory, registry: this.#registry, onChanged }),
       store: archiveStore(directory),
       passwordOf: (name) => secrets.read(name),
+      connection: (name) => this.#controller?.connection(name),
       head: (name) => this.#controller?.head(name),
       endOf: (volume) => readArchiveEnd(this.#registry, volume),
     });

@@ -10,7 +10,6 @@ import {
   isCoded,
   type Lsn,
   must,
-  type PageNumber,
   SeededRandom,
   settled,
   systemClock,
@@ -21,6 +20,7 @@ import { ArchiveReader } from './archive-reader.ts';
 import { Archiver } from './archiver.ts';
 import { archivedVolumes, readDescriptor } from './descriptor.ts';
 import { archiveErrors } from './errors.ts';
+import { archived, demandSame, pagesOf } from './testing/archived.ts';
 import { History } from './testing/history.ts';
 import { MemoryStore } from './testing/memory-store.ts';
 import { storeKinds } from './testing/store-kinds.ts';
@@ -28,55 +28,13 @@ import { ReadTurns } from './read-turns.ts';
 import { pointAt, spanOf, TimelineWriter } from './timeline.ts';
 import { makePages, removeArchive, removeUseless } from './upkeep.ts';
 
-/** Lets the archiver work until it has everything that is durable now. */
-async function archived(
-  archiver: Archiver,
-  clock: VirtualClock,
-  history: History,
-  options: { atLeast?: boolean } = {},
-): Promise<Lsn> {
-  const done: Lsn[] = [];
-  void archiver.flush().then((lsn) => done.push(lsn));
-  for (let i = 0; i < 2_000 && done.length === 0; i++) {
-    await settled();
-    if (done.length === 0) clock.advanceTo(clock.nowMs() + 50);
-  }
-  // While pages are copied the volume of these tests goes on.
-  if (!options.atLeast) assert.equal(done[0], history.durable);
-  return must(done[0]);
-}
-
-function pagesOf({ pageCount }: History): PageNumber[] {
-  return Array.from({ length: pageCount }, (_, page) => asPageNumber(page));
-}
-
-async function demandSame(reader: ArchiveReader, history: History): Promise<void> {
-  const expected: number[] = [];
-  const together = await Promise.all(reader.readMany(pagesOf(history)));
-  for (const page of pagesOf(history)) {
-    const content = history.pageAt(page, reader.lsn);
-    if (content) expected.push(page);
-    for (const given of [await reader.page(page), together[page]]) {
-      const same = given && content ? bytesEqual(given, content) : given === content;
-      assert.ok(same, `page ${page} at ${reader.lsn}`);
-    }
-  }
-  const found: number[] = [];
-  for await (const page of reader.pages()) found.push(page);
-  // Of a page that came after this point there are layers, and nothing in them.
-  assert.deepEqual(
-    expected.filter((page) => !found.includes(page)),
-    [],
-  );
-}
-
 test('every page at every point, over random histories, archivers that die and a store that fails', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer(), async (seed) => {
       const random = new SeededRandom(seed);
       const clock = new VirtualClock();
       const store = new MemoryStore();
-      const history = new History({ volumeId: 'one', random });
+      const history = new History({ volumeId: 'one', random, hotChanges: random.pick([0, 0, 10]) });
       const points: Lsn[] = [];
       store.fails = () => random.chance(0.1);
       for (let life = 0; life < 4; life++) {
@@ -269,7 +227,7 @@ test('page layers, merged and thinned out: every point that is kept stays as it 
       const random = new SeededRandom(seed);
       const clock = new VirtualClock();
       const store = new MemoryStore();
-      const history = new History({ volumeId: 'one', random });
+      const history = new History({ volumeId: 'one', random, hotChanges: random.pick([0, 10]) });
       const { volumeId: volume, pagesPerGroup } = history;
       const { signal } = new AbortController();
       await using archiver = new Archiver({ volume: history, store, clock });
@@ -303,7 +261,7 @@ test('two archivers at once write one history', async () => {
   const random = new SeededRandom(7);
   const clock = new VirtualClock();
   const store = new MemoryStore();
-  const history = new History({ volumeId: 'one', random });
+  const history = new History({ volumeId: 'one', random, hotChanges: 10 });
   await using first = new Archiver({ volume: history, store, clock });
   await using second = new Archiver({ volume: history, store, clock });
   first.start();
@@ -330,7 +288,7 @@ test('a clone of a clone gives what it wrote, and below that what each was made 
     const parent = history;
     const lsn = parent.durable;
     const base = { volume: parent.volumeId, lsn, pages: parent.pageCount };
-    history = new History({ volumeId, random, base: (page) => parent.pageAt(page, lsn) });
+    history = new History({ volumeId, random, hotChanges: 10, base: (page) => parent.pageAt(page, lsn) });
     for (let i = 0; i < 8; i++) history.write();
     await using next = new Archiver({ volume: history, base, store, clock });
     next.start();

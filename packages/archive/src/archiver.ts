@@ -24,11 +24,11 @@ import {
   type PgIndex,
   type VolumeId,
 } from '@rokka/kernel';
-import { FLAG_INIT, readRecordHeader, recordLengthAt } from '@rokka/quorum';
 import { type ArchiveDescriptor, readDescriptor, writeDescriptor } from './descriptor.ts';
 import { archiveErrors } from './errors.ts';
-import { type LayerItem, writePart } from './layer-object.ts';
+import { writePart } from './layer-object.ts';
 import { archivePrefix, layersOf, reachOf } from './layer.ts';
+import { lastLsnIn, logItems } from './log-items.ts';
 import type { ObjectStore } from './object-store.ts';
 import { PageParts } from './page-parts.ts';
 import { spanOf, type TimePoint, TimelineWriter } from './timeline.ts';
@@ -83,6 +83,8 @@ export interface ArchiverOptions {
 const FLUSH_MS = 5_000;
 /** Points in time lie this far apart at least. */
 const POINT_MS = 1_000;
+/** How soon it is seen that there is log for a whole layer. */
+const LOOK_MS = 250;
 const FETCH_BYTES = 1024 * 1024;
 /** A layer is held in memory until it is whole. */
 const LAYER_BYTES_MAX = 16 * 1024 * 1024;
@@ -101,11 +103,15 @@ export class Archiver implements AsyncDisposable {
   readonly #closing = new AbortController();
   /** How far each group's layers reach; undefined until the store has said. */
   #reached: Lsn[] | undefined;
+  /** The same when everything was archived last: layers may reach further than what is told. */
+  #reachedThen: readonly Lsn[] = [];
   #archived = 0 as Lsn;
   /** Up to here points have been told, by this archiver or one before. */
   #told = 0 as Lsn;
   /** What the volume had appended when everything was archived last. */
   #bytesThen = 0;
+  /** The same with what went ahead since. */
+  #bytesGone = 0;
   /** Pages were copied while the volume went on: no point below is whole. */
   #readableFrom = 0 as Lsn;
   /** The nodes need not keep anything for us any more. */
@@ -184,10 +190,12 @@ export class Archiver implements AsyncDisposable {
       try {
         await this.#round();
         this.#failure = undefined;
-        const asked = this.#asked.promise;
         const ended = new AbortController();
-        await Promise.race([asked, this.#pause(ended.signal)]);
+        const pause = this.#pause(ended.signal);
+        await Promise.race([this.#asked.promise, pause]);
         ended.abort();
+        // It may be at a layer: no other is begun beside it.
+        await pause;
         this.#asked = new Deferred();
         if (this.#waiting.length > 0) this.#asked.resolve();
       } catch (error) {
@@ -198,15 +206,50 @@ export class Archiver implements AsyncDisposable {
     }
   }
 
-  /** Takes points until the next round is due. */
+  /** Takes points until the next round is due, and archives whole layers ahead of it: whoever asks then waits for less. */
   async #pause(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const both = AbortSignal.any([signal, this.#closing.signal]);
-    const endMs = clock.nowMs() + FLUSH_MS;
-    while (clock.nowMs() < endMs && !both.aborted) {
-      await clock.sleep(POINT_MS, both).catch(() => {});
+    const startMs = clock.nowMs();
+    let pointMs = startMs + POINT_MS;
+    while (clock.nowMs() < startMs + FLUSH_MS && !both.aborted) {
+      if (!(await this.#goAhead())) await clock.sleep(LOOK_MS, both).catch(() => {});
+      if (clock.nowMs() < pointMs) continue;
+      pointMs = clock.nowMs() + POINT_MS;
       this.#takePoint();
     }
+  }
+
+  /**
+   * A layer of each group that has log, where that is a whole one each on the average: as many objects as the round would write, only
+   * sooner. Answers whether there was one.
+   */
+  async #goAhead(): Promise<boolean> {
+    const { volume } = this.#options;
+    const reached = this.#reached ?? [];
+    const groups = Array.from({ length: volume.groupCount }, (_, at) => {
+      const pg = at as PgIndex;
+      return { pg, after: reached[pg] ?? (0 as Lsn), through: volume.lastDurableOf(pg) };
+    });
+    const behind = groups.filter(({ after, through }) => through > after);
+    const { appendedBytes } = volume;
+    const whole = behind.length * LAYER_BYTES_MAX;
+    if (behind.length === 0 || appendedBytes - this.#bytesGone < whole) return false;
+    let bytes = 0;
+    for (const { pg, after, through } of behind) {
+      const layer = await this.#archiveLog(pg, after, through).catch((error: unknown) => {
+        // The round copies pages then, and nothing is told before it has.
+        if (isCoded(error, 'VOLUME_LOG_DROPPED')) return undefined;
+        throw error;
+      });
+      if (!layer) return false;
+      reached[pg] = layer.last;
+      bytes += layer.bytes;
+      volume.holdLog(pg, layer.last);
+    }
+    // Less than that: the rest is not durable yet, or one group's. It waits for more, lest layers get small and many.
+    this.#bytesGone = bytes < whole ? appendedBytes : this.#bytesGone + bytes;
+    return true;
   }
 
   #takePoint(): void {
@@ -223,6 +266,7 @@ export class Archiver implements AsyncDisposable {
     const { volume } = this.#options;
     this.#takePoint();
     const lsn = volume.durable;
+    const bytes = volume.appendedBytes;
     // Read in the same turn: what each group has at or below that point.
     const ends = Array.from({ length: volume.groupCount }, (_, pg) => volume.lastDurableOf(pg as PgIndex));
     for (const [pg, through] of ends.entries()) await this.#archiveGroup(pg as PgIndex, through);
@@ -235,6 +279,8 @@ export class Archiver implements AsyncDisposable {
     this.#archived = lsn;
     this.#told = lsn;
     this.#bytesThen = volume.appendedBytes;
+    this.#bytesGone = bytes;
+    this.#reachedThen = [...this.#reached];
     if (this.#letGo) this.#holdAgain();
     for (const { lsn: asked, done } of this.#waiting) if (asked <= lsn) done.resolve();
   }
@@ -266,7 +312,7 @@ export class Archiver implements AsyncDisposable {
     const reached = this.#reached ?? [];
     for (let after = reached[pg] ?? (0 as Lsn); after < through; after = reached[pg]) {
       try {
-        reached[pg] = await this.#archiveLog(pg, after, through);
+        reached[pg] = (await this.#archiveLog(pg, after, through)).last;
       } catch (error) {
         if (!isCoded(error, 'VOLUME_LOG_DROPPED')) throw error;
         reached[pg] = await this.#copy(pg);
@@ -275,11 +321,11 @@ export class Archiver implements AsyncDisposable {
     }
   }
 
-  /** One layer of log. Answers how far it reaches. */
-  async #archiveLog(pg: PgIndex, after: Lsn, through: Lsn): Promise<Lsn> {
+  /** One layer of log. Answers how far it reaches, and how much log that is. */
+  async #archiveLog(pg: PgIndex, after: Lsn, through: Lsn): Promise<{ last: Lsn; bytes: number }> {
     const { volume, store } = this.#options;
     const { volumeId, pagesPerGroup } = volume;
-    const { records, last } = await this.#gather(pg, after, through);
+    const { records, last, bytes } = await this.#gather(pg, after, through);
     const span = {
       after,
       through: last,
@@ -291,9 +337,9 @@ export class Archiver implements AsyncDisposable {
     await writePart(store, volumeId, {
       part: { kind: 'log', pg, ...span },
       groupPage: (pg * pagesPerGroup) as PageNumber,
-      items: itemsOf(records),
+      items: logItems(records),
     });
-    return last;
+    return { last, bytes };
   }
 
   /** The group's pages as they are now, more or less. Answers where its log goes on. */
@@ -327,11 +373,12 @@ export class Archiver implements AsyncDisposable {
     pg: PgIndex,
     after: Lsn,
     through: Lsn,
-  ): Promise<{ records: readonly Uint8Array[]; last: Lsn }> {
+  ): Promise<{ records: readonly Uint8Array[]; last: Lsn; bytes: number }> {
     const { volume } = this.#options;
     const records: Uint8Array[] = [];
     let last = after;
-    for (let bytes = 0; last < through && bytes < LAYER_BYTES_MAX;) {
+    let bytes = 0;
+    while (last < through && bytes < LAYER_BYTES_MAX) {
       this.#closing.signal.throwIfAborted();
       const more = await volume.fetchLog(pg, { after: last, through, limitBytes: FETCH_BYTES });
       const lsn = lastLsnIn(more);
@@ -341,7 +388,7 @@ export class Archiver implements AsyncDisposable {
       records.push(more);
       bytes += more.length;
     }
-    return { records, last };
+    return { records, last, bytes };
   }
 
   /** Makes page layers now and then, beside the rounds. */
@@ -355,8 +402,8 @@ export class Archiver implements AsyncDisposable {
         if (!descriptor || signal.aborted) continue;
         const layers = layersOf(await store.list(archivePrefix(volume.volumeId)), volume.pagesPerGroup);
         for (const [pg, ofGroup] of Map.groupBy(layers, (layer) => layer.pg)) {
-          const at = this.#reached?.[pg] ?? (0 as Lsn);
-          if (at > this.#archived || !wantsPages(ofGroup)) continue;
+          const at = this.#reachedThen[pg];
+          if (at === undefined || at > this.#archived || !wantsPages(ofGroup)) continue;
           await makePages(store, { descriptor, pg, at, clock, signal });
           log?.(`protection group ${pg}: pages up to LSN ${at} are in the archive`);
         }
@@ -399,30 +446,4 @@ export class Archiver implements AsyncDisposable {
     if (why !== this.#failure) this.#options.log?.(`the archive does not get on: ${why}`);
     this.#failure = why;
   }
-}
-
-function* recordsIn(chunk: Uint8Array): Iterable<{ at: number; length: number; view: DataView }> {
-  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  for (let at = 0; at < chunk.length;) {
-    const length = recordLengthAt(view, at);
-    if (length === undefined)
-      throw archiveErrors.ARCHIVE_BAD_LOG(['a storage node sent a record that is none']);
-    yield { at, length, view };
-    at += length;
-  }
-}
-
-function lastLsnIn(chunk: Uint8Array): Lsn | undefined {
-  let last: Lsn | undefined;
-  for (const { view, at } of recordsIn(chunk)) last = readRecordHeader(view, at).lsn;
-  return last;
-}
-
-function itemsOf(chunks: readonly Uint8Array[]): LayerItem[] {
-  return chunks.flatMap((chunk) =>
-    [...recordsIn(chunk)].map(({ view, at, length }) => {
-      const { page, lsn, flags } = readRecordHeader(view, at);
-      return { page, lsn, whole: (flags & FLAG_INIT) !== 0, parts: [chunk.subarray(at, at + length)] };
-    }),
-  );
 }

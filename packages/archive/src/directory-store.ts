@@ -3,6 +3,7 @@
  * a name is whole. A key's slashes are directories.
  */
 import { randomUUID } from 'node:crypto';
+import type { Dirent } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import { describeError, isCoded } from '@rokka/kernel';
@@ -11,6 +12,8 @@ import { inOrder, type ObjectStore, type StoredObject } from './object-store.ts'
 
 /** What a start that was cut short leaves; never part of a key. */
 const UNFINISHED = '.new';
+/** Files of a directory that are looked at together. */
+const LOOKS_MAX = 32;
 
 export class DirectoryStore implements ObjectStore {
   readonly #root: string;
@@ -79,14 +82,15 @@ export class DirectoryStore implements ObjectStore {
     const entries = await fs
       .readdir(path.join(this.#root, directory), { withFileTypes: true })
       .catch(absent([]));
-    for (const entry of entries) {
+    const look = async (entry: Dirent) => {
       const key = `${directory}${entry.name}`;
-      if (entry.isDirectory()) await this.#gather(`${key}/`, take);
-      else if (!entry.name.endsWith(UNFINISHED)) {
-        const stat = await fs.stat(path.join(this.#root, key)).catch(absent(undefined));
-        if (stat) take({ key, sizeBytes: stat.size });
-      }
-    }
+      if (entry.isDirectory()) return this.#gather(`${key}/`, take);
+      if (entry.name.endsWith(UNFINISHED)) return;
+      const stat = await fs.stat(path.join(this.#root, key)).catch(absent(undefined));
+      if (stat) take({ key, sizeBytes: stat.size });
+    };
+    for (let at = 0; at < entries.length; at += LOOKS_MAX)
+      await Promise.all(entries.slice(at, at + LOOKS_MAX).map(look));
   }
 
   async #open(key: string): Promise<fs.FileHandle> {

@@ -77,3 +77,21 @@ test('where other pages lie between them each is a place of its own, the newest 
     [0, 1, false],
   ]);
 });
+
+test('behind the records of a page lies their sum, which is all that a point above them needs', async () => {
+  const index = await loaded([
+    { page: 0, lsn: 1, at: 0 },
+    { page: 0, lsn: 3, at: 1 },
+    { page: 0, lsn: 5, at: 2 },
+    { page: 0, lsn: 5, at: 3 },
+    { page: 1, lsn: 6, at: 4 },
+    { page: 1, lsn: 6, at: 5, whole: true },
+    { page: 2, lsn: 6, at: 6 },
+  ]);
+  assert.deepEqual(places(index, 0, 9), [[3, 1, false]]);
+  assert.deepEqual(places(index, 0, 5), [[3, 1, false]]);
+  assert.deepEqual(places(index, 0, 4), [[0, 2, false]]);
+  assert.deepEqual(places(index, 1, 9), [[5, 1, true]]);
+  assert.deepEqual(places(index, 1, 5), []);
+  assert.deepEqual(places(index, 2, 9), [[6, 1, false]], 'each page has its own');
+});

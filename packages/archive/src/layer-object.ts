@@ -4,7 +4,8 @@
  *   header    u32 magic RKAL or RKAP, u16 version, u16 zero, u32 group, u32 zero, u64 after, u64 through,
  *             u64 the group's first page
  *   items     log: sealed records (quorum/record.ts); pages: u32 CRC-32 of the content, u64 LSN of the page, the content.
- *             By page, then by LSN, so that what a page has in a layer is one read; older layers have log in the order of its LSNs
+ *             By page, then by LSN, so that what a page has in a layer is one read; older layers have log in the order of its LSNs.
+ *             Log, of a page with many records: behind the last of them, with its LSN, their sum (log-items.ts), sealed records as well
  *   index     u32 page from the first, u32 length | 2^31 where the item needs nothing older, u64 offset, u64 LSN;
  *             by page, then by LSN
  *   trailer   u32 magic RKAT, u32 entries, u64 length of the items, u32 CRC-32 of header and index, u32 CRC-32 of this before it
@@ -142,7 +143,9 @@ export class LayerIndex {
     let end = -1;
     let whole = false;
     const close = () => end >= 0 && places.push({ whole, offset, length: end - offset });
-    for (let at = this.#endOf(relative, through) - 1; at >= 0 && this.#pageAt(at) === relative; at--) {
+    const last = this.#endOf(relative, through) - 1;
+    const isSum = this.#isSum(last);
+    for (let at = last; at >= 0 && this.#pageAt(at) === relative; at--) {
       const word = this.#view.getUint32(at * ENTRY_BYTES + 4, true);
       const from = HEADER_BYTES + this.#u64(at * ENTRY_BYTES + 8);
       const to = from + (word >= WHOLE ? word - WHOLE : word);
@@ -152,7 +155,7 @@ export class LayerIndex {
       }
       offset = from;
       whole = word >= WHOLE;
-      if (whole) break;
+      if (whole || isSum) break;
     }
     close();
     return places;
@@ -163,6 +166,11 @@ export class LayerIndex {
     for (let at = 0; at < this.#count; at++)
       if (at === 0 || this.#pageAt(at) !== this.#pageAt(at - 1))
         yield (this.#groupPage + this.#pageAt(at)) as PageNumber;
+  }
+
+  /** No two records have one LSN: the second item with it is what all of the page up to there come to. */
+  #isSum(at: number): boolean {
+    return at > 0 && this.#pageAt(at - 1) === this.#pageAt(at) && this.#lsnAt(at - 1) === this.#lsnAt(at);
   }
 
   /** The first entry that comes after (page, through). */

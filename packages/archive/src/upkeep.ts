@@ -2,7 +2,7 @@
  * What keeps an archive small: page layers, so that a restore needs little log, and the removal of what nobody may ask for any
  * more. Both only look at the store, so they may be cut off anywhere and begun again.
  */
-import type { Clock, Lsn, PgIndex, VolumeId } from '@rokka/kernel';
+import type { Clock, Lsn, PageNumber, PgIndex, VolumeId } from '@rokka/kernel';
 import { ArchiveReader } from './archive-reader.ts';
 import type { ArchiveDescriptor } from './descriptor.ts';
 import { archivePrefix, coverOf, type Layer, layersOf, type StoredLayer } from './layer.ts';
@@ -47,19 +47,26 @@ export async function makePages(
   const reader = await ArchiveReader.open(store, { volume, lsn: at }, { only: pg });
   const parts = new PageParts(store, { volume, pg, through: at, toldBefore: at, pagesPerGroup });
   const first = pg * pagesPerGroup;
-  let batch: { page: number; content: Uint8Array }[] = [];
+  let batch: PageNumber[] = [];
   let startedMs = clock.nowMs();
+  const add = async (next: number) => {
+    const contents = await Promise.all(reader.readMany(batch));
+    const pages = batch.flatMap((page, place) => {
+      const content = contents[place];
+      return content ? [{ page: page - first, content }] : [];
+    });
+    await parts.add(pages, { next, readableFrom: at });
+  };
   for await (const page of reader.ownPages(pg)) {
-    const content = await reader.page(page);
-    if (content) batch.push({ page: page - first, content });
+    batch.push(page);
     if (batch.length < BATCH_PAGES) continue;
-    await parts.add(batch, { next: page - first + 1, readableFrom: at });
+    await add(page - first + 1);
     batch = [];
     // Whoever uses the database comes first.
     await clock.sleep(clock.nowMs() - startedMs, signal);
     startedMs = clock.nowMs();
   }
-  await parts.add(batch, { next: pagesPerGroup, readableFrom: at });
+  await add(pagesPerGroup);
 }
 
 /** Layers of one group that no point asks for. */

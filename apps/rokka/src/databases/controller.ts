@@ -32,6 +32,7 @@ import { rokkaErrors } from '../errors.ts';
 import { decide, type Facts, LATE_MS, stateAfter, type Step } from './decision.ts';
 import { describeDatabase, type DatabaseStatus } from './database-status.ts';
 import type { NextHead } from './next-head.ts';
+import type { Connection } from '../processes/engine.ts';
 import { SnapshotTaker, type SnapshotTakerOptions } from './snapshot-taker.ts';
 
 const HOW_IT_ENDS = { running: 'again', stopped: 'in-order', deleted: 'at-once' } as const;
@@ -96,7 +97,11 @@ export class DatabaseController implements AsyncDisposable {
   }
 
   get mainConnection() {
-    return this.#units.get(MAIN)?.connection;
+    return this.connection(MAIN);
+  }
+
+  connection(name: string): Connection | undefined {
+    return this.#units.get(name)?.connection;
   }
 
   /** A record has changed: look at once. */

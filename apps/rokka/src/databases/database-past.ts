@@ -1,9 +1,17 @@
 /** What `rokka database` asks of the past: snapshots, and databases that begin at a point of another one's history. */
 import { type ObjectStore, pointAt, spanOf } from '@rokka/archive';
 import { type Lsn, unreachable, type VolumeId } from '@rokka/kernel';
-import type { DatabaseEngine, DatabaseRecord, Databases, NewDatabase, Snapshots } from '@rokka/databases';
-import type { SnapshotRecord } from '@rokka/databases';
+import {
+  type DatabaseEngine,
+  type DatabaseRecord,
+  type Databases,
+  makeCheckpointEarly,
+  type NewDatabase,
+  type SnapshotRecord,
+  type Snapshots,
+} from '@rokka/databases';
 import { rokkaErrors } from '../errors.ts';
+import type { Connection } from '../processes/engine.ts';
 import type { Head } from './database-unit.ts';
 
 /** A snapshot; or a database, at a wall time or as it is now. */
@@ -35,6 +43,8 @@ export interface PastOptions {
   readonly store: ObjectStore;
   /** The superuser's password that shall be. */
   passwordOf(database: string): string | undefined;
+  /** Of its server, while it has one. */
+  connection(database: string): Connection | undefined;
   head(database: string): Head | undefined;
   /** All of a volume that nobody has opened since its head ended in good order. */
   endOf(volume: VolumeId): Promise<Lsn | undefined>;
@@ -98,6 +108,22 @@ async function resolve(from: RestorePoint, of: PastOptions): Promise<Beginning> 
   return { archive: volumeId, lsn, engine, databaseName, userName, password: of.passwordOf(name) };
 }
 
+/** Everything that is durable now; and where it is to begin as it is now, with little log to be redone. */
+async function bringThere(
+  head: Head,
+  { record, isNow, of }: { record: DatabaseRecord; isNow: boolean; of: PastOptions },
+): Promise<void> {
+  const { name, engine, userName: user } = record;
+  const { host, port } = of.connection(name) ?? {};
+  const archive = () => head.ask('archive', ARCHIVE_MS);
+  if (!isNow || engine !== 'native' || host === undefined || port === undefined)
+    return void (await archive());
+  // What is there already goes to the archive meanwhile.
+  const login = { host, port, user, password: of.passwordOf(name) };
+  const [, isFresh] = await Promise.all([archive(), makeCheckpointEarly(login)]);
+  if (isFresh) await archive();
+}
+
 /** The last point at or before that time. @throws ROKKA_NO_POINT */
 async function pointOf(record: DatabaseRecord, atMs: number | undefined, of: PastOptions): Promise<Lsn> {
   const { volumeId, name } = record;
@@ -105,7 +131,7 @@ async function pointOf(record: DatabaseRecord, atMs: number | undefined, of: Pas
   // What is not in the archive yet, is in a moment, if somebody runs who brings it there.
   if (atMs === undefined || !before || atMs > before.last.atMs) {
     const head = of.head(name);
-    if (head) await head.ask('archive', ARCHIVE_MS);
+    if (head) await bringThere(head, { record, isNow: atMs === undefined, of });
     else if ((await of.endOf(volumeId)) === undefined)
       throw rokkaErrors.ROKKA_CHILD_AWAY([`database ${name}`]);
   }

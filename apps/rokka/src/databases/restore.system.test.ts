@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import { describe, test } from 'node:test';
 import { Client } from 'pg';
-import { probeNativeSupport } from '@rokka/databases';
+import { makeCheckpointEarly, probeNativeSupport, type ServerLogin } from '@rokka/databases';
 import { must, systemClock } from '@rokka/kernel';
 import { freePort } from '@rokka/kernel/testing';
 import { dataPaths } from '../data-directory.ts';
@@ -80,7 +80,18 @@ describe('the past of databases', { skip }, () => {
       await past.create('one');
       await databases.query('one', FILL);
       const [then] = await databases.query('one', SUM);
+      const redo = () => databases.query('one', 'select redo_lsn::text from pg_control_checkpoint()');
+      const before = await redo();
       await past.restore('two', '--from', 'one', '--clone');
+      assert.notDeepEqual(await redo(), before, 'it begins at a checkpoint, and redoes little');
+      // Of a server that has logged little since, whose password we have not, and that is not there.
+      const { host, port, user, password } = (await databases.connection('one')) as ServerLogin;
+      for (const login of [
+        { host, port, user, password },
+        { host, port, user, password: 'another' },
+        { host, port: await freePort(), user, password },
+      ])
+        assert.equal(await makeCheckpointEarly(login), false);
       await databases.query('one', `update rows set text = 'of one' where n % 7 = 0`);
       assert.deepEqual(await databases.query('two', SUM), [then]);
       await databases.query('two', `update rows set text = 'of two' where n % 3 = 0`);

@@ -19,6 +19,10 @@ import type { ArchivedVolume } from '../archiver.ts';
 
 const PAGES_PER_GROUP = 8;
 const GROUPS = 3;
+/** Changed again and again, at the same few places, where a history is told to. */
+const HOT_PAGE = asPageNumber(0);
+const HOT_PLACES = [40, 4_000, 4_056];
+const CHANGE_BYTES = 16;
 
 interface Written {
   readonly lsn: Lsn;
@@ -36,6 +40,7 @@ export class History implements ArchivedVolume {
   readonly pageCount = PAGES_PER_GROUP * GROUPS;
   readonly held = new Map<PgIndex, Lsn>();
   readonly #random: SeededRandom;
+  readonly #hotChanges: number;
   readonly #base: ((page: PageNumber) => Uint8Array | undefined) | undefined;
   readonly #written: Written[] = [];
   durable = asLsn(0);
@@ -46,10 +51,13 @@ export class History implements ArchivedVolume {
   constructor(options: {
     volumeId: string;
     random: SeededRandom;
+    /** Of one page, with each mini-transaction. */
+    hotChanges?: number;
     base?: (page: PageNumber) => Uint8Array | undefined;
   }) {
     this.volumeId = options.volumeId as VolumeId;
     this.#random = options.random;
+    this.#hotChanges = options.hotChanges ?? 0;
     this.#base = options.base;
   }
 
@@ -57,7 +65,10 @@ export class History implements ArchivedVolume {
   write(): void {
     const count = 1 + this.#random.below(3);
     const pages = new Set(Array.from({ length: count }, () => this.#random.below(this.pageCount)));
-    for (const page of pages) this.#append(asPageNumber(page));
+    for (const page of pages)
+      this.#append({ page: asPageNumber(page), at: this.#random.below(PAGE_SIZE - CHANGE_BYTES), anew: 0.2 });
+    for (let i = 0; i < this.#hotChanges; i++)
+      this.#append({ page: HOT_PAGE, at: this.#random.pick(HOT_PLACES), anew: 0 });
     this.durable = asLsn(this.#written.length);
   }
 
@@ -98,15 +109,15 @@ export class History implements ArchivedVolume {
     this.held.set(pg, after);
   }
 
-  #append(page: PageNumber): void {
+  /** @param of.anew how likely it is that the record needs nothing older, where it need not be */
+  #append({ page, at, anew }: { page: PageNumber; at: number; anew: number }): void {
     const before = this.pageAt(page, this.durable);
     const isOwn = this.#written.some((one) => one.page === page);
-    const init = this.#random.chance(0.2) || (before !== undefined && !isOwn);
+    const init = this.#random.chance(anew) || (before !== undefined && !isOwn);
     const content = new Uint8Array(PAGE_SIZE);
     if (init && before && !isOwn) content.set(before);
-    const at = this.#random.below(PAGE_SIZE - 16);
-    for (let i = 0; i < 16; i++) content[at + i] = this.#random.below(256);
-    const ranges = init ? [{ offset: 0, length: PAGE_SIZE }] : [{ offset: at, length: 16 }];
+    for (let i = 0; i < CHANGE_BYTES; i++) content[at + i] = this.#random.below(256);
+    const ranges = init ? [{ offset: 0, length: PAGE_SIZE }] : [{ offset: at, length: CHANGE_BYTES }];
     const room = new Uint8Array(PAGE_SIZE + 256);
     const record = room.slice(0, encodeRecord(room, 0, { page, init, ranges, content }));
     const lsn = asLsn(this.#written.length + 1);

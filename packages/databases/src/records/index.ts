@@ -30,5 +30,6 @@ export {
   type SnapshotsOptions,
   type SnapshotWish,
 } from './snapshots.ts';
+export { makeCheckpointEarly, type ServerLogin } from './early-checkpoint.ts';
 export { applyPassword } from './role-password.ts';
 export { judgeStateCopy, StateCopies, type StateCopy, type StateCopyVerdict } from './state-copies.ts';
