@@ -295,9 +295,9 @@ function registryOf(values: ReturnType<typeof parse>['values']): RegistryChoice 
 /** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE */
 function archiveOf(values: ReturnType<typeof parse>['values']): ArchiveWish | undefined {
   const archive = parseArchive(values);
-  if (archive && (values.registry ?? values.standby))
+  if (archive && values.standby)
     throw rokkaErrors.ROKKA_BAD_FLAG([
-      '--archive goes with neither --registry nor --standby: a database that moves between machines has no archive',
+      '--archive does not go with --standby, which finds in the registry where it is',
     ]);
   return archive;
 }

@@ -34,7 +34,7 @@ export interface PastOptions {
   readonly snapshots: Snapshots;
   readonly store: ObjectStore;
   /** The superuser's password that shall be. */
-  passwordOf(database: string): string | undefined;
+  passwordOf(database: string): Promise<string | undefined>;
   head(database: string): Head | undefined;
   /** All of a volume that nobody has opened since its head ended in good order. */
   endOf(volume: VolumeId): Promise<Lsn | undefined>;
@@ -90,12 +90,13 @@ async function resolve(from: RestorePoint, of: PastOptions): Promise<Beginning> 
       from.snapshot,
     );
     if (phase !== 'available' || lsn === undefined) throw rokkaErrors.ROKKA_SNAPSHOT_NOT_THERE([name, phase]);
-    return { archive: volumeId, lsn, engine, databaseName, userName, password: of.snapshots.password(name) };
+    const password = await of.snapshots.password(name);
+    return { archive: volumeId, lsn, engine, databaseName, userName, password };
   }
   const record = await of.databases.get(from.database);
   const { volumeId, engine, databaseName, userName, name } = record;
   const lsn = await pointOf(record, from.atMs, of);
-  return { archive: volumeId, lsn, engine, databaseName, userName, password: of.passwordOf(name) };
+  return { archive: volumeId, lsn, engine, databaseName, userName, password: await of.passwordOf(name) };
 }
 
 /** The last point at or before that time. @throws ROKKA_NO_POINT */
