@@ -19,7 +19,7 @@ import type { SupervisorStatus } from './status.ts';
 import { AVAILABILITY_ZONE } from './testing/ec2-under-test.ts';
 import { EtcdOnMachines } from './testing/etcd-on-machines.ts';
 import { Machine } from './testing/machine.ts';
-import { TestNet, until } from './testing/netns.ts';
+import { TestNet, until as untilSoon } from './testing/netns.ts';
 import { S3OnMachine } from './testing/s3-on-machine.ts';
 import { RokkaCommand } from './testing/rokka-command.ts';
 import { queryOnce } from './testing/superuser.ts';
@@ -31,7 +31,11 @@ const skip =
   (!support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`) ||
   whySkipped({ cli: true, root: true }) ||
   (TestNet.missing ?? EtcdOnMachines.missing);
-const timeout = 400_000;
+const timeout = 600_000;
+/** Of a recovery, or an initdb, where much else is going on. */
+const PATIENCE_MS = 180_000;
+const until = <T>(what: string, look: () => Promise<T | undefined | false>) =>
+  untilSoon(what, look, PATIENCE_MS);
 /** Inside of a machine every port is free. */
 const AWS_PORT = '4566';
 const SHOP_PORT = 5433;
@@ -79,7 +83,7 @@ describe('databases that move between machines', { skip: skip ?? false }, () => 
   async function spread(): Promise<void> {
     const nodes = [3, 4, 5, 6];
     for (const ordinal of nodes) await askControl(first.data, CONTROL.NODE, { action: 'drain', ordinal });
-    await until('the members are spread', async () => isSpread(await first.status()), 150_000);
+    await until('the members are spread', async () => isSpread(await first.status()));
     for (const ordinal of nodes) await askControl(first.data, CONTROL.NODE, { action: 'remove', ordinal });
   }
 
@@ -131,15 +135,11 @@ describe('databases that move between machines', { skip: skip ?? false }, () => 
   }
 
   const serves = (machine: Machine, name: string) =>
-    until(
-      `${name} serves`,
-      async () => {
-        const instances = ['rds', 'describe-db-instances', '--db-instance-identifier', `${name}-1`];
-        const found = await aws<{ DBInstances?: { DBInstanceStatus?: string }[] }>(machine, ...instances);
-        return found.DBInstances?.[0]?.DBInstanceStatus === 'available';
-      },
-      120_000,
-    );
+    until(`${name} serves`, async () => {
+      const instances = ['rds', 'describe-db-instances', '--db-instance-identifier', `${name}-1`];
+      const found = await aws<{ DBInstances?: { DBInstanceStatus?: string }[] }>(machine, ...instances);
+      return found.DBInstances?.[0]?.DBInstanceStatus === 'available';
+    });
 
   /** By the server's unix socket, which no network fault touches. */
   const query = <Row extends object>(

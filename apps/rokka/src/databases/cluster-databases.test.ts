@@ -4,9 +4,18 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { test } from 'node:test';
+import { upgradeDatabase } from '@rokka/databases';
+import type { VolumeId } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
+import { parseArguments } from '../arguments.ts';
 import type { DataIdentity } from '../data-directory.ts';
-import { openDatabases, openSecrets, openSnapshots } from './cluster-databases.ts';
+import {
+  type ClusterDatabasesOptions,
+  headOptions,
+  openDatabases,
+  openSecrets,
+  openSnapshots,
+} from './cluster-databases.ts';
 
 const REGISTRY = { location: 'etcd:http://one:2379' };
 const BUCKET = { location: 's3://bucket', region: 'us-east-1' };
@@ -46,4 +55,28 @@ test('where it is in etcd passwords are in it, and the past is in a bucket or no
   const moves = { moves: true, inRegistry: true };
   assert.deepEqual(await foundIn({ registry: REGISTRY }), { ...moves, refused: 'DATABASE_NO_BUCKET' });
   assert.deepEqual(await foundIn({ registry: REGISTRY, archive: BUCKET }), { ...moves, refused: undefined });
+});
+
+test('a head archives where the past is kept, and asks for the place where there is one', () => {
+  const first = { name: 'shop', engine: 'native', volumeId: 'vol-1' as VolumeId, createdAtMs: 0 } as const;
+  const record = { ...upgradeDatabase(first), retentionDays: 1 };
+  const place = { holder: 'one', term: 3 };
+  const found = (part: Partial<DataIdentity>, of: Pick<ClusterDatabasesOptions, 'place'> = {}) => {
+    const data = { path: '/d', cluster: 'c', identity: { cluster: 'c', ...part } };
+    const args = parseArguments(['up']);
+    const options = {
+      data: data as ClusterDatabasesOptions['data'],
+      args,
+      headAccess: () => undefined,
+      ...of,
+    };
+    const { archives, place: told } = headOptions(record, options);
+    return { archives, told };
+  };
+  assert.deepEqual(found({}), { archives: true, told: undefined });
+  assert.deepEqual(found({ registry: REGISTRY }, { place }), { archives: false, told: place });
+  assert.deepEqual(found({ registry: REGISTRY, archive: BUCKET }, { place }), {
+    archives: true,
+    told: place,
+  });
 });
