@@ -73,12 +73,13 @@ test('two changes at once both count: none is written over what it has not seen'
   await machines.secrets(0).begin('shop', 'first');
   let others = 1;
   const late: Registry = {
-    get: (key) => registry.get(key),
-    list: (prefix) => registry.list(prefix),
-    async put(key, value, revision) {
+    async get<T>(key: string) {
+      const entry = await registry.get<T>(key);
       if (others-- > 0) await machines.secrets(1).change('shop', 'second');
-      return registry.put(key, value, revision);
+      return entry;
     },
+    list: (prefix) => registry.list(prefix),
+    put: (key, value, revision) => registry.put(key, value, revision),
     remove: (key, revision) => registry.remove(key, revision),
     async [Symbol.asyncDispose]() {},
   };
