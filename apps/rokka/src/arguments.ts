@@ -121,7 +121,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --aws-port N      where the AWS API is answered, on this machine alone; 0 for nowhere   (default 4566)
   --allow-shell     of up: commands that come in by the AWS API may run scripts on this machine, as whoever runs Rokka
   --gone N,N        of up: what these nodes of this machine held is gone for good: go on with what can still be read
-  --standby         of up: wait, and run the database when the machine that does is gone; the first time with
+  --standby         of up: wait, and run the databases when the machine that does is gone; the first time with
                     --join TOKEN (from rokka token --standby), --listen and --registry
 `;
 

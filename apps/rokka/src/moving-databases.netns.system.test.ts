@@ -169,6 +169,11 @@ describe('databases that move between machines', { skip: skip ?? false }, () => 
   const read = (machine: Machine) => fs.readFileSync(note(machine), 'utf8');
   const write = (machine: Machine, text: string) => fs.writeFileSync(note(machine), text, { flush: true });
 
+  async function hasEnded(machine: Machine): Promise<boolean> {
+    const { head, gateway } = await machine.status();
+    return head.pid === undefined && gateway === undefined && !fs.existsSync(note(machine));
+  }
+
   test('a cluster and a volume are made where the databases run', { timeout }, async () => {
     await createCluster(first, 'shop');
     assert.equal((await cluster(first, 'shop')).Port, SHOP_PORT);
@@ -255,10 +260,7 @@ describe('databases that move between machines', { skip: skip ?? false }, () => 
     await isAttached(first);
     assert.equal(read(first), 'two');
     net.heal(standby.number);
-    await until('the old ones have ended', async () => {
-      const { head, gateway } = await standby.status();
-      return head.pid === undefined && gateway === undefined && !fs.existsSync(note(standby));
-    });
+    await until('the old ones have ended', () => hasEnded(standby));
     await refused;
     const rows = await shop<{ there: string | null; sold: number }>(
       first,
@@ -268,12 +270,37 @@ describe('databases that move between machines', { skip: skip ?? false }, () => 
     assert.deepEqual(rows, [{ there: null, sold: 1500 }]);
   });
 
+  test(
+    'that one stands still, and wakes when another has taken over: it changes nothing',
+    { timeout },
+    async () => {
+      first.signal('SIGSTOP');
+      try {
+        await until('the standby serves', async () => (await standby.status()).head.ready);
+        await answers(standby);
+        for (const name of ['shop', 'books', 'again']) await serves(standby, name);
+        await shop(standby, 'insert into sold select generate_series(1501, 1600)', PASSWORDS[1]);
+      } finally {
+        first.signal('SIGCONT');
+      }
+      await until('it stands by', () => hasEnded(first));
+      assert.equal((await shop(standby, 'select n from sold', PASSWORDS[1])).length, 1600);
+      const { databases } = await standby.status();
+      assert.deepEqual(
+        databases.map(({ phase }) => phase),
+        databases.map(() => 'available'),
+      );
+      await isAttached(standby);
+      assert.equal(read(standby), 'two');
+    },
+  );
+
   test('what is deleted is gone', { timeout }, async () => {
-    await aws(first, 'rds', 'delete-db-instance', '--db-instance-identifier', 'books-1');
+    await aws(standby, 'rds', 'delete-db-instance', '--db-instance-identifier', 'books-1');
     const of = ['--db-cluster-identifier', 'books'];
-    await aws(first, 'rds', 'delete-db-cluster', ...of, '--skip-final-snapshot');
+    await aws(standby, 'rds', 'delete-db-cluster', ...of, '--skip-final-snapshot');
     const isGone = async () =>
-      /DBClusterNotFoundFault/.test((await awsEnd(first, 'rds', 'describe-db-clusters', ...of)).err);
+      /DBClusterNotFoundFault/.test((await awsEnd(standby, 'rds', 'describe-db-clusters', ...of)).err);
     await until('it is gone', isGone);
   });
 });
