@@ -121,7 +121,7 @@ export const HELP = `rokka: a Postgres whose every commit lies on four of six co
   --aws-port N      where the AWS API is answered, on this machine alone; 0 for nowhere   (default 4566)
   --allow-shell     of up: commands that come in by the AWS API may run scripts on this machine, as whoever runs Rokka
   --gone N,N        of up: what these nodes of this machine held is gone for good: go on with what can still be read
-  --standby         of up: wait, and run the database when the machine that does is gone; the first time with
+  --standby         of up: wait, and run the databases when the machine that does is gone; the first time with
                     --join TOKEN (from rokka token --standby), --listen and --registry
 `;
 
@@ -295,9 +295,9 @@ function registryOf(values: ReturnType<typeof parse>['values']): RegistryChoice 
 /** @throws ROKKA_BAD_FLAG, ROKKA_BAD_VALUE */
 function archiveOf(values: ReturnType<typeof parse>['values']): ArchiveWish | undefined {
   const archive = parseArchive(values);
-  if (archive && (values.registry ?? values.standby))
+  if (archive && values.standby)
     throw rokkaErrors.ROKKA_BAD_FLAG([
-      '--archive goes with neither --registry nor --standby: a database that moves between machines has no archive',
+      '--archive does not go with --standby, which finds in the registry where it is',
     ]);
   return archive;
 }

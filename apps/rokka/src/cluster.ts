@@ -15,6 +15,7 @@ import {
 import type { FirstDatabaseRecord } from '@rokka/databases';
 import type { Registry } from '@rokka/registry';
 import { Volume, type VolumeBase } from '@rokka/volume';
+import type { ArchiveChoice } from './data-directory.ts';
 import { rokkaErrors } from './errors.ts';
 
 export interface NodeRecord {
@@ -186,6 +187,16 @@ export async function setListeningAddress(registry: Registry, address: string): 
     await registry.put(LISTEN, { address } satisfies ListenRecord, entry?.revision ?? 0);
 }
 
+/** Where the cluster's history is, as the machine that made it has said; undefined where no bucket was named. */
+export async function archiveOfCluster(registry: Registry): Promise<ArchiveChoice | undefined> {
+  return (await registry.get<ArchiveChoice>(ARCHIVE))?.value;
+}
+
+/** For machines that are to join: it never changes. */
+export async function tellArchive(registry: Registry, archive: ArchiveChoice): Promise<void> {
+  await readOrMake<ArchiveChoice>(registry, ARCHIVE, async () => archive);
+}
+
 /** How many spares each zone is to have; none, unless `rokka node spares` said otherwise. */
 export async function sparesWanted(registry: Registry): Promise<number> {
   return (await registry.get<SparesRecord>(SPARES))?.value.perZone ?? 0;
@@ -220,6 +231,7 @@ interface SparesRecord {
 }
 
 const LISTEN = 'listen';
+const ARCHIVE = 'archive';
 const SPARES = 'spares';
 const NODES = 'nodes/';
 const nodeKey = (ordinal: number) => `${NODES}${ordinal}`;

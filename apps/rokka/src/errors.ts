@@ -55,7 +55,7 @@ export const rokkaErrors = defineErrors({
     `the archive ${archive} cannot be used: ${why}. Then start again`,
   ROKKA_STANDBY_NEEDS: (what: string) => `a standby needs ${what}`,
   ROKKA_PLACE_LOST: (holder: string) =>
-    `${holder === '' ? 'nobody' : holder} holds the database: this machine stands by`,
+    `${holder === '' ? 'nobody' : holder} holds the databases: this machine stands by`,
   ROKKA_NOT_LISTENING: () =>
     `this cluster is on one machine: start it with rokka up --listen HOST, an address that other machines reach`,
   ROKKA_WRONG_DIRECTORY: (path: string, what: string, use: string) => `${path} is that of ${what}: ${use}`,

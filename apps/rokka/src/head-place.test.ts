@@ -1,10 +1,9 @@
-/** Where several machines may run the database: what happens in a term, and before the next one. On virtual time. */
+/** Where several machines may run the databases: what happens in a term, and before the next one. On virtual time. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { settled, VirtualClock } from '@rokka/kernel';
+import { CodedError, settled, VirtualClock } from '@rokka/kernel';
 import { Holder, MemoryRegistry } from '@rokka/registry';
-import type { SupervisedChild } from './child.ts';
-import { HeadPlace } from './head-place.ts';
+import { HeadPlace, registryOfTerm, type Term } from './head-place.ts';
 import { rokkaErrors } from './errors.ts';
 
 const BEFORE_MS = 2_000;
@@ -15,15 +14,16 @@ class World {
   readonly registry = new MemoryRegistry();
   readonly done: string[] = [];
   prepares = async () => {};
+  starts = async () => {};
   readonly place = new HeadPlace({
     registry: this.registry,
     clock: this.clock,
     name: 'one',
-    beforeHead: async () => {
+    beforeTerm: async () => {
       this.done.push('prepared');
       await this.prepares();
     },
-    makeHead: ({ term }) => this.#head(term),
+    makeTerm: ({ term }) => this.#term(term),
     onProgress: () => {},
     onLog: () => {},
   });
@@ -50,27 +50,30 @@ class World {
     return tenure;
   }
 
-  #head(term: number): SupervisedChild {
+  #term(term: number): Term {
     const say = (what: string) => void this.done.push(`${what} ${term}`);
     return {
-      start: async () => say('head'),
+      start: async () => {
+        await this.starts();
+        say('began');
+      },
       kill: () => say('killed'),
       [Symbol.asyncDispose]: async () => say('ended'),
-    } as unknown as SupervisedChild;
+    };
   }
 }
 
-test('what a head needs is made sure of before each of its terms, however long another machine had the place', async () => {
+test('what heads need is made sure of before each term, however long another machine had the place', async () => {
   const world = new World();
   void world.place.start();
   await world.pass(BEFORE_MS);
-  assert.deepEqual(world.done, ['prepared', 'head 1']);
+  assert.deepEqual(world.done, ['prepared', 'began 1']);
   const other = await world.takeAway();
   await world.pass(60_000);
-  assert.deepEqual(world.done.splice(0), ['prepared', 'head 1', 'killed 1', 'ended 1']);
+  assert.deepEqual(world.done.splice(0), ['prepared', 'began 1', 'killed 1', 'ended 1']);
   await other[Symbol.asyncDispose]();
   await world.pass(BEFORE_MS);
-  assert.deepEqual(world.done, ['prepared', 'head 3']);
+  assert.deepEqual(world.done, ['prepared', 'began 3']);
   await world.place[Symbol.asyncDispose]();
 });
 
@@ -85,5 +88,32 @@ test('where that fails the place is given back, and the reason is told', async (
   assert.deepEqual(world.done, ['prepared']);
   const entry = await world.registry.get<{ holder: string }>('holders/main');
   assert.equal(entry?.value.holder, '');
+  await world.place[Symbol.asyncDispose]();
+});
+
+test('a registry that is away while a term begins ends nothing: the place is given back, and taken again', async () => {
+  const world = new World();
+  let attempts = 0;
+  world.starts = async () => {
+    if (attempts++ === 0) throw new CodedError('REGISTRY_UNAVAILABLE', 'away');
+  };
+  const starts = world.place.start();
+  await world.pass(10_000);
+  await starts;
+  assert.deepEqual(world.done, ['prepared', 'ended 1', 'prepared', 'began 2']);
+  await world.place[Symbol.asyncDispose]();
+});
+
+test('who lost the place while it stood still writes nothing more', async () => {
+  const world = new World();
+  void world.place.start();
+  await world.pass(BEFORE_MS);
+  const mine = registryOfTerm(world.registry, { holder: 'one', term: 1 });
+  const revision = await mine.put('key', 'mine', 0);
+  await using _ = await world.takeAway();
+  const lost = { code: 'ROKKA_PLACE_LOST' };
+  await assert.rejects(mine.put('key', 'stray', revision), lost);
+  await assert.rejects(mine.remove('key', revision), lost);
+  assert.equal((await mine.get('key'))?.value, 'mine');
   await world.place[Symbol.asyncDispose]();
 });

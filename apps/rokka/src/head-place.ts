@@ -1,18 +1,18 @@
 /**
- * Where several machines may run the database: the place that one of them holds (registry/holder.ts), and the head, which
- * runs only while this machine holds it.
+ * Where several machines may run the databases: the place that one of them holds (registry/holder.ts), and what runs only while this
+ * machine holds it: the controller with its heads, and the AWS API (databases/databases-term.ts).
  *
- * The place keeps two heads from taking the volume from each other in turn. What keeps data safe is the volume's epoch: a
- * head that does not know yet that it was replaced is refused by the storage nodes.
+ * The place keeps two machines from taking volumes from each other in turn. It is no lock: a machine may stand still, and go on believing
+ * that it holds it. What keeps data safe is each volume's epoch: a head that does not know yet that it was replaced is refused by the
+ * storage nodes. What keeps records safe is compare-and-set: see `registryOfTerm`.
  */
 import { type Clock, CodedError, Deferred, isCoded } from '@rokka/kernel';
 import { Holder, type HolderRecord, type Registry, type Tenure } from '@rokka/registry';
-import type { SupervisedChild } from './child.ts';
 import { rokkaErrors } from './errors.ts';
 
 const PLACE = 'holders/main';
 
-/** A term of holding, for the head's process. */
+/** A term of holding, for the controller and the processes of heads. */
 export interface HeldPlace {
   readonly holder: string;
   readonly term: number;
@@ -25,6 +25,29 @@ export async function demandPlace(registry: Registry, { holder, term }: HeldPlac
     throw rokkaErrors.ROKKA_PLACE_LOST([entry?.value.holder ?? '']);
 }
 
+/**
+ * The registry for what is done in a term: each write asks first whether the term is over.
+ *
+ * Between question and write the machine may stand still, and another one take over. Then the write names a revision that was read before:
+ * if the other one, or anybody, has changed the key since, it is refused. If nobody has, it is as if it had come before the change of place.
+ */
+export function registryOfTerm(registry: Registry, place: HeldPlace): Registry {
+  return {
+    get: (key) => registry.get(key),
+    list: (prefix) => registry.list(prefix),
+    async put(key, value, revision) {
+      await demandPlace(registry, place);
+      return registry.put(key, value, revision);
+    },
+    async remove(key, revision) {
+      await demandPlace(registry, place);
+      return registry.remove(key, revision);
+    },
+    // Whoever opened it closes it.
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
 /** Empty where nobody holds it; undefined where the registry does not say. */
 export async function placeHolder(registry: Registry): Promise<string | undefined> {
   try {
@@ -35,46 +58,54 @@ export async function placeHolder(registry: Registry): Promise<string | undefine
   }
 }
 
-export interface HeadPlaceOptions {
+/** What runs while this machine holds the place. */
+export interface Term extends AsyncDisposable {
+  /** Resolves when it serves. */
+  start(): Promise<void>;
+  /** Ends all of it without asking. It is disposed of as well. */
+  kill(): void;
+}
+
+export interface HeadPlaceOptions<T extends Term> {
   registry: Registry;
   clock: Clock;
   /** This machine, for people; the same at each start. */
   name: string;
-  /** Before the head of each term: what it needs may have become too old while another machine had the place. */
-  beforeHead(): Promise<unknown>;
-  /** The head for one term. It is told once that the head ended for good. */
-  makeHead(place: HeldPlace, onFinal: (error: CodedError) => void): SupervisedChild;
+  /** Before each term: what heads need may have become too old while another machine had the place. */
+  beforeTerm(): Promise<unknown>;
+  /** It tells once that it cannot go on. */
+  makeTerm(place: HeldPlace, onFinal: (error: CodedError) => void): T;
   onProgress(text: string): void;
   onLog(level: 'info' | 'warn', text: string): void;
 }
 
 type End = CodedError | 'lost' | 'stopped';
 
-export class HeadPlace implements AsyncDisposable {
-  readonly #options: HeadPlaceOptions;
+export class HeadPlace<T extends Term> implements AsyncDisposable {
+  readonly #options: HeadPlaceOptions<T>;
   readonly #stop = new AbortController();
   readonly #stopped = new Deferred<End>();
   readonly #serving = new Deferred<void>();
   readonly #failed = new Deferred<CodedError>();
-  #head: SupervisedChild | undefined;
+  #term: T | undefined;
   #running: Promise<void> | undefined;
 
-  constructor(options: HeadPlaceOptions) {
+  constructor(options: HeadPlaceOptions<T>) {
     this.#options = options;
     this.#serving.promise.catch(() => {});
   }
 
-  /** Undefined while another machine runs the database. */
-  get head(): SupervisedChild | undefined {
-    return this.#head;
+  /** Undefined while another machine runs the databases. */
+  get term(): T | undefined {
+    return this.#term;
   }
 
-  /** Resolves with the reason if this machine can't run the database. */
+  /** Resolves with the reason if this machine can't run the databases. */
   get failed(): Promise<CodedError> {
     return this.#failed.promise;
   }
 
-  /** Resolves when this machine serves for the first time, which may be never. @throws what the head or the registry throws */
+  /** Resolves when this machine serves for the first time, which may be never. @throws what the term or the registry throws */
   start(): Promise<void> {
     this.#running = this.#takeTurns().catch((error: unknown) => {
       if (!isCoded(error)) throw error;
@@ -85,7 +116,7 @@ export class HeadPlace implements AsyncDisposable {
   }
 
   kill(): void {
-    this.#head?.kill();
+    this.#term?.kill();
     this.#stop.abort(stopError());
     this.#stopped.resolve('stopped');
   }
@@ -104,8 +135,10 @@ export class HeadPlace implements AsyncDisposable {
       if (!tenure) return;
       const end = await this.#serve(tenure, lost.promise);
       if (end === 'stopped') return;
-      if (end !== 'lost' && !isTakenOver(end)) throw end;
-      this.#options.onLog('warn', 'another machine has taken the database over: this one stands by');
+      if (end === 'lost' || isTakenOver(end))
+        this.#options.onLog('warn', 'another machine has taken the databases over: this one stands by');
+      else if (isPassing(end)) await this.#putOff(end);
+      else throw end;
     }
   }
 
@@ -125,7 +158,7 @@ export class HeadPlace implements AsyncDisposable {
       const own = await this.#ownVacancy(holder);
       if (own) return own;
       const other = await placeHolder(registry);
-      if (other !== '') onProgress(`standing by: ${other ?? 'another machine'} runs the database`);
+      if (other !== '') onProgress(`standing by: ${other ?? 'another machine'} runs the databases`);
       return await holder.hold(this.#stop.signal);
     } catch (error) {
       if (this.#stop.signal.aborted) return undefined;
@@ -144,29 +177,44 @@ export class HeadPlace implements AsyncDisposable {
     return holder.take({ why: 'gone', revision: entry.revision, term: entry.value.term });
   }
 
+  async #putOff(error: CodedError): Promise<void> {
+    const { clock, onLog } = this.#options;
+    onLog('warn', `the databases are not started yet: ${error.message}`);
+    try {
+      await clock.sleep(AGAIN_MS, this.#stop.signal);
+    } catch {
+      // Told to stop: whoever asks next sees it.
+    }
+  }
+
   async #serve(tenure: Tenure, lost: Promise<End>): Promise<End> {
-    const { beforeHead, makeHead, name } = this.#options;
+    const { beforeTerm, makeTerm, name } = this.#options;
     const ended = new Deferred<End>();
     try {
-      await beforeHead();
+      await beforeTerm();
       if (this.#stop.signal.aborted) return 'stopped';
-      const head = makeHead({ holder: name, term: tenure.term }, (error) => ended.resolve(error));
-      this.#head = head;
-      head.start().then(
+      const term = makeTerm({ holder: name, term: tenure.term }, (error) => ended.resolve(error));
+      this.#term = term;
+      term.start().then(
         () => this.#serving.resolve(),
         (error: unknown) => ended.resolve(error as CodedError),
       );
       const end = await Promise.race([ended.promise, lost, this.#stopped.promise]);
       // Whoever lost the place has nothing more to make durable, and nobody may read from it.
-      if (end === 'lost') head.kill();
+      if (end === 'lost' || (end !== 'stopped' && isTakenOver(end))) term.kill();
       return end;
     } finally {
-      await this.#head?.[Symbol.asyncDispose]();
-      this.#head = undefined;
+      await this.#term?.[Symbol.asyncDispose]();
+      this.#term = undefined;
       await tenure[Symbol.asyncDispose]();
     }
   }
 }
 
+const AGAIN_MS = 1_000;
+
+/** The registry is away, just as the term begins: it is there again some time, here or for the machine that takes the place meanwhile. */
+const isPassing = ({ code }: CodedError): boolean =>
+  ['REGISTRY_UNAVAILABLE', 'REGISTRY_BUSY', 'REGISTRY_FAILED'].includes(code);
 const isTakenOver = ({ code }: CodedError): boolean => ['VOLUME_FENCED', 'ROKKA_PLACE_LOST'].includes(code);
 const stopError = () => new CodedError('ROKKA_STOPPED', 'told to stop');

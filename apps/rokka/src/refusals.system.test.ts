@@ -38,7 +38,7 @@ describe('arguments', () => {
     'an empty path': [['up', '--data', ''], 'ROKKA_BAD_VALUE'],
     'an archive that is no bucket': [['up', '--archive', '/backups'], 'ROKKA_BAD_VALUE'],
     'an endpoint of no archive': [['up', '--archive-endpoint', 'http://minio:9000'], 'ROKKA_BAD_FLAG'],
-    'an archive where there is none': [['up', '--archive', 's3://snow', '--standby'], 'ROKKA_BAD_FLAG'],
+    'an archive that a standby chooses': [['up', '--archive', 's3://snow', '--standby'], 'ROKKA_BAD_FLAG'],
   };
   for (const [name, [args, code]] of Object.entries(wrong)) {
     test(`${name}: status 2`, { timeout }, async () => void (await refused(args, { status: 2, code })));

@@ -1,47 +1,28 @@
 /**
- * Everything that `up` starts: this machine's storage nodes and the heads of the databases, in that order, and ended in the
- * other. Where several machines may run the database it is `main` alone, under a place that one of them holds; else the
- * controller runs main and all others, as their records say.
+ * Everything that `up` starts: this machine's storage nodes, and what runs the databases (databases/databases-term.ts), in that order, and
+ * ended in the other. Where several machines may run the databases, this one does while it holds the place (head-place.ts).
  */
 import * as fs from 'node:fs';
 import { type CodedError, Deferred, isCoded, systemClock, systemRandom } from '@rokka/kernel';
-import {
-  type Databases,
-  DatabaseSecrets,
-  generatePassword,
-  MAIN,
-  probeNativeSupport,
-  upgradeDatabase,
-} from '@rokka/databases';
+import { type Databases, generatePassword, probeNativeSupport, type Snapshots } from '@rokka/databases';
 import type { Registry } from '@rokka/registry';
 import { membershipsByNode } from '@rokka/volume';
 import type { Arguments } from './arguments.ts';
-import { AwsFace } from './aws-face.ts';
 import type { SupervisedChild } from './child.ts';
 import type { NodeRequest } from './commands/node.ts';
 import { openClusterRegistry } from './cluster-registry.ts';
-import { type Cluster, listeningAddress, loadCluster, readCluster } from './cluster.ts';
+import { type Cluster, listeningAddress, loadCluster, readCluster, tellArchive } from './cluster.ts';
 import type { DatabaseRequest } from './commands/database.ts';
 import { type DataDirectory, dataPaths, translated, writeDurably } from './data-directory.ts';
 import { readArchiveEnd } from './databases/archive-end.ts';
-import type { ArchiveKeeper } from './databases/archive-keeper.ts';
-import { archiveStore, closeArchiveStore } from './databases/archive-store.ts';
-import {
-  headOptions,
-  openController,
-  openDatabases,
-  openKeeper,
-  openSnapshots,
-} from './databases/cluster-databases.ts';
+import { archiveStore } from './databases/archive-store.ts';
+import { openDatabases, openSecrets, openSnapshots } from './databases/cluster-databases.ts';
 import { operatePast, type PastAnswer, type PastRequest } from './databases/database-past.ts';
-import type { DatabaseController } from './databases/controller.ts';
-import type { Head } from './databases/database-unit.ts';
 import { operateDatabase } from './databases/database-operations.ts';
-import type { DatabaseStatus } from './databases/database-status.ts';
-import { headChild } from './databases/head-child.ts';
-import { sweepMounts } from './databases/volume-mounts.ts';
+import { type DatabaseStatus, describeElsewhere } from './databases/database-status.ts';
+import { DatabasesTerm, type DatabasesTermOptions } from './databases/databases-term.ts';
 import { rokkaErrors } from './errors.ts';
-import { HeadPlace, type HeldPlace, placeHolder } from './head-place.ts';
+import { HeadPlace, placeHolder } from './head-place.ts';
 import { operateNode } from './node-operations.ts';
 import { PlacedHeads } from './machines/heads/placed-heads.ts';
 import type { ManyMachines, TokenRequest } from './machines/many-machines.ts';
@@ -51,7 +32,6 @@ import { countSpares } from './node-survey.ts';
 import type { Connection } from './processes/engine.ts';
 import type { HeadProcessOptions } from './processes/head-process.ts';
 import type { GatewayStatus } from './processes/gateway-process.ts';
-import { hasShim, kernelResends } from './processes/legacy-fds.ts';
 import { type HeadDetail, headProcess } from './head-status.ts';
 import type { NodeStatus, SparesStatus, SupervisorStatus } from './status.ts';
 
@@ -69,18 +49,14 @@ export class Supervisor implements AsyncDisposable {
   readonly #standby: StandbyTls | undefined;
   readonly #nodes: NodeSet;
   readonly databases: Databases;
-  /** Where no other machine may run the database. */
-  readonly #controller: DatabaseController | undefined;
-  readonly #keeper: ArchiveKeeper | undefined;
-  /** The AWS API, where it is wanted. */
-  readonly #aws: AwsFace | undefined;
-  readonly #place: HeadPlace | undefined;
+  /** Where no other machine may run the databases: the one term that there is. */
+  readonly #only: DatabasesTerm | undefined;
+  readonly #place: HeadPlace<DatabasesTerm> | undefined;
   readonly #registry: Registry;
   /** Where no machine can join, none is heard. */
   readonly #placed: PlacedHeads;
   readonly #failed = new Deferred<CodedError>();
   #headAccess: HeadProcessOptions['remote'];
-  #connection: Connection | undefined;
   #started: Promise<void> | undefined;
   #stopping = false;
 
@@ -92,28 +68,16 @@ export class Supervisor implements AsyncDisposable {
     this.#machines = machines;
     this.#standby = standby;
     this.#registry = registry;
-    this.#placed =
-      machines?.desk.placed ??
-      new PlacedHeads({ clock: systemClock, random: systemRandom, log: options.onLog });
+    this.#placed = machines?.desk.placed ?? this.#noPlaced();
     const network = machines?.desk.network ?? standby?.network;
     const { gone } = options.args;
     this.#nodes = new NodeSet({ ...options, cluster, access: machines?.nodeAccess, network, gone });
-    const many = !data.identity.registry;
-    const onChanged = () => this.#controller?.nudge();
-    this.databases = openDatabases({ directory: data.path, registry, many, onChanged });
-    if (many) {
-      const of = {
-        ...options,
-        registry,
-        placed: this.#placed,
-        headAccess: () => this.#headAccess,
-        onMainFinal: (error: CodedError) => this.#failed.resolve(error),
-      };
-      this.#controller = openController(this.databases, of);
-      this.#keeper = openKeeper(this.databases, of);
-      this.#aws = this.#makeAwsFace();
-    } else this.#place = this.#makePlace();
-    void this.#place?.failed.then((error) => this.#failed.resolve(error));
+    const onChanged = () => this.#term?.controller.nudge();
+    this.databases = openDatabases({ directory: data.path, registry, onChanged });
+    const onFinal = (error: CodedError) => this.#failed.resolve(error);
+    if (data.identity.registry) this.#place = this.#makePlace();
+    else this.#only = this.#makeTerm({ placed: this.#placed, onFinal });
+    void this.#place?.failed.then(onFinal);
   }
 
   /** Resolves with the reason if the head ends for good. */
@@ -149,14 +113,14 @@ export class Supervisor implements AsyncDisposable {
   }
 
   get connection(): Connection {
-    return (this.#controller?.mainConnection ?? this.#connection) as Connection;
+    return this.#term?.controller.mainConnection as Connection;
   }
 
   async status(): Promise<SupervisorStatus> {
-    const head = this.#head;
+    const { main: head, aws } = this.#term ?? {};
     const [detail, gateway, databases, nodes, memberships, holder] = await Promise.all([
       head?.status(),
-      this.#aws?.gateway.status() as Promise<GatewayStatus | undefined> | undefined,
+      aws?.gateway.status() as Promise<GatewayStatus | undefined> | undefined,
       this.#describeDatabases(),
       this.#nodes.status(),
       this.#memberships(),
@@ -180,13 +144,13 @@ export class Supervisor implements AsyncDisposable {
         detail,
       },
       databases,
-      ...(this.#aws && {
+      ...(aws && {
         gateway: {
           port: this.#options.args.awsPort,
-          ...partOf(this.#aws.gateway),
+          ...partOf(aws.gateway),
           ...(gateway && { restoreTests: gateway.restoreTests }),
         },
-        agent: partOf(this.#aws.agent),
+        agent: partOf(aws.agent),
       }),
     } as SupervisorStatus;
   }
@@ -205,24 +169,27 @@ export class Supervisor implements AsyncDisposable {
     });
   }
 
-  /** @throws what `Databases` throws */
+  /** @throws ROKKA_WRONG_DIRECTORY, what `Databases` throws */
   async database(request: DatabaseRequest): Promise<{ databases: DatabaseStatus[] }> {
+    if (request.action !== 'list') await this.#demandTerm();
+    if (request.action === 'retain' && request.retentionDays > 0)
+      this.#snapshots().demandBucket(`Nothing of database ${request.name} can be kept`);
     await operateDatabase(request, { databases: this.databases, engine: this.cluster.database.engine });
-    return { databases: (await this.#controller?.status()) ?? [] };
+    return { databases: await this.#listDatabases() };
   }
 
-  /** @throws what operatePast throws */
-  past(request: PastRequest): Promise<PastAnswer> {
+  /** @throws ROKKA_WRONG_DIRECTORY, what operatePast throws */
+  async past(request: PastRequest): Promise<PastAnswer> {
+    if (request.action !== 'snapshots') await this.#demandTerm();
     const directory = this.#options.data.path;
-    const secrets = new DatabaseSecrets(dataPaths.secrets(directory));
-    const onChanged = () => this.#controller?.nudge();
+    const secrets = openSecrets({ directory, registry: this.#registry });
     return operatePast(request, {
       databases: this.databases,
-      snapshots: openSnapshots({ directory, registry: this.#registry, onChanged }),
+      snapshots: this.#snapshots(),
       store: archiveStore(directory),
       passwordOf: (name) => secrets.read(name),
-      connection: (name) => this.#controller?.connection(name),
-      head: (name) => this.#controller?.head(name),
+      connection: (name) => this.#term?.controller.connection(name),
+      head: (name) => this.#term?.controller.head(name),
       endOf: (volume) => readArchiveEnd(this.#registry, volume),
     });
   }
@@ -236,14 +203,8 @@ export class Supervisor implements AsyncDisposable {
   /** The head first: it needs the nodes to make its last writes durable. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
-    if (this.#head?.pid !== undefined) this.#options.onProgress('stopping the database');
-    const kept = this.#keeper?.[Symbol.asyncDispose]();
-    closeArchiveStore(this.#options.data.path);
-    await Promise.all([kept, this.#aws?.[Symbol.asyncDispose]()]);
-    // Volumes of other machines stay mounted there.
-    this.#placed[Symbol.dispose]();
-    await this.#controller?.[Symbol.asyncDispose]();
-    if (this.#controller) await this.#sweepMounts();
+    if (this.#term?.main?.pid !== undefined) this.#options.onProgress('stopping the database');
+    await this.#only?.[Symbol.asyncDispose]();
     await this.#place?.[Symbol.asyncDispose]();
     await this.#nodes[Symbol.asyncDispose]();
     await this.#machines?.[Symbol.asyncDispose]();
@@ -256,27 +217,17 @@ export class Supervisor implements AsyncDisposable {
   /** Ends every process without asking: what a power cut does. Dispose it as well. */
   kill(): void {
     this.#stopping = true;
-    this.#aws?.kill();
     this.#placed[Symbol.dispose]();
-    this.#controller?.kill();
+    this.#only?.kill();
     this.#place?.kill();
     this.#nodes.kill();
   }
 
   async #start(): Promise<void> {
-    if (this.#controller) {
-      await this.#sweepMounts();
-      fs.rmSync(dataPaths.stateCopies(this.#options.data.path), { recursive: true, force: true });
-      await this.databases.beginAnew();
-      await this.databases.moveMain(this.#options.args.port);
-    }
     await this.#nodes.start();
     if (this.#stopping) throw rokkaErrors.ROKKA_STOPPED(['the cluster']);
     await this.#prepareHeadAccess();
-    this.#options.onProgress('opening the database');
-    await (this.#place ?? this.#controller)?.start();
-    this.#keeper?.start();
-    this.#aws?.start();
+    await (this.#place ?? this.#only)?.start();
   }
 
   /** A head renews its certificate for as long as it runs; that of a place is made sure of before each term. */
@@ -284,20 +235,32 @@ export class Supervisor implements AsyncDisposable {
     this.#headAccess = this.#standby?.access ?? (await this.#machines?.headAccess(this.#options.data.path));
   }
 
-  /** What cannot be taken away now keeps nobody from starting: who mounts there tries again. */
-  async #sweepMounts(): Promise<void> {
-    try {
-      await sweepMounts(this.cluster.id);
-    } catch (error) {
-      if (!isCoded(error)) throw error;
-      this.#options.onLog('warn', error.message);
-    }
+  /** As they run here, or as the machine that runs them says. */
+  async #listDatabases(): Promise<DatabaseStatus[]> {
+    const { controller } = this.#term ?? {};
+    return controller ? controller.status() : (await this.databases.entries()).map(describeElsewhere);
+  }
+
+  /**
+   * Wishes are said where they are carried out: there their ports are looked at, and their clients connect.
+   * @throws ROKKA_WRONG_DIRECTORY
+   */
+  async #demandTerm(): Promise<void> {
+    if (this.#term) return;
+    const holder = await placeHolder(this.#registry);
+    const use = holder ? `${holder} runs the databases: say it there` : 'no machine runs the databases now';
+    throw rokkaErrors.ROKKA_WRONG_DIRECTORY([this.#options.data.path, 'a machine that stands by', use]);
+  }
+
+  #snapshots(): Snapshots {
+    const onChanged = () => this.#term?.controller.nudge();
+    return openSnapshots({ directory: this.#options.data.path, registry: this.#registry, onChanged });
   }
 
   /** None where the registry does not say. */
   async #describeDatabases(): Promise<DatabaseStatus[]> {
     try {
-      return (await this.#controller?.status()) ?? [];
+      return await this.#listDatabases();
     } catch (error) {
       if (!isCoded(error)) throw error;
       return [];
@@ -324,11 +287,12 @@ export class Supervisor implements AsyncDisposable {
     }
   }
 
-  get #head(): Head | undefined {
-    return this.#place ? this.#place.head : this.#controller?.head(MAIN);
+  /** Undefined while another machine runs the databases. */
+  get #term(): DatabasesTerm | undefined {
+    return this.#only ?? this.#place?.term;
   }
 
-  #makePlace(): HeadPlace {
+  #makePlace(): HeadPlace<DatabasesTerm> {
     const { data, args, onLog, onProgress } = this.#options;
     const id = data.identity.joined?.id ?? 'the first machine';
     const { host } = this.#machines?.listen ?? args.listen ?? {};
@@ -336,33 +300,21 @@ export class Supervisor implements AsyncDisposable {
       registry: this.#registry,
       clock: systemClock,
       name: host === undefined ? id : `${id} (${host})`,
-      beforeHead: () => this.#prepareHeadAccess(),
-      makeHead: (place, onFinal) => this.#placedHead(place, onFinal),
+      beforeTerm: () => this.#prepareHeadAccess(),
+      // Volumes of a cluster whose databases move are on the machine that runs them.
+      makeTerm: (place, onFinal) => this.#makeTerm({ placed: this.#noPlaced(), place, onFinal }),
       onProgress,
       onLog,
     });
   }
 
-  #makeAwsFace(): AwsFace | undefined {
-    const { data, args, onLog } = this.#options;
-    if (args.awsPort === 0) return undefined;
-    return new AwsFace({ directory: data.path, port: args.awsPort, allowShell: args.allowShell, onLog });
+  #noPlaced(): PlacedHeads {
+    return new PlacedHeads({ clock: systemClock, random: systemRandom, log: this.#options.onLog });
   }
 
-  #placedHead(place: HeldPlace, onFinal: (error: CodedError) => void): SupervisedChild {
-    const { onLog, onProgress } = this.#options;
-    const main = upgradeDatabase(this.cluster.database);
+  #makeTerm(of: Pick<DatabasesTermOptions, 'placed' | 'place' | 'onFinal'>): DatabasesTerm {
     const headAccess = () => this.#headAccess;
-    return headChild({
-      options: () => ({ ...headOptions(main, { ...this.#options, headAccess }), place, spareHead: true }),
-      name: 'head',
-      // A shim has a spare of its own, where that can take over.
-      spare: !hasShim({ engine: main.engine, mounted: false }) || !kernelResends(),
-      onProgress,
-      onLog,
-      onReady: (detail) => (this.#connection = detail as Connection),
-      onFinal,
-    });
+    return new DatabasesTerm({ ...this.#options, ...of, registry: this.#registry, headAccess });
   }
 }
 
@@ -376,9 +328,10 @@ interface SupervisorParts {
 }
 
 /** A standby makes nothing: it would make another cluster. */
-function clusterOf(registry: Registry, options: SupervisorOptions): Promise<Cluster> {
+async function clusterOf(registry: Registry, options: SupervisorOptions): Promise<Cluster> {
   const { cluster: id, identity } = options.data;
   if (identity.joined) return readCluster(registry, id);
+  if (identity.registry && identity.archive) await tellArchive(registry, identity.archive);
   const engine = () => chooseEngine(options);
   return loadCluster({ registry, id, random: systemRandom, clock: systemClock, engine });
 }

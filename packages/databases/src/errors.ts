@@ -61,8 +61,8 @@ export const databaseErrors = defineErrors({
     `database ${name} is being deleted, which nothing takes back; wait until it is gone and create it anew`,
   DATABASE_MAIN_STAYS: (wish: string) =>
     `database main cannot be ${wish}: it runs as long as rokka up does; rokka stop ends both`,
-  DATABASE_ONLY_MAIN: () =>
-    `this cluster's database moves between machines (its state is in etcd): it has no others beside it, and restarts and changes by the commands of its machines alone; for more, make a cluster whose state is in its own directory (rokka up without --registry)`,
+  DATABASE_NO_BUCKET: (what: string) =>
+    `${what}: the databases of this cluster move between machines (its state is in etcd), so their past can be kept in a bucket alone, and none was named when the cluster was made (rokka up --registry etcd:… --archive s3://BUCKET)`,
   DATABASE_PORT_TAKEN: (port: number, by: string) =>
     `port ${port} belongs to database ${by}; choose another one, or leave it out`,
   DATABASE_PORTS_EXHAUSTED: (from: number, to: number) =>

@@ -7,9 +7,14 @@ const FINAL = [
   'DATABASE_PORT_TAKEN',
   'DATABASE_PORTS_EXHAUSTED',
   'DATABASE_NAME_INVALID',
-  'DATABASE_ONLY_MAIN',
   'DATABASE_NO_SNAPSHOT',
 ];
+
+/** Nothing can be kept of what is gone, or of what has no archive, now and later. */
+const UNKEPT = ['DATABASE_NONE', 'DATABASE_NO_SNAPSHOT', 'DATABASE_NO_ARCHIVE', 'DATABASE_NO_BUCKET'];
+
+/** Whether a snapshot cannot be made. */
+export const isUnkept = (error: unknown) => isCoded(error) && UNKEPT.includes(error.code);
 
 /** Whether a database cannot be made as it was asked for, so that what wishes for it is not made either. */
 export const isHopeless = (error: unknown) => isCoded(error) && FINAL.includes(error.code);

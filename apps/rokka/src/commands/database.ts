@@ -1,7 +1,7 @@
 /** `rokka database …`: further databases of the cluster. Asks the running supervisor, and waits until it is as it was wished. */
 import * as fs from 'node:fs';
 import { systemClock, unreachable } from '@rokka/kernel';
-import { connectionString, DatabaseSecrets, type NewDatabase } from '@rokka/databases';
+import { connectionString, type NewDatabase, secretFile } from '@rokka/databases';
 import type { Arguments } from '../arguments.ts';
 import { askControl, CONTROL } from '../control.ts';
 import { dataPaths } from '../data-directory.ts';
@@ -160,7 +160,7 @@ function report(
 
 /** How to connect, as `rokka up` says it of main. */
 function greeting(args: Arguments, { name, port, userName, databaseName }: DatabaseStatus): string {
-  const file = new DatabaseSecrets(dataPaths.secrets(args.dataDirectory)).file(name);
+  const file = secretFile(dataPaths.secrets(args.dataDirectory), name);
   const target = {
     host: '127.0.0.1',
     port,

@@ -24,6 +24,12 @@ export function archiveStore(directory: string): ObjectStore {
   return store;
 }
 
+/**
+ * Whether history is kept at all. Where databases move between machines a directory of one of them would have a part of it.
+ */
+export const hasArchive = ({ registry, archive }: DataIdentity): boolean =>
+  registry === undefined || archive !== undefined;
+
 /** This process is ending, and waits for no endpoint. */
 export function closeArchiveStore(directory: string): void {
   buckets.get(directory)?.[Symbol.dispose]();

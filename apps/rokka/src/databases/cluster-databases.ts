@@ -1,4 +1,4 @@
-/** The databases of a cluster on its machine: their records, the controller, and what both need of the data directory. */
+/** The databases of a cluster on the machine that runs them: their records, the controller, and what both need of the data directory. */
 import * as fs from 'node:fs';
 import { type CodedError, isCoded, must, systemClock, systemRandom, type VolumeId } from '@rokka/kernel';
 import { ArchiveReader } from '@rokka/archive';
@@ -9,6 +9,7 @@ import {
   type DatabaseSource,
   isPortFree,
   MAIN,
+  RegistrySecrets,
   Snapshots,
   StateCopies,
 } from '@rokka/databases';
@@ -24,8 +25,9 @@ import {
 import type { Arguments } from '../arguments.ts';
 import { launchChild } from '../child.ts';
 import { drawPlaces, listNodes, makeVolume } from '../cluster.ts';
-import { type DataDirectory, dataPaths } from '../data-directory.ts';
+import { type DataDirectory, dataPaths, readIdentity } from '../data-directory.ts';
 import { Fleet } from '../fleet.ts';
+import type { HeldPlace } from '../head-place.ts';
 import { clusterNetwork } from '../machines/cluster-network.ts';
 import type { PlacedHeadOptions } from '../machines/heads/head-orders.ts';
 import type { PlacedHeads } from '../machines/heads/placed-heads.ts';
@@ -33,7 +35,7 @@ import type { HeadProcessOptions } from '../processes/head-process.ts';
 import { hasShim, kernelResends } from '../processes/legacy-fds.ts';
 import { readArchiveEnd, removeArchiveEnd } from './archive-end.ts';
 import { ArchiveKeeper } from './archive-keeper.ts';
-import { archiveStore } from './archive-store.ts';
+import { archiveStore, hasArchive } from './archive-store.ts';
 import { DatabaseController } from './controller.ts';
 import { headChild, headCommand } from './head-child.ts';
 import { NEXT_HEAD_NAME, NextHead } from './next-head.ts';
@@ -57,38 +59,51 @@ export interface ClusterDatabasesOptions {
   headAccess(): HeadProcessOptions['remote'];
   /** Heads of volumes that are placed on joined machines. */
   placed: PlacedHeads;
+  /** Where several machines may run the databases: what this one does it does while it holds the place. */
+  place?: HeldPlace;
   onMainFinal(error: CodedError): void;
   onProgress(text: string): void;
   onLog(level: 'info' | 'warn' | 'error', text: string): void;
 }
 
-/** @param many false where main moves between machines, and no controller runs */
-export function openDatabases(of: {
+interface Records {
   directory: string;
   registry: Registry;
-  many: boolean;
   onChanged?(): void;
-}): Databases {
+}
+
+export function openDatabases(of: Records): Databases {
   return new Databases({
     registry: of.registry,
-    secrets: new DatabaseSecrets(dataPaths.secrets(of.directory)),
+    secrets: openSecrets(of),
     clock: systemClock,
     random: systemRandom,
-    many: of.many,
+    moves: move(of.directory),
     isPortFree: (port) => isPortFree({ address: '127.0.0.1', port, clock: systemClock }),
     ...(of.onChanged && { onChanged: of.onChanged }),
   });
 }
 
-export function openSnapshots(of: { directory: string; registry: Registry; onChanged?(): void }): Snapshots {
+export function openSnapshots(of: Records): Snapshots {
+  const identity = readIdentity(of.directory);
   return new Snapshots({
     registry: of.registry,
-    secrets: new DatabaseSecrets(dataPaths.secrets(of.directory)),
+    secrets: openSecrets(of),
     clock: systemClock,
     random: systemRandom,
+    noBucket: identity !== undefined && !hasArchive(identity),
     ...(of.onChanged && { onChanged: of.onChanged }),
   });
 }
+
+/** Where databases move between machines, so do their passwords. */
+export function openSecrets({ directory, registry }: Records): DatabaseSecrets {
+  const files = dataPaths.secrets(directory);
+  return new DatabaseSecrets(move(directory) ? new RegistrySecrets({ registry, directory: files }) : files);
+}
+
+/** Whether databases move between machines: none of those has the registry. */
+const move = (directory: string) => readIdentity(directory)?.registry !== undefined;
 
 /** Lets go of what nobody may ask for any more. */
 export function openKeeper(databases: Databases, of: ClusterDatabasesOptions): ArchiveKeeper {
@@ -114,7 +129,7 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
   return new DatabaseController({
     databases,
     nextHead,
-    secrets: new DatabaseSecrets(dataPaths.secrets(data.path)),
+    secrets: openSecrets({ directory: data.path, registry }),
     clock: systemClock,
     random: systemRandom,
     makeHead: ({ record, handedOver, resetPassword, onReady, onLost, onFinal, onProgress: onStep }) => {
@@ -177,7 +192,7 @@ function hasOwnSpare({ engine }: DatabaseRecord): boolean {
 /** What a head is told of its database. */
 export function headOptions(
   record: DatabaseRecord,
-  { data, args, headAccess }: Pick<ClusterDatabasesOptions, 'data' | 'args' | 'headAccess'>,
+  { data, args, headAccess, place }: Pick<ClusterDatabasesOptions, 'data' | 'args' | 'headAccess' | 'place'>,
 ): HeadProcessOptions {
   const { name, volumeId, engine, databaseName, userName, source, settings, files } = record;
   const remote = headAccess();
@@ -199,7 +214,7 @@ export function headOptions(
     databaseName,
     userName,
     ...own,
-    archives: record.retentionDays > 0,
+    archives: record.retentionDays > 0 && hasArchive(data.identity),
     ...(source && { source }),
     ...(files && {
       files: {
@@ -211,12 +226,14 @@ export function headOptions(
     ...(args.postgres === undefined ? {} : { postgres: args.postgres }),
     ...(remote && { remote }),
     ...(data.identity.joined && { machine: data.identity.joined.id }),
+    ...(place && { place }),
   };
 }
 
 /** The same where the head runs on another machine, which adds what is its own. */
 function placedHeadOptions(record: DatabaseRecord, of: ClusterDatabasesOptions): PlacedHeadOptions {
-  const { directory: _, remote: __, machine: ___, postgres: ____, ...options } = headOptions(record, of);
+  const own = headOptions(record, of);
+  const { directory: _, remote: __, machine: ___, postgres: ____, place: _____, ...options } = own;
   return options;
 }
 

@@ -129,7 +129,7 @@ test('what was changed while it should stand still counts, though its head had n
   await bench.pass(300);
   const { registry, secrets, clock } = bench;
   // Those of another process: the controller looks only when all three wishes are there.
-  const elsewhere = new Databases({ registry, secrets, clock, random: new SeededRandom(3), many: true });
+  const elsewhere = new Databases({ registry, secrets, clock, random: new SeededRandom(3) });
   await elsewhere.setDesired('vol-b', 'stopped');
   await elsewhere.change('vol-b', { files: { ...files, mount: 'sdf' } });
   await elsewhere.setDesired('vol-b', 'running');

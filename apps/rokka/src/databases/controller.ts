@@ -1,7 +1,7 @@
 /**
  * Carries out what the records of databases say: looks at all of them again and again, decides for each what to do next
- * (decision.ts), writes what it is about to be, and does it. There is one controller in a cluster: in the supervisor, which
- * holds the data directory's lock.
+ * (decision.ts), writes what it is about to be, and does it. There is one controller in a cluster: in the supervisor that
+ * holds the data directory's lock, or, where several machines may run the databases, the place (head-place.ts).
  *
  * - What is under way is in the registry before it begins; a controller that comes after a crash goes on from there.
  * - `main` starts first and alone. If it cannot, or ends for good, `rokka up` ends with it.
@@ -73,6 +73,8 @@ export class DatabaseController implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #mainServes = new Deferred<void>();
   #mainServed = false;
+  /** Whose turn it is, before their heads are made. */
+  readonly #beginning = new Set<DatabaseUnit>();
   #news = new Deferred<void>();
   #loop: Promise<void> | undefined;
   #sweep: Promise<void> | undefined;
@@ -151,9 +153,10 @@ export class DatabaseController implements AsyncDisposable {
 
   async #pass(): Promise<void> {
     const entries = await this.#options.databases.entries();
+    const changing = await this.#options.secrets.changing();
     for (const entry of entries) {
       if (this.#stopping.signal.aborted) return;
-      await this.#look(entry);
+      await this.#look(entry, changing.has(entry.record.name));
     }
     for (const [name, unit] of this.#units) {
       if (unit.busy || entries.some(({ record }) => record.name === name)) continue;
@@ -166,8 +169,8 @@ export class DatabaseController implements AsyncDisposable {
     this.#sweepSometimes();
   }
 
-  async #look({ record, revision, state }: DatabaseEntry): Promise<void> {
-    const { clock, databases, secrets } = this.#options;
+  async #look({ record, revision, state }: DatabaseEntry, passwordIsNew: boolean): Promise<void> {
+    const { clock, databases } = this.#options;
     const unit = this.#unit(record.name);
     if (unit.busy) return;
     if (record.desired !== 'running') await unit.letGo();
@@ -178,7 +181,7 @@ export class DatabaseController implements AsyncDisposable {
       child: unit.facts(),
       failure: unit.failure,
       mayStart: this.#mayStart(record.name),
-      passwordIsNew: secrets.isChanging(record.name),
+      passwordIsNew,
       nowMs: clock.nowMs(),
       endedOn: unit.endedOn,
     };
@@ -195,6 +198,7 @@ export class DatabaseController implements AsyncDisposable {
       case 'none':
         return;
       case 'start':
+        this.#beginning.add(unit);
         return unit.carryOut(() => this.#trying(unit, revision, () => this.#start(unit, entry)));
       case 'end':
         return unit.end(HOW_IT_ENDS[record.desired]);
@@ -229,9 +233,17 @@ export class DatabaseController implements AsyncDisposable {
     }
   }
 
-  async #start(unit: DatabaseUnit, { record, revision }: DatabaseEntry): Promise<void> {
+  async #start(unit: DatabaseUnit, entry: DatabaseEntry): Promise<void> {
+    try {
+      await this.#begin(unit, entry);
+    } finally {
+      this.#beginning.delete(unit);
+    }
+  }
+
+  async #begin(unit: DatabaseUnit, { record, revision }: DatabaseEntry): Promise<void> {
     const { secrets, random, makeVolume } = this.#options;
-    if (record.engine !== 'files') secrets.ensure(record.name, random);
+    if (record.engine !== 'files') await secrets.ensure(record.name, random);
     if (record.name !== MAIN) await makeVolume(record);
     if (this.#stopping.signal.aborted) return;
     const serves = unit.start(record, revision);
@@ -248,13 +260,13 @@ export class DatabaseController implements AsyncDisposable {
   async #setPassword(unit: DatabaseUnit, { record, state }: DatabaseEntry): Promise<void> {
     const { databases, secrets, clock } = this.#options;
     const { name, passwordVersion, userName, engine } = record;
-    const wanted = secrets.read(name);
+    const wanted = await secrets.read(name);
     if (wanted === undefined || !unit.connection || !state) return;
     const { host, port } = unit.connection;
     // PGlite was started with it.
     if (engine === 'native')
-      await applyPassword({ host, port, user: userName, wanted, before: secrets.before(name) });
-    secrets.wasSet(name, wanted);
+      await applyPassword({ host, port, user: userName, wanted, before: await secrets.before(name) });
+    await secrets.wasSet(name, wanted);
     const { reason: _, ...rest } = state;
     await databases.observe(name, { ...rest, passwordVersion, atMs: clock.wallMs() });
     unit.succeeded();
@@ -277,7 +289,7 @@ export class DatabaseController implements AsyncDisposable {
       this.#sweepAtMs = 0;
     }
     removeSockets(record);
-    secrets.remove(record.name);
+    await secrets.remove(record.name);
     await databases.remove(record.name);
     onLog('info', `database ${record.name} is gone`);
   }
@@ -308,7 +320,9 @@ export class DatabaseController implements AsyncDisposable {
   #mayStart(name: string): boolean {
     if (name === MAIN) return true;
     if (!this.#mainServed) return false;
-    const turns = [...this.#units.values()].filter((unit) => (unit.startingForMs ?? TURN_MS) < TURN_MS);
+    const isStarting = (unit: DatabaseUnit) =>
+      this.#beginning.has(unit) || (unit.startingForMs ?? TURN_MS) < TURN_MS;
+    const turns = [...this.#units.values()].filter(isStarting);
     return turns.length < STARTS_MAX;
   }
 

@@ -42,7 +42,7 @@ export interface PastOptions {
   readonly snapshots: Snapshots;
   readonly store: ObjectStore;
   /** The superuser's password that shall be. */
-  passwordOf(database: string): string | undefined;
+  passwordOf(database: string): Promise<string | undefined>;
   /** Of its server, while it has one. */
   connection(database: string): Connection | undefined;
   head(database: string): Head | undefined;
@@ -100,12 +100,13 @@ async function resolve(from: RestorePoint, of: PastOptions): Promise<Beginning> 
       from.snapshot,
     );
     if (phase !== 'available' || lsn === undefined) throw rokkaErrors.ROKKA_SNAPSHOT_NOT_THERE([name, phase]);
-    return { archive: volumeId, lsn, engine, databaseName, userName, password: of.snapshots.password(name) };
+    const password = await of.snapshots.password(name);
+    return { archive: volumeId, lsn, engine, databaseName, userName, password };
   }
   const record = await of.databases.get(from.database);
   const { volumeId, engine, databaseName, userName, name } = record;
   const lsn = await pointOf(record, from.atMs, of);
-  return { archive: volumeId, lsn, engine, databaseName, userName, password: of.passwordOf(name) };
+  return { archive: volumeId, lsn, engine, databaseName, userName, password: await of.passwordOf(name) };
 }
 
 /** Everything that is durable now; and where it is to begin as it is now, with little log to be redone. */
@@ -119,7 +120,7 @@ async function bringThere(
   if (!isNow || engine !== 'native' || host === undefined || port === undefined)
     return void (await archive());
   // What is there already goes to the archive meanwhile.
-  const login = { host, port, user, password: of.passwordOf(name) };
+  const login = { host, port, user, password: await of.passwordOf(name) };
   const [, isFresh] = await Promise.all([archive(), makeCheckpointEarly(login)]);
   if (isFresh) await archive();
 }

@@ -55,6 +55,17 @@ export async function describeDatabase(
   };
 }
 
+/** Of one that another machine runs: what that one has said of it. */
+export function describeElsewhere({ record, state }: DatabaseEntry): DatabaseStatus {
+  return {
+    ...record,
+    phase: state?.phase ?? 'creating',
+    restarts: 0,
+    ...(state && { phaseAtMs: state.atMs }),
+    ...(state?.reason === undefined ? {} : { reason: state.reason }),
+  };
+}
+
 /** What the state says, unless the head has died since it was written. */
 function phaseNow(state: DatabaseEntry['state'], child: Head | undefined): DatabasePhase {
   const { phase = 'creating' } = state ?? {};

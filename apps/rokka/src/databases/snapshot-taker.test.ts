@@ -17,7 +17,7 @@ test('a snapshot is settled by the head, again where it cannot now, and fails wh
   await bench.pass(300);
   const { phase, lsn } = await bench.snapshots.get(first.name);
   assert.deepEqual([phase, lsn], ['available', 1]);
-  assert.equal(bench.snapshots.password(first.name), bench.secrets.read('one'));
+  assert.equal(await bench.snapshots.password(first.name), await bench.secrets.read('one'));
 
   must(bench.head('one')).refuses = true;
   const second = await bench.snapshots.request(record);
@@ -44,7 +44,7 @@ test('a snapshot is settled by the head, again where it cannot now, and fails wh
   await bench.snapshots.remove(third.name);
   await bench.snapshots.remove(third.name);
   await assert.rejects(bench.snapshots.get(third.name), { code: 'DATABASE_NO_SNAPSHOT' });
-  assert.equal(bench.snapshots.password(third.name), undefined);
+  assert.equal(await bench.snapshots.password(third.name), undefined);
   await assert.rejects(bench.snapshots.request({ ...record, retentionDays: 0 }), {
     code: 'DATABASE_NO_ARCHIVE',
   });

@@ -113,7 +113,7 @@ export class Desk implements AsyncDisposable {
       const onRefused = (reason: CodedError) => refusals.add(reason);
       const headDesk = new HeadDesk({
         registry,
-        databases: openDatabases({ directory, registry, many: true }),
+        databases: openDatabases({ directory, registry }),
         store: archiveStore(directory),
         authority,
         onRefused,

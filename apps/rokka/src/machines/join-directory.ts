@@ -7,8 +7,10 @@ import { must, systemClock, systemRandom } from '@rokka/kernel';
 import { decodeJoinToken, joinCluster, makeKey, writeIdentityFile } from '@rokka/trust';
 import type { TlsIdentity } from '@rokka/transport';
 import { parseTlsAddress } from '@rokka/transport';
-import { zoneNamed } from '../cluster.ts';
+import { archiveOfCluster, zoneNamed } from '../cluster.ts';
+import { openClusterRegistry } from '../cluster-registry.ts';
 import {
+  type ArchiveChoice,
   DataDirectory,
   dataPaths,
   holderOf,
@@ -20,6 +22,7 @@ import {
   translated,
   writeDurably,
 } from '../data-directory.ts';
+import { probeArchive } from '../databases/archive-store.ts';
 import { rokkaErrors } from '../errors.ts';
 import { deskAddress, type ListenAddress } from './listen-address.ts';
 
@@ -41,7 +44,8 @@ interface Joining {
 
 /**
  * Joins, and opens the directory; for one that is a member already, gives it a new certificate.
- * @throws ROKKA_OTHER_CLUSTER, ROKKA_OTHER_ZONE, ROKKA_WRONG_DIRECTORY, ROKKA_DATA_*, what `joinCluster` throws
+ * @throws ROKKA_OTHER_CLUSTER, ROKKA_OTHER_ZONE, ROKKA_WRONG_DIRECTORY, ROKKA_DATA_*, ROKKA_ARCHIVE_*, what `joinCluster` throws, what the
+ *   registry throws where one is given
  */
 export async function joinDirectory(request: JoinRequest): Promise<DataDirectory> {
   const { directory, listen, zone, as, registry } = request;
@@ -53,6 +57,7 @@ export async function joinDirectory(request: JoinRequest): Promise<DataDirectory
   if (known?.joined && token.role === 'node' && known.joined.zone !== token.zone)
     throw rokkaErrors.ROKKA_OTHER_ZONE([directory, known.joined.zone, token.zone]);
   if (isHeld(directory)) throw rokkaErrors.ROKKA_DATA_HELD([directory, holderOf(directory)]);
+  const archive = known || !registry ? undefined : await archiveFor(directory, token.cluster, registry);
   const { id, key } = prepare(directory, as, known?.joined);
   const {
     member,
@@ -76,8 +81,25 @@ export async function joinDirectory(request: JoinRequest): Promise<DataDirectory
     cluster: member.cluster,
     joined,
     ...(registry && { registry }),
+    ...(archive && { archive }),
   }));
   return keep(data, { as, identity });
+}
+
+/**
+ * Where the machine will find the history of the databases that it may have to run. That its keys open it is found out before the token is
+ * spent, and before somebody relies on the machine.
+ */
+async function archiveFor(
+  directory: string,
+  cluster: string,
+  registry: RegistryChoice,
+): Promise<ArchiveChoice | undefined> {
+  const identity = { cluster, registry };
+  await using open = await openClusterRegistry(directory, identity);
+  const archive = await archiveOfCluster(open);
+  if (archive) await probeArchive(directory, { ...identity, archive });
+  return archive;
 }
 
 /** The directory of a machine that joined before. @throws ROKKA_NOT_JOINED, ROKKA_WRONG_DIRECTORY, ROKKA_DATA_* */

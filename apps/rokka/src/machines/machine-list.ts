@@ -2,10 +2,12 @@
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as os from 'node:os';
+import type { Databases } from '@rokka/databases';
 import type { Clock } from '@rokka/kernel';
+import type { Registry } from '@rokka/registry';
 import type { Machine } from '@rokka/services';
 import { parseTlsAddress } from '@rokka/transport';
-import type { NodeRecord } from '../cluster.ts';
+import { listNodes, type NodeRecord } from '../cluster.ts';
 
 /** What a machine can say of itself. */
 export type OwnMachine = Pick<Machine, 'host' | 'privateIp' | 'launchedAtMs' | 'bootBytes'>;
@@ -20,6 +22,19 @@ export function ownMachine(directory: string, clock: Clock): OwnMachine {
   // The same second whenever it is asked.
   const launchedAtMs = Math.round(clock.wallMs() / SECOND_MS - os.uptime()) * SECOND_MS;
   return { host: os.hostname(), privateIp: outward?.address, launchedAtMs, bootBytes: blocks * bsize };
+}
+
+/**
+ * Those that may have volumes: all of them; or, where databases and volumes move between machines, the one that runs them, whichever it is
+ * now, under the name of the one that made the cluster.
+ */
+export async function machinesWithVolumes(of: {
+  registry: Registry;
+  databases: Pick<Databases, 'moves'>;
+  own: OwnMachine;
+}): Promise<Machine[]> {
+  const machines = machinesOf(await listNodes(of.registry), of.own);
+  return of.databases.moves ? machines.slice(0, 1) : machines;
 }
 
 /**

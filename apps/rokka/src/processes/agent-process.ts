@@ -51,7 +51,7 @@ import { openClusterRegistry } from '../cluster-registry.ts';
 import { listNodes } from '../cluster.ts';
 import { dataPaths } from '../data-directory.ts';
 import { openDatabases, openSnapshots } from '../databases/cluster-databases.ts';
-import { machinesOf, type OwnMachine, ownMachine } from '../machines/machine-list.ts';
+import { machinesOf, machinesWithVolumes, type OwnMachine, ownMachine } from '../machines/machine-list.ts';
 import { runChild, type ParentChannel, type RunningChild } from './channel.ts';
 
 export interface AgentProcessOptions {
@@ -152,10 +152,11 @@ async function actionsOf(
     clock,
   };
   const snapshots = openSnapshots({ directory, registry });
+  const databases = openDatabases({ directory, registry });
   const mirror = new BootMirror({
     registry,
-    databases: openDatabases({ directory, registry, many: true }),
-    machines: async () => machinesOf(await listNodes(registry), own),
+    databases,
+    machines: () => machinesWithVolumes({ registry, databases, own }),
     clock,
     random,
   });

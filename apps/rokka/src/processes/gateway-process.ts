@@ -31,12 +31,11 @@ import {
   standingRights,
   writeAwsProfile,
 } from '@rokka/services';
-import { listNodes } from '../cluster.ts';
 import { keepCompiledCode } from '../compile-cache.ts';
 import { openClusterRegistry } from '../cluster-registry.ts';
 import { dataPaths } from '../data-directory.ts';
 import { archivePoints } from '../databases/archive-points.ts';
-import { machinesOf, ownMachine } from '../machines/machine-list.ts';
+import { machinesWithVolumes, ownMachine } from '../machines/machine-list.ts';
 import { archiveStore } from '../databases/archive-store.ts';
 import { openDatabases, openSnapshots } from '../databases/cluster-databases.ts';
 import { Keeping } from './keeping.ts';
@@ -97,7 +96,7 @@ async function runGateway(
     );
     const records = {
       registry,
-      databases: openDatabases({ directory, registry, many: true }),
+      databases: openDatabases({ directory, registry }),
       snapshots: openSnapshots({ directory, registry }),
       clock,
       random,
@@ -107,7 +106,7 @@ async function runGateway(
     const ec2: Ec2Context = {
       ...records,
       identity,
-      machines: async () => machinesOf(await listNodes(registry), own),
+      machines: () => machinesWithVolumes({ ...records, own }),
     };
     resources.use(new Keeping({ service: 'RDS', keeper: new RdsKeeper(rds), clock, log }));
     const ssm: SsmContext = {

@@ -1,10 +1,9 @@
 /** The password that a database is made with, and that its clients have. */
 import * as fs from 'node:fs';
-import { DatabaseSecrets } from '@rokka/databases';
+import { secretFile } from '@rokka/databases';
 import { dataPaths } from '../data-directory.ts';
 
 /** Of a database's superuser. @throws what the system says where there is none */
 export function passwordOf(directory: string, database: string): string {
-  const file = new DatabaseSecrets(dataPaths.secrets(directory)).file(database);
-  return fs.readFileSync(file, 'utf8').trim();
+  return fs.readFileSync(secretFile(dataPaths.secrets(directory), database), 'utf8').trim();
 }

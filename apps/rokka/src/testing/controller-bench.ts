@@ -143,7 +143,7 @@ export class ControllerBench implements AsyncDisposable {
     const { registry, clock, secrets } = this;
     const random = new SeededRandom(1);
     const onChanged = () => this.controller.nudge();
-    this.databases = new Databases({ registry, secrets, clock, random, many: true, onChanged });
+    this.databases = new Databases({ registry, secrets, clock, random, onChanged });
     this.snapshots = new Snapshots({ registry, secrets, clock, random, onChanged });
     this.placed = this.#makePlaced();
     this.controller = this.#make();

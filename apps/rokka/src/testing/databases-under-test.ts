@@ -37,7 +37,7 @@ export class DatabasesUnderTest {
   /** As another process of the machine that only writes records. */
   async wish<T>(write: (databases: ReturnType<typeof openDatabases>) => Promise<T>): Promise<T> {
     await using registry = await openClusterRegistry(this.#data);
-    return await write(openDatabases({ directory: this.#data, registry, many: true }));
+    return await write(openDatabases({ directory: this.#data, registry }));
   }
 
   async find(name: string): Promise<DatabaseStatus | undefined> {
@@ -65,7 +65,7 @@ export class DatabasesUnderTest {
       port,
       user: userName,
       database: databaseName,
-      password: must(new DatabaseSecrets(dataPaths.secrets(this.#data)).read(name)),
+      password: must(await new DatabaseSecrets(dataPaths.secrets(this.#data)).read(name)),
       connectionTimeoutMillis: 20_000,
     };
   }

@@ -82,6 +82,11 @@ export class Machine implements AsyncDisposable {
     await this.#start(this.#args, this.#args[0] === 'up' ? 'rokka is up' : 'rokka has joined');
   }
 
+  /** The same, while another machine runs the databases. */
+  async againBeside(): Promise<void> {
+    await this.#start(this.#args, 'standing by');
+  }
+
   /** Another command on this machine, on its data directory. */
   run(...args: string[]) {
     const { net, machine } = this.#options;

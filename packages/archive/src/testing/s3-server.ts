@@ -1,5 +1,5 @@
 /**
- * An S3 server on loopback, its objects in memory: fauxqs, which somebody else wrote. In front of it stands whoever does to requests what
+ * An S3 server on loopback, unless told otherwise, its objects in memory: fauxqs, which somebody else wrote. In front of it stands whoever does to requests what
  * good servers never do. It knows no keys and takes everybody's.
  */
 import * as http from 'node:http';
@@ -17,11 +17,16 @@ export class S3Server implements AsyncDisposable {
   /** Each request that has come, as method and path. */
   readonly seen: string[] = [];
   readonly #app = buildApp({ logger: false });
+  readonly #host: string;
   #http: http.Server | undefined;
   #port = 0;
 
-  static async start(): Promise<S3Server> {
-    const server = new S3Server();
+  private constructor(host: string) {
+    this.#host = host;
+  }
+
+  static async start(host = '127.0.0.1'): Promise<S3Server> {
+    const server = new S3Server(host);
     const app = server.#app;
     // Its own limit is what a part of an upload may have.
     app.removeContentTypeParser('*');
@@ -34,7 +39,7 @@ export class S3Server implements AsyncDisposable {
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://${this.#host}:${this.#port}`;
   }
 
   /** Again, after `close`, at the same port and with the same objects. */
@@ -44,7 +49,7 @@ export class S3Server implements AsyncDisposable {
       if (!this.mischief(request, response)) this.#app.routing(request, response);
     });
     await new Promise<void>((done, failed) =>
-      server.once('error', failed).listen(this.#port, '127.0.0.1', done),
+      server.once('error', failed).listen(this.#port, this.#host, done),
     );
     this.#port = (server.address() as AddressInfo).port;
     this.#http = server;

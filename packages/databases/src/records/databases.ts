@@ -31,8 +31,8 @@ export interface DatabasesOptions {
   secrets: DatabaseSecrets;
   clock: Clock;
   random: Random;
-  /** False where `main` moves between machines: it stays the only one. */
-  many: boolean;
+  /** Whether they move between machines, and the state of the cluster with them: no machine's directory has it. */
+  moves?: boolean;
   /** Whether no other program listens there. */
   isPortFree?(port: number): Promise<boolean>;
   /** Called when a wish has been written, so that it is carried out at once. */
@@ -102,14 +102,14 @@ export class Databases {
     this.#options = options;
   }
 
-  /** Whether there may be others than `main`. */
-  get many(): boolean {
-    return this.#options.many;
+  /** Whether they move between machines. */
+  get moves(): boolean {
+    return this.#options.moves ?? false;
   }
 
   /**
    * A database shall be, and run.
-   * @throws DATABASE_ONLY_MAIN, DATABASE_NAME_INVALID, DATABASE_EXISTS, DATABASE_PORT_TAKEN, DATABASE_PORTS_EXHAUSTED
+   * @throws DATABASE_NAME_INVALID, DATABASE_EXISTS, DATABASE_PORT_TAKEN, DATABASE_PORTS_EXHAUSTED
    */
   create(wish: NewDatabase): Promise<DatabaseRecord> {
     const mine = this.#turn.then(() => this.#create(wish));
@@ -208,14 +208,13 @@ export class Databases {
   /** The superuser shall have this password. @throws DATABASE_NONE, DATABASE_DELETED, DATABASE_NAME_INVALID */
   async setPassword(name: string, password: string): Promise<DatabaseRecord> {
     const { desired } = await this.get(name);
-    if (!this.#options.many) throw databaseErrors.DATABASE_ONLY_MAIN([]);
     if (desired === 'deleted') throw databaseErrors.DATABASE_DELETED([name]);
-    this.#options.secrets.change(name, password);
+    await this.#options.secrets.change(name, password);
     return this.#change(name, (record) => ({ ...record, passwordVersion: record.passwordVersion + 1 }));
   }
 
   /** The superuser's password as it shall be, where it is known: what is restored from the database begins with it. */
-  password(name: string): string | undefined {
+  password(name: string): Promise<string | undefined> {
     return this.#options.secrets.read(name);
   }
 
@@ -261,11 +260,10 @@ export class Databases {
   }
 
   async #create(wish: NewDatabase): Promise<DatabaseRecord> {
-    const { registry, secrets, clock, random, many, onChanged } = this.#options;
+    const { registry, secrets, clock, random, onChanged } = this.#options;
     const { name, engine, settings = {}, cacheMiB, source, password, files } = wish;
     const hasServer = engine !== 'files';
     const { databaseName = hasServer ? 'postgres' : '', userName = hasServer ? 'postgres' : '' } = wish;
-    if (!many) throw databaseErrors.DATABASE_ONLY_MAIN([]);
     demandNames({ name, engine, databaseName, userName, ...(files && { files }) });
     if (name === MAIN || (await registry.get(recordKey(name)))) throw databaseErrors.DATABASE_EXISTS([name]);
     const port = hasServer ? await this.#claimPort(name, wish) : 0;
@@ -287,7 +285,7 @@ export class Databases {
       ...(files && { files }),
     };
     // Before the record: the server is made with it as soon as that is there.
-    if (hasServer) secrets.begin(name, password ?? generatePassword(random));
+    if (hasServer) await secrets.begin(name, password ?? generatePassword(random));
     try {
       await registry.put(recordKey(name), record, 0);
     } catch (error) {
@@ -331,8 +329,7 @@ export class Databases {
     change: (record: DatabaseRecord) => DatabaseRecord,
     options: { alsoDeleted?: boolean } = {},
   ): Promise<DatabaseRecord> {
-    const { registry, onChanged, many } = this.#options;
-    if (!many) throw databaseErrors.DATABASE_ONLY_MAIN([]);
+    const { registry, onChanged } = this.#options;
     const changed = await this.#trying(name, async () => {
       const { key, value, revision } = await this.#entry(name);
       const record = upgradeDatabase(value);

@@ -11,7 +11,7 @@ export {
   MAIN,
   upgradeDatabase,
 } from './database-record.ts';
-export { DatabaseSecrets } from './database-secrets.ts';
+export { DatabaseSecrets, type SecretStore, secretFile } from './database-secrets.ts';
 export {
   type DatabaseChange,
   type DatabaseEntry,
@@ -31,5 +31,6 @@ export {
   type SnapshotWish,
 } from './snapshots.ts';
 export { makeCheckpointEarly, type ServerLogin } from './early-checkpoint.ts';
+export { RegistrySecrets } from './registry-secrets.ts';
 export { applyPassword } from './role-password.ts';
 export { judgeStateCopy, StateCopies, type StateCopy, type StateCopyVerdict } from './state-copies.ts';

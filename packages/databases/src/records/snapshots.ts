@@ -75,6 +75,8 @@ export interface SnapshotsOptions {
   secrets: DatabaseSecrets;
   clock: Clock;
   random: Random;
+  /** Whether nobody keeps any past: databases move between machines, and no bucket was named. */
+  noBucket?: boolean;
   /** Called when something has been written that is to be carried out. */
   onChanged?(): void;
 }
@@ -94,10 +96,11 @@ export class Snapshots {
   /**
    * The database as it is when this resolves, or a moment later, shall be kept. Said again with the same name, it is the
    * same snapshot.
-   * @throws DATABASE_NO_ARCHIVE
+   * @throws DATABASE_NO_ARCHIVE, DATABASE_NO_BUCKET
    */
   async request(of: DatabaseRecord, wish: SnapshotWish = {}): Promise<SnapshotRecord> {
     const { clock, random, secrets } = this.#options;
+    this.demandBucket(of.name);
     if (of.retentionDays === 0) throw databaseErrors.DATABASE_NO_ARCHIVE([of.name]);
     const { name: database, volumeId, engine, databaseName, userName } = of;
     const record: SnapshotRecord = {
@@ -112,7 +115,7 @@ export class Snapshots {
       phase: 'creating',
     };
     // The password that is in it: what is restored from it begins with the same.
-    return this.#keep(record, secrets.read(database));
+    return this.#keep(record, await secrets.read(database));
   }
 
   /**
@@ -134,7 +137,7 @@ export class Snapshots {
       const { owner: _, set: __, ...source } = await this.get(from);
       if (source.phase !== 'available' || source.unconfirmed)
         throw databaseErrors.DATABASE_NO_SNAPSHOT([from]);
-      await this.#keep({ ...source, ...wish, name, unconfirmed: true }, this.password(from));
+      await this.#keep({ ...source, ...wish, name, unconfirmed: true }, await this.password(from));
     }
   }
 
@@ -143,13 +146,18 @@ export class Snapshots {
     return (await this.#entry(name)).value;
   }
 
+  /** @throws DATABASE_NO_BUCKET where no snapshot of anything can be made */
+  demandBucket(what: string): void {
+    if (this.#options.noBucket) throw databaseErrors.DATABASE_NO_BUCKET([what]);
+  }
+
   /** In the order of their names. */
   async list(): Promise<SnapshotRecord[]> {
     return (await this.#options.registry.list<SnapshotRecord>(RECORDS)).map(({ value }) => value);
   }
 
   /** The superuser's password in it, where it is known. */
-  password(name: string): string | undefined {
+  password(name: string): Promise<string | undefined> {
     return this.#options.secrets.read(secretName(name));
   }
 
@@ -243,7 +251,7 @@ export class Snapshots {
         if (!isCoded(error, 'REGISTRY_CONFLICT')) throw error;
       }
     }
-    if (NAME.test(name)) secrets.remove(secretName(name));
+    if (NAME.test(name)) await secrets.remove(secretName(name));
   }
 
   /** Undefined where somebody else was faster. @throws DATABASE_NO_SNAPSHOT where it does not count */
@@ -265,7 +273,7 @@ export class Snapshots {
       if (isCoded(error, 'REGISTRY_CONFLICT')) return undefined;
       throw error;
     }
-    secrets.remove(secretName(record.name));
+    await secrets.remove(secretName(record.name));
     throw databaseErrors.DATABASE_NO_SNAPSHOT([from]);
   }
 
@@ -274,7 +282,7 @@ export class Snapshots {
     const key = keyOf(record.name);
     const known = await registry.get<SnapshotRecord>(key);
     if (known) return known.value;
-    if (password !== undefined) secrets.begin(secretName(record.name), password);
+    if (password !== undefined) await secrets.begin(secretName(record.name), password);
     try {
       await registry.put(key, record, 0);
     } catch (error) {

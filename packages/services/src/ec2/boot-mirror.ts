@@ -55,7 +55,7 @@ export class BootMirror {
   /**
    * For a snapshot of the state as it is now, or a little later; while a copy is leased, of that one.
    * @returns the database, and which version it must have
-   * @throws DATABASE_ONLY_MAIN where other machines may run the database, OperationNotPermitted
+   * @throws OperationNotPermitted
    */
   async want(): Promise<{ database: DatabaseRecord; version: number }> {
     const { databases, clock } = this.#of;

@@ -288,7 +288,7 @@ test('where other machines may run the database there is none', async () => {
   using bench = new Ec2Bench();
   const { registry, secrets, clock } = bench;
   const random = new SeededRandom(3);
-  const databases = new Databases({ registry, secrets, clock, random, many: false });
+  const databases = new Databases({ registry, secrets, clock, random, moves: true });
   const { call } = processOver({ ...bench.contextOver(registry, 3), databases });
   await assert.rejects(call('CreateSnapshot', { VolumeId: await bench.boot() }), {
     code: 'UnsupportedOperation',

@@ -14,7 +14,7 @@ export function shownBoot({ databases }: Ec2Services, { id, machine, boot }: Ins
     throw ec2Failures.notPermitted(
       `The boot volume of ${id} cannot be copied: the state of the cluster is on its first machine alone. Say ExcludeBootVolume.`,
     );
-  if (!databases.many)
+  if (databases.moves)
     throw ec2Failures.unsupported(
       `The boot volume of ${id} cannot be copied: the state of this cluster is in etcd. Take a snapshot of that (etcdctl snapshot save).`,
     );

@@ -77,7 +77,7 @@ export const ec2Failures = {
 /** What `Databases` refuses is the caller's to know; everything else stays what it was. */
 export function asEc2Failure(error: unknown): unknown {
   if (isCoded(error, 'DATABASE_NAME_INVALID')) return ec2Failures.parameter(error.message);
-  if (isCoded(error, 'DATABASE_ONLY_MAIN')) return ec2Failures.unsupported(error.message);
+  if (isCoded(error, 'DATABASE_NO_BUCKET')) return ec2Failures.unsupported(error.message);
   if (isCoded(error, 'DATABASE_NONE') || isCoded(error, 'DATABASE_DELETED'))
     return ec2Failures.state(error.message);
   if (isCoded(error, 'DATABASE_NO_SNAPSHOT')) return ec2Failures.state(error.message);

@@ -1,8 +1,9 @@
 /** Snapshots from call to call: one by one, several of one moment, copies, and volumes that are made of them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Snapshots } from '@rokka/databases';
 import { asLsn, must } from '@rokka/kernel';
-import { Ec2Bench } from '../testing/ec2-bench.ts';
+import { Ec2Bench, processOver } from '../testing/ec2-bench.ts';
 import { REGION } from '../testing/service-bench.ts';
 import { GIB } from './ec2-records.ts';
 
@@ -277,4 +278,17 @@ test('of a set there is all or nothing', async () => {
   for (const SnapshotId of ids) await bench.call('DeleteSnapshot', { SnapshotId });
   await bench.turns();
   assert.deepEqual(await bench.registry.list('accounts/123456789012/eu-north-1/ec2/snapshot-sets/'), []);
+});
+
+test('where nobody keeps any past none is made, of one volume or of several', async () => {
+  using bench = new Ec2Bench();
+  const VolumeId = await bench.attached('/dev/sdf');
+  const { context, secrets } = bench;
+  const snapshots = new Snapshots({ ...context, secrets, noBucket: true });
+  const { call } = processOver({ ...context, snapshots });
+  const refused = { code: 'UnsupportedOperation', message: /--archive s3:/ };
+  await assert.rejects(call('CreateSnapshot', { VolumeId }), refused);
+  const InstanceSpecification = { InstanceId: await bench.instance(), ExcludeBootVolume: true };
+  await assert.rejects(call('CreateSnapshots', { InstanceSpecification }), refused);
+  assert.deepEqual(await context.snapshots.list(), []);
 });

@@ -1,9 +1,8 @@
 /** Volumes from call to call, over records that a fake controller carries out. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Databases } from '@rokka/databases';
-import { must, SeededRandom } from '@rokka/kernel';
-import { Ec2Bench, processOver } from '../testing/ec2-bench.ts';
+import { must } from '@rokka/kernel';
+import { Ec2Bench } from '../testing/ec2-bench.ts';
 import { REGION } from '../testing/service-bench.ts';
 import { GIB } from './ec2-records.ts';
 
@@ -331,22 +330,6 @@ test('what cannot be had is refused, and leaves nothing', async () => {
   });
   assert.deepEqual(await bench.registry.list(''), []);
   await make({ Encrypted: false, Iops: 3000, Throughput: 125, VolumeType: 'gp3', Size: 65_536 });
-});
-
-test('where the database moves between machines there are no volumes', async () => {
-  using bench = new Ec2Bench();
-  const { registry, secrets, clock } = bench;
-  const random = new SeededRandom(3);
-  const databases = new Databases({ registry, secrets, clock, random, many: false });
-  const { call, keeper } = processOver({ ...bench.contextOver(registry, 3), databases });
-  const make = call('CreateVolume', { AvailabilityZone, Size: 1, ClientToken: 'mine' });
-  await assert.rejects(make, { code: 'UnsupportedOperation' });
-  await keeper.step();
-  const left = await registry.list('');
-  assert.deepEqual(
-    left.map(({ key }) => key),
-    ['ec2/scopes/123456789012/eu-north-1'],
-  );
 });
 
 test('the disk of a machine is told, and left alone', async () => {

@@ -14,7 +14,7 @@ import type { SnapshotSetRecord } from './ec2-records.ts';
 import { findInstance, listInstances } from './instances.ts';
 import { copiedTags } from './snapshot-claims.ts';
 import type { SnapshotFacts } from './snapshot-facts.ts';
-import { madeSet, newSnapshot } from './snapshot-making.ts';
+import { demandBucket, madeSet, newSnapshot } from './snapshot-making.ts';
 import { demandState } from './volume-changes.ts';
 import { readScope, type VolumeFacts } from './volume-facts.ts';
 
@@ -78,7 +78,7 @@ async function askForCopied(
   ];
 }
 
-/** @throws InvalidInstanceID.NotFound, InvalidParameterValue, IncorrectState, TagLimitExceeded, OperationNotPermitted for the boot volume of another machine */
+/** @throws InvalidInstanceID.NotFound, InvalidParameterValue, IncorrectState, TagLimitExceeded, OperationNotPermitted for the boot volume of another machine, UnsupportedOperation */
 export async function makeInstanceSnapshots(
   services: Ec2Services,
   scope: Scope,
@@ -102,6 +102,7 @@ export async function newInstanceSet(
   if (boot.length + data.length === 0)
     throw ec2Failures.parameter(`No volume is attached to ${instance.id} that is not excluded.`);
   demandAsked(specification, [...boot, ...data]);
+  demandBucket(services, `The volumes of ${instance.id} get no snapshots`);
   const members = [...boot, ...data].map(({ tags, ...shown }) =>
     newSnapshot(services, {
       ...shown,

@@ -59,3 +59,12 @@ export async function settledSnapshots(
     throw asEc2Failure(error);
   }
 }
+
+/** @throws UnsupportedOperation where nobody keeps any past */
+export function demandBucket({ snapshots }: Ec2Services, what: string): void {
+  try {
+    snapshots.demandBucket(what);
+  } catch (error) {
+    throw asEc2Failure(error);
+  }
+}

@@ -1,5 +1,6 @@
 /** The steps of keeping.ts for snapshots, carried out. */
-import { isCoded, unreachable } from '@rokka/kernel';
+import { unreachable } from '@rokka/kernel';
+import { isUnkept } from '../database-making.ts';
 import { BootMirror } from './boot-mirror.ts';
 import type { StepContext } from './ec2-context.ts';
 import { OWNER, recordKeys, type SnapshotRecord, type SnapshotSetRecord } from './ec2-records.ts';
@@ -70,10 +71,7 @@ async function keep(of: StepContext, facts: SnapshotFacts): Promise<void> {
       await snapshots.request(database, wish);
     }
   } catch (error) {
-    const isGone = ['DATABASE_NONE', 'DATABASE_NO_SNAPSHOT', 'DATABASE_NO_ARCHIVE'].some((code) =>
-      isCoded(error, code),
-    );
-    if (!isGone) throw error;
+    if (!isUnkept(error)) throw error;
     await fail(of, facts, (error as Error).message);
   }
 }

@@ -13,7 +13,7 @@ import { recordPrefixes, type SnapshotRecord, type VolumeRecord } from './ec2-re
 import { readImages } from './image-facts.ts';
 import { copiedTags } from './snapshot-claims.ts';
 import { changeSnapshot, type SnapshotFacts } from './snapshot-facts.ts';
-import { madeSnapshot, newSnapshot } from './snapshot-making.ts';
+import { demandBucket, madeSnapshot, newSnapshot } from './snapshot-making.ts';
 import { forget } from './snapshot-steps.ts';
 import { demandState } from './volume-changes.ts';
 
@@ -38,7 +38,7 @@ export async function askForVolumeSnapshot(
   ];
 }
 
-/** @throws InvalidVolume.NotFound, IncorrectState, TagLimitExceeded, OperationNotPermitted for the boot volume of another machine */
+/** @throws InvalidVolume.NotFound, IncorrectState, TagLimitExceeded, OperationNotPermitted for the boot volume of another machine, UnsupportedOperation */
 export async function makeVolumeSnapshot(
   services: Ec2Services,
   scope: Scope,
@@ -46,6 +46,7 @@ export async function makeVolumeSnapshot(
 ): Promise<SnapshotFacts> {
   const boot = await shownBootOf(services, scope, checkedId('volume', of.volume));
   const { tags, ...shown } = boot ? { ...boot, tags: [] } : await shownVolume(services, scope, of.volume);
+  demandBucket(services, `Volume ${shown.volume.id} gets no snapshot`);
   const record = newSnapshot(services, {
     ...(of.id !== undefined && { id: of.id }),
     ...shown,

@@ -1,5 +1,6 @@
 /** Snapshots of clusters: their records, and the steps that carry them out. */
-import { isCoded, unreachable } from '@rokka/kernel';
+import { unreachable } from '@rokka/kernel';
+import { isUnkept } from '../database-making.ts';
 import type { ClusterFacts, SnapshotFacts } from './cluster-facts.ts';
 import type { StepContext } from './cluster-steps.ts';
 import { decideSnapshot } from './keeping.ts';
@@ -68,10 +69,7 @@ async function keep(of: StepContext, record: ClusterSnapshotRecord): Promise<voi
       await snapshots.request(database, wish);
     }
   } catch (error) {
-    const isGone = ['DATABASE_NONE', 'DATABASE_NO_SNAPSHOT', 'DATABASE_NO_ARCHIVE'].some((code) =>
-      isCoded(error, code),
-    );
-    if (!isGone) throw error;
+    if (!isUnkept(error)) throw error;
     await fail(of, record, (error as Error).message);
   }
 }

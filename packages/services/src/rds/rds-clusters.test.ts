@@ -47,7 +47,7 @@ test('a cluster without an instance is available and serves nobody; with one it 
     [database.desired, database.databaseName, database.userName, database.retentionDays],
     ['stopped', 'orders', 'shop', 7],
   );
-  assert.equal(bench.secrets.read(database.name), 'secret-secret');
+  assert.equal(await bench.secrets.read(database.name), 'secret-secret');
   await bench.turns();
   assert.equal(await bench.status('shop'), 'available');
   assert.equal((await bench.context.databases.get(database.name)).desired, 'stopped');
@@ -256,7 +256,7 @@ test('a cluster is modified: what counts at once, what takes a restart, what is 
   const reset = await modify({ MasterUserPassword: 'another-secret' });
   assert.equal(reset.DBCluster?.Status, 'resetting-master-credentials');
   assert.deepEqual(reset.DBCluster?.PendingModifiedValues, { MasterUserPassword: '****' });
-  assert.equal(bench.secrets.read(name), 'another-secret');
+  assert.equal(await bench.secrets.read(name), 'another-secret');
   await bench.turns();
   assert.equal(await bench.status('shop'), 'available');
 

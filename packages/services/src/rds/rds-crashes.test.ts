@@ -87,7 +87,7 @@ test('CreateDBCluster', async () => {
     async after(bench) {
       assert.equal(await bench.status('shop'), 'available');
       const [{ name }] = await bench.context.databases.list();
-      assert.equal(bench.secrets.read(name), CLUSTER.MasterUserPassword);
+      assert.equal(await bench.secrets.read(name), CLUSTER.MasterUserPassword);
     },
   });
   // The scope, the cluster, its port, its database, the wish, the event; each before and after.
@@ -122,7 +122,7 @@ test('ModifyDBCluster', async () => {
     async after(bench) {
       const [database] = await bench.context.databases.list();
       assert.deepEqual([database.port, database.retentionDays], [7000, 5]);
-      assert.equal(bench.secrets.read(database.name), 'third-third');
+      assert.equal(await bench.secrets.read(database.name), 'third-third');
       assert.equal(await bench.status('shop'), 'available');
     },
   });
@@ -272,10 +272,9 @@ test('RestoreDBClusterFromSnapshot and RestoreDBClusterToPointInTime', async () 
   const restored = async (bench: RdsBench) => {
     assert.equal(await bench.status('again'), 'available');
     const made = (await bench.context.databases.list()).filter(({ source }) => source);
-    assert.deepEqual(
-      made.map(({ name }) => bench.secrets.read(name)),
-      [CLUSTER.MasterUserPassword],
-    );
+    assert.deepEqual(await Promise.all(made.map(({ name }) => bench.secrets.read(name))), [
+      CLUSTER.MasterUserPassword,
+    ]);
   };
   const again = /^DBClusterAlreadyExistsFault$/;
   const fromSnapshot = await cutShort({

@@ -67,6 +67,6 @@ export function asRdsFailure(error: unknown): unknown {
   if (isCoded(error, 'DATABASE_NONE') || isCoded(error, 'DATABASE_DELETED'))
     return rdsFailures.clusterState(error.message);
   if (isCoded(error, 'DATABASE_NO_SNAPSHOT')) return rdsFailures.snapshotState(error.message);
-  if (isCoded(error, 'DATABASE_ONLY_MAIN')) return rdsFailures.combination(error.message);
+  if (isCoded(error, 'DATABASE_NO_BUCKET')) return rdsFailures.combination(error.message);
   return error;
 }

@@ -10,8 +10,9 @@ import {
   InvalidDBClusterStateFault,
   InvalidRestoreFault,
 } from '@aws-sdk/client-rds';
+import { Snapshots } from '@rokka/databases';
 import { must } from '@rokka/kernel';
-import { RdsBench } from '../testing/rds-bench.ts';
+import { processOver, RdsBench } from '../testing/rds-bench.ts';
 
 const snap = (id: string, cluster = 'shop') => ({
   DBClusterSnapshotIdentifier: id,
@@ -136,7 +137,7 @@ test('a copy keeps the same point after the first one is gone', async () => {
   await bench.turns();
   assert.equal(await bench.snapshotStatus('two'), 'available');
   const [kept, ...more] = await bench.context.snapshots.list();
-  assert.deepEqual([more, bench.context.snapshots.password(kept.name)], [[], 'secret-secret']);
+  assert.deepEqual([more, await bench.context.snapshots.password(kept.name)], [[], 'secret-secret']);
 });
 
 test('restored from a snapshot: the data, user, database and password of then', async () => {
@@ -164,7 +165,7 @@ test('restored from a snapshot: the data, user, database and password of then', 
   const made = must((await bench.context.databases.list()).find(({ source }) => source));
   assert.deepEqual(made.source, { archive: volumeId, lsn: 77, materialise: true });
   assert.notEqual(made.volumeId, volumeId);
-  assert.equal(bench.secrets.read(made.name), 'secret-secret');
+  assert.equal(await bench.secrets.read(made.name), 'secret-secret');
   await bench.turns();
   assert.equal(await bench.status('again'), 'available');
 });
@@ -237,7 +238,7 @@ test('restored to a point in time: what is in the archive, and the password of n
       { archive: volumeId, lsn: 42, materialise: false },
     ],
   );
-  for (const { name } of made) assert.equal(bench.secrets.read(name), 'another-secret');
+  for (const { name } of made) assert.equal(await bench.secrets.read(name), 'another-secret');
 });
 
 test('deleted with a final snapshot: nothing goes before that is there', async () => {
@@ -307,4 +308,20 @@ test('a cluster that a snapshot waits for is deleted after it', async () => {
   await bench.turns(8);
   assert.deepEqual(await bench.context.databases.list(), []);
   assert.equal(await bench.snapshotStatus('one'), 'available');
+});
+
+test('where nobody keeps any past a snapshot is refused, and so is a deletion with a final one', async () => {
+  using bench = new RdsBench();
+  await bench.cluster('shop');
+  const { context, secrets } = bench;
+  const snapshots = new Snapshots({ ...context, secrets, noBucket: true });
+  const { call } = processOver({ ...context, snapshots });
+  const refused = { name: 'InvalidParameterCombination', message: /--archive s3:/ };
+  await assert.rejects(call('CreateDBClusterSnapshot', snap('one')), refused);
+  await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+  await bench.turns();
+  const deletion = { DBClusterIdentifier: 'shop', FinalDBSnapshotIdentifier: 'last' };
+  await assert.rejects(call('DeleteDBCluster', deletion), refused);
+  assert.equal(await bench.status('shop'), 'available');
+  await call('DeleteDBCluster', { DBClusterIdentifier: 'shop', SkipFinalSnapshot: true });
 });

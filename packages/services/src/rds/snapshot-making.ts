@@ -3,7 +3,7 @@ import type { DBClusterSnapshot } from '@aws-sdk/client-rds';
 import type { RdsServices } from './rds-context.ts';
 import type { Scope } from '../scope.ts';
 import { tell } from './rds-events.ts';
-import { rdsFailures } from './rds-failures.ts';
+import { asRdsFailure, rdsFailures } from './rds-failures.ts';
 import { findSnapshot } from './rds-lookup.ts';
 import { type ClusterSnapshotRecord, recordKeys } from './rds-records.ts';
 import { snapshotShape } from './rds-shapes.ts';
@@ -25,4 +25,13 @@ export async function madeSnapshot(
     ['Creating manual cluster snapshot', 'backup'],
   );
   return snapshotShape(scope, await findSnapshot(services, scope, record.id));
+}
+
+/** @throws InvalidParameterCombination where nobody keeps any past */
+export function demandBucket({ snapshots }: RdsServices, what: string): void {
+  try {
+    snapshots.demandBucket(what);
+  } catch (error) {
+    throw asRdsFailure(error);
+  }
 }

@@ -90,7 +90,7 @@ export class FakeController {
     const { record, state } = entry;
     await this.#copyState(entry);
     if (record.desired === 'deleted' && state?.phase === 'deleting') {
-      secrets.remove(record.name);
+      await secrets.remove(record.name);
       return databases.remove(record.name);
     }
     const {
@@ -103,8 +103,8 @@ export class FakeController {
     } = state ?? {};
     const next = { ...known, ...this.#next(entry), atMs: clock.wallMs() };
     if (JSON.stringify(next) !== JSON.stringify(state)) await databases.observe(record.name, next);
-    const password = secrets.read(record.name);
-    if (next.phase === 'available' && password !== undefined) secrets.wasSet(record.name, password);
+    const password = await secrets.read(record.name);
+    if (next.phase === 'available' && password !== undefined) await secrets.wasSet(record.name, password);
   }
 
   #next({ record, state }: DatabaseEntry): Omit<DatabaseState, 'atMs'> {

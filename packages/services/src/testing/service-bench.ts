@@ -37,7 +37,7 @@ export abstract class ServiceBench implements Disposable {
     const random = new SeededRandom(seed);
     return {
       registry,
-      databases: new Databases({ registry, secrets, clock, random, many: true }),
+      databases: new Databases({ registry, secrets, clock, random }),
       snapshots: new Snapshots({ registry, secrets, clock, random }),
       clock,
       random,

@@ -9,9 +9,9 @@ import { tagRules } from '../rds-inputs.ts';
 import { checkedTags } from '../../tags.ts';
 import { findCluster } from '../rds-lookup.ts';
 import { knownName, newName, scopeOf } from '../rds-names.ts';
-import { madeSnapshot } from '../snapshot-making.ts';
+import { demandBucket, madeSnapshot } from '../snapshot-making.ts';
 
-/** @throws DBClusterNotFoundFault, DBClusterSnapshotAlreadyExistsFault, InvalidDBClusterStateFault, InvalidParameterValue */
+/** @throws DBClusterNotFoundFault, DBClusterSnapshotAlreadyExistsFault, InvalidDBClusterStateFault, InvalidParameterValue, InvalidParameterCombination */
 export const createDBClusterSnapshot = (
   services: RdsServices,
 ): Operation<typeof CreateDBClusterSnapshotCommand> => ({
@@ -31,6 +31,7 @@ export const createDBClusterSnapshot = (
     const tags = checkedTags(input.Tags, tagRules);
     const facts = await findCluster(services, scope, input.DBClusterIdentifier);
     demandClusterStatus(facts, ['available', 'backing-up']);
+    demandBucket(services, `Cluster ${facts.cluster.id} gets no snapshot`);
     const kept = newSnapshotName(random);
     const record = snapshotRecord(facts, { id, kept, atMs: clock.wallMs(), tags });
     return { DBClusterSnapshot: await madeSnapshot(services, scope, record) };

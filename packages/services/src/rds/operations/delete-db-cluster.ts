@@ -11,6 +11,7 @@ import { findCluster } from '../rds-lookup.ts';
 import { knownName, newName, scopeOf } from '../rds-names.ts';
 import { type Deleting, recordKeys } from '../rds-records.ts';
 import { clusterShape } from '../rds-shapes.ts';
+import { demandBucket } from '../snapshot-making.ts';
 
 /**
  * With everything in it, once its final snapshot is there, where one is wanted. If that fails, the cluster stays.
@@ -60,10 +61,11 @@ export const deleteDBCluster = (services: RdsServices): Operation<typeof DeleteD
 
 /** @throws DBClusterSnapshotAlreadyExistsFault, InvalidParameterCombination */
 async function deletingOf(
-  { store, clock, random }: RdsServices,
+  services: RdsServices,
   scope: Scope,
   input: InputOf<typeof DeleteDBClusterCommand>,
 ): Promise<Deleting> {
+  const { store, clock, random } = services;
   const { SkipFinalSnapshot, FinalDBSnapshotIdentifier } = input;
   const sinceMs = clock.wallMs();
   if (SkipFinalSnapshot) {
@@ -77,6 +79,7 @@ async function deletingOf(
     throw rdsFailures.combination(
       'FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.',
     );
+  demandBucket(services, 'There can be no final snapshot');
   const id = newName('cluster-snapshot', FinalDBSnapshotIdentifier, 'FinalDBSnapshotIdentifier');
   if (await store.get(recordKeys.snapshot(scope, id)))
     throw rdsFailures.alreadyExists('cluster-snapshot', id);

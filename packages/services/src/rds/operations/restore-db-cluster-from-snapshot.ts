@@ -40,7 +40,7 @@ export const restoreDBClusterFromSnapshot = (
       throw rdsFailures.snapshotState(
         `The snapshot ${record.id} is ${snapshotStatus(source)}, not available.`,
       );
-    const password = services.snapshots.password(kept.name);
+    const password = await services.snapshots.password(kept.name);
     if (password === undefined)
       throw rdsFailures.restore(`The password in the snapshot ${record.id} is not known here.`);
     const { userName, databaseName, retentionDays, backupWindow } = record.cluster;

@@ -50,7 +50,7 @@ export const restoreDBClusterToPointInTime = (
     demandClusterStatus(facts, SETTLED);
     const { archive, lsn, atMs } = await pointOf(services, facts, input);
     const { cluster: source } = facts;
-    const password = services.databases.password(source.database);
+    const password = await services.databases.password(source.database);
     if (password === undefined) throw rdsFailures.restore(`The password of ${source.id} is not known here.`);
     const { userName, databaseName, retentionDays, backupWindow, maintenanceWindow } = source;
     const cluster = {
