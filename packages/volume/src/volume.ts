@@ -425,8 +425,8 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     const group = this.#serving ? this.#groups[ack.pg] : undefined;
     if (!group || ack.volume !== this.#state.record.volumeId) return;
     if (ack.volumeEpoch !== this.#state.record.volumeEpoch) return;
-    const place = group.placeOf(link.node);
-    if (place < 0 || !group.isFenced(link.node) || group.isHydrating(link.node)) return;
+    const place = group.countedPlaceOf(link.node);
+    if (place < 0) return;
     group.coalescedTo(link.node, ack.coalesced);
     this.#progress(group, place, ack.scl);
   }
