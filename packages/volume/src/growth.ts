@@ -7,6 +7,7 @@
  *
  * What a writer left that died here before its group was in the registry is taken over where it is sound and was made for the
  * same members; else the node makes it anew. A damaged one would stay so for ever where its peers have nothing to fill it from.
+ * Where the group came to be without its node, an empty one goes (strays.ts).
  *
  * Where too few are there, the other groups get others in place of those who stay away, and so does this one: it begins anew
  * under a higher membership epoch, so that whoever has a segment from before and is no member any more is told so by its peers.
