@@ -109,6 +109,7 @@ export class SimWriter {
       addressOf: (node: NodeId) => node,
       clock: process.clock,
       random: stream(seed, `writer ${this.name}`),
+      opening: stream(seed, `opening ${this.name}`).hex(8),
       recoverTimeoutMs: RECOVER_TIMEOUT_MS,
       outstandingBytesMax: knobs.outstandingBytesMax,
       crowded: knobs.crowded ?? false,

@@ -11,8 +11,8 @@ import type { Network } from '@rokka/transport';
 import { pullLog } from './log-pull.ts';
 import { learnRetirement } from './membership.ts';
 import type { Epochs } from './messages.ts';
-import { atSameEpochs, PeerClients, type SoundPeer } from './peer-clients.ts';
-import type { Segment } from './segment.ts';
+import { PeerClients, type SoundPeer } from './peer-clients.ts';
+import { atSameEpochs, type Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
 
 export interface GossipOptions {
@@ -29,7 +29,8 @@ const HOLE_MS = 20;
 const MISSES_MAX = 8;
 /** Whoever lacks more than this asks all members at once. */
 const FAR_LSNS = 8_192;
-/** A segment that peers refuse because they obey a later writer or membership waits to be fenced; so long at most. */
+/** A segment that peers refuse because they obey a later writer or membership waits to be fenced; so long at most. What they obey is in
+ * their answer, but a node takes it from nobody but the writer, which tells all of them at once. */
 const BEHIND_REST_MS = 5_000;
 /** Segments that are looked after at the same time. */
 const EXCHANGES_MAX = 4;
@@ -58,6 +59,12 @@ export class Gossip implements AsyncDisposable {
   ask(segment: Segment): void {
     this.#queue.add(segment);
     this.#run();
+  }
+
+  /** It obeys a later writer or membership: whoever refused it, or may just be about to, is asked once more. */
+  fenced(segment: Segment): void {
+    const wasRefused = this.#resting.delete(segment);
+    if (wasRefused || this.#running.has(segment)) this.ask(segment);
   }
 
   /** A ship has arrived; if it left a hole, peers are asked soon. */
@@ -133,13 +140,15 @@ export class Gossip implements AsyncDisposable {
     const unready = segment.retired || segment.dropped || segment.hydration?.begun === false;
     if (!member || unready || this.#isResting(segment)) return;
     this.exchangeCount++;
+    const { epochs } = segment;
     try {
       const answer = await this.#clients.stateOf(segment, member);
       await this.#catchUp(segment, { member, ...answer });
     } catch (error) {
       if (!this.#clients.failed(member, error)) return;
       learnRetirement(segment, error, store.identity.node);
-      if (isBehind(segment, error)) this.#rest(segment);
+      // One that was fenced meanwhile is behind nobody.
+      if (isBehind(segment, error) && atSameEpochs(segment, epochs)) this.#rest(segment);
     }
   }
 

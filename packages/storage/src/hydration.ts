@@ -8,7 +8,7 @@ import { storageErrors } from './errors.ts';
 import type { Gossip } from './gossip.ts';
 import { HydrationRun } from './hydration-run.ts';
 import { PeerClients } from './peer-clients.ts';
-import type { Segment } from './segment.ts';
+import { atSameEpochs, type Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
 
 export interface HydratorOptions {
@@ -76,6 +76,7 @@ export class Hydrator implements AsyncDisposable {
   /** One attempt. Never rejects for a reason of the world. */
   async #run(segment: Segment): Promise<void> {
     const { log } = this.#options;
+    const { epochs } = segment;
     const name = `volume ${segment.volume}, protection group ${segment.pg}`;
     try {
       const run = new HydrationRun(segment, {
@@ -100,6 +101,8 @@ export class Hydrator implements AsyncDisposable {
     } finally {
       this.#running.delete(segment);
     }
+    // What was refused it for its epochs may be given now.
+    if (!atSameEpochs(segment, epochs)) this.consider();
     this.#retryLater();
   }
 }

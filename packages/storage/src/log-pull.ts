@@ -8,8 +8,8 @@ import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
 import { MESSAGE } from './messages.ts';
 import { OrderedPull, type Piece } from './ordered-pull.ts';
-import { atSameEpochs, headOf, REQUEST_MS, type PeerClients, type SoundPeer } from './peer-clients.ts';
-import type { Segment } from './segment.ts';
+import { headOf, REQUEST_MS, type PeerClients, type SoundPeer } from './peer-clients.ts';
+import { atSameEpochs, type Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
 
 /** Small enough that four segments that catch up at once do not fill a peer's send buffer. */

@@ -17,7 +17,7 @@ import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
 import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Read, type Ship, type StartOver } from './messages.ts';
 import type { PagesServer } from './pages-server.ts';
-import type { Segment } from './segment.ts';
+import { atSameEpochs, type Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
 
 export interface SessionHost {
@@ -27,8 +27,10 @@ export interface SessionHost {
   readonly readMemory: readonly Slabs[];
   /** The answer to STATUS: plain JSON. */
   status(): unknown;
-  /** A segment was made or fenced: it may be able to get on now with what it lacks. */
+  /** A segment was made: it may be able to get on now with what it lacks. */
   changed(): void;
+  /** It obeys a later writer or membership: peers that refused it may answer now. */
+  fenced(segment: Segment): void;
   /** A segment took a ship in: it may have found a hole. */
   shipped(segment: Segment): void;
   closed(session: NodeSession): void;
@@ -252,8 +254,12 @@ export class NodeSession implements ConnectionHandler {
   }
 
   #fence(message: Fence, requestId: number): void {
-    const { store } = this.#host;
-    store.fence(message, (segment) => this.#answerState(requestId, segment, message));
+    const { store, fenced } = this.#host;
+    const before = store.segments.find(message)?.epochs;
+    store.fence(message, (segment) => {
+      this.#answerState(requestId, segment, message);
+      if (!before || !atSameEpochs(segment, before)) fenced(segment);
+    });
     store.segments.get(message).fencedOn = this.#name;
   }
 

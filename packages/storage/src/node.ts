@@ -110,6 +110,10 @@ export class StorageNode implements AsyncDisposable {
           host?.hydrator.consider();
           host?.repairer.consider();
         },
+        fenced: (segment) => {
+          host?.gossip.fenced(segment);
+          host?.hydrator.consider();
+        },
         status: () => host?.status(),
         shipped: (segment) => host?.gossip.shipped(segment),
         closed: (closed) => sessions.delete(closed),

@@ -9,7 +9,7 @@ import { learnRetirement } from './membership.ts';
 import * as codec from './message-codec.ts';
 import { MESSAGE, type MemberAddress, type SegmentState } from './messages.ts';
 import { NodeClient } from './node-client.ts';
-import type { Segment } from './segment.ts';
+import { atSameEpochs, type Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
 
 export interface PeerClientsOptions {
@@ -143,11 +143,4 @@ export class PeerClients implements Disposable {
 
 export function headOf(segment: Segment) {
   return { volume: segment.volume, pg: segment.pg, ...segment.epochs };
-}
-
-export function atSameEpochs(
-  segment: Segment,
-  other: { volumeEpoch: number; membershipEpoch: number },
-): boolean {
-  return other.volumeEpoch === segment.volumeEpoch && other.membershipEpoch === segment.membershipEpoch;
 }

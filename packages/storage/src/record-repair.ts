@@ -10,9 +10,9 @@ import { durably } from './durably.ts';
 import { FLAG_VOLUME_DENSE } from './ingest.ts';
 import * as codec from './message-codec.ts';
 import { MESSAGE } from './messages.ts';
-import { atSameEpochs, headOf, REQUEST_MS, type SoundPeer } from './peer-clients.ts';
+import { headOf, REQUEST_MS, type SoundPeer } from './peer-clients.ts';
 import type { IndexedRecord } from './record-index.ts';
-import type { Segment } from './segment.ts';
+import { atSameEpochs, type Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
 
 export interface RepairOptions {

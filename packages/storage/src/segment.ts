@@ -447,6 +447,10 @@ export class Segment implements ChainWatcher {
   }
 }
 
+export function atSameEpochs(segment: Segment, other: Epochs): boolean {
+  return other.volumeEpoch === segment.volumeEpoch && other.membershipEpoch === segment.membershipEpoch;
+}
+
 export function lower(a: Lsn, b: Lsn): Lsn {
   return a < b ? a : b;
 }

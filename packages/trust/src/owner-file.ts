@@ -1,26 +1,31 @@
 /**
  * Files that hold keys: for their owner alone from their first moment, and replaced as a whole. After a crash there is
- * the old content or the new one, never a part.
+ * the old content or the new one, never a part. Several processes may write the same file at once: each writes beside it under a
+ * name of its own, and the last one to be done stays. A machine that dies meanwhile leaves that one beside it, for the same owner.
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { isCoded } from '@rokka/kernel';
+import { isCoded, systemRandom } from '@rokka/kernel';
 import { trustErrors } from './errors.ts';
 
 const FILE_BYTES_MAX = 1024 * 1024;
 
 /** Durable when it returns. @throws TRUST_FILE_EXISTS where it must be new and is not, TRUST_FILE_FAILED */
 export function writeOwnerFile(filePath: string, text: string, options: { mustBeNew?: boolean } = {}): void {
-  const temporary = `${filePath}.new`;
+  const temporary = `${filePath}.${systemRandom.hex(8)}.new`;
   failingWith(filePath, () => {
     fs.mkdirSync(path.dirname(filePath), { recursive: true, mode: 0o700 });
-    fs.rmSync(temporary, { force: true });
-    withFile(temporary, 'wx', (fd) => {
-      fs.writeFileSync(fd, text);
-      fs.fsyncSync(fd);
-    });
-    if (options.mustBeNew) linkNew(temporary, filePath);
-    else fs.renameSync(temporary, filePath);
+    try {
+      withFile(temporary, 'wx', (fd) => {
+        fs.writeFileSync(fd, text);
+        fs.fsyncSync(fd);
+      });
+      // A link, unlike a rename, fails where something is there.
+      if (options.mustBeNew) fs.linkSync(temporary, filePath);
+      else fs.renameSync(temporary, filePath);
+    } finally {
+      fs.rmSync(temporary, { force: true });
+    }
     withFile(path.dirname(filePath), 'r', (fd) => fs.fsyncSync(fd));
   });
 }
@@ -36,15 +41,6 @@ export function readOwnerFile(filePath: string): string {
       return fs.readFileSync(fd, 'utf8');
     }),
   );
-}
-
-/** A link, unlike a rename, fails where something is there. */
-function linkNew(temporary: string, filePath: string): void {
-  try {
-    fs.linkSync(temporary, filePath);
-  } finally {
-    fs.rmSync(temporary, { force: true });
-  }
 }
 
 function withFile<T>(filePath: string, flags: string, work: (fd: number) => T): T {

@@ -17,6 +17,7 @@ import { isWhole, type Standing } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import type { Group } from './group.ts';
 import type { NodeLink } from './node-link.ts';
+import { Strays } from './strays.ts';
 import type { VolumeState } from './volume-state.ts';
 
 const TICK_MS = 250;
@@ -27,6 +28,8 @@ export interface DeparturesOptions {
   state: VolumeState;
   groups: readonly Group[];
   standingOf(group: Group): Standing;
+  /** Every node that may hold segments, where that is known. */
+  fleet(): readonly NodeId[];
   /** Whether the cluster still has the node. */
   isKept(node: NodeId): boolean;
   linkTo(node: NodeId): NodeLink | undefined;
@@ -38,6 +41,7 @@ export interface DeparturesOptions {
 
 export class Departures {
   readonly #options: DeparturesOptions;
+  readonly #strays: Strays;
   readonly #busy = new Set<string>();
   /** What was durable in each group when its membership was first seen. */
   readonly #since = new Map<Group, { epoch: Epoch; pgcl: Lsn }>();
@@ -45,6 +49,12 @@ export class Departures {
 
   constructor(options: DeparturesOptions) {
     this.#options = options;
+    const { state } = options;
+    this.#strays = new Strays({
+      ...options,
+      isNamed: (group, node) =>
+        group.placeOf(node) >= 0 || must(state.record.groups[group.pg]).retired.includes(node),
+    });
     this.#next();
   }
 
@@ -65,9 +75,13 @@ export class Departures {
 
   #dismiss(group: Group): void {
     const { isKept, state } = this.#options;
-    const { retired } = must(state.record.groups[group.pg]);
-    if (retired.length === 0) return;
-    if (!this.#isWhole(group)) return this.#askBehind(group);
+    const { groups, volumeEpoch } = state.record;
+    const { retired } = must(groups[group.pg]);
+    const unasked = this.#strays.unasked(group, volumeEpoch);
+    if (retired.length === 0 && unasked.length === 0) return;
+    if (!this.#isWhole(group)) return retired.length > 0 ? this.#askBehind(group) : undefined;
+    for (const { node } of unasked)
+      this.#once(group, node, (link) => this.#strays.ask(group, link, volumeEpoch));
     for (const node of retired)
       if (isKept(node)) this.#once(group, node, (link) => this.#drop(group, link));
       // The cluster has given it up: it comes back no more.

@@ -6,7 +6,16 @@
  * other way round, a segment lost later would be taken for one that never was, and come back empty: amnesia (aurora.md
  * trap 13).
  */
-import { isCoded, must, mutant, type Clock, type CodedError, type Lsn, type NodeId } from '@rokka/kernel';
+import {
+  isCoded,
+  must,
+  mutant,
+  type Clock,
+  type CodedError,
+  type Epoch,
+  type Lsn,
+  type NodeId,
+} from '@rokka/kernel';
 import { canStartOver, type Standing, type TruncationRange } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import { volumeErrors } from './errors.ts';
@@ -133,8 +142,8 @@ export interface FencerOptions {
 /** Keeps the members of a serving volume fenced: each of them when its node comes, and again until it obeys. */
 export class Fencer {
   readonly #options: FencerOptions;
-  /** One fence at a time for a member: a node that refuses many ships is not asked as many times. */
-  readonly #busy = new Set<string>();
+  /** By member, the membership that it is being told of: a node that refuses many ships is not asked as many times. */
+  readonly #busy = new Map<string, Epoch>();
 
   constructor(options: FencerOptions) {
     this.#options = options;
@@ -143,13 +152,19 @@ export class Fencer {
   fence(group: Group, link: NodeLink): void {
     const key = `${group.pg}/${link.node}`;
     const { isServing } = this.#options;
-    const obeys = group.isFenced(link.node) && group.isInstalledOn(link.node);
-    if (!isServing() || !link.up || obeys || this.#busy.has(key)) return;
+    const isFenced = group.isFenced(link.node);
+    const obeys = isFenced && group.isInstalledOn(link.node);
+    const { epoch } = group.roster;
+    const asked = this.#busy.get(key);
+    // Who obeys is sent ships under the next membership at once. It hears of that before them, also where it has not said yet that it
+    // heard of the one before: it would refuse them.
+    const isAsked = asked !== undefined && (asked === epoch || !isFenced);
+    if (!isServing() || !link.up || obeys || isAsked) return;
     if (group.placeOf(link.node) < 0) return;
-    this.#busy.add(key);
+    this.#busy.set(key, epoch);
     void this.#attempt(group, link).then((fenced) => {
-      this.#busy.delete(key);
-      if (fenced) return;
+      if (this.#busy.get(key) === epoch) this.#busy.delete(key);
+      if (fenced || this.#busy.has(key)) return;
       if (group.isFenced(link.node)) this.fence(group, link);
       else this.fenceLater(group, link);
     });

@@ -82,6 +82,17 @@ export class Group {
   }
 
   /**
+   * Place of a member whose acks count, or -1. Under which membership it says one does not matter: what it has is on its disk, and the write
+   * rule in force is asked whether that is enough. Whoever recovers reads that rule from the registry and fences by it, so each of its read
+   * sets meets this write set, whoever of them has heard of the change (I3, I10). An old ack could only lie of a member that left, gave up
+   * what it had, and came again; but it arrives before the answers that say so, on the same connection, or never. Were it refused, what is
+   * on its way while members change would wait for the answers to fences.
+   */
+  countedPlaceOf(node: NodeId): number {
+    return this.isFenced(node) && !this.isHydrating(node) ? this.placeOf(node) : -1;
+  }
+
+  /**
    * The registry has decided the next membership. Whoever obeyed goes on obeying: it hears of the new epoch by a fence that
    * leaves before anything that carries it.
    */

@@ -7,6 +7,7 @@
  *
  * What a writer left that died here before its group was in the registry is taken over where it is sound and was made for the
  * same members; else the node makes it anew. A damaged one would stay so for ever where its peers have nothing to fill it from.
+ * Where the group came to be without its node, an empty one goes (strays.ts).
  *
  * Where too few are there, the other groups get others in place of those who stay away, and so does this one: it begins anew
  * under a higher membership epoch, so that whoever has a segment from before and is no member any more is told so by its peers.
@@ -49,21 +50,24 @@ export interface MadeGroup {
 }
 
 /**
+ * @returns nothing where the registry has the group already: a writer may give up asking, and it may be made all the same
  * @throws VOLUME_NO_QUORUM, STORAGE_STALE_EPOCH or VOLUME_INTERRUPTED where another writer has the volume, what `demandAlive`
  * throws
  */
-export async function makeGroup(pg: PgIndex, options: GrowthOptions): Promise<MadeGroup> {
+export async function makeGroup(pg: PgIndex, options: GrowthOptions): Promise<MadeGroup | undefined> {
   const { state } = options;
   const asked = new Set<NodeId>();
-  for (;;) {
+  const isThere = () => state.record.groups.length > pg;
+  while (!isThere()) {
     const { record } = state;
     const membership = settledMembership(nextGroupEpoch(record), placeMembers(record.nodes, pg, record));
     const group = options.group({ pg, membership });
     // Whoever changes the nodes raises the epoch, in the same write.
-    const isOutdated = () => nextGroupEpoch(state.record) !== membership.epoch;
+    const isOutdated = () => isThere() || nextGroupEpoch(state.record) !== membership.epoch;
     const made = await makeSegments(group, { ...options, asked, isOutdated });
     if (made) return { group, made, left: [...asked].filter((node) => group.placeOf(node) < 0) };
   }
+  return undefined;
 }
 
 /** @returns nothing where the group is to be placed anew */

@@ -47,6 +47,7 @@ export class Members {
     this.#departures = new Departures({
       ...options,
       standingOf: (group) => this.standing(group),
+      fleet: () => (fleet?.() ?? []).map(({ node }) => node),
       isKept: (node) => keeps(fleet?.() ?? [], node),
       linkTo: (node) => links.get(node),
     });

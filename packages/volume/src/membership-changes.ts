@@ -7,7 +7,7 @@
  * One step at a time in a group, and the next only when the last is known to a write quorum: so whoever reads the
  * membership from the nodes meets the newest, and two steps never mix.
  */
-import { isCoded, type Clock, type CodedError, type Lsn, type NodeId } from '@rokka/kernel';
+import { isCoded, must, type Clock, type CodedError, type Lsn, type NodeId } from '@rokka/kernel';
 import {
   beginReplacement,
   finishReplacement,
@@ -26,9 +26,16 @@ import type { VolumeState } from './volume-state.ts';
 const LOOK_AGAIN_MS = 5;
 const INSTALL_MS = 30_000;
 
+export interface Replacement {
+  begin(of: { leaves: NodeId; joins: PlacedMember }): Promise<void>;
+  finish(joins: NodeId): Promise<void>;
+  revert(joins: NodeId): Promise<void>;
+}
+
 export interface MembershipChangesOptions {
   clock: Clock;
   state: VolumeState;
+  groups: readonly Group[];
   standingOf(group: Group): Standing;
   /** The group has entered its next membership: count by it, connect and fence its members. */
   onEntered(group: Group): void;
@@ -44,6 +51,14 @@ export class MembershipChanges {
 
   constructor(options: MembershipChangesOptions) {
     this.#options = options;
+  }
+
+  of(group: Group): Replacement {
+    return {
+      begin: (of) => this.begin(group, of),
+      finish: (joins) => this.finish(group, joins),
+      revert: (joins) => this.revert(group, joins),
+    };
   }
 
   isBusy(group: Group): boolean {
@@ -96,6 +111,17 @@ export class MembershipChanges {
       const fenced = new Set(this.#standing(group).scls.keys());
       return giveUpReplacement(group.roster.membership, joins, { fenced });
     });
+  }
+
+  /** Changes that were given up because the registry was away, and that it has made after all, are entered like any other. */
+  enterLate(): void {
+    const { state, groups, onEntered } = this.#options;
+    for (const group of groups) {
+      const { membership } = must(state.record.groups[group.pg]);
+      if (membership.epoch === group.roster.epoch) continue;
+      group.enter(membership);
+      onEntered(group);
+    }
   }
 
   /** The same while the volume recovers. */

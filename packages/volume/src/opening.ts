@@ -16,12 +16,13 @@ import type { VolumeState } from './volume-state.ts';
 const RECOVER_TIMEOUT_MS = 600_000;
 
 /** @throws what recoverVolume throws */
-export function recoverOpened(
+export async function recoverOpened(
   options: VolumeOptions,
   of: { state: VolumeState; groups: readonly Group[]; links: NodeLinks; changes: MembershipChanges },
 ): Promise<VolumeStart> {
   const { state, groups, links, changes } = of;
   const { record } = state;
+  if (record.groups.length === 0) return firstStart(record);
   const { clock, recoverTimeoutMs, signal, onProgress, fleet } = options;
   return recoverVolume({
     volumeId: record.volumeId,
@@ -44,7 +45,7 @@ export function recoverOpened(
 }
 
 /** Of a volume that nobody has written to. */
-export function firstStart({ volumeEpoch }: VolumeRecord): VolumeStart {
+function firstStart({ volumeEpoch }: VolumeRecord): VolumeStart {
   return { volumeEpoch, vdl: 0 as Lsn, nextLsn: 1 as Lsn, ranges: [], groups: [] };
 }
 

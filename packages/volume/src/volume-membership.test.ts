@@ -255,6 +255,13 @@ describe('the healer', () => {
     assert.deepEqual((await groupOf(six)).retired, names(4));
     given.add(4);
     await until(six, 'forgotten', async () => (await groupOf(six)).retired.length === 0);
+    // Should it come back after all, it keeps what it has: only an empty segment that nobody names is let go of.
+    given.delete(4);
+    six.kill(writer);
+    await six.up(4);
+    await written(six, { ...IMPATIENT, fleet });
+    await six.pass(5_000);
+    assert.equal(six.store(4).segments.count, 1);
   });
 
   test('a node that has nothing left may come again on a new disk', async () => {

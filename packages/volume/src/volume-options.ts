@@ -21,6 +21,8 @@ export interface VolumeOptions {
   clock: Clock;
   random: Random;
   signal?: AbortSignal;
+  /** What no other opening of this volume is known by, 16 characters or so; drawn where it is not given. */
+  opening?: string;
   recoverTimeoutMs?: number;
   outstandingBytesMax?: number;
   /** Every node of the cluster, spares among them; without it members are never replaced by themselves. */

@@ -16,6 +16,8 @@ export interface VolumeRecord {
   readonly volumeId: VolumeId;
   readonly name: string;
   readonly volumeEpoch: Epoch;
+  /** Drawn by whoever raised the epoch last, so that it knows its own change again. */
+  readonly opening?: string;
   /** The largest that was ever in force: how far above the VDL a record may exist. */
   readonly lsnAllocationLimitMax: number;
   readonly pagesPerGroup: number;

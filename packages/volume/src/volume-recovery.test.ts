@@ -254,7 +254,7 @@ test('it gives nothing up while too few others have what is durable', async () =
 test('a writer that was replaced without knowing it tells nobody to begin anew', async () => {
   await using six = await SixNodes.start();
   const writer = await filled(six);
-  await VolumeState.takeOver(six.registry, VOLUME_ID);
+  await VolumeState.takeOver(six.registry, VOLUME_ID, { clock: six.clock, opening: 'another' });
   await forget(six, 1);
   await six.pass(5_000);
   const segment = six.store(1).segments.get(head(await recordOf(six)));

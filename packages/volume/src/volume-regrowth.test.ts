@@ -124,3 +124,23 @@ test('a writer that dies as soon as somebody has come leaves the next one anothe
   await six.run(next.volume.grow(65));
   assert.ok(must((await recordOf(six)).groups[G1]).membership.epoch > 1);
 });
+
+test('what a writer that died has left on a node that lost its place goes when the next one has made the group elsewhere', async () => {
+  await using six = await SixNodes.start({ spares: 3 });
+  const writer = await placedAnew(six);
+  six.kill(writer);
+  await six.up(0);
+  const next = await six.writer();
+  assert.ok(segmentOn(six, 0).isUntouched);
+  await six.run(next.volume.grow(65));
+  assert.equal(memberOf(next, 0), undefined);
+  await commitMany(six, next, 5);
+  await until(
+    six,
+    'n0 has nothing',
+    () => six.store(0).segments.find({ volume: VOLUME_ID, pg: G1 }) === undefined,
+  );
+  assert.deepEqual(next.failures, []);
+  // What the others have stays.
+  for (const i of [6, 1, 2, 3, 4, 5]) assert.equal(segmentOn(six, i).retired, false);
+});

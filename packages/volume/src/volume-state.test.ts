@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  CodedError,
   must,
+  VirtualClock,
   type Epoch,
   type Lsn,
   type NodeId,
@@ -11,7 +11,7 @@ import {
   type Zone,
 } from '@rokka/kernel';
 import { settledMembership } from '@rokka/quorum';
-import { MemoryRegistry } from '@rokka/registry';
+import { MemoryRegistry, type Registry } from '@rokka/registry';
 import type { GroupRecord } from './volume-record.ts';
 import { VolumeState } from './volume-state.ts';
 
@@ -31,6 +31,11 @@ async function made(): Promise<MemoryRegistry> {
   return registry;
 }
 
+const clock = new VirtualClock();
+let openings = 0;
+const opened = (registry: Registry, id = ID, signal?: AbortSignal) =>
+  VolumeState.takeOver(registry, id, { clock, opening: `opening ${++openings}`, signal });
+
 const range = (volumeEpoch: number) => ({
   volumeEpoch: volumeEpoch as Epoch,
   after: 5 as Lsn,
@@ -40,31 +45,31 @@ const range = (volumeEpoch: number) => ({
 test('a volume is made once, and opened only where it is', async () => {
   const registry = await made();
   await assert.rejects(VolumeState.create(registry, { ...draft, nodes }), { code: 'VOLUME_EXISTS' });
-  await assert.rejects(VolumeState.takeOver(registry, 'other' as VolumeId), { code: 'VOLUME_NONE' });
+  await assert.rejects(opened(registry, 'other' as VolumeId), { code: 'VOLUME_NONE' });
 });
 
 test('each opening has a higher epoch, at once or one after the other', async () => {
   const registry = await made();
-  const states = await Promise.all([1, 2, 3].map(() => VolumeState.takeOver(registry.another(), ID)));
-  states.push(await VolumeState.takeOver(registry, ID));
+  const states = await Promise.all([1, 2, 3].map(() => opened(registry.another(), ID)));
+  states.push(await opened(registry, ID));
   assert.deepEqual(new Set(states.map(({ record }) => Number(record.volumeEpoch))), new Set([1, 2, 3, 4]));
 });
 
 test('whoever was overtaken changes nothing any more', async () => {
   const registry = await made();
-  const old = await VolumeState.takeOver(registry, ID);
-  const next = await VolumeState.takeOver(registry, ID);
+  const old = await opened(registry, ID);
+  const next = await opened(registry, ID);
   await assert.rejects(old.addRange(range(1)), { code: 'VOLUME_INTERRUPTED' });
   await assert.rejects(old.addGroup(group(0), {}), { code: 'VOLUME_INTERRUPTED' });
   assert.deepEqual([old.record.truncationRanges, old.record.groups], [[], []], 'nor does it believe so');
   await next.addRange(range(2));
-  const { record } = await VolumeState.takeOver(registry, ID);
+  const { record } = await opened(registry, ID);
   assert.deepEqual(record.truncationRanges, [range(2)], 'ranges accumulate and are handed on');
 });
 
 test('changes that are asked for at once are made one after the other', async () => {
   const registry = await made();
-  const state = await VolumeState.takeOver(registry, ID);
+  const state = await opened(registry, ID);
   await state.addGroup(group(0, ['n1', 'n2', 'n3']), {});
   await Promise.all([
     state.madeMissing(0 as PgIndex, 'n1' as NodeId, 's1'),
@@ -72,7 +77,7 @@ test('changes that are asked for at once are made one after the other', async ()
     state.madeMissing(0 as PgIndex, 'n3' as NodeId, 's3'),
     state.addRange(range(1)),
   ]);
-  const { record } = await VolumeState.takeOver(registry, ID);
+  const { record } = await opened(registry, ID);
   assert.deepEqual(
     record.groups.map(({ missing }) => missing),
     [['n2'], ['n2']],
@@ -82,37 +87,15 @@ test('changes that are asked for at once are made one after the other', async ()
 
 test('a change that fails does not hold up those after it', async () => {
   const registry = await made();
-  const state = await VolumeState.takeOver(registry, ID);
+  const state = await opened(registry, ID);
   await assert.rejects(state.addGroup(group(3), {}), /appended/);
   await state.addGroup(group(0), {});
   assert.equal(state.record.groups.length, 1);
 });
 
-test('a change whose outcome the registry can not tell is looked up, and counts where it was made', async () => {
-  const registry = await made();
-  const state = await VolumeState.takeOver(registry.another(), ID);
-  const { put } = MemoryRegistry.prototype;
-  const inDoubt = (applied: boolean) =>
-    async function (this: MemoryRegistry, ...args: Parameters<typeof put>): Promise<number> {
-      if (applied) await put.apply(this, args);
-      throw new CodedError('REGISTRY_UNAVAILABLE', 'no answer', { inDoubt: true });
-    };
-  const doubtful = registry.another();
-  const life = await VolumeState.takeOver(doubtful, ID);
-  doubtful.put = inDoubt(true);
-  await life.addRange(range(2));
-  assert.deepEqual(life.record.truncationRanges, [range(2)]);
-  doubtful.put = inDoubt(false);
-  await assert.rejects(life.addRange(range(3)), { code: 'REGISTRY_UNAVAILABLE' });
-  doubtful.put = put;
-  await life.addRange(range(4));
-  assert.deepEqual(life.record.truncationRanges, [range(2), range(4)], 'it goes on from what is there');
-  await assert.rejects(state.addRange(range(5)), { code: 'VOLUME_INTERRUPTED' });
-});
-
 test('a node that comes for two others, in two groups, is in new groups once', async () => {
   const registry = await made();
-  const state = await VolumeState.takeOver(registry, ID);
+  const state = await opened(registry, ID);
   await state.addGroup(group(0), {});
   await state.addGroup(group(1), {});
   const replaced = (pg: number, leaves: string) => {

@@ -1,9 +1,15 @@
 /**
  * The only ways in which the registry's record of a volume changes: each by compare-and-set on what this writer knows, so
  * that whoever was replaced changes nothing any more.
+ *
+ * Where the registry cannot say what became of a change, the record says it: nobody else writes under this writer's epoch. It stands there
+ * (by its content, or by who opened), so it was made; the revision is the one before, so it was not, and the same is asked for
+ * once more, which the one before, should it come late, makes a conflict and not two; another epoch stands there, so the volume was taken
+ * over. What this writer gave up and finds made later it goes on from.
  */
 import {
   assert,
+  type Clock,
   type CodedError,
   type Epoch,
   isCoded,
@@ -15,27 +21,46 @@ import {
   type Zone,
 } from '@rokka/kernel';
 import { allMembers, LSN_ALLOCATION_LIMIT, type Membership, type TruncationRange } from '@rokka/quorum';
-import type { Registry } from '@rokka/registry';
+import type { Registry, RegistryEntry } from '@rokka/registry';
 import { volumeErrors } from './errors.ts';
 import type { VolumeBase } from './inheritance.ts';
+import { isPassing, RegistryPatience } from './registry-patience.ts';
 import { nextGroupEpoch, upgradeRecord, type GroupRecord, type VolumeRecord } from './volume-record.ts';
 
 const ATTEMPTS_MAX = 20;
 
+export interface OpeningOptions {
+  clock: Clock;
+  /** What no other opening of the volume is known by. */
+  opening: string;
+  signal?: AbortSignal | undefined;
+}
+
 export class VolumeState {
   readonly #registry: Registry;
   readonly #key: string;
+  readonly #options: OpeningOptions;
   #record: VolumeRecord;
   #revision: number;
   /** Changes go one after the other, each on what the one before has written. */
   #turn: Promise<void> = Promise.resolve();
   #confirming: Promise<void> | undefined;
+  #ended = false;
+  /** A change of this writer may still be on its way. Where none can be, a conflict says that another writer was first. */
+  #inDoubt = false;
+  /** Called when the record turns out to have a change in it that was given up. */
+  onLate = () => {};
 
-  private constructor(registry: Registry, key: string, entry: { record: VolumeRecord; revision: number }) {
+  private constructor(
+    registry: Registry,
+    entry: { record: VolumeRecord; revision: number },
+    options: OpeningOptions,
+  ) {
     this.#registry = registry;
-    this.#key = key;
+    this.#key = volumeKey(entry.record.volumeId);
     this.#record = entry.record;
     this.#revision = entry.revision;
+    this.#options = options;
   }
 
   get record(): VolumeRecord {
@@ -73,24 +98,44 @@ export class VolumeState {
 
   /**
    * Takes the volume over: raises its epoch by one. Whoever held it before is fenced from here on.
-   * @throws VOLUME_NONE, VOLUME_DELETED
+   * @throws VOLUME_NONE, VOLUME_DELETED, what the registry throws where it stays away
    */
-  static async takeOver(registry: Registry, volumeId: VolumeId): Promise<VolumeState> {
+  static async takeOver(
+    registry: Registry,
+    volumeId: VolumeId,
+    options: OpeningOptions,
+  ): Promise<VolumeState> {
+    const { clock, opening, signal } = options;
     const key = volumeKey(volumeId);
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const entry = await registry.get<VolumeRecord>(key);
+    const patience = new RegistryPatience({ clock, isOver: () => signal?.aborted === true });
+    let asked: Epoch | undefined;
+    for (let conflicts = 0; conflicts < ATTEMPTS_MAX;) {
+      const entry = await patience.read(() => registry.get<VolumeRecord>(key));
       if (!entry) throw volumeErrors.VOLUME_NONE([volumeId]);
       if (entry.value.deletion) throw volumeErrors.VOLUME_DELETED([volumeId]);
-      const record = { ...upgradeRecord(entry.value), volumeEpoch: (entry.value.volumeEpoch + 1) as Epoch };
+      const { revision } = entry;
+      const before = upgradeRecord(entry.value);
+      // Two who open at once write the same but for this: by the epoch alone each could take the other's for its own.
+      const isOwn = mutant('openings-unsigned') ? before.volumeEpoch === asked : before.opening === opening;
+      if (isOwn) return new VolumeState(registry, { record: before, revision }, options);
+      asked = (before.volumeEpoch + 1) as Epoch;
+      const record = { ...before, volumeEpoch: asked, opening };
       try {
-        const revision = await registry.put(key, record, entry.revision);
-        return new VolumeState(registry, key, { record, revision });
+        const next = await registry.put(key, record, revision);
+        return new VolumeState(registry, { record, revision: next }, options);
       } catch (error) {
         // Somebody else took it first; we are later, so we take it from them.
-        if (!isCoded(error, 'REGISTRY_CONFLICT')) throw error;
+        if (isCoded(error, 'REGISTRY_CONFLICT')) conflicts++;
+        else if (isPassing(error)) await patience.rest(error);
+        else throw error;
       }
     }
     throw volumeErrors.VOLUME_INTERRUPTED([volumeId]);
+  }
+
+  /** Nothing is asked for any more. What is on its way may still be made. */
+  end(): void {
+    this.#ended = true;
   }
 
   async addRange(range: TruncationRange): Promise<void> {
@@ -102,6 +147,8 @@ export class VolumeState {
   /** @param stores those of the nodes that have their segment */
   async addGroup(group: GroupRecord, stores: VolumeRecord['stores']): Promise<void> {
     await this.#change(({ groups, stores: known }) => {
+      // Given up before, and made after all.
+      if (group.pg < groups.length) return {};
       assert(group.pg === groups.length, 'groups are appended');
       return { groups: [...groups, group], stores: { ...stores, ...known }, nextGroupEpoch: undefined };
     });
@@ -132,12 +179,14 @@ export class VolumeState {
    * Decides the next membership of a group. Who comes has no segment yet; who goes may have one, and gives its place in
    * new groups to the one that came for it. Then the next group begins under a higher epoch, in the same write: no segment that somebody
    * has made of it for the ones before, in whatever attempt, is taken for one of theirs.
-   * @throws VOLUME_NODE_RETIRED, VOLUME_INTERRUPTED
+   * @throws VOLUME_NODE_RETIRED, VOLUME_INTERRUPTED, VOLUME_CHANGE_BUSY
    */
   async changeMembership(pg: PgIndex, next: Membership): Promise<void> {
     await this.#change((record) => {
       const { groups, nodes, stores } = record;
       const group = must(groups[pg]);
+      // One that was given up is in force after all.
+      if (next.epoch === group.membership.epoch) throw volumeErrors.VOLUME_CHANGE_BUSY([pg]);
       assert(next.epoch === group.membership.epoch + 1, 'membership epochs go up one by one');
       const before = allMembers(group.membership).map(({ node }) => node);
       const after = allMembers(next).map(({ node }) => node);
@@ -203,28 +252,53 @@ export class VolumeState {
   }
 
   async #put(part: (record: VolumeRecord) => Partial<VolumeRecord>): Promise<void> {
-    const record = { ...this.#record, ...part(this.#record) };
-    try {
-      this.#revision = await this.#registry.put(this.#key, record, this.#revision);
-    } catch (error) {
-      if (!isCoded(error)) throw error;
-      if (error.code !== 'REGISTRY_CONFLICT' && !(await this.#wasWritten(record, error))) throw error;
-      if (error.code === 'REGISTRY_CONFLICT')
-        throw volumeErrors.VOLUME_INTERRUPTED([record.volumeId], { cause: error });
+    const { clock, signal } = this.#options;
+    const isOver = () => this.#ended || signal?.aborted === true;
+    const patience = new RegistryPatience({ clock, isOver });
+    for (;;) {
+      const record = { ...this.#record, ...part(this.#record) };
+      try {
+        this.#revision = await this.#registry.put(this.#key, record, this.#revision);
+        this.#record = record;
+        this.#inDoubt = false;
+        return;
+      } catch (error) {
+        const isConflict = isCoded(error, 'REGISTRY_CONFLICT');
+        if (!isConflict && !isPassing(error)) throw error;
+        if (isConflict && !this.#inDoubt) throw this.#interrupted(error);
+        this.#inDoubt = true;
+        if (await this.#wasMade(record, error, patience)) return;
+      }
     }
-    this.#record = record;
   }
 
-  /**
-   * The registry could not tell what became of the change. Nobody else writes under our epoch, so what stands there now
-   * tells; one that is carried out later still is met as a conflict by the next change.
-   */
-  async #wasWritten(record: VolumeRecord, error: CodedError): Promise<boolean> {
-    if (error.detail['inDoubt'] !== true) return false;
-    const entry = await this.#registry.get<VolumeRecord>(this.#key);
-    if (!entry || JSON.stringify(entry.value) !== JSON.stringify(record)) return false;
+  /** What became of a change: made, or to be asked for again. @throws VOLUME_INTERRUPTED; `cause` where there is no time left */
+  async #wasMade(record: VolumeRecord, cause: CodedError, patience: RegistryPatience): Promise<boolean> {
+    const entry = await patience.read(
+      () => this.#registry.get<VolumeRecord>(this.#key),
+      isPassing(cause) ? cause : undefined,
+    );
+    if (!entry || !this.#isOwn(entry)) throw this.#interrupted(cause);
+    const isMade = JSON.stringify(entry.value) === JSON.stringify(record);
+    // A change may still be on its way, also where it changes nothing.
+    this.#inDoubt = entry.revision === this.#revision;
+    if (!isMade && this.#inDoubt) {
+      await patience.rest(cause);
+      return false;
+    }
     this.#revision = entry.revision;
-    return true;
+    this.#record = isMade ? record : upgradeRecord(entry.value);
+    if (!isMade) this.onLate();
+    return isMade;
+  }
+
+  #interrupted(cause: CodedError): CodedError {
+    return volumeErrors.VOLUME_INTERRUPTED([this.#record.volumeId], { cause });
+  }
+
+  #isOwn({ value }: RegistryEntry<VolumeRecord>): boolean {
+    const { volumeEpoch, opening } = this.#record;
+    return value.volumeEpoch === volumeEpoch && value.opening === opening && !value.deletion;
   }
 }
 

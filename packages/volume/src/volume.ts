@@ -8,7 +8,7 @@
  */
 import { isCoded, must, mutant } from '@rokka/kernel';
 import type { CodedError, Lsn, NodeId, PageNumber, PgIndex } from '@rokka/kernel';
-import { LsnAllocator, ProgressTracker, type PlacedMember } from '@rokka/quorum';
+import { LsnAllocator, ProgressTracker } from '@rokka/quorum';
 import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
@@ -18,13 +18,14 @@ import { makeGroup } from './growth.ts';
 import type { Inheritance, VolumeBase } from './inheritance.ts';
 import { LogTap } from './log-tap.ts';
 import { Members } from './members.ts';
+import type { Replacement } from './membership-changes.ts';
 import type { NodeLink, NodeLinkEvents } from './node-link.ts';
 import { NodeLinks } from './node-links.ts';
 import { PageReader } from './page-reader.ts';
 import { readRuns } from './read-runs.ts';
 import type { Ticket } from './page-store.ts';
 import type { AsyncRecordSink } from './record-sink.ts';
-import { firstStart, openInheritance, recoverOpened } from './opening.ts';
+import { openInheritance, recoverOpened } from './opening.ts';
 import { saysTakenOver } from './refusals.ts';
 import { claim, takeUp } from './take-over.ts';
 import { Sealer } from './sealer.ts';
@@ -60,6 +61,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   private constructor(options: VolumeOptions, state: VolumeState) {
     this.#options = options;
     this.#state = state;
+    state.onLate = () => this.#onLate();
     this.#links = new NodeLinks({ ...options, events: this.#linkEvents() });
     this.#fencer = new Fencer({
       clock: options.clock,
@@ -118,7 +120,8 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
    * @throws VOLUME_NONE, VOLUME_NO_QUORUM, VOLUME_INTERRUPTED
    */
   static async open(options: VolumeOptions): Promise<Volume> {
-    const state = await VolumeState.takeOver(options.registry, options.volumeId);
+    const opening = options.opening ?? options.random.hex(8);
+    const state = await VolumeState.takeOver(options.registry, options.volumeId, { ...options, opening });
     const volume = new Volume(options, state);
     try {
       await volume.#open();
@@ -221,18 +224,8 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
    * @throws QUORUM_NOT_A_MEMBER, QUORUM_WRONG_PLACE, QUORUM_NOT_SETTLED and others of quorum/membership.ts,
    * VOLUME_CHANGE_BUSY, VOLUME_CHANGE_LATE
    */
-  replacement(pg: PgIndex): {
-    begin(of: { leaves: NodeId; joins: PlacedMember }): Promise<void>;
-    finish(joins: NodeId): Promise<void>;
-    revert(joins: NodeId): Promise<void>;
-  } {
-    const group = must(this.#groups[pg], 'no such protection group');
-    const { changes } = this.#members;
-    return {
-      begin: (of) => changes.begin(group, of),
-      finish: (joins) => changes.finish(group, joins),
-      revert: (joins) => changes.revert(group, joins),
-    };
+  replacement(pg: PgIndex): Replacement {
+    return this.#members.changes.of(must(this.#groups[pg], 'no such protection group'));
   }
 
   status(): VolumeStatus {
@@ -275,15 +268,12 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     for (const group of record.groups) this.#groups.push(this.#group(group));
     for (const { members } of this.#groups) for (const { node } of members) this.#links.to(node);
     for (const { retired } of record.groups) for (const node of retired) this.#links.to(node);
-    const start =
-      record.groups.length === 0
-        ? firstStart(record)
-        : await recoverOpened(this.#options, {
-            state: this.#state,
-            groups: this.#groups,
-            links: this.#links,
-            changes: this.#members.changes,
-          });
+    const start = await recoverOpened(this.#options, {
+      state: this.#state,
+      groups: this.#groups,
+      links: this.#links,
+      changes: this.#members.changes,
+    });
     // A node that takes part in nothing yet may have said meanwhile that another writer came.
     this.#demandAlive();
     this.#tracker = new ProgressTracker({
@@ -386,26 +376,39 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
   async #addGroup(): Promise<void> {
     const pg = this.#groups.length as PgIndex;
     try {
-      const { group, made, left } = await makeGroup(pg, {
+      const fresh = await makeGroup(pg, {
         clock: this.#options.clock,
         state: this.#state,
         links: this.#links,
         group: (of) => this.#group(of),
         demandAlive: () => this.#demandAlive(),
       });
+      if (!fresh) return;
+      const { group, made, left } = fresh;
       const missing = group.members.map(({ node }) => node).filter((node) => !made.has(node));
       const stores = Object.fromEntries([...made].map((node) => [node, this.#links.to(node).store]));
-      const { membership } = group.roster;
-      await this.#state.addGroup({ pg, membership, missing, retired: left }, stores);
+      await this.#state.addGroup({ pg, membership: group.roster.membership, missing, retired: left }, stores);
       this.#demandAlive();
-      this.#groups.push(group);
-      this.#sealer.addGroup();
-      const scls = new Map([...made].map((node) => [node as string, 0 as Lsn]));
-      this.#tracker.setGroup({ ...this.#tracked(group), lastLsn: 0 as Lsn, scls });
-      for (const link of this.#links.values()) this.#fencer.fence(group, link);
+      if (this.#groups.length === pg) this.#enterGroup(group, made);
     } catch (error) {
       throw isCoded(error) && saysTakenOver(error) ? this.#takenOver(error) : error;
     }
+  }
+
+  #enterGroup(group: Group, made: ReadonlySet<NodeId>): void {
+    this.#groups.push(group);
+    this.#sealer.addGroup();
+    const scls = new Map([...made].map((node) => [node as string, 0 as Lsn]));
+    this.#tracker.setGroup({ ...this.#tracked(group), lastLsn: 0 as Lsn, scls });
+    for (const { node } of group.members) this.#fencer.fence(group, this.#links.to(node));
+  }
+
+  /** The registry has made changes after all that were given up: groups and members are what it says. */
+  #onLate(): void {
+    if (!this.#serving) return;
+    this.#members.changes.enterLate();
+    for (const record of this.#state.record.groups.slice(this.#groups.length))
+      this.#enterGroup(this.#group(record), new Set());
   }
 
   #points(group: Group): GroupPoints {
@@ -425,8 +428,8 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     const group = this.#serving ? this.#groups[ack.pg] : undefined;
     if (!group || ack.volume !== this.#state.record.volumeId) return;
     if (ack.volumeEpoch !== this.#state.record.volumeEpoch) return;
-    const place = group.placeOf(link.node);
-    if (place < 0 || !group.isFenced(link.node) || group.isHydrating(link.node)) return;
+    const place = group.countedPlaceOf(link.node);
+    if (place < 0) return;
     group.coalescedTo(link.node, ack.coalesced);
     this.#progress(group, place, ack.scl);
   }
@@ -482,6 +485,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
     this.#failure = error;
     if (this.#serving) this.#shipper.stop();
     this.#members.stop();
+    this.#state.end();
     this.#options.ramLog?.end();
     this.#serving = false;
     this.#durability.fail(error);

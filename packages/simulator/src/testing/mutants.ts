@@ -46,4 +46,5 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'incomplete-serves', seeds: 30, breaks: 'I12' },
   { name: 'every-record-a-cpl', seeds: 40, breaks: 'I3' },
   { name: 'limit-plus-one', seeds: 90, breaks: 'I14' },
+  { name: 'openings-unsigned', seeds: 110, breaks: 'I16' },
 ];

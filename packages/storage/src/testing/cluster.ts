@@ -1,7 +1,7 @@
 /** Six nodes of one protection group on a memory network and a virtual clock, and a writer's connection to each. */
 import { AssertionError, MemoryDisk, SeededRandom, VirtualClock } from '@rokka/kernel';
 import type { Lsn, NodeId, PgIndex, Zone } from '@rokka/kernel';
-import { MemoryNetwork } from '@rokka/transport';
+import { MemoryNetwork, type NetworkObserver } from '@rokka/transport';
 import * as codec from '../message-codec.ts';
 import {
   MESSAGE,
@@ -26,7 +26,13 @@ export const CLUSTER = 'test';
 
 export class TestCluster implements AsyncDisposable {
   readonly clock = new VirtualClock();
-  readonly network = new MemoryNetwork({ clock: this.clock, delayMs: () => 1 });
+  /** Hears of every frame that is sent. */
+  observe: NonNullable<NetworkObserver['sent']> = () => {};
+  readonly network = new MemoryNetwork({
+    clock: this.clock,
+    delayMs: () => 1,
+    observer: { sent: (lane, frame) => this.observe(lane, frame) },
+  });
   readonly disks: MemoryDisk[] = [];
   readonly nodes: StorageNode[] = [];
   readonly writers: TestWriter[] = [];

@@ -6,7 +6,7 @@ import { MemoryDisk, ProcessClock, SeededRandom, VirtualClock, type CodedError }
 import type { NodeId, VolumeId, Zone } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { StorageNode, type StoreTuning } from '@rokka/storage';
-import { MemoryNetwork, type Link } from '@rokka/transport';
+import { MemoryNetwork, type Link, type MemoryNetworkOptions } from '@rokka/transport';
 import type { DeletionOptions, DeletionOutcome } from '../volume-deletion.ts';
 import type { VolumeOptions } from '../volume-options.ts';
 import { Volume } from '../volume.ts';
@@ -41,6 +41,7 @@ export interface SixNodesOptions {
   tuning?: Partial<StoreTuning>;
   sendLimitBytes?: number;
   delayMs?: (link: Link) => number;
+  observer?: NonNullable<MemoryNetworkOptions['observer']>;
 }
 
 type Fate = Parameters<MemoryDisk['crash']>[0];
@@ -65,11 +66,12 @@ export class SixNodes implements AsyncDisposable {
     this.#options = options;
     this.numbers = Array.from({ length: NODES.length + (options.spares ?? 0) }, (_, i) => i);
     this.disks = this.numbers.map(() => new MemoryDisk());
-    const { delayMs = () => 1, sendLimitBytes } = options;
+    const { delayMs = () => 1, sendLimitBytes, observer } = options;
     this.network = new MemoryNetwork({
       clock: this.clock,
       delayMs,
       ...(sendLimitBytes === undefined ? {} : { sendLimitBytes }),
+      ...(observer ? { observer } : {}),
     });
   }
 
