@@ -115,6 +115,36 @@ test('each family has its own codes and statuses', async () => {
   assert.deepEqual(gateway.stage.seen, []);
 });
 
+test('what a form says beside the model is refused by EC2, and left out by the others, as AWS does', async () => {
+  const gateway = new InProcessGateway();
+  const ec2 = { Action: 'CreateSnapshot', Version: '2016-11-15', VolumeId: 'vol-1' };
+  const unknown: [Record<string, string>, string][] = [
+    [{ Encryptd: 'true' }, 'Encryptd'],
+    [{ 'TagSpecification.1.Tag.1.Kay': 'a' }, 'TagSpecification.1.Tag.1.Kay'],
+    [{ 'TagSpecification.first.Tag.1.Key': 'a' }, 'TagSpecification.first'],
+    [{ 'VolumeId.1': 'vol-2' }, 'VolumeId.1'],
+  ];
+  for (const [more, name] of unknown) {
+    const answer = await gateway.call(form('ec2', { ...ec2, ...more }));
+    assert.equal(answer.status, 400, name);
+    assert.ok(answer.text.includes('<Code>UnknownParameter<'), answer.text);
+    assert.ok(answer.text.includes(`The parameter ${name} is not recognized`), answer.text);
+  }
+  const shapes: [object, RegExp][] = [
+    [form('rds', { ...CREATE, 'EngineVersion.1': 'a' }), /for parameter EngineVersion .* a single value/],
+    [form('rds', { ...CREATE, 'Tags.Tag.1': 'a' }), /\(a\) for parameter Tags.1 .* a structure/],
+  ];
+  for (const [of, text] of shapes) {
+    const answer = await gateway.call(of);
+    assert.equal(answer.status, 400, answer.text);
+    assert.match(answer.text, /<Code>InvalidParameterValue</);
+    assert.match(answer.text, text);
+  }
+  assert.deepEqual(gateway.stage.seen, []);
+  assert.equal((await gateway.call(form('rds', { ...CREATE, Encryptd: 'true' }))).status, 200);
+  assert.deepEqual(gateway.stage.seen, [{ DBClusterIdentifier: 'orders', Engine: 'pg' }]);
+});
+
 test("errors of a model carry the model's code and members", async () => {
   const gateway = new InProcessGateway();
   const dup = await gateway.call(form('rds', { ...CREATE, DBClusterIdentifier: 'dup' }));
