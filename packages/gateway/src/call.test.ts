@@ -49,6 +49,7 @@ test('a call is answered, authorized and written down', async () => {
         MasterUserPassword: '***',
         Tags: [{ Key: 'a' }],
       },
+      used: record.used,
     },
   );
 });
@@ -244,6 +245,30 @@ test('the same bytes are heard twice where they change nothing, once where they 
   for (let i = 0; i < 2; i++) assert.equal((await gateway.send({ ...describe })).status, 200);
   gateway.clock.advanceTo(1000);
   assert.equal((await gateway.call(numbered)).status, 200, 'signed again in the next second it is heard');
+});
+
+test('a gateway that begins again remembers what was used before it', async () => {
+  const before = new InProcessGateway();
+  const create = await before.sign(form('rds', CREATE));
+  const numbered = form('rds', CREATE);
+  const unique = await before.sign({
+    ...numbered,
+    headers: { ...numbered.headers, 'amz-sdk-invocation-id': '1' },
+  });
+  const describe = await before.sign(form('rds', { Action: 'DescribeDBClusters' }));
+  for (const each of [create, unique, describe]) assert.equal((await before.send(each)).status, 200);
+  const { audit } = before;
+  assert.deepEqual(
+    audit.records.map(({ used }) => used?.key.length),
+    [32, 32, undefined],
+  );
+  const gateway = new InProcessGateway({ audit });
+  gateway.clock.advanceTo(2001);
+  for (const each of [create, unique])
+    assert.match((await gateway.send({ ...each })).text, /<Code>Throttling<.*Sign the request again/s);
+  assert.equal((await gateway.send({ ...describe })).status, 200);
+  assert.deepEqual(gateway.stage.seen, []);
+  assert.equal((await gateway.call(form('rds', CREATE))).status, 200);
 });
 
 test('what a client without numbers says twice in a second is heard twice, and not later', async () => {
