@@ -92,21 +92,28 @@ test('a change whose outcome the registry can not tell is looked up, and counts 
   const registry = await made();
   const state = await VolumeState.takeOver(registry.another(), ID);
   const { put } = MemoryRegistry.prototype;
-  const inDoubt = (applied: boolean) =>
+  const inDoubt = (applied: boolean, detail: Record<string, unknown> = { inDoubt: true }) =>
     async function (this: MemoryRegistry, ...args: Parameters<typeof put>): Promise<number> {
       if (applied) await put.apply(this, args);
-      throw new CodedError('REGISTRY_UNAVAILABLE', 'no answer', { inDoubt: true });
+      throw new CodedError('REGISTRY_UNAVAILABLE', 'no answer', detail);
     };
   const doubtful = registry.another();
   const life = await VolumeState.takeOver(doubtful, ID);
   doubtful.put = inDoubt(true);
   await life.addRange(range(2));
   assert.deepEqual(life.record.truncationRanges, [range(2)]);
+  // Whoever does not say that it is in no doubt is in doubt: SQLite says nothing of it.
+  doubtful.put = inDoubt(true, {});
+  await life.addRange(range(9));
   doubtful.put = inDoubt(false);
   await assert.rejects(life.addRange(range(3)), { code: 'REGISTRY_UNAVAILABLE' });
   doubtful.put = put;
   await life.addRange(range(4));
-  assert.deepEqual(life.record.truncationRanges, [range(2), range(4)], 'it goes on from what is there');
+  assert.deepEqual(
+    life.record.truncationRanges,
+    [range(2), range(9), range(4)],
+    'it goes on from what is there',
+  );
   await assert.rejects(state.addRange(range(5)), { code: 'VOLUME_INTERRUPTED' });
 });
 

@@ -220,7 +220,7 @@ export class VolumeState {
    * tells; one that is carried out later still is met as a conflict by the next change.
    */
   async #wasWritten(record: VolumeRecord, error: CodedError): Promise<boolean> {
-    if (error.detail['inDoubt'] !== true) return false;
+    if (error.detail['inDoubt'] === false) return false;
     const entry = await this.#registry.get<VolumeRecord>(this.#key);
     if (!entry || JSON.stringify(entry.value) !== JSON.stringify(record)) return false;
     this.#revision = entry.revision;
