@@ -46,7 +46,7 @@ export class AuditTrail {
 }
 
 function auditRecord(trace: Trace, error: ToldError | undefined): AuditRecord {
-  const { arrival, claimed, verified, service, operation, handler, input } = trace;
+  const { arrival, claimed, verified, service, operation, handler, input, used } = trace;
   const scope = verified?.scope ?? claimed;
   const eventName = operation?.[2] ?? cleanName(trace.name);
   return {
@@ -63,6 +63,7 @@ function auditRecord(trace: Trace, error: ToldError | undefined): AuditRecord {
     errorCode: error?.code,
     errorMessage: error?.message.slice(0, MESSAGE_MAX),
     request: operation && input ? redact(normalized(operation[4]), input) : undefined,
+    used,
   };
 }
 

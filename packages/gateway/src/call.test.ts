@@ -49,6 +49,7 @@ test('a call is answered, authorized and written down', async () => {
         MasterUserPassword: '***',
         Tags: [{ Key: 'a' }],
       },
+      used: record.used,
     },
   );
 });
@@ -113,6 +114,36 @@ test('each family has its own codes and statuses', async () => {
   assert.equal(gateway.audit.records.length, cases.length, 'whatever came of it, it is written down');
   assert.deepEqual(gateway.log, []);
   assert.deepEqual(gateway.stage.seen, []);
+});
+
+test('what a form says beside the model is refused by EC2, and left out by the others, as AWS does', async () => {
+  const gateway = new InProcessGateway();
+  const ec2 = { Action: 'CreateSnapshot', Version: '2016-11-15', VolumeId: 'vol-1' };
+  const unknown: [Record<string, string>, string][] = [
+    [{ Encryptd: 'true' }, 'Encryptd'],
+    [{ 'TagSpecification.1.Tag.1.Kay': 'a' }, 'TagSpecification.1.Tag.1.Kay'],
+    [{ 'TagSpecification.first.Tag.1.Key': 'a' }, 'TagSpecification.first'],
+    [{ 'VolumeId.1': 'vol-2' }, 'VolumeId.1'],
+  ];
+  for (const [more, name] of unknown) {
+    const answer = await gateway.call(form('ec2', { ...ec2, ...more }));
+    assert.equal(answer.status, 400, name);
+    assert.ok(answer.text.includes('<Code>UnknownParameter<'), answer.text);
+    assert.ok(answer.text.includes(`The parameter ${name} is not recognized`), answer.text);
+  }
+  const shapes: [object, RegExp][] = [
+    [form('rds', { ...CREATE, 'EngineVersion.1': 'a' }), /for parameter EngineVersion .* a single value/],
+    [form('rds', { ...CREATE, 'Tags.Tag.1': 'a' }), /\(a\) for parameter Tags.1 .* a structure/],
+  ];
+  for (const [of, text] of shapes) {
+    const answer = await gateway.call(of);
+    assert.equal(answer.status, 400, answer.text);
+    assert.match(answer.text, /<Code>InvalidParameterValue</);
+    assert.match(answer.text, text);
+  }
+  assert.deepEqual(gateway.stage.seen, []);
+  assert.equal((await gateway.call(form('rds', { ...CREATE, Encryptd: 'true' }))).status, 200);
+  assert.deepEqual(gateway.stage.seen, [{ DBClusterIdentifier: 'orders', Engine: 'pg' }]);
 });
 
 test("errors of a model carry the model's code and members", async () => {
@@ -214,6 +245,30 @@ test('the same bytes are heard twice where they change nothing, once where they 
   for (let i = 0; i < 2; i++) assert.equal((await gateway.send({ ...describe })).status, 200);
   gateway.clock.advanceTo(1000);
   assert.equal((await gateway.call(numbered)).status, 200, 'signed again in the next second it is heard');
+});
+
+test('a gateway that begins again remembers what was used before it', async () => {
+  const before = new InProcessGateway();
+  const create = await before.sign(form('rds', CREATE));
+  const numbered = form('rds', CREATE);
+  const unique = await before.sign({
+    ...numbered,
+    headers: { ...numbered.headers, 'amz-sdk-invocation-id': '1' },
+  });
+  const describe = await before.sign(form('rds', { Action: 'DescribeDBClusters' }));
+  for (const each of [create, unique, describe]) assert.equal((await before.send(each)).status, 200);
+  const { audit } = before;
+  assert.deepEqual(
+    audit.records.map(({ used }) => used?.key.length),
+    [32, 32, undefined],
+  );
+  const gateway = new InProcessGateway({ audit });
+  gateway.clock.advanceTo(2001);
+  for (const each of [create, unique])
+    assert.match((await gateway.send({ ...each })).text, /<Code>Throttling<.*Sign the request again/s);
+  assert.equal((await gateway.send({ ...describe })).status, 200);
+  assert.deepEqual(gateway.stage.seen, []);
+  assert.equal((await gateway.call(form('rds', CREATE))).status, 200);
 });
 
 test('what a client without numbers says twice in a second is heard twice, and not later', async () => {

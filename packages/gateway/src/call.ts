@@ -19,7 +19,7 @@ import type { GatewayLimits } from './limits.ts';
 import type { AnyOperation, CallContext } from './operation.ts';
 import type { ServiceTable } from './service-table.ts';
 import type { Service } from './service.ts';
-import { ReplayMemory } from './signature/replay-memory.ts';
+import { ReplayMemory, usedSignature } from './signature/replay-memory.ts';
 import { peekScope } from './signature/scope.ts';
 import { SigningKeys } from './signature/signing-keys.ts';
 import { verifySignature, type Verified } from './signature/verify.ts';
@@ -45,7 +45,9 @@ export class Calls {
 
   constructor(options: CallsOptions) {
     this.#options = options;
-    this.#replays = new ReplayMemory({ limit: options.limits.signaturesMax });
+    const { audit, clock, limits } = options;
+    const used = audit.usedSignatures(clock.wallMs());
+    this.#replays = new ReplayMemory({ limit: limits.signaturesMax, used });
     this.#trail = new AuditTrail({ ...options, deadlineMs: options.limits.auditMs });
   }
 
@@ -166,12 +168,14 @@ export class Calls {
       throw new AwsError('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', {
         status: 412,
       });
-    if (!handler.readOnly) this.#admit(verified, arrival.atMs);
+    if (!handler.readOnly) this.#admit(trace, verified);
     return ((await handler.handle(input, context)) ?? {}) as Members;
   }
 
-  #admit(verified: Verified, nowMs: number): void {
-    const admission = this.#replays.admit(verified, nowMs);
+  #admit(trace: Trace, verified: Verified): void {
+    const { atMs } = trace.arrival;
+    const admission = this.#replays.admit(verified, atMs);
+    if (admission === 'first') trace.used = usedSignature(verified, atMs);
     if (admission === 'again')
       throw new Failure(
         'throttled',

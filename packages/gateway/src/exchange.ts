@@ -4,6 +4,7 @@
  */
 import { Deferred, describeError, type Clock, type Random } from '@rokka/kernel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerResponse, Http2Stream } from 'node:http2';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Calls } from './call.ts';
@@ -14,6 +15,7 @@ import { BodyBudget, Gone, readBody } from './request-body.ts';
 import { headersOf, type WireRequest, type WireResponse } from './wire.ts';
 
 const HEALTH_PATH = '/_rokka/health';
+const LINGER_MS = 1_000;
 
 export interface ExchangeOptions {
   readonly calls: Calls;
@@ -132,13 +134,26 @@ export class Exchanges {
       outgoing.writeHead(response.status, headers);
       if (body instanceof Readable) return await pipeline(body, outgoing);
       const closed = new Deferred<void>();
-      outgoing.once('finish', () => closed.resolve());
+      // A response of HTTP/2 has finished only when its stream is closed, which a body that goes on keeps open.
+      const http2 = streamOf(outgoing);
+      (http2 ?? outgoing).once('finish', () => closed.resolve());
       outgoing.once('close', () => closed.resolve());
       outgoing.end(body);
       await closed.promise;
+      if (http2 && !http2.readableEnded) this.#stopSending(outgoing, http2);
     } finally {
       cancel();
     }
+  }
+
+  /**
+   * The answer is out and the request goes on. No more of it is taken; and who has not stopped after a moment, in which he can read
+   * the answer, is told to, with no error (RFC 9113, section 8.1). His connection is for other calls still.
+   */
+  #stopSending({ req }: ServerResponse, stream: Http2Stream): void {
+    req.pause();
+    const cancel = this.#options.clock.after(LINGER_MS, () => stream.close());
+    stream.once('close', cancel);
   }
 
   /** A UUID of version 4. */
@@ -164,6 +179,11 @@ function headOf(incoming: IncomingMessage): Omit<WireRequest, 'body'> {
 /** Answers to requests that were not read to their end: the connection cannot be used for another. */
 function ended(response: WireResponse): WireResponse {
   return { ...response, headers: { ...response.headers, connection: 'close' } };
+}
+
+/** Undefined where it is of HTTP/1.1. */
+function streamOf(outgoing: ServerResponse): Http2Stream | undefined {
+  return outgoing.req.httpVersionMajor > 1 ? (outgoing as unknown as Http2ServerResponse).stream : undefined;
 }
 
 function addressOf(incoming: IncomingMessage): string {

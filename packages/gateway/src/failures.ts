@@ -97,6 +97,8 @@ const FAILURES = {
     json: ['SerializationException', 400],
     rest: ['SerializationException', 400],
   },
+  /** Of EC2 alone. */
+  unknownParameter: same('UnknownParameter', 400),
   missingParameter: {
     query: ['MissingParameter', 400],
     ec2: ['MissingParameter', 400],

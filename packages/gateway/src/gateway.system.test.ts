@@ -1,7 +1,9 @@
 /** The door itself: who sends slowly, much, or never stops, and how a gateway ends. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import * as http2 from 'node:http2';
 import * as net from 'node:net';
+import type { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { CreateDBClusterCommand, DescribeDBClustersCommand, RDSClient } from '@aws-sdk/client-rds';
@@ -12,6 +14,11 @@ import { serve, type Served } from './testing/served.ts';
 
 const CREATE = new CreateDBClusterCommand({ DBClusterIdentifier: 'a', Engine: 'e' });
 const FORM = 'Content-Type: application/x-www-form-urlencoded\r\n';
+
+const GIGABYTE = 1_000_000_000;
+const CHUNK_BYTES = 64 * 1024;
+/** Of this process, in which both sides are. */
+const GROWN_MIB_MAX = 300;
 
 /** A connection on which bytes are said as they are. */
 class Caller implements Disposable {
@@ -121,6 +128,48 @@ test('a body that is too large is refused in the shape of its protocol', { timeo
   await endless.closed.promise;
   clearInterval(more);
   assert.match(endless.heard, /^HTTP\/1.1 413/);
+});
+
+test('of a body of a gigabyte nothing is kept, by either version of HTTP', { timeout: 120_000 }, async () => {
+  await using served = await serve();
+  const before = process.memoryUsage().rss;
+  let most = before;
+  const chunk = Buffer.alloc(CHUNK_BYTES, 'x');
+  /** Until the other side does not want it any more. */
+  const sayAll = async (stream: Writable) => {
+    const closed = new Promise<void>((resolve) => void stream.once('close', resolve));
+    let said = 0;
+    for (; said < GIGABYTE && !stream.destroyed; said += CHUNK_BYTES) {
+      most = Math.max(most, process.memoryUsage().rss);
+      if (stream.write(chunk)) continue;
+      const drained = new Promise<void>((resolve) => void stream.once('drain', resolve));
+      await Promise.race([drained, closed]);
+    }
+    await closed;
+    assert.ok(said < GIGABYTE / 4, `${said} bytes were taken`);
+  };
+  using caller = new Caller(served);
+  caller.say(`POST / HTTP/1.1\r\nHost: a\r\n${FORM}Content-Length: ${GIGABYTE}\r\n\r\n`);
+  await sayAll(caller.socket);
+  assert.match(caller.heard, /^HTTP\/1.1 413 .*<Code>RequestEntityTooLarge</s);
+
+  const session = http2.connect(served.gateway.url);
+  session.on('error', () => {});
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/',
+    'content-type': 'application/x-www-form-urlencoded',
+    'content-length': GIGABYTE,
+  });
+  stream.on('error', () => {});
+  const [answer, status] = [text(stream), once(stream, 'response')];
+  await sayAll(stream);
+  assert.equal((await status)[0][':status'], 413);
+  assert.match(await answer, /<Code>RequestEntityTooLarge</);
+  session.destroy();
+  const grownMiB = Math.round((most - before) / 2 ** 20);
+  assert.ok(grownMiB < GROWN_MIB_MAX, `${grownMiB} MiB more while two gigabytes were said`);
+  await describeWorks(served);
 });
 
 test(

@@ -45,6 +45,15 @@ export interface Authorizer {
   decide(request: AuthorizationRequest): Promise<Decision>;
 }
 
+/** A signature that was let change something, which it does once: `signature/replay-memory.ts`. */
+export interface UsedSignature {
+  /** Half of the signature, in hexadecimal. */
+  readonly key: string;
+  readonly firstMs: number;
+  /** Wall time after which it is refused anyway. */
+  readonly goodUntilMs: number;
+}
+
 /** One call, as it is kept: who, what, when, from where, and how it ended. */
 export interface AuditRecord {
   readonly requestId: string;
@@ -66,9 +75,13 @@ export interface AuditRecord {
   readonly errorMessage: string | undefined;
   /** The input, without secrets and cut to a bound. */
   readonly request: unknown;
+  /** Of a call that was let change something for the first time. */
+  readonly used?: UsedSignature | undefined;
 }
 
 export interface Audit {
   /** Durable when it resolves. */
   record(record: AuditRecord): Promise<void>;
+  /** Those of all records, as long as they are good: also of processes before this one. */
+  usedSignatures(nowMs: number): readonly UsedSignature[];
 }

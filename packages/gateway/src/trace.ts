@@ -1,6 +1,7 @@
 /** A call as it arrived, and what each step has found out about it: what the audit is written from. */
 import type { StaticOperationSchema } from '@smithy/types';
 import type { Members } from './codecs/codec.ts';
+import type { UsedSignature } from './identity.ts';
 import type { AnyOperation } from './operation.ts';
 import type { Service } from './service.ts';
 import type { Scope } from './signature/scope.ts';
@@ -27,6 +28,8 @@ export interface Trace {
   operation?: StaticOperationSchema;
   handler?: AnyOperation;
   input?: Members;
+  /** Where the call was let change something, and the signature had not before. */
+  used?: UsedSignature;
 }
 
 export function userAgentOf(request: WireRequest): string {

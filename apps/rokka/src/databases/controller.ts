@@ -80,11 +80,14 @@ export class DatabaseController implements AsyncDisposable {
   #sweep: Promise<void> | undefined;
   #sweepAtMs = 0;
   #lastComplaint = '';
+  /** Of records as they stand, as they were seen last. */
+  readonly #failures = new Map<string, string>();
   readonly #taker: SnapshotTaker;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    this.#taker = new SnapshotTaker({ ...options, head: (name) => this.head(name) });
+    const failureOf = (name: string) => this.#failures.get(name);
+    this.#taker = new SnapshotTaker({ ...options, head: (name) => this.head(name), failureOf });
     this.#mainServes.promise.catch(() => {});
   }
 
@@ -154,6 +157,11 @@ export class DatabaseController implements AsyncDisposable {
   async #pass(): Promise<void> {
     const entries = await this.#options.databases.entries();
     const changing = await this.#options.secrets.changing();
+    this.#failures.clear();
+    for (const { record, revision } of entries) {
+      const failure = this.#units.get(record.name)?.failure;
+      if (failure?.revision === revision) this.#failures.set(record.name, failure.reason);
+    }
     for (const entry of entries) {
       if (this.#stopping.signal.aborted) return;
       await this.#look(entry, changing.has(entry.record.name));
@@ -184,6 +192,7 @@ export class DatabaseController implements AsyncDisposable {
       passwordIsNew,
       nowMs: clock.nowMs(),
       endedOn: unit.endedOn,
+      isAwaited: this.#taker.awaits(record.name),
     };
     const decision = decide(facts);
     const next = stateAfter(facts, decision);

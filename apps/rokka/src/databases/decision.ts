@@ -53,6 +53,8 @@ export interface Facts {
   /** The server may not know of the password that shall be. */
   readonly passwordIsNew: boolean;
   readonly nowMs: number;
+  /** A snapshot waits for the end of it, which is not known. */
+  readonly isAwaited?: boolean;
   /** The joined machine on which its last head has ended, as far as this controller has seen. */
   readonly endedOn?: string | undefined;
 }
@@ -88,7 +90,7 @@ export function decide(facts: Facts): Decision {
     case 'running':
       return facts.child ? keepRunning(facts, facts.child) : bringUp(facts);
     case 'stopped':
-      return standStill(facts);
+      return mayBeOpened(facts) ? openOnce(facts) : standStill(facts);
     case 'deleted':
       // Its deletion fences whatever still writes.
       if (child?.isAway) return { step: 'abandon', phase: 'deleting' };
@@ -107,7 +109,8 @@ export function stateAfter(
   const { state, child } = facts;
   const serves = phase === 'available' && child?.kind === 'serving';
   const generation = serves ? child.generation : generationBefore(facts, phase);
-  const passwordVersion = passwordKnown(facts, serves);
+  const isOpen = phase === 'stopped' && child?.kind === 'serving';
+  const passwordVersion = passwordKnown(facts, serves || isOpen);
   const next: Omit<DatabaseState, 'atMs'> = {
     phase,
     ...(generation === undefined ? {} : { generation }),
@@ -166,6 +169,24 @@ function standStill({ record, state, child, endedOn }: Facts): Decision {
   const { machine } = record.files ?? {};
   const mayRun = machine !== undefined && machine !== endedOn && state && state.phase !== 'stopped';
   return mayRun ? { step: 'end-there', phase: 'stopping' } : { step: 'none', phase: 'stopped' };
+}
+
+/**
+ * Its last head did not end in good order, so nobody knows all of it: one that begins finds out. Not where that would mount it, or
+ * would be on another machine.
+ */
+function mayBeOpened({ record, child, isAwaited }: Facts): boolean {
+  const { mount, machine } = record.files ?? {};
+  if (!isAwaited || mount !== undefined || machine !== undefined) return false;
+  return !child || (child.kind !== 'ending' && child.generation === record.generation);
+}
+
+/** For whoever asks, it stands still all the while. */
+function openOnce(facts: Facts): Decision {
+  const { child, nowMs } = facts;
+  if (!child) return { step: bringUp(facts).step, phase: 'stopped' };
+  const isLate = child.kind === 'starting' && nowMs - child.sinceMs > LATE_MS;
+  return { step: isLate ? 'give-up' : 'none', phase: 'stopped' };
 }
 
 function takeAway(facts: Facts): Decision {

@@ -34,13 +34,23 @@ test('a snapshot is settled by the head, again where it cannot now, and fails wh
 
   await bench.databases.setDesired('one', 'stopped');
   await bench.pass(300);
+  // Nobody knows where it ended: it is opened once, and for whoever asks stands still all the while.
   const third = await bench.snapshots.request(record);
-  await bench.pass(300);
-  assert.deepEqual(await phaseOf(third.name), 'failed');
+  await bench.pass(600);
+  assert.equal(await phaseOf(third.name), 'creating');
+  assert.equal(await bench.phase('one'), 'stopped');
+  must(bench.head('one')).serve();
+  await bench.pass(600);
+  assert.equal(await phaseOf(third.name), 'available');
+  await bench.pass(600);
+  assert.equal(bench.head('one'), undefined, 'it ends when nothing waits for it any more');
+  assert.equal(await bench.phase('one'), 'stopped');
+  const heads = bench.heads.length;
   bench.end = 77 as Lsn;
   const fourth = await bench.snapshots.request(record);
   await bench.pass(300);
   assert.equal((await bench.snapshots.get(fourth.name)).lsn, 77);
+  assert.equal(bench.heads.length, heads, 'nothing was started for it');
   await bench.snapshots.remove(third.name);
   await bench.snapshots.remove(third.name);
   await assert.rejects(bench.snapshots.get(third.name), { code: 'DATABASE_NO_SNAPSHOT' });
@@ -48,6 +58,50 @@ test('a snapshot is settled by the head, again where it cannot now, and fails wh
   await assert.rejects(bench.snapshots.request({ ...record, retentionDays: 0 }), {
     code: 'DATABASE_NO_ARCHIVE',
   });
+});
+
+test('of one that cannot be opened there is no snapshot, and why is said', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  await bench.create('one');
+  must(bench.head('one')).serve();
+  await bench.pass(300);
+  await bench.databases.setDesired('one', 'stopped');
+  await bench.pass(300);
+  const snapshot = await bench.snapshots.request(await bench.databases.get('one'));
+  await bench.pass(600);
+  must(bench.head('one')).fail('DATABASE_PORT_USED');
+  await bench.pass(600);
+  const { phase, reason } = await bench.snapshots.get(snapshot.name);
+  assert.equal(phase, 'failed');
+  assert.match(reason ?? '', /did not end in good order; it does not start: DATABASE_PORT_USED/);
+  const { length } = bench.heads;
+  await bench.pass(60_000);
+  assert.equal(bench.heads.length, length, 'nobody starts it again for what has failed');
+});
+
+test('a set with a closed volume that did not end in good order waits until that is opened', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  const { databases, snapshots } = bench;
+  for (const name of ['one', 'two']) {
+    await bench.create(name);
+    must(bench.head(name)).serve();
+  }
+  await bench.pass(300);
+  await databases.setDesired('two', 'stopped');
+  await bench.pass(600);
+  const set = { id: 'set-1', size: 2 };
+  const names = [];
+  for (const name of ['one', 'two'])
+    names.push((await snapshots.request(await databases.get(name), { set })).name);
+  await bench.pass(1_000);
+  assert.deepEqual(bench.head('one')?.asked, [], 'nobody is held while it starts');
+  must(bench.head('two')).serve();
+  await bench.pass(1_500);
+  for (const name of names) assert.equal((await snapshots.get(name)).phase, 'available');
+  await bench.pass(600);
+  assert.equal(bench.head('two'), undefined);
 });
 
 test('the snapshots of a set are cut together when all are written down, and fail together', async () => {

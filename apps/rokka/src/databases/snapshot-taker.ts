@@ -29,6 +29,8 @@ export interface SnapshotTakerOptions {
   clock: Clock;
   head(database: string): Head | undefined;
   copies: StateCopies;
+  /** Why it could not be started last, as its record stands now. */
+  failureOf(database: string): string | undefined;
   /** All of a volume that nobody has opened since its head ended in good order. */
   endOf(volume: VolumeId): Promise<Lsn | undefined>;
 }
@@ -43,6 +45,8 @@ export class SnapshotTaker {
   readonly #taken = new Map<string, number>();
   /** Cuts of a set that were lost. */
   readonly #lost = new Map<string, number>();
+  /** Databases that stand still with an end that nobody knows, until their snapshots are settled. */
+  #awaited = new Set<string>();
   readonly #copier: StateCopier;
 
   constructor(options: SnapshotTakerOptions) {
@@ -51,10 +55,17 @@ export class SnapshotTaker {
     this.#copier = new StateCopier({ ...options, isHeld });
   }
 
+  /** Whether a database that is stopped must be opened once, because its last head did not end in good order. */
+  awaits(database: string): boolean {
+    return this.#awaited.has(database);
+  }
+
   /** Begins whatever can be done now. @throws what the registry throws */
   async look(records: readonly DatabaseRecord[]): Promise<void> {
     await this.#options.snapshots.finishSets();
     const waiting = (await this.#options.snapshots.list()).filter(({ phase }) => phase === 'creating');
+    const asked = new Set(waiting.map(({ database }) => database));
+    this.#awaited = this.#awaited.intersection(asked);
     const sets = Map.groupBy(waiting, ({ set }) => set?.id);
     for (const [id, snapshots] of sets) if (id !== undefined) await this.#lookAtSet(id, snapshots, records);
     for (const snapshot of sets.get(undefined) ?? []) {
@@ -68,7 +79,7 @@ export class SnapshotTaker {
       const head = record?.name === snapshot.database ? this.#options.head(record.name) : undefined;
       if (head?.ready) this.#take(snapshot);
       // What is still ending says where it ends.
-      else if (!head && record?.desired !== 'running') await this.#settleAtEnd(snapshot);
+      else if (!head && record?.desired !== 'running') await this.#settleAtEnd(snapshot, record);
     }
     // Last: what can be taken of a copy is, before another one begins.
     await this.#copier.look(records);
@@ -101,6 +112,7 @@ export class SnapshotTaker {
       });
     }
     const found: SetMember[] = [];
+    let isOpening = false;
     for (const member of members) {
       const { name, volumeId, database } = member;
       const record = records.find((one) => one.volumeId === volumeId);
@@ -112,8 +124,10 @@ export class SnapshotTaker {
       if (head?.ready) found.push({ name, head });
       // It starts, or ends: then it is known what to ask.
       else if (head || record?.desired === 'running') return;
+      else if ((await this.#endAwaited(member, record)) === 'opening') isOpening = true;
       else found.push({ name, endOf: () => endOf(volumeId) });
     }
+    if (isOpening) return;
     const held = members.map(({ database }) => database);
     for (const database of held) this.#held.add(database);
     const onCut = (cut: SetCut) => snapshots.tellCut(id, cut);
@@ -152,17 +166,39 @@ export class SnapshotTaker {
       });
   }
 
-  /** Its database does not run, and will not for this. */
-  async #settleAtEnd(snapshot: SnapshotRecord): Promise<void> {
-    const { snapshots, clock, endOf } = this.#options;
-    const lsn = await endOf(snapshot.volumeId);
-    const reason = 'its database is stopped, and did not end in good order: start it once';
+  /** Its database does not run: where it ended in good order, all of it is in the archive. */
+  async #settleAtEnd(snapshot: SnapshotRecord, record: DatabaseRecord | undefined): Promise<void> {
+    const { snapshots, clock } = this.#options;
+    const end = await this.#endAwaited(snapshot, record);
+    if (end === 'opening') return;
     await snapshots.settle(
       snapshot.name,
-      lsn === undefined
-        ? { phase: 'failed', reason }
-        : { phase: 'available', lsn, takenAtMs: clock.wallMs() },
+      typeof end === 'string'
+        ? { phase: 'failed', reason: end }
+        : { phase: 'available', lsn: end, takenAtMs: clock.wallMs() },
     );
+  }
+
+  /** Where its volume ended; `opening` while the database is started once to find out; or why neither can be. */
+  async #endAwaited(
+    { volumeId, database, stateCopy }: SnapshotRecord,
+    record: DatabaseRecord | undefined,
+  ): Promise<Lsn | string> {
+    const lsn = await this.#options.endOf(volumeId);
+    if (lsn !== undefined) return lsn;
+    const { mount, machine } = record?.files ?? {};
+    const mayOpen =
+      record?.name === database &&
+      record.desired === 'stopped' &&
+      mount === undefined &&
+      machine === undefined &&
+      stateCopy === undefined;
+    const why = 'its database is stopped, and did not end in good order';
+    if (!mayOpen) return `${why}: start it once`;
+    const failure = this.#awaited.has(database) ? this.#options.failureOf(database) : undefined;
+    if (failure !== undefined) return `${why}; it does not start: ${failure}`;
+    this.#awaited.add(database);
+    return 'opening';
   }
 
   #take(snapshot: SnapshotRecord): void {

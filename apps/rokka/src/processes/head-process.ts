@@ -196,7 +196,7 @@ async function openDesk(
   tls: MemberTls | undefined,
 ): Promise<{ registry: Registry; store: ObjectStore }> {
   const { DeskCaller, deskRegistry, deskStore } = await import('../machines/heads/desk-caller.ts');
-  const caller = new DeskCaller({ network: must(tls).network, desk: must(remote).desk });
+  const caller = new DeskCaller({ network: must(tls).network, desk: must(remote).desk, clock: systemClock });
   return { registry: deskRegistry(caller), store: deskStore(caller) };
 }
 

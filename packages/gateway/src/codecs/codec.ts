@@ -24,7 +24,7 @@ export interface Codec {
   readonly family: Family;
   /** The operation that a request names, whether the service has it or not. */
   route(service: Service, request: WireRequest): string | undefined;
-  /** @throws Failure malformed, wrongType, unknownOperation */
+  /** @throws Failure malformed, wrongType, unknownParameter, unknownOperation */
   decode(service: Service, operation: StaticOperationSchema, request: WireRequest): Members;
   encode(of: {
     service: Spoken;

@@ -5,9 +5,12 @@
 import type { NormalizedSchema } from '@smithy/core/schema';
 import { Failure } from '../failures.ts';
 import { isBase64, setOwn } from './document-reader.ts';
-import { FormNode } from './form.ts';
+import { FormNode, isListIndex } from './form.ts';
 import { DEPTH_MAX, traitsOf } from './schema.ts';
 import { readTimestamp, TIMESTAMP } from './timestamp.ts';
+
+/** What is no member of any input. */
+const OF_EVERY_CALL = ['Action', 'Version'];
 
 interface At {
   readonly schema: NormalizedSchema;
@@ -16,7 +19,7 @@ interface At {
   readonly depth: number;
 }
 
-/** @throws Failure wrongType, naming the parameter */
+/** @throws Failure wrongType, unknownParameter, naming the parameter */
 export function readForm(schema: NormalizedSchema, node: FormNode, dialect: 'query' | 'ec2'): unknown {
   return read({ schema, node, path: '', depth: 0 }, dialect === 'ec2');
 }
@@ -27,17 +30,33 @@ function read(at: At, ec2: boolean): unknown {
   if (at.schema.isStructSchema()) return readStructure(at, ec2);
   if (at.schema.isListSchema()) return readList(at, ec2);
   if (at.schema.isMapSchema()) return readMap(at, ec2);
+  if (ec2) demandKnown(at, () => false);
   return readScalar(at);
 }
 
 function readStructure(at: At, ec2: boolean): Record<string, unknown> {
+  if (at.node.value) throw wrong(at, 'a structure');
   const out: Record<string, unknown> = {};
+  const known = at.path === '' ? new Set(OF_EVERY_CALL) : new Set<string>();
   for (const [name, schema] of at.schema.structIterator()) {
     const key = keyOf(schema, name, ec2);
+    known.add(key);
     const node = at.node.child(key);
     if (node) out[name] = read({ schema, node, path: joined(at.path, key), depth: at.depth + 1 }, ec2);
   }
+  if (ec2) demandKnown(at, (key) => known.has(key));
   return out;
+}
+
+/**
+ * EC2 refuses what it does not know, where other services leave it out: whoever has misspelled `Encrypted`, or has a newer client
+ * than this, must not believe that he has it.
+ */
+function demandKnown(at: At, isKnown: (key: string) => boolean): void {
+  for (const key of at.node.names()) {
+    if (isKnown(key)) continue;
+    throw new Failure('unknownParameter', `The parameter ${joined(at.path, key)} is not recognized`);
+  }
 }
 
 /** EC2 has names of its own, and writes the others with a capital. */
@@ -56,6 +75,7 @@ function readList(at: At, ec2: boolean): unknown[] {
   const items = parent.numbered();
   // `List=` is how an empty list is written; other text is none.
   if (items.length === 0 && at.node.value) throw wrong(at, 'a list');
+  if (ec2) demandKnown(at, isListIndex);
   return items.map((node, index) =>
     read({ schema, node, path: joined(at.path, String(index + 1)), depth: at.depth + 1 }, ec2),
   );
@@ -78,7 +98,8 @@ function readMap(at: At, ec2: boolean): Record<string, unknown> {
 
 function readScalar(at: At): unknown {
   const { schema } = at;
-  const text = at.node.value ?? '';
+  // There is a node without a value only where its name goes on: `Size.1=8`.
+  const text = at.node.value ?? refuse(at, 'a single value');
   if (schema.isBooleanSchema()) return readBoolean(at, text);
   if (schema.isNumericSchema()) return readNumber(at, text);
   if (schema.isTimestampSchema())

@@ -9,6 +9,8 @@ import type { WireRequest } from '../wire.ts';
 const FIELDS_MAX = 20_000;
 const PARTS_MAX = 32;
 
+export const isListIndex = (name: string) => /^\d{1,9}$/.test(name);
+
 export class FormNode {
   value: string | undefined;
   #children: Map<string, FormNode> | undefined;
@@ -24,10 +26,14 @@ export class FormNode {
     return child;
   }
 
+  names(): readonly string[] {
+    return [...(this.#children?.keys() ?? [])];
+  }
+
   /** The children whose names are numbers, in the order of these. Gaps count for nothing, as with AWS. */
   numbered(): FormNode[] {
     return [...(this.#children ?? [])]
-      .filter(([name]) => /^\d{1,9}$/.test(name))
+      .filter(([name]) => isListIndex(name))
       .sort(([a], [b]) => Number(a) - Number(b))
       .map(([, child]) => child);
   }

@@ -4,6 +4,8 @@
  * ROKKA_ROUND_TRIPS=20 goes round more often, ROKKA_SEED elsewhere.
  */
 import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
 import { test } from 'node:test';
 import { SeededRandom } from '@rokka/kernel';
 import { CODECS } from './choose.ts';
@@ -16,6 +18,8 @@ const ROUNDS = Number(process.env['ROKKA_ROUND_TRIPS'] ?? 2);
 const SEED = Number(process.env['ROKKA_SEED'] ?? 1);
 
 const SERVICES = {
+  cloudtrail: 'CloudTrailClient',
+  dlm: 'DLMClient',
   cloudwatch: 'CloudWatchClient',
   polly: 'PollyClient',
   sts: 'STSClient',
@@ -24,6 +28,16 @@ const SERVICES = {
   ssm: 'SSMClient',
   ec2: 'EC2Client',
 } as const;
+
+test('every service that is served is among them', () => {
+  const file = path.join(import.meta.dirname, '../../../services/package.json');
+  const { dependencies } = JSON.parse(fs.readFileSync(file, 'utf8')) as { dependencies: object };
+  const served = Object.keys(dependencies).flatMap((name) => /^@aws-sdk\/client-(.*)$/.exec(name)?.[1] ?? []);
+  assert.deepEqual(
+    served.filter((name) => !Object.hasOwn(SERVICES, name)),
+    [],
+  );
+});
 
 for (const [name, clientName] of Object.entries(SERVICES)) {
   test(`${name}: every operation there and back, as the official client has it`, async () => {

@@ -17,10 +17,14 @@
  *
  * Bounded: at most `limit` signatures are remembered, each until it is refused as expired anyway. When they are that many, a
  * mutating call is throttled rather than let through unremembered. Only verified and allowed calls come here, so strangers
- * cannot fill it. The memory is of this process: a restart forgets, and for up to 30 minutes (a timestamp may lie 15 minutes
- * ahead) what was signed before could be said again.
+ * cannot fill it.
+ *
+ * It outlives the process: each signature stands in the audit, in the record of its call, which is durable before the answer
+ * leaves, and the next process begins with those that are good still. What is not there is a call whose process died before it was
+ * answered: that one its own client repeats as well.
  */
 import { assert } from '@rokka/kernel';
+import type { UsedSignature } from '../identity.ts';
 
 /** A second in which the same is signed, and another for what is late on the way. */
 export const REPEAT_MS = 2000;
@@ -39,6 +43,11 @@ export interface Used {
   readonly goodUntilMs: number;
 }
 
+/** As it is remembered. Of the whole of it half is kept: 128 bits. */
+export function usedSignature({ signature, goodUntilMs }: Used, firstMs: number): UsedSignature {
+  return { key: signature.slice(0, 32), firstMs, goodUntilMs };
+}
+
 interface Remembered {
   readonly firstMs: number;
   readonly goodUntilMs: number;
@@ -49,18 +58,22 @@ export class ReplayMemory {
   readonly #seen = new Map<string, Remembered>();
   #sinceSweep = 0;
 
-  constructor(options: { limit?: number } = {}) {
+  /** @param options.used before this process; the bound counts for what comes, so all of these are remembered */
+  constructor(options: { limit?: number; used?: readonly UsedSignature[] } = {}) {
     this.#limit = options.limit ?? DEFAULT_LIMIT;
     assert(this.#limit > 0, 'a memory needs a limit');
+    for (const { key, firstMs, goodUntilMs } of options.used ?? [])
+      this.#seen.set(key, { firstMs, goodUntilMs });
   }
 
   get size(): number {
     return this.#seen.size;
   }
 
-  /** Remembers the signature, if it is new. Of the whole of it half is kept: 128 bits. */
-  admit({ signature, isUnique, goodUntilMs }: Used, nowMs: number): Admission {
-    const key = signature.slice(0, 32);
+  /** Remembers the signature, if it is new. */
+  admit(used: Used, nowMs: number): Admission {
+    const { key, goodUntilMs } = usedSignature(used, nowMs);
+    const { isUnique } = used;
     const seen = this.#seen.get(key);
     if (seen) return !isUnique && Math.abs(nowMs - seen.firstMs) <= REPEAT_MS ? 'repeated' : 'again';
     if (++this.#sinceSweep >= SWEEP_EVERY || this.size >= this.#limit) this.#sweep(nowMs);

@@ -34,7 +34,7 @@ async function openReal(): Promise<number> {
     services: testServices(),
     credentials: { find: async (id) => (id === ALICE.accessKeyId ? ALICE : undefined) },
     authorizer: { decide: async () => 'allowed' },
-    audit: { record: async () => {} },
+    audit: { record: async () => {}, usedSignatures: () => [] },
     clock: systemClock,
     random: systemRandom,
     log: (line) => console.error(line),

@@ -7,6 +7,7 @@ import type {
   Credential,
   Credentials,
   Decision,
+  UsedSignature,
 } from '../identity.ts';
 import type { CallContext } from '../operation.ts';
 
@@ -72,5 +73,9 @@ export class TestAudit implements Audit {
   async record(record: AuditRecord): Promise<void> {
     await this.fails?.();
     this.records.push(record);
+  }
+
+  usedSignatures(nowMs: number): UsedSignature[] {
+    return this.records.flatMap(({ used }) => used ?? []).filter(({ goodUntilMs }) => goodUntilMs >= nowMs);
   }
 }

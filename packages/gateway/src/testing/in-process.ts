@@ -21,13 +21,17 @@ export interface Answered {
 export class InProcessGateway {
   readonly clock = new VirtualClock();
   readonly authorizer = new TestAuthorizer();
-  readonly audit = new TestAudit();
+  readonly audit: TestAudit;
   readonly stage: Stage = { seen: [] };
   readonly log: string[] = [];
   readonly calls: Calls;
   readonly #random = new SeededRandom(1);
 
-  constructor(options: { services?: RegisteredService[]; limits?: Partial<GatewayLimits> } = {}) {
+  /** @param options.audit of a gateway that was before this one */
+  constructor(
+    options: { services?: RegisteredService[]; limits?: Partial<GatewayLimits>; audit?: TestAudit } = {},
+  ) {
+    this.audit = options.audit ?? new TestAudit();
     this.calls = new Calls({
       services: new ServiceTable(options.services ?? testServices(this.stage)),
       credentials: credentialsOf(ALICE, SESSION),

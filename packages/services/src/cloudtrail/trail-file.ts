@@ -32,6 +32,17 @@ const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
+/**
+ * Signatures that calls have used, of which the gateway asks when it starts. Beside the events, and no new version of the schema: a
+ * program that does not know of it reads and writes the rest as before.
+ */
+const SIGNATURES = `
+  CREATE TABLE IF NOT EXISTS signatures (
+    key TEXT PRIMARY KEY, first_ms INTEGER NOT NULL, good_until_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS signatures_by_end ON signatures (good_until_ms);
+`;
+
 /** @throws AUDIT_FOREIGN, AUDIT_VERSION, AUDIT_FAILED */
 export function openTrailFile(filePath: string): DatabaseSync {
   try {
@@ -69,4 +80,5 @@ function prepare(database: DatabaseSync, filePath: string): void {
   const version = value('user_version');
   if (version !== SCHEMA_VERSION) throw servicesErrors.AUDIT_VERSION([filePath, version, SCHEMA_VERSION]);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF');
+  database.exec(SIGNATURES);
 }

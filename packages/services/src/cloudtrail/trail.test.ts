@@ -341,6 +341,52 @@ test('a trail that is closed has written what waited; the file is its owner’s,
   }
 });
 
+test('signatures that calls have used are told to whoever opens the file next, until they are over', async () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-trail-'));
+  const file = path.join(directory, 'trail.db');
+  const clock = new VirtualClock();
+  const startMs = clock.wallMs();
+  const open = () => openTrail({ path: file, clock, random: systemRandom, account: ACCOUNT });
+  const used = (key: string, goodUntilMs: number) => ({
+    key,
+    firstMs: startMs,
+    goodUntilMs: startMs + goodUntilMs,
+  });
+  const [short, long] = [used('aa', 5_000), used('bb', 60_000)];
+  const stored = () => {
+    using reader = new DatabaseSync(file, { readOnly: true });
+    return reader.prepare('SELECT count(*) AS n FROM signatures').get()?.['n'];
+  };
+  try {
+    {
+      await using trail = open();
+      await fixtureOf(file, clock, trail).write({ used: short }, {}, { used: long }, { used: long });
+    }
+    {
+      await using trail = open();
+      assert.deepEqual(trail.usedSignatures(startMs + 5_000), [short, long]);
+      assert.deepEqual(trail.usedSignatures(startMs + 5_001), [long]);
+    }
+    clock.advanceTo(clock.nowMs() + 5_001);
+    {
+      await using trail = open();
+      assert.equal(stored(), 2);
+      await fixtureOf(file, clock, trail).write({});
+      assert.equal(stored(), 1, 'what is over is removed');
+    }
+    {
+      using older = new DatabaseSync(file);
+      older.exec('DROP TABLE signatures');
+    }
+    await using trail = open();
+    assert.deepEqual(trail.usedSignatures(startMs), [], 'a file from before there were any');
+    await fixtureOf(file, clock, trail).write({ used: long });
+    assert.deepEqual(trail.usedSignatures(startMs), [long]);
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+});
+
 test('a file of something else is left alone', () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-trail-'));
   const open = (name: string) =>

@@ -5,7 +5,7 @@
  * call was written down before that sync. What cannot be written is reported to whoever wanted it written.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import type { Audit, AuditRecord } from '@rokka/gateway';
+import type { Audit, AuditRecord, UsedSignature } from '@rokka/gateway';
 import { type Clock, Deferred, type Random } from '@rokka/kernel';
 import { servicesErrors } from '../errors.ts';
 import { type TrailEvent, trailEvent } from './trail-event.ts';
@@ -53,6 +53,9 @@ export class Trail implements Audit, AsyncDisposable {
   readonly #dead: StatementSync;
   readonly #deleteEvent: StatementSync;
   readonly #deleteResources: StatementSync;
+  readonly #insertSignature: StatementSync;
+  readonly #goodSignatures: StatementSync;
+  readonly #deleteSignatures: StatementSync;
   #waiting: Waiting[] = [];
   #closed = false;
 
@@ -71,6 +74,15 @@ export class Trail implements Audit, AsyncDisposable {
     );
     this.#deleteEvent = database.prepare('DELETE FROM events WHERE sequence = ?');
     this.#deleteResources = database.prepare('DELETE FROM resources WHERE sequence = ?');
+    this.#insertSignature = database.prepare(
+      `INSERT INTO signatures (key, first_ms, good_until_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING`,
+    );
+    this.#goodSignatures = database.prepare(
+      `SELECT key, first_ms AS firstMs, good_until_ms AS goodUntilMs FROM signatures WHERE good_until_ms >= ?`,
+    );
+    this.#deleteSignatures = database.prepare(
+      `DELETE FROM signatures WHERE key IN (SELECT key FROM signatures WHERE good_until_ms < ? LIMIT ?)`,
+    );
   }
 
   /** @throws AUDIT_BUSY, AUDIT_CLOSED, AUDIT_FAILED */
@@ -84,6 +96,11 @@ export class Trail implements Audit, AsyncDisposable {
     this.#waiting.push({ record, event, written });
     if (this.#waiting.length === 1) clock.soon(() => this.#flush());
     return written.promise;
+  }
+
+  usedSignatures(nowMs: number): UsedSignature[] {
+    const rows = this.#goodSignatures.all(Math.floor(nowMs)) as unknown as UsedSignature[];
+    return rows.map(({ key, firstMs, goodUntilMs }) => ({ key, firstMs, goodUntilMs }));
   }
 
   /** Newest first. @throws AUDIT_CLOSED */
@@ -131,11 +148,14 @@ export class Trail implements Audit, AsyncDisposable {
       event.text,
     );
     for (const name of event.resources) this.#insertResource.run(name, atMs, lastInsertRowid);
+    const { used } = record;
+    if (used) this.#insertSignature.run(used.key, Math.floor(used.firstMs), Math.ceil(used.goodUntilMs));
   }
 
-  /** The oldest ones by sequence, at most `max` of them. */
+  /** The oldest ones by sequence, and signatures that are over: at most `max` of each. */
   #prune(max: number): void {
     const { clock, countMax, ageMsMax } = this.#options;
+    this.#deleteSignatures.run(Math.floor(clock.wallMs()), max);
     const { newest } = this.#newest.get() as { newest: number };
     const dead = this.#dead.all(max, newest - countMax, Math.floor(clock.wallMs() - ageMsMax));
     for (const { sequence } of dead as { sequence: number }[]) {

@@ -50,7 +50,7 @@ export async function serve(service: RegisteredService, bench: ServiceBench): Pr
         return denied.has(request.resource) ? 'explicitDeny' : 'allowed';
       },
     },
-    audit: { record: async () => {} },
+    audit: { record: async () => {}, usedSignatures: () => [] },
     clock: systemClock,
     random: systemRandom,
     log: (line) => log.push(line),

@@ -1,6 +1,6 @@
 /** How a head on a joined machine reaches the registry and the archive: by the desk, as the head of its own volume. */
 import type { ObjectStore, StoredObject } from '@rokka/archive';
-import { CodedError, isCoded, systemClock } from '@rokka/kernel';
+import { type Clock, CodedError, isCoded } from '@rokka/kernel';
 import type { Registry, RegistryEntry } from '@rokka/registry';
 import { Caller, identityUri, type Network } from '@rokka/transport';
 import { rokkaErrors } from '../../errors.ts';
@@ -16,26 +16,39 @@ interface DeskAnswer {
   readonly bytes: Uint8Array;
 }
 
+/** What the desk answers where it does not do what it was asked: as it says it. */
+class Refused extends CodedError {}
+
 /** Calls on one connection, which is made when it is needed, and anew after it has ended. */
 export class DeskCaller implements Disposable {
   readonly #network: Network;
   readonly #desk: string;
+  readonly #clock: Clock;
   #caller: Promise<Caller> | undefined;
   #closed = false;
 
-  constructor(of: { network: Network; desk: string }) {
+  constructor(of: { network: Network; desk: string; clock: Clock }) {
     this.#network = of.network;
     this.#desk = of.desk;
+    this.#clock = of.clock;
   }
 
-  /** @throws what the desk refuses with, what `Network.connect` and `Caller.call` throw, ROKKA_DESK_BAD_ANSWER */
-  async call(call: HeadCall, bytes: readonly Uint8Array[] = []): Promise<DeskAnswer> {
+  /**
+   * @param onSending what fails after it may have been carried out
+   * @throws what the desk refuses with, what `Network.connect` and `Caller.call` throw, ROKKA_DESK_BAD_ANSWER
+   */
+  async call(
+    call: HeadCall,
+    bytes: readonly Uint8Array[] = [],
+    onSending: () => void = () => {},
+  ): Promise<DeskAnswer> {
     if (this.#closed) throw rokkaErrors.ROKKA_STOPPED(['what asks the desk']);
     const caller = await this.#connected();
+    onSending();
     const { type, body } = await caller.call(DESK.CALL, encodeCall(call, bytes), { timeoutMs: ANSWER_MS });
     const said = decodeAnswer(body);
     if (type === DESK.REFUSED && said)
-      throw new CodedError(
+      throw new Refused(
         String(said['code']),
         String(said['message']),
         said['detail'] as Record<string, unknown> | undefined,
@@ -60,7 +73,7 @@ export class DeskCaller implements Disposable {
 
   async #connect(): Promise<Caller> {
     const caller = await Caller.connect(this.#network, this.#desk, {
-      clock: systemClock,
+      clock: this.#clock,
       timeoutMs: CONNECT_MS,
       rest: { onClose: () => (this.#caller = undefined) },
     });
@@ -76,9 +89,20 @@ export class DeskCaller implements Disposable {
   }
 }
 
-/** The registry as far as the head of one volume needs it. It removes nothing. */
+/**
+ * The registry as far as the head of one volume needs it. It removes nothing. Where the desk says nothing, the registry is
+ * unavailable; and a change that may have reached it is in doubt, as `Registry.put` has it.
+ */
 export function deskRegistry(desk: DeskCaller): Registry {
-  const ask = async (call: HeadCall) => (await desk.call(call)).said;
+  const ask = async (call: HeadCall) => {
+    let isSent = false;
+    try {
+      return (await desk.call(call, [], () => (isSent = true))).said;
+    } catch (error) {
+      if (!isCoded(error) || error instanceof Refused) throw error;
+      throw unavailable(error, isSent && call.what === 'registry-put');
+    }
+  };
   return {
     get: async <T>(key: string) =>
       (await ask({ what: 'registry-get', key }))['entry'] as RegistryEntry<T> | undefined,
@@ -89,6 +113,12 @@ export function deskRegistry(desk: DeskCaller): Registry {
     remove: (key) => Promise.reject(rokkaErrors.ROKKA_HEAD_NOT_ALLOWED([key, 'registry-remove'])),
     [Symbol.asyncDispose]: async () => desk[Symbol.dispose](),
   };
+}
+
+function unavailable(error: CodedError, inDoubt: boolean): CodedError {
+  const doubt = inDoubt ? '; whether the last change took effect is unknown until it is read again' : '';
+  const message = `no answer of the registry by the desk: ${error.code}: ${error.message}${doubt}`;
+  return new CodedError('REGISTRY_UNAVAILABLE', message, { inDoubt }, error);
 }
 
 /** The archive likewise. Where the desk is away, so is the store: whoever writes to it tries again. */
