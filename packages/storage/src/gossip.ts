@@ -61,8 +61,12 @@ export class Gossip implements AsyncDisposable {
     this.#run();
   }
 
-  /** It obeys a later writer or membership: whoever refused it, or may just be about to, is asked once more. */
+  /**
+   * It obeys a later writer or membership: whoever refused it, or may just be about to, is asked once more. An untouched one may have been
+   * left by a writer that died, and be about to give way to a newcomer's: what came to it meanwhile would keep it.
+   */
   fenced(segment: Segment): void {
+    if (segment.isUntouched) return;
     const wasRefused = this.#resting.delete(segment);
     if (wasRefused || this.#running.has(segment)) this.ask(segment);
   }

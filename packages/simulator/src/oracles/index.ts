@@ -16,9 +16,12 @@ export interface Oracles {
 export function makeOracles(events: EventLog): Oracles {
   const history = new History();
   events.add(history.listeners);
-  for (const Oracle of [DurabilityOracle, SegmentOracle, ProgressOracle, ReadOracle])
-    events.add(new Oracle(history).listeners);
-  const membership = new MembershipOracle(history);
+  const segments = new SegmentOracle(history);
+  const others = [new ProgressOracle(history), new ReadOracle(history)];
+  for (const { listeners } of [new DurabilityOracle(history), segments, ...others]) events.add(listeners);
+  const membership = new MembershipOracle(history, {
+    hasWholeLog: (node, pg, scl) => segments.hasWholeLog(node, pg, scl),
+  });
   events.add(membership.listeners);
   events.add(new TakeOverOracle().listeners);
   return { history, membership };

@@ -18,12 +18,12 @@ const epoch = (number: number) => number as Epoch;
 const node = (name: string) => name as NodeId;
 const SIX = Array.from('ABCDEF', node);
 
-function judge(story: readonly SimEvent[]): string | undefined {
+function judge(story: readonly SimEvent[], options = { hasWholeLog: () => false }): string | undefined {
   let broken: unknown;
   const events = new EventLog({ nowMs: () => 0, onBroken: (error) => (broken ??= error) });
   const history = new History();
   events.add(history.listeners);
-  events.add(new MembershipOracle(history).listeners);
+  events.add(new MembershipOracle(history, options).listeners);
   for (const event of story) events.append(event);
   if (broken === undefined) return undefined;
   if (!(broken instanceof BrokenInvariant)) throw broken;
@@ -114,6 +114,7 @@ test('I11: a newcomer stays only when it has what was durable when it came, page
   assert.equal(judge([...joint, pages('G'), ack('G', 2), registry(AFTER)]), undefined);
   assert.equal(judge([...joint, registry(AFTER)]), 'I11');
   assert.equal(judge([...joint, ack('G', 2)]), 'I11');
+  assert.equal(judge([...joint, ack('G', 2)], { hasWholeLog: () => true }), undefined);
 });
 
 test('I10: what is durable is on a write quorum of those who remain, whichever way the change ends', () => {

@@ -31,8 +31,13 @@ interface Standing {
   readonly pagesIfAnew: Set<number>;
 }
 
+export interface MembershipOracleOptions {
+  hasWholeLog(node: NodeId, pg: PgIndex, scl: Lsn): boolean;
+}
+
 export class MembershipOracle {
   readonly #history: History;
+  readonly #options: MembershipOracleOptions;
   /** By data directory, then by group and life. */
   readonly #standings = new Map<string, Map<number, Standing>>();
   readonly #lists = new Map<string, string>();
@@ -52,8 +57,10 @@ export class MembershipOracle {
   #promised = { epoch: 0 as Epoch, lsn: 0 as Lsn };
   #volume: VolumeRecord | undefined;
 
-  constructor(history: History) {
+  /** @param options.hasWholeLog whether a member got every record of the group up to there */
+  constructor(history: History, options: MembershipOracleOptions) {
     this.#history = history;
+    this.#options = options;
   }
 
   readonly listeners: Listeners = {
@@ -179,10 +186,18 @@ export class MembershipOracle {
 
   #claim(node: NodeId, pg: PgIndex, said: { volumeEpoch: Epoch; membershipEpoch: Epoch; scl: Lsn }): void {
     if (this.#isAnother(node)) return;
+    const { hasWholeLog } = this.#options;
     const standing = this.#standing(node, pg);
     this.#obeys(standing, said.membershipEpoch);
     const isFirst = standing.claimed === 0 && said.scl > 0;
-    if (isFirst && this.#history.arrivalsOf(pg, node) > 0 && this.#history.kindOf(pg, node) === 'full')
+    const isNewcomer = this.#history.arrivalsOf(pg, node) > 0;
+    // Who has had the whole log needs no pages: an empty segment that was left there, and that gossip fills before it gives way.
+    if (
+      isFirst &&
+      isNewcomer &&
+      this.#history.kindOf(pg, node) === 'full' &&
+      !hasWholeLog(node, pg, said.scl)
+    )
       this.#demandPages(node, pg, standing);
     // An answer may have waited for room and be older than what was said since; only a range takes a claim back.
     const { claimed } = standing;

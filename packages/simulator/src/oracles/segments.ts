@@ -61,6 +61,12 @@ export class SegmentOracle {
     this.#history = history;
   }
 
+  /** Whether it got every record of the group up to there in its present life, from the first one on: it needs no pages then. */
+  hasWholeLog(node: NodeId, pg: PgIndex, scl: Lsn): boolean {
+    const zero = 0 as Lsn;
+    return this.#hasChain({ ...this.#segment(node, pg), base: zero, complete: new Set([zero]) }, scl);
+  }
+
   readonly listeners: Listeners = {
     delivered: (event) => {
       for (const record of event.records) this.#demandSame(record, `${event.from} sent ${event.node}`);
