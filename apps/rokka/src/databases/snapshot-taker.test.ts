@@ -4,6 +4,15 @@ import { test } from 'node:test';
 import { must, type Lsn } from '@rokka/kernel';
 import { ControllerBench as Bench } from '../testing/controller-bench.ts';
 
+/** Databases one and two are there. */
+async function serveBoth(bench: Bench): Promise<void> {
+  for (const name of ['one', 'two']) {
+    await bench.create(name);
+    must(bench.head(name)).serve();
+  }
+  await bench.pass(300);
+}
+
 test('a snapshot is settled by the head, again where it cannot now, and fails where nobody will', async () => {
   await using bench = await Bench.start();
   await bench.up();
@@ -84,11 +93,7 @@ test('a set with a closed volume that did not end in good order waits until that
   await using bench = await Bench.start();
   await bench.up();
   const { databases, snapshots } = bench;
-  for (const name of ['one', 'two']) {
-    await bench.create(name);
-    must(bench.head(name)).serve();
-  }
-  await bench.pass(300);
+  await serveBoth(bench);
   await databases.setDesired('two', 'stopped');
   await bench.pass(600);
   const set = { id: 'set-1', size: 2 };
@@ -108,11 +113,7 @@ test('the snapshots of a set are cut together when all are written down, and fai
   await using bench = await Bench.start();
   await bench.up();
   const { databases, snapshots } = bench;
-  for (const name of ['one', 'two']) {
-    await bench.create(name);
-    must(bench.head(name)).serve();
-  }
-  await bench.pass(300);
+  await serveBoth(bench);
   const request = async (id: string, name: string) =>
     (await snapshots.request(await databases.get(name), { set: { id, size: 2 } })).name;
   const phases = async (names: string[]) =>
