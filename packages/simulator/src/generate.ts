@@ -4,6 +4,7 @@
  */
 import type { SeededRandom } from '@rokka/kernel';
 import { drawKnobs, drawMembershipKnobs, drawPaceKnobs, drawPlaceKnobs } from './knobs.ts';
+import { withLongPauses } from './long-pauses.ts';
 import { drawEarlyPeeks, drawExodus, drawMembershipPlot, drawMisfits } from './membership-plots.ts';
 import {
   drawEnding,
@@ -16,8 +17,11 @@ import {
   drawTornOpening,
   drawTornTurns,
 } from './plots.ts';
-import type { Schedule, Step } from './schedule.ts';
+import { round, type Schedule, type Step } from './schedule.ts';
 import { between, scaled, stream, unit } from './seeds.ts';
+
+/** Share of the histories that have time to wait out what the others never come to. */
+const LONG_PAUSES = 0.25;
 
 export function generate(seed: number): Schedule {
   const membership = stream(seed, 'membership');
@@ -69,7 +73,9 @@ export function generate(seed: number): Schedule {
   );
   const ordered = steps.map((step) => ({ ...step, atMs: round(step.atMs) })).sort((a, b) => a.atMs - b.atMs);
   const endMs = Math.max(atMs, ordered.at(-1)?.atMs ?? 0) + 50;
-  return { version: 1, seed, knobs, steps: ordered, endMs: round(endMs) };
+  const schedule: Schedule = { version: 1, seed, knobs, steps: ordered, endMs: round(endMs) };
+  const pauses = stream(seed, 'long pauses');
+  return pauses.chance(LONG_PAUSES) ? withLongPauses(pauses, schedule) : schedule;
 }
 
 /** Kinds of trouble that some seeds have and others don't, each from a stream of its own: a seed without one is as if there were none. */
@@ -111,9 +117,4 @@ function drawMemberships(random: SeededRandom, beginMs: number, lengthMs: number
   for (let at = pauseMs * unit(random); at < lengthMs; at += pauseMs * 2 * unit(random))
     steps.push(...drawMembershipPlot(random, round(beginMs + at)));
   return steps;
-}
-
-/** Between events, not at whole milliseconds only; short enough to read. */
-export function round(ms: number): number {
-  return Math.round(ms * 100) / 100;
 }

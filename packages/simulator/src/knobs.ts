@@ -17,7 +17,8 @@ export interface Knobs {
   readonly sendLimitBytes: number;
   readonly cacheFrames: number;
   readonly clients: number;
-  readonly gossipIntervalMs: number;
+  /** Without: the product's. */
+  readonly gossipIntervalMs?: number;
   readonly latencyMs: readonly [number, number];
   readonly lateOnceIn: number;
   readonly lateMs: number;

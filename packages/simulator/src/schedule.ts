@@ -146,3 +146,8 @@ export interface Schedule {
   /** When the faults end and the cluster must come to rest. */
   readonly endMs: number;
 }
+
+/** Times between events, not at whole milliseconds only; short enough to read. */
+export function round(ms: number): number {
+  return Math.round(ms * 100) / 100;
+}

@@ -84,7 +84,7 @@ export class SimNode {
       node: this.id,
       clock: process.clock,
       random: stream(seed, `node ${this.id} ${number}`),
-      gossipIntervalMs: knobs.gossipIntervalMs,
+      ...(knobs.gossipIntervalMs !== undefined && { gossipIntervalMs: knobs.gossipIntervalMs }),
       tuning: knobs.tuning,
     });
     opened.then(

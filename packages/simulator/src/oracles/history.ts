@@ -101,8 +101,8 @@ export class History {
   readonly #ends = new Set<Lsn>();
   /** By membership: making them checks every overlap. */
   readonly #formulas = new Map<string, QuorumFormulas>();
-  /** What was in force before the last change of each group's members. */
-  readonly #before = new Map<PgIndex, Membership>();
+  /** What was ever in force in each group, in its order, and at which volume epoch it was decided. */
+  readonly #memberships = new Map<PgIndex, { membership: Membership; decidedAt: Epoch }[]>();
   /** How often each node came to each group as a newcomer, or began anew there; one of the first six has come no time. */
   readonly #arrivals = new Map<NodeId, Map<PgIndex, number>>();
   /** Members that were told to begin anew, and have not shown yet that they do. */
@@ -152,12 +152,14 @@ export class History {
   }
 
   /**
-   * What a writer may count by: the membership in force, and the one before it, for the registry knows of a change before
-   * its writer does.
+   * What the writer of an epoch may count by: the membership in force, and where it has decided that itself the one before it, for
+   * the registry knows of a change before its writer does. What a newer one has decided since, it never hears of.
    */
-  countedBy(group: GroupRecord): Membership[] {
-    const before = this.#before.get(group.pg);
-    return before ? [group.membership, before] : [group.membership];
+  countedBy(pg: PgIndex, epoch: Epoch): Membership[] {
+    const all = this.#memberships.get(pg) ?? [];
+    const at = all.findLastIndex(({ decidedAt }) => decidedAt <= epoch);
+    const first = all[at]?.decidedAt === epoch ? at - 1 : at;
+    return all.slice(Math.max(0, first), at + 1).map(({ membership }) => membership);
   }
 
   /** It was told to begin anew, and it is not known whether it has. */
@@ -215,12 +217,13 @@ export class History {
   }
 
   #registry(record: VolumeRecord): void {
-    for (const group of this.volume?.groups ?? []) {
-      const next = record.groups[group.pg];
-      if (!next || next.membership.epoch <= group.membership.epoch) continue;
-      this.#before.set(group.pg, group.membership);
+    for (const { pg, membership } of record.groups) {
+      const group = this.volume?.groups[pg];
+      if (group && membership.epoch <= group.membership.epoch) continue;
+      pushTo(this.#memberships, pg, { membership, decidedAt: record.volumeEpoch });
+      if (!group) continue;
       const known = new Set(allMembers(group.membership).map(({ node }) => node));
-      for (const { node } of allMembers(next.membership)) if (!known.has(node)) this.#arrived(group.pg, node);
+      for (const { node } of allMembers(membership)) if (!known.has(node)) this.#arrived(pg, node);
     }
     const isGrown = record.groups.length > (this.volume?.groups.length ?? 0);
     if (isGrown || record.volumeEpoch !== this.volume?.volumeEpoch) this.#growing.clear();

@@ -318,7 +318,8 @@ export class MembershipOracle {
       return `${writer} tells ${node} that membership ${membershipEpoch} of group ${pg} is ${listOf(members)}; the registry decided ${list}`;
     });
     // Its next change may be decided already, and a writer that doesn't know it yet goes by what it was told last.
-    const membership = this.#history.countedBy(group).find(({ epoch }) => epoch === membershipEpoch);
+    const counted = this.#history.countedBy(pg, epoch);
+    const membership = counted.find((one) => one.epoch === membershipEpoch);
     if (by === 'drop') this.#demandWhole({ pg, node, epoch, membership: membership ?? group.membership });
     if (by === 'start over') this.#demandSpared({ pg, node, epoch, membership: group.membership });
   }

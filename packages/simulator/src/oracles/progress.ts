@@ -28,8 +28,8 @@ export class ProgressOracle {
    * the new sets may not hold it as a write yet: I10 demands at every change that no read can miss it.
    */
   readonly #held = new Map<string, Lsn>();
-  /** The latest membership that a writer told of each group. */
-  readonly #told = new Map<PgIndex, Epoch>();
+  /** The latest membership that the writer of each epoch told of each group. */
+  readonly #told = new Map<string, Epoch>();
   readonly #announced = new Map<Epoch, Lsn>();
   /** The data directory of each node: what it says on another one than the registry knows must not count. */
   readonly #stores = new Map<NodeId, string>();
@@ -52,8 +52,9 @@ export class ProgressOracle {
     opened: ({ epoch, vdl }) => this.#demandQuorum(epoch, vdl, 'opened'),
     acked: ({ epoch, lsn }) => this.#demandQuorum(epoch, lsn, 'acknowledged'),
     appended: (event) => this.#appended(event),
-    'membership-told': ({ pg, membershipEpoch }) => {
-      if (membershipEpoch > (this.#told.get(pg) ?? 0)) this.#told.set(pg, membershipEpoch);
+    'membership-told': ({ pg, epoch, membershipEpoch }) => {
+      const key = `${epoch}/${pg}`;
+      if (membershipEpoch > (this.#told.get(key) ?? 0)) this.#told.set(key, membershipEpoch);
     },
     registry: () => this.#decided(),
   };
@@ -88,10 +89,10 @@ export class ProgressOracle {
 
   #isHeld(group: GroupRecord, epoch: Epoch, lsn: Lsn): boolean {
     const has = (node: NodeId) => this.#has(group.pg, node, epoch, lsn);
-    // By the membership before only while no writer has told the one in force.
-    const told = this.#told.get(group.pg) ?? 0;
+    // By the membership before only while it has not told the one in force.
+    const told = this.#told.get(`${epoch}/${group.pg}`) ?? 0;
     return this.#history
-      .countedBy(group)
+      .countedBy(group.pg, epoch)
       .some((membership) => membership.epoch >= told && isWriteQuorum(membership, has));
   }
 
