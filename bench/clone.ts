@@ -19,7 +19,7 @@ import type { Plan, Topic } from './topic.ts';
 
 /** Of pgbench: 2 GB of tables and indexes. */
 const SCALE = 134;
-const QUICK_SCALE = 10;
+const QUICK_SCALE = 3;
 const GOAL_MS = 2_000;
 const ROUNDS_MAX = 5;
 const THERE_MS_MAX = 300_000;

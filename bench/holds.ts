@@ -20,11 +20,11 @@ import { median, type Row } from './report.ts';
 import type { Plan, Topic } from './topic.ts';
 
 const CLIENTS = 8;
-const SCALE = 10;
 const SNAPSHOTS_A_ROUND = 4;
 const BETWEEN_MS = 1_000;
 const HELD_MS_GOAL = 50;
 const MEGABYTES = 512;
+const QUICK_MEGABYTES = 64;
 
 export const holds: Topic = { programs: ['pgbench'], native: true, rows: holdRows };
 
@@ -54,7 +54,7 @@ async function holdRows(plan: Plan): Promise<Row[]> {
     settings: { shared_buffers: '128MB' },
   });
   const target = ['-h', server.socketDirectory, '-U', 'tester', 'postgres'];
-  execFileSync('pgbench', ['-i', '-q', '-s', String(SCALE), ...target], { stdio: 'ignore' });
+  execFileSync('pgbench', ['-i', '-q', '-s', String(plan.scale), ...target], { stdio: 'ignore' });
 
   const under: Taken[] = [];
   const seconds = String(600);
@@ -62,7 +62,8 @@ async function holdRows(plan: Plan): Promise<Row[]> {
   const ended = new Promise((resolve) => load.once('exit', resolve));
   try {
     await sleep(BETWEEN_MS);
-    for (let round = 0; round < plan.rounds * SNAPSHOTS_A_ROUND; round++) {
+    const count = plan.quick ? 2 : plan.rounds * SNAPSHOTS_A_ROUND;
+    for (let round = 0; round < count; round++) {
       under.push(await take(instance, `under ${round}`));
       await sleep(BETWEEN_MS);
     }
@@ -71,7 +72,8 @@ async function holdRows(plan: Plan): Promise<Row[]> {
     await ended;
   }
   const small = await several(instance, plan, 'small');
-  fs.writeFileSync(path.join(log, 'filler'), Buffer.alloc(MEGABYTES << 20, 1), { flush: true });
+  const megabytes = plan.quick ? QUICK_MEGABYTES : MEGABYTES;
+  fs.writeFileSync(path.join(log, 'filler'), Buffer.alloc(megabytes << 20, 1), { flush: true });
   // What is new is copied once.
   await take(instance, 'first large');
   const large = await several(instance, plan, 'large');
@@ -89,7 +91,7 @@ async function holdRows(plan: Plan): Promise<Row[]> {
     { row: `${pgbench}: writers are frozen`, value: of(under, 'frozenMs'), unit: 'ms' },
     { row: `${pgbench}: the command`, value: of(under, 'tookMs'), unit: 'ms' },
     { row: 'snapshot set, idle: the command', value: of(small, 'tookMs'), unit: 'ms' },
-    { row: `the same with ${MEGABYTES} MB more on it`, value: of(large, 'tookMs'), unit: 'ms' },
+    { row: `the same with ${megabytes} MB more on it`, value: of(large, 'tookMs'), unit: 'ms' },
   ];
 }
 

@@ -40,7 +40,7 @@ test('every message survives its codec', () => {
   const first = { ...create, hydrate: false, anew: true };
   assert.deepEqual(codec.decodeCreateSegment(codec.encodeCreateSegment(first)), first);
   const { hydrate: _, anew: __, ...facts } = create;
-  const over: m.StartOver = { ...facts, required: lsn(12) };
+  const over: m.StartOver = { ...facts, required: lsn(12), dropped: lsn(11) };
   assert.deepEqual(codec.decodeStartOver(codec.encodeStartOver(over)), over);
   const fence = { ...head, members, ranges: [range, { ...range, volumeEpoch: 7 as Epoch }] };
   assert.deepEqual(codec.decodeFence(codec.encodeFence(fence)), fence);

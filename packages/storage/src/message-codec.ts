@@ -55,11 +55,15 @@ export function decodeCreateSegment(body: Uint8Array): m.CreateSegment {
 }
 
 export function encodeStartOver(message: m.StartOver): Uint8Array {
-  return writeSegment(message).u64(message.required).finish();
+  return writeSegment(message).u64(message.required).u64(message.dropped).finish();
 }
 
 export function decodeStartOver(body: Uint8Array): m.StartOver {
-  return decode(MESSAGE.START_OVER, body, (r) => ({ ...readSegment(r), required: r.lsn() }));
+  return decode(MESSAGE.START_OVER, body, (r) => ({
+    ...readSegment(r),
+    required: r.lsn(),
+    dropped: r.lsn(),
+  }));
 }
 
 function writeSegment(message: m.SegmentFacts): ByteWriter {

@@ -261,6 +261,11 @@ export class Segment implements ChainWatcher {
     return this.chain.scl === 0 && this.chain.heldCount === 0 && !this.damaged && !this.#hydration;
   }
 
+  /** Whether it can be whole in no other way, where no other member has the log up to `dropped` any more. A newcomer fills itself. */
+  startsOver(dropped: Lsn): boolean {
+    return this.damaged || (!this.#hydration && this.chain.scl < dropped);
+  }
+
   /**
    * Whether a writer left it that died before its group was in the registry, so that nobody can have counted with it: a newcomer
    * to the group begins as one, and one of the first six begins anew where its writer says that it may. What is sound and was

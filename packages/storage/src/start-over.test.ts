@@ -161,6 +161,38 @@ test('a member that is whole is left alone, and one that never was is not made',
   await assert.rejects(startOver(group, 6), { code: 'STORAGE_NO_SEGMENT' });
 });
 
+for (const i of [2, 3]) {
+  test(`a sound ${kindOf(i)} member begins anew where no other has the log that it lacks`, async () => {
+    await using group = await Group.start();
+    const { cluster, maker, pageCount } = group;
+    await group.write(40);
+    await group.coalesce([0, 2, 4]);
+    const had = maker.lastLsn;
+    const others = [0, 1, 2, 3, 4, 5].filter((other) => other !== i);
+    for (const other of others) cluster.network.cut(`n${i}`, `n${other}`);
+    await group.write(40, others);
+    const short = (dropped: number) =>
+      cluster.writers[i].startOver(kindOf(i), {
+        pageCount,
+        required: maker.lastLsn,
+        dropped: dropped as Lsn,
+      });
+    await short(had);
+    const before = await cluster.writers[i].fence({});
+    assert.deepEqual([before.hydrating, before.scl], [false, had], 'others can fill it');
+    await short(had + 1);
+    const begun = await cluster.writers[i].fence({});
+    assert.deepEqual([begun.damaged, begun.hydrating, begun.scl], [false, true, 0]);
+    const { life } = cluster.segment(i);
+    await short(had + 1);
+    assert.equal(cluster.segment(i).life, life, 'told once more, it goes on');
+    for (const other of others) cluster.network.heal(`n${i}`, `n${other}`);
+    await group.whole(i);
+    await cluster.pass(100);
+    await assertWhole(group, i);
+  });
+}
+
 test('a table that rots while it hydrates is begun anew', async () => {
   await using group = await Group.start({ pages: 1_500 });
   const { cluster } = group;
@@ -206,7 +238,7 @@ test('what a dead writer left there of another kind does not begin anew as what 
   const node = new TestStore();
   const pg = 1 as PgIndex;
   node.create({ kind: 'tail', pg });
-  const message = { ...createMessage({ kind: 'full', pg }), required: 40 as Lsn };
+  const message = { ...createMessage({ kind: 'full', pg }), required: 40 as Lsn, dropped: 0 as Lsn };
   const begun = must(node.wait<Segment>((done) => node.store.startOver(message, done)));
   assert.deepEqual([begun.kind, begun.hydrating, begun.hydration?.target], ['full', true, 40]);
 });
@@ -237,7 +269,7 @@ test('a number that the log knows of a forgotten segment is not given to another
   let again = new TestStore({ disk: node.disk });
   for (const pg of [2, 1]) {
     const { hydrate: _, ...facts } = createMessage({ kind: 'tail', pg: pg as PgIndex });
-    again.store.startOver({ ...facts, required: 0 as Lsn }, () => {});
+    again.store.startOver({ ...facts, required: 0 as Lsn, dropped: 0 as Lsn }, () => {});
     again.run();
   }
   again.store.log.rotate();

@@ -175,7 +175,7 @@ export class SegmentStore implements Disposable {
       const made = this.#make(message, control.newcomer(message.required));
       return this.whenDurable(() => done(made));
     }
-    if (!segment.damaged) return this.whenDurable(() => done(segment));
+    if (!segment.startsOver(message.dropped)) return this.whenDurable(() => done(segment));
     // A generation that is on its way is carried through; the writer asks again.
     if (segment.pageFile?.busy || segment.settling)
       throw storageErrors.STORAGE_SEGMENT_BUSY([message.volume, message.pg]);

@@ -35,6 +35,8 @@ export interface DeparturesOptions {
   linkTo(node: NodeId): NodeLink | undefined;
   /** The newcomer holds everything; its state is the truth from here on. */
   onHydrated(group: Group, link: NodeLink, answer: SegmentState): void;
+  /** A sound member lacks log that none of the others has. */
+  onStranded(group: Group, link: NodeLink): Promise<void>;
   /** The registry says that another writer has the volume. */
   onTakenOver(error: CodedError): void;
 }
@@ -88,7 +90,10 @@ export class Departures {
       else this.#once(group, node, () => state.dropped(group.pg, node), { isAway: true });
   }
 
-  /** A member may hold more than it has said: its last ack was lost, and while nothing is written there is no other. */
+  /**
+   * A member may hold more than it has said: its last ack was lost, and while nothing is written there is no other. Or it was away while all
+   * others were replaced: those who came began from pages, and whoever had the log before is no member for it to ask.
+   */
   #askBehind(group: Group): void {
     const { scls } = this.#options.standingOf(group);
     const needed = this.#since.get(group)?.pgcl ?? (0 as Lsn);
@@ -127,12 +132,13 @@ export class Departures {
   }
 
   async #ask(group: Group, link: NodeLink): Promise<void> {
-    const { state, onHydrated } = this.#options;
+    const { state, onHydrated, onStranded } = this.#options;
     const answer = await group.stateOf(link, state.record.volumeEpoch, { timeoutMs: CALL_MS });
     if (answer.hydrating || answer.damaged || !link.up || !group.isFenced(link.node)) return;
     group.markHydrating(link.node, false);
     group.hasDroppedTo(link.node, answer.logFloor);
     onHydrated(group, link, answer);
+    if (answer.scl < group.droppedByAllBut(link.node)) await onStranded(group, link);
   }
 
   async #drop(group: Group, link: NodeLink): Promise<void> {

@@ -175,6 +175,15 @@ export class Fencer {
       this.#options.clock.after(RETRY_MS, () => this.fence(group, link));
   }
 
+  /**
+   * A sound member that nobody can fill, for the log that it lacks none of the others has, begins anew as if it no longer knew what it had.
+   * All that it has is durable without it.
+   */
+  async refill(group: Group, link: NodeLink): Promise<void> {
+    await this.#startOver(group, link, group.droppedByAllBut(link.node));
+    this.fence(group, link);
+  }
+
   /** Answers whether the member obeys now. */
   async #attempt(group: Group, link: NodeLink): Promise<boolean> {
     const { state, isServing, onFenced, logFloorOf, sclOf } = this.#options;
@@ -212,26 +221,32 @@ export class Fencer {
    * had. How far that goes only the latest writer knows, and who that is only the registry: a node that forgot what it
    * acknowledged may have forgotten a later writer's fence, too.
    */
-  async #startOver(group: Group, link: NodeLink): Promise<void> {
-    const { state, standingOf, isServing, onForgot, log } = this.#options;
-    const may = () =>
-      isServing() &&
-      group.placeOf(link.node) >= 0 &&
-      canStartOver(group.roster.membership, link.node, standingOf(group));
-    if (!may()) return;
+  async #startOver(group: Group, link: NodeLink, dropped = 0 as Lsn): Promise<void> {
+    const { state, standingOf, onForgot, log } = this.#options;
+    if (!this.#mayStartOver(group, link)) return;
     // The same process: whoever was started again may have forgotten a fence that came since.
     const { connections } = link;
     try {
       await state.confirm();
-      if (!may() || link.connections !== connections) return;
-      // What it has said of itself so far it no longer knows.
+      if (!this.#mayStartOver(group, link) || link.connections !== connections) return;
+      // What it has said of itself so far it no longer knows, and what it says before it has begun anew must not count.
+      group.markUnfenced(link.node);
       onForgot(group, link.node);
-      await group.startOverOn(link, state.record.volumeEpoch, standingOf(group).lastLsn);
-      log?.(`protection group ${group.pg}: ${link.node} no longer knows what it had, and begins anew`);
+      group.forgetPages(link.node);
+      const { lastLsn: required } = standingOf(group);
+      await group.startOverOn(link, state.record.volumeEpoch, { required, dropped });
+      const why = dropped > 0 ? 'lacks what no member has any more' : 'no longer knows what it had';
+      log?.(`protection group ${group.pg}: ${link.node} ${why}, and begins anew`);
     } catch (error) {
       if (!isCoded(error)) throw error;
       this.#listen(error);
     }
+  }
+
+  #mayStartOver(group: Group, link: NodeLink): boolean {
+    const { isServing, standingOf } = this.#options;
+    const isMember = isServing() && group.placeOf(link.node) >= 0;
+    return isMember && canStartOver(group.roster.membership, link.node, standingOf(group));
   }
 
   #listen(error: CodedError): void {

@@ -193,9 +193,9 @@ export class Group {
     await link.call(MESSAGE.CREATE_SEGMENT, [message]);
   }
 
-  /** Has a member whose copy is unknown begin anew; nothing above `required` was ever given to the group. */
-  async startOverOn(link: NodeLink, volumeEpoch: Epoch, required: Lsn): Promise<void> {
-    const message = encodeStartOver({ ...this.#factsFor(link.node, volumeEpoch), required });
+  /** Has a member begin anew whose copy is unknown, or sound and short of `dropped`; nothing above `required` was ever given to the group. */
+  async startOverOn(link: NodeLink, volumeEpoch: Epoch, of: { required: Lsn; dropped: Lsn }): Promise<void> {
+    const message = encodeStartOver({ ...this.#factsFor(link.node, volumeEpoch), ...of });
     await link.call(MESSAGE.START_OVER, [message]);
   }
 

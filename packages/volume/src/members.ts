@@ -23,6 +23,8 @@ export interface MembersOptions {
   onEntered(group: Group): void;
   /** A newcomer holds everything; its state is the truth from here on. */
   onHydrated(group: Group, link: NodeLink, answer: SegmentState): void;
+  /** A sound member lacks log that none of the others has. */
+  onStranded(group: Group, link: NodeLink): Promise<void>;
   /** The registry says that another writer has the volume. Answers what everybody gets from here on. */
   onTakenOver(error: CodedError): CodedError;
   demandAlive(): void;

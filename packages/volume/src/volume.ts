@@ -72,10 +72,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       isServing: () => this.#serving,
       sclOf: (group, node) => this.#sclOf(group, node),
       onFenced: (group, ...of) => this.#onFenced(group, ...of),
-      onForgot: (group, node) => {
-        this.#tracker.forgot(group.pg, group.placeOf(node));
-        group.forgetPages(node);
-      },
+      onForgot: (group, node) => this.#tracker.forgot(group.pg, group.placeOf(node)),
       onTakenOver: (error) => this.#takenOver(error),
     });
     this.#reader = new PageReader({
@@ -104,6 +101,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       onEntered: (group) => this.#onEntered(group),
       // Who went back is found out by a fence: each connection begins with one.
       onHydrated: (group, link, answer) => this.#onFenced(group, link, answer),
+      onStranded: (group, link) => this.#fencer.refill(group, link),
       onTakenOver: (error) => this.#takenOver(error),
       demandAlive: () => this.#demandAlive(),
     });

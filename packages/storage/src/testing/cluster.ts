@@ -178,7 +178,7 @@ export class TestWriter {
   async startOver(kind: 'full' | 'tail', options: Partial<StartOver>): Promise<void> {
     const { members } = this.#cluster;
     const { hydrate: _, ...facts } = createMessage({ kind, members });
-    const message = { ...facts, required: 0 as Lsn, ...options };
+    const message = { ...facts, required: 0 as Lsn, dropped: 0 as Lsn, ...options };
     await this.request(MESSAGE.START_OVER, codec.encodeStartOver(message));
   }
 
