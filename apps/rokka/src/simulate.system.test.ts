@@ -29,6 +29,7 @@ test('a range of seeds: a summary, and exit status 0', () => {
     /^events +\d+, of \d+ records/m,
     /^faults .*open \d+/m,
     /^time +\d+ s of virtual time in [\d.]+ s, [\d.]+ s of the processor's, \d+ times real time$/m,
+    /^pauses +\d+ histories last, \d+ times; the others \d+ times real time$/m,
   ])
     assert.match(out, line);
 });

@@ -1,7 +1,8 @@
 /** A thread of `hunt`: runs the seeds that it is given, one after the other. */
 import { parentPort } from 'node:worker_threads';
-import { describeError, must, withMutants } from '@rokka/kernel';
+import { describeError, must, systemClock, withMutants } from '@rokka/kernel';
 import { generate } from './generate.ts';
+import { hasLongPauses } from './long-pauses.ts';
 import { runSchedule } from './run.ts';
 
 export interface HuntTask {
@@ -18,11 +19,17 @@ export interface SeedReport {
   events: number;
   records: number;
   virtualMs: number;
+  /** Of this thread: what a second of the wall clock is worth where several run. */
+  realMs: number;
+  /** Its faults outlast deadlines (long-pauses.ts). */
+  lasts: boolean;
   faults: [string, number][];
 }
 
 async function runSeed(task: HuntTask): Promise<SeedReport> {
-  const once = () => withMutants(task.mutants, () => runSchedule(generate(task.seed)));
+  const startedMs = systemClock.nowMs();
+  const schedule = generate(task.seed);
+  const once = () => withMutants(task.mutants, () => runSchedule(schedule));
   const { seed, broken, hash, events, records, virtualMs, faults } = await once();
   const report: SeedReport = {
     seed,
@@ -31,6 +38,8 @@ async function runSeed(task: HuntTask): Promise<SeedReport> {
     events,
     records,
     virtualMs,
+    realMs: systemClock.nowMs() - startedMs,
+    lasts: hasLongPauses(schedule),
     faults: [...faults],
   };
   if (!task.checkDeterminism || broken) return report;
@@ -43,7 +52,7 @@ async function runSeed(task: HuntTask): Promise<SeedReport> {
 /** The simulator itself is at fault; the hunt ends with it like with any other. */
 function failed(seed: number, error: unknown): SeedReport {
   const broken = { invariant: 'simulator', message: `simulator: ${describeError(error)}` };
-  return { seed, broken, hash: 0, events: 0, records: 0, virtualMs: 0, faults: [] };
+  return { seed, broken, hash: 0, events: 0, records: 0, virtualMs: 0, realMs: 0, lasts: false, faults: [] };
 }
 
 // Coded errors are made by the thousand here, and whoever looks for a reason replays the seed with its trace.

@@ -28,6 +28,8 @@ export interface HuntSummary {
   /** Processor time of this process, all its threads together. */
   cpuMs: number;
   faults: Map<string, number>;
+  /** Of the histories whose faults outlast deadlines, which are mostly pauses: how many, and their share of the times above. */
+  lasting: { histories: number; virtualMs: number; realMs: number };
   /** The lowest seed that broke something, of those that ran. */
   broken: SeedReport | undefined;
 }
@@ -41,6 +43,8 @@ class Hunt {
   readonly #summary: HuntSummary;
   readonly #startedMs = systemClock.nowMs();
   readonly #cpuAtStart = process.cpuUsage();
+  /** Of all threads together, lasting histories and all. */
+  #threadsMs = { lasting: 0, all: 0 };
   #next: number;
 
   constructor(options: HuntOptions) {
@@ -54,6 +58,7 @@ class Hunt {
       realMs: 0,
       cpuMs: 0,
       faults: new Map(),
+      lasting: { histories: 0, virtualMs: 0, realMs: 0 },
       broken: undefined,
     };
   }
@@ -69,6 +74,8 @@ class Hunt {
     const { user, system } = process.cpuUsage(this.#cpuAtStart);
     this.#summary.cpuMs = (user + system) / 1000;
     this.#summary.realMs = systemClock.nowMs() - this.#startedMs;
+    const { lasting, all } = this.#threadsMs;
+    this.#summary.lasting.realMs = all === 0 ? 0 : (this.#summary.realMs * lasting) / all;
   }
 
   /** One worker's life: it is given seed after seed. */
@@ -98,6 +105,12 @@ class Hunt {
     summary.events += report.events;
     summary.records += report.records;
     summary.virtualMs += report.virtualMs;
+    this.#threadsMs.all += report.realMs;
+    if (report.lasts) {
+      this.#threadsMs.lasting += report.realMs;
+      summary.lasting.histories++;
+      summary.lasting.virtualMs += report.virtualMs;
+    }
     this.#noteTimes();
     for (const [kind, count] of report.faults)
       summary.faults.set(kind, (summary.faults.get(kind) ?? 0) + count);

@@ -3,18 +3,17 @@ import { test } from 'node:test';
 import { must } from '@rokka/kernel';
 import { HEALING_TIMES } from '@rokka/quorum';
 import { generate } from './generate.ts';
-import { withLongPauses } from './long-pauses.ts';
+import { hasLongPauses, withLongPauses } from './long-pauses.ts';
 import { runSchedule } from './run.ts';
-import type { Schedule } from './schedule.ts';
 import { stream } from './seeds.ts';
 
 const SEEDS = Array.from({ length: 100 }, (_, index) => index + 1);
 
-const isUnhurried = ({ knobs }: Schedule) => knobs.gossipIntervalMs === undefined;
-const short = (seed: number) => generate(must(SEEDS.slice(seed).find((one) => !isUnhurried(generate(one)))));
+const short = (seed: number) =>
+  generate(must(SEEDS.slice(seed).find((one) => !hasLongPauses(generate(one)))));
 
 test('a quarter of the histories have them, and each of the others is as if there were none', () => {
-  const long = SEEDS.map(generate).filter(isUnhurried);
+  const long = SEEDS.map(generate).filter(hasLongPauses);
   assert.ok(long.length > 10 && long.length < 40, `${long.length} of ${SEEDS.length}`);
   for (const { knobs } of long)
     assert.equal(knobs.healing, knobs.spares === undefined ? undefined : HEALING_TIMES);

@@ -33,6 +33,10 @@ export function withLongPauses(random: SeededRandom, schedule: Schedule): Schedu
   return { ...schedule, knobs: unhurried(schedule.knobs), steps, endMs: moved(schedule.endMs) };
 }
 
+export function hasLongPauses({ knobs }: Schedule): boolean {
+  return knobs.gossipIntervalMs === undefined;
+}
+
 function unhurried(knobs: Knobs): Knobs {
   const { gossipIntervalMs: _, ...others } = knobs;
   return knobs.spares === undefined ? others : { ...others, healing: HEALING_TIMES };

@@ -112,9 +112,16 @@ function describeSummary(summary: HuntSummary): string {
     `events      ${events}, of ${records} records`,
     `faults      ${kinds.join(', ')}`,
     `time        ${(virtualMs / 1000).toFixed(0)} s of virtual time in ${inSeconds(realMs)} s, ${inSeconds(cpuMs)} s of the processor's, ${timesReal(summary)} real time`,
+    `pauses      ${describeLasting(summary)}`,
   ].join('\n');
 }
 
-function timesReal({ virtualMs, realMs }: HuntSummary): string {
+/** What lasts is mostly pauses, which cost nothing: only the others can be compared from day to day. */
+function describeLasting({ virtualMs, realMs, lasting }: HuntSummary): string {
+  const others = { virtualMs: virtualMs - lasting.virtualMs, realMs: realMs - lasting.realMs };
+  return `${lasting.histories} histories last, ${timesReal(lasting)}; the others ${timesReal(others)} real time`;
+}
+
+function timesReal({ virtualMs, realMs }: Pick<HuntSummary, 'virtualMs' | 'realMs'>): string {
   return `${(virtualMs / Math.max(1, realMs)).toFixed(0)} times`;
 }
