@@ -12,12 +12,12 @@ const EXAMPLE = path.resolve(import.meta.dirname, 'embedded.ts');
 
 test(
   'the embedded example keeps what it was told, and ends without a trace',
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async () => {
     const directory = mkdtempSync(path.join(os.tmpdir(), 'rokka-example-'));
     try {
       for (const row of [1, 2]) {
-        const { stdout } = await run(process.execPath, [EXAMPLE, directory], { timeout: 80_000 });
+        const { stdout } = await run(process.execPath, [EXAMPLE, directory], { timeout: 240_000 });
         assert.match(stdout, new RegExp(`row ${row} lies on four of six copies`));
         assert.match(stdout, /durable up to LSN \d+, on 6 nodes/);
       }

@@ -14,14 +14,14 @@ import { TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped({ cli: true });
-const timeout = 300_000;
+const timeout = 600_000;
 
 /** Who the AWS CLI is in a shell that has taken over what `rokka env` says, and had keys of something else. */
 async function inShell(place: TestPlace): Promise<{ Arn: string }> {
   const { out } = await RokkaCommand.run(['--data', place.data, 'env']);
   const script = 'eval "$1"; aws --endpoint-url "$AWS_ENDPOINT_URL" --output json sts get-caller-identity';
   const env = { ...process.env, AWS_ACCESS_KEY_ID: 'AKIAOTHER', AWS_SECRET_ACCESS_KEY: 'x' };
-  const { stdout } = await promisify(execFile)('sh', ['-c', script, 'sh', out], { env, timeout: 60_000 });
+  const { stdout } = await promisify(execFile)('sh', ['-c', script, 'sh', out], { env, timeout: 180_000 });
   return JSON.parse(stdout) as { Arn: string };
 }
 

@@ -20,8 +20,8 @@ import { TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped({ cli: true, root: true });
-const timeout = 400_000;
-const SETTLED_MS = 120_000;
+const timeout = 900_000;
+const SETTLED_MS = 300_000;
 const BOOT_DEVICE = '/dev/xvda';
 
 const bootOf = async ({ client }: Ec2UnderTest) => {

@@ -17,7 +17,7 @@ const LATE = `process.on('message', ({ kind }) => {
   process.send({ kind: 'ready' });
   if (kind === 'stop') setTimeout(() => process.exit(0), 300);
 }); ${END}`;
-const timeout = 60_000;
+const timeout = 180_000;
 
 /** Process ids of all there are of this process. */
 const children = () =>

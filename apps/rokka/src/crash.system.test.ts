@@ -17,7 +17,7 @@ const support = await probeNativeSupport();
 const withoutNative = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;
 const ROUNDS = Number(process.env['ROKKA_CRASH_ROUNDS'] ?? 2);
 const seed = Number(process.env['ROKKA_CRASH_SEED'] ?? systemRandom.below(1_000_000));
-const timeout = 120_000 + ROUNDS * 60_000;
+const timeout = 300_000 + ROUNDS * 60_000;
 
 /** Commits before, during and after what a round does. */
 const COMMITS = 100;
@@ -130,7 +130,7 @@ function crashes(of: { engine: 'native' | 'pglite'; rounds: number; skip: string
       test(`the head is killed (${of})`, { timeout }, (t) =>
         round(t, async () => {
           const { head, postgres } = await rokka.pids();
-          const { detail } = (await rokka.status()).head;
+          const { detail } = (await rokka.headStatus()).head;
           const errors = new Map(load.ledger.errors);
           rokka.kill([head]);
           await rokka.until(

@@ -14,7 +14,7 @@ import { TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped({ cli: true, root: true });
-const timeout = 400_000;
+const timeout = 900_000;
 
 const file = (directory: string) => path.join(directory, 'note.txt');
 const freeBytes = (directory: string) => {

@@ -22,8 +22,8 @@ import { RokkaUnderTest } from './testing/rokka-under-test.ts';
 import { TestPlace } from './testing/test-place.ts';
 
 const LIMIT = Math.min(FLIGHTS, Number(process.env['ROKKA_FLIGHTS'] ?? FLIGHTS));
-const LOAD_MS = 600_000;
-const timeout = 900_000;
+const LOAD_MS = 1_200_000;
+const timeout = 1_800_000;
 const TABLES = `
   create table flights (date timestamp not null, delay int not null, distance int not null,
     origin text not null, destination text not null);

@@ -8,7 +8,7 @@ import * as path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { probeNativeSupport } from '@rokka/databases';
 import { isCoded, must, systemClock, systemRandom } from '@rokka/kernel';
-import { freePort } from '@rokka/kernel/testing';
+import { freePort, freePortRow } from '@rokka/kernel/testing';
 import { decodeError, encodeHello, MESSAGE, STORAGE_PROTOCOL } from '@rokka/storage';
 import { Caller, tlsNetwork } from '@rokka/transport';
 import { ClusterAuthority } from '@rokka/trust';
@@ -18,8 +18,11 @@ import { kill, TestPlace } from './testing/test-place.ts';
 
 const support = await probeNativeSupport();
 const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;
-const timeout = 180_000;
-const READY_MS = 60_000;
+const timeout = 600_000;
+const READY_MS = 180_000;
+const ASK_MS = 30_000;
+/** Of the desk and the nodes. */
+const PORTS = 12;
 const HOST = '127.0.0.1';
 const MINUTE_MS = 60_000;
 
@@ -27,14 +30,13 @@ describe('a cluster that listens', { skip }, () => {
   const resources = new AsyncDisposableStack();
   let place: TestPlace;
   let rokka: RokkaUnderTest;
-  /** Where machines join. */
+  /** Where machines join. The ports after it are used as well. */
   let port = 0;
 
   before(
     async () => {
       place = resources.use(await TestPlace.make());
-      // The ports after it are used as well; whoever takes one meanwhile is seen at the start.
-      port = 20_000 + systemRandom.below(30_000);
+      port = await freePortRow(PORTS);
       rokka = resources.use(await RokkaUnderTest.start(place, { extra: ['--listen', `${HOST}:${port}`] }));
     },
     { timeout },
@@ -102,7 +104,7 @@ describe('a cluster that listens', { skip }, () => {
     const identity = await foreign.issue({ role: 'head', id: 'stranger', hosts: [HOST] });
     const network = tlsNetwork({ clock: systemClock, random: systemRandom, identity: () => identity });
     const knock = (at: number) =>
-      network.connect(`${HOST}:${at}`, { onFrame() {}, onClose() {} }, { timeoutMs: 10_000 });
+      network.connect(`${HOST}:${at}`, { onFrame() {}, onClose() {} }, { timeoutMs: ASK_MS });
     for (const at of [port + 1, port + 2])
       await assert.rejects(knock(at), (error) => isCoded(error, 'TRANSPORT_TLS_UNTRUSTED'));
     await goesOn();
@@ -121,11 +123,11 @@ describe('a cluster that listens', { skip }, () => {
       const [node] = (await rokka.status()).nodes;
       const caller = await Caller.connect(network, `${HOST}:${port + 2}`, {
         clock: systemClock,
-        timeoutMs: 10_000,
+        timeoutMs: ASK_MS,
       });
       try {
         const hello = encodeHello({ protocol, cluster: authority.cluster, node: must(node).node });
-        const answer = await caller.call(MESSAGE.HELLO, [hello], { timeoutMs: 10_000 });
+        const answer = await caller.call(MESSAGE.HELLO, [hello], { timeoutMs: ASK_MS });
         if (answer.type === MESSAGE.ERROR) throw decodeError(answer.body);
       } finally {
         caller.connection.close();

@@ -20,7 +20,7 @@ import { kill, TestPlace } from './testing/test-place.ts';
 
 const support = await probeNativeSupport();
 const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;
-const timeout = 240_000;
+const timeout = 900_000;
 
 const SIX = [1, 2, 3, 4, 5, 6];
 const ROWS = 1_000;

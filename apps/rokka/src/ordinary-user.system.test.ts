@@ -29,7 +29,7 @@ function withOpenDevice(place: TestPlace): string[] {
   return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, device];
 }
 
-test('an ordinary user has a cluster of his own', { skip, timeout: 180_000 }, async () => {
+test('an ordinary user has a cluster of his own', { skip, timeout: 600_000 }, async () => {
   await using place = await TestPlace.make();
   fs.chmodSync(place.path, 0o755);
   fs.mkdirSync(place.data, { mode: 0o700 });
@@ -60,6 +60,6 @@ async function copyBoot(cloud: CloudUnderTest): Promise<void> {
   const client = new ec2.EC2Client(cloud.client(cloud.administratorKey()));
   const { Volumes = [] } = await client.send(new ec2.DescribeVolumesCommand({}));
   const { SnapshotId } = await client.send(new ec2.CreateSnapshotCommand({ VolumeId: Volumes[0].VolumeId }));
-  const waiting = { client, maxWaitTime: 120, minDelay: 1, maxDelay: 1 };
+  const waiting = { client, maxWaitTime: 300, minDelay: 1, maxDelay: 1 };
   await ec2.waitUntilSnapshotCompleted(waiting, { SnapshotIds: [must(SnapshotId)] });
 }

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { RokkaCommand } from './testing/rokka-command.ts';
 import { TestPlace } from './testing/test-place.ts';
 
-const timeout = 60_000;
+const timeout = 300_000;
 const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
 const isRoot = process.getuid?.() === 0;
 

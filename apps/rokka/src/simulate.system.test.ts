@@ -16,7 +16,7 @@ const MAIN = new URL('main.ts', import.meta.url).pathname;
 function simulate(...args: string[]) {
   const run = spawnSync(process.execPath, [MAIN, 'simulate', ...args], {
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: 600_000,
   });
   return { status: run.status, out: run.stdout, err: run.stderr };
 }

@@ -23,7 +23,7 @@ const needsNamespace =
   process.getuid?.() !== 0 || spawnSync('nsenter', ['--version']).status !== 0
     ? 'needs root and nsenter, to see what only PostgreSQL sees'
     : false;
-const timeout = 240_000;
+const timeout = 900_000;
 const seed = Number(process.env['ROKKA_CRASH_SEED'] ?? systemRandom.below(1_000_000));
 const DIFFERENTIAL = fileURLToPath(
   new URL('../../../packages/fuse/src/testing/differential.ts', import.meta.url),
@@ -50,15 +50,14 @@ describe(`a head is taken over from (seed ${seed})`, { skip }, () => {
   after(() => resources.disposeAsync(), { timeout });
 
   const shimPid = async () => must((await rokka.status()).head.shimPid);
-  const canTakeOver = async () => (await rokka.status()).head.detail?.process?.canBeTakenOver === true;
+  const canTakeOver = async () => (await rokka.headStatus()).head.detail?.process?.canBeTakenOver === true;
   /** The heads of the shim: the one that serves, and the one that waits, or takes over. */
   const headsOf = (shim: number): number[] =>
-    fs
-      .readFileSync(`/proc/${shim}/task/${shim}/children`, 'utf8')
+    textOf(`/proc/${shim}/task/${shim}/children`)
       .trim()
       .split(' ')
-      .map(Number)
-      .filter((pid) => fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('head-process'));
+      .filter((pid) => textOf(`/proc/${pid}/cmdline`).includes('head-process'))
+      .map(Number);
 
   /** Kills the head and waits until another one serves. */
   async function killHead(): Promise<void> {
@@ -119,7 +118,7 @@ describe(`a head is taken over from (seed ${seed})`, { skip }, () => {
       const shim = await shimPid();
       await load.around(async () => {
         for (let kill = 0; kill < 6; kill++) {
-          if (fs.existsSync(`/proc/${shim}`)) rokka.kill(headsOf(shim));
+          rokka.kill(headsOf(shim));
           await systemClock.sleep(random.below(250));
         }
         await rokka.pids();
@@ -141,6 +140,15 @@ describe(`a head is taken over from (seed ${seed})`, { skip }, () => {
     await assertIntact(rokka);
   });
 });
+
+/** Empty where it ends while it is looked at. */
+function textOf(file: string): string {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
 
 /** Where the volume is mounted in the mount namespace of this process. */
 function mountOf(pid: number): string | undefined {

@@ -15,7 +15,7 @@ import { TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped({ root: true }) || (kernelResends() ? false : 'needs Linux 6.9');
-const timeout = 200_000;
+const timeout = 600_000;
 const mounts = () => fs.readFileSync('/proc/self/mounts', 'utf8');
 
 test(

@@ -15,7 +15,7 @@ import { TestPlace } from './testing/test-place.ts';
 import { whySkipped } from './testing/why-skipped.ts';
 
 const skip = whySkipped({ cli: true, root: true }) || skipWithoutLoops();
-const timeout = 400_000;
+const timeout = 900_000;
 const NUMBERS_MS = 2;
 let place: TestPlace;
 let rokka: RokkaUnderTest;

@@ -21,7 +21,7 @@ import { whySkipped } from './testing/why-skipped.ts';
 const programs = installedPrograms().find((found) => found.skip === false);
 const skip = whySkipped({ root: true }) || (programs ? false : 'there is no PostgreSQL');
 const ROUNDS = Number(process.env['ROKKA_VSS_ROUNDS'] ?? 1);
-const timeout = 300_000 + ROUNDS * 90_000;
+const timeout = 600_000 + ROUNDS * 180_000;
 /** Between two snapshots, and between those of one volume and the other. */
 const WORK_MS_MAX = 1_500;
 const CLIENTS = 2;

@@ -20,9 +20,20 @@ import { whySkipped } from './testing/why-skipped.ts';
 
 const ROUNDS = Number(process.env['ROKKA_VSS_ROUNDS'] ?? 1);
 const skip = whySkipped({ root: true });
-const timeout = 200_000 + ROUNDS * 90_000;
+const timeout = 600_000 + ROUNDS * 180_000;
+const WORKS_MS = 60_000;
+const LOOK_AGAIN_MS = 20;
 /** Between two snapshots, and between those of one volume and the other. */
 const WORK_MS_MAX = 1_500;
+
+/** It has entered something: what a snapshot shows before is nothing. */
+async function works(file: string): Promise<void> {
+  const untilMs = systemClock.nowMs() + WORKS_MS;
+  while (!fs.existsSync(file) || fs.statSync(file).size === 0) {
+    assert.ok(systemClock.nowMs() < untilMs, 'the application does not begin');
+    await systemClock.sleep(LOOK_AGAIN_MS);
+  }
+}
 
 test(
   `an application with its files on two volumes, ${ROUNDS} rounds with its scripts, and as many without`,
@@ -61,6 +72,7 @@ test(
       return seen;
     };
     try {
+      await works(path.join(ledger, 'ledger'));
       // Nobody speaks for it: one moment of both volumes, and no more.
       for (const entries of await rounds('unheld'))
         assert.ok([0, 1].includes(entries.journal - entries.ledger), JSON.stringify(entries));

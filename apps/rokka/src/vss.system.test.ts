@@ -37,7 +37,7 @@ const skip =
   skipWithout('mysql', ['mariadbd', 'mariadb-install-db']) ||
   skipWithout('redis', ['redis-server']) ||
   (programs ? false : 'there is no PostgreSQL');
-const timeout = 400_000;
+const timeout = 900_000;
 const SNAPSHOT = 'AWSEC2-CreateVssSnapshot';
 /** As AWS told the feature first. */
 const RIGHTS = ['DescribeInstances', 'CreateTags', 'CreateSnapshot'];

@@ -17,8 +17,8 @@ const SECONDS = Number(process.env['ROKKA_PGBENCH_SECONDS'] ?? 5);
 const SCALE = Number(process.env['ROKKA_PGBENCH_SCALE'] ?? 10);
 const CLIENTS = 8;
 const PROTOCOLS = ['simple', 'extended', 'prepared'];
-const INITIALISE_MS = 240_000;
-const timeout = 420_000 + PROTOCOLS.length * SECONDS * 2_000;
+const INITIALISE_MS = 600_000;
+const timeout = 1_200_000 + PROTOCOLS.length * SECONDS * 2_000;
 const KEYS = { pgbench_accounts: ['aid'], pgbench_tellers: ['tid'], pgbench_branches: ['bid'] };
 
 const support = await probeNativeSupport();
@@ -70,7 +70,7 @@ async function work(
 /** -n: the history of the runs before is kept. */
 function bench(rokka: RokkaUnderTest, protocol: string): Promise<string> {
   const args = ['-n', '-M', protocol, '-c', String(CLIENTS), '-j', '1', '-T', String(SECONDS)] as const;
-  return runProgram(rokka, ['pgbench', ...args], { timeoutMs: SECONDS * 1_000 + 60_000 });
+  return runProgram(rokka, ['pgbench', ...args], { timeoutMs: SECONDS * 1_000 + 180_000 });
 }
 
 async function assertSums(rokka: RokkaUnderTest, transactions: number): Promise<void> {

@@ -20,9 +20,9 @@ const CUTS = Number(process.env['ROKKA_CUT_POINTS'] ?? 40);
 const PROGRAMS = 2;
 const SEED = Number(process.env['ROKKA_SEED'] ?? systemRandom.below(2 ** 24));
 /** An engine that is stuck says nothing more. */
-const SILENCE_MS = 120_000;
+const SILENCE_MS = 400_000;
 const COMPLAINT_CHARS = 4000;
-const timeout = 600_000 + CUTS * 5_000;
+const timeout = 1_500_000 + CUTS * 5_000;
 
 const support = await probeNativeSupport();
 const withoutNative = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;

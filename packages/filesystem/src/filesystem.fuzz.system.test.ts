@@ -13,7 +13,7 @@ const seeds = process.env['ROKKA_SEED']
   : Array.from({ length: runs }, (_, i) => 2001 + i);
 
 for (const seed of seeds) {
-  void test(`random operations equal a real directory (seed ${seed})`, { timeout: 60_000 }, () => {
+  void test(`random operations equal a real directory (seed ${seed})`, { timeout: 300_000 }, () => {
     const umask = process.umask(0);
     const root = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-fuzz-'));
     using twin = new DirectoryActor(root);

@@ -28,7 +28,7 @@ suite('the mount does what the system’s own filesystem does', { skip: cannotMo
     [2, 'direct'],
     [3, 'kernel'],
   ] as const) {
-    test(`seed ${seed}, cache ${cache}`, { timeout: 120_000 }, async (t) => {
+    test(`seed ${seed}, cache ${cache}`, { timeout: 600_000 }, async (t) => {
       await using mounted = await Mounted.make({ cache });
       const reference = temporaryDirectory();
       t.after(() => cleanUp(reference));
@@ -43,7 +43,7 @@ suite('the mount does what the system’s own filesystem does', { skip: cannotMo
     });
   }
 
-  test('and after a crash at any point it is a sound filesystem', { timeout: 120_000 }, async (t) => {
+  test('and after a crash at any point it is a sound filesystem', { timeout: 600_000 }, async (t) => {
     await using mounted = await Mounted.make();
     const reference = temporaryDirectory();
     t.after(() => cleanUp(reference));

@@ -161,7 +161,7 @@ test('the AWS CLI is answered', { skip: cli === undefined ? 'no `aws` on the pat
 /** `command` has its arguments between single spaces. */
 async function aws(served: Served, command: string): Promise<{ stdout: string; stderr: string }> {
   return await run('aws', ['--endpoint-url', served.gateway.url, '--output', 'json', ...command.split(' ')], {
-    timeout: 60_000,
+    timeout: 240_000,
     env: {
       PATH: process.env['PATH'],
       HOME: '/nonexistent',

@@ -138,12 +138,24 @@ export class Exchanges {
       const http2 = streamOf(outgoing);
       (http2 ?? outgoing).once('finish', () => closed.resolve());
       outgoing.once('close', () => closed.resolve());
-      outgoing.end(body);
+      if (headers['connection'] === 'close' && !outgoing.req.complete) this.#endSoon(outgoing, body);
+      else outgoing.end(body);
       await closed.promise;
       if (http2 && !http2.readableEnded) this.#stopSending(outgoing, http2);
     } finally {
       cancel();
     }
+  }
+
+  /**
+   * A request of HTTP/1.1 goes on, and its connection ends with the answer. One that ends with bytes unread is reset, and who still
+   * writes then may never read what was said before: he gets a moment for it, in which no more is taken.
+   */
+  #endSoon(outgoing: ServerResponse, body: string | Uint8Array): void {
+    outgoing.req.pause();
+    outgoing.write(body);
+    const cancel = this.#options.clock.after(LINGER_MS, () => outgoing.end());
+    outgoing.once('close', cancel);
   }
 
   /**

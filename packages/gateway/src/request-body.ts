@@ -61,9 +61,9 @@ export async function readBody(
   };
   const onData = (chunk: Buffer) => {
     seen += chunk.length;
+    if (!refusal && seen > limits.bodyBytesMax) refuse(tooLarge(limits.bodyBytesMax));
     if (seen > limits.bodyBytesMax * DISCARD_FACTOR) return ended.resolve();
     if (refusal) return;
-    if (seen > limits.bodyBytesMax) return refuse(tooLarge(limits.bodyBytesMax));
     if (!budget.take(chunk.length))
       return refuse(new Failure('unavailable', 'Too much is being sent at once. Try again.'));
     kept += chunk.length;

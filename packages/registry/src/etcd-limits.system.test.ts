@@ -11,15 +11,15 @@ import type { Tls } from './http-post.ts';
 import { EtcdCluster, etcdMissing } from './testing/etcd-cluster.ts';
 
 const MIB = 1024 * 1024;
-const timeout = 60_000;
-const hasOpenssl = spawnSync('openssl', ['version'], { timeout: 10_000 }).status === 0;
+const timeout = 400_000;
+const hasOpenssl = spawnSync('openssl', ['version'], { timeout: 60_000 }).status === 0;
 
 const openAt = (endpoints: readonly string[], tls?: Tls) =>
   openEtcdRegistry({
     endpoints,
     prefix: 'rokka/test/',
     clock: systemClock,
-    patienceMs: 15_000,
+    patienceMs: 60_000,
     ...(tls && { tls }),
   });
 
@@ -105,7 +105,7 @@ function makeCertificate(directory: string): { cert: string; key: string } {
     '-addext subjectAltName=IP:127.0.0.1 -addext extendedKeyUsage=serverAuth,clientAuth';
   const run = spawnSync('openssl', [...words.split(' '), '-keyout', files.key, '-out', files.cert], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 120_000,
   });
   assert.equal(run.status, 0, run.stderr);
   return files;

@@ -17,7 +17,7 @@ const PROGRAM = `
   import { isCoded, systemClock } from '@rokka/kernel';
   import { openSqliteRegistry } from ${JSON.stringify(path.join(import.meta.dirname, 'sqlite-registry.ts'))};
   const [file, times] = process.argv.slice(1);
-  await using registry = await openSqliteRegistry({ path: file, clock: systemClock, busyTimeoutMs: 20_000 });
+  await using registry = await openSqliteRegistry({ path: file, clock: systemClock, busyTimeoutMs: 300_000 });
   for (let done = 0; done < Number(times);) {
     const found = await registry.get('counter');
     const next = (found?.value ?? 0) + 1;
@@ -47,7 +47,7 @@ function increment(file: string, times: number) {
   };
 }
 
-test('processes that race to add lose nothing, and say nothing on stderr', { timeout: 60_000 }, async () => {
+test('processes that race to add lose nothing, and say nothing on stderr', { timeout: 600_000 }, async () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-registry-'));
   const file = path.join(directory, 'registry.db');
   const workers = Array.from({ length: PROCESSES }, () => increment(file, INCREMENTS));
@@ -71,7 +71,7 @@ test('processes that race to add lose nothing, and say nothing on stderr', { tim
   }
 });
 
-test('a process that is killed loses nothing that it was told is durable', { timeout: 60_000 }, async () => {
+test('a process that is killed loses nothing that it was told is durable', { timeout: 600_000 }, async () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-registry-'));
   const file = path.join(directory, 'registry.db');
   try {

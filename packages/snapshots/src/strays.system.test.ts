@@ -8,7 +8,7 @@ import * as path from 'node:path';
 import { test } from 'node:test';
 import { straysOn } from './strays.ts';
 
-const timeout = 30_000;
+const timeout = 300_000;
 
 /** A program that has the file open, as `how` of open(2) says, when this resolves. */
 async function opened(file: string, how: 'r' | 'a'): Promise<ChildProcess> {

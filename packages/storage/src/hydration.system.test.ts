@@ -38,13 +38,13 @@ class Nodes {
     });
     this.children.set(name, child);
     assert.ok(child.stdout);
-    await deadline(once(child.stdout, 'data'), { what: `${name} to be ready`, ms: 30_000 });
+    await deadline(once(child.stdout, 'data'), { what: `${name} to be ready`, ms: 120_000 });
     const client = await NodeClient.connect({
       network: unixNetwork({ clock: systemClock }),
       address,
       hello: { cluster: 'test', node: name as NodeId },
       clock: systemClock,
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
       rest: {},
     });
     this.clients.set(name, client);
@@ -55,14 +55,14 @@ class Nodes {
     assert.ok(child);
     const gone = once(child, 'exit');
     child.kill('SIGKILL');
-    await deadline(gone, { what: `${name} to end`, ms: 10_000 });
+    await deadline(gone, { what: `${name} to end`, ms: 60_000 });
     this.clients.get(name)?.close();
   }
 
   call(name: string, type: number, body: Uint8Array): Promise<Uint8Array> {
     const client = this.clients.get(name);
     assert.ok(client);
-    return client.request(type, [body], { timeoutMs: 30_000 });
+    return client.request(type, [body], { timeoutMs: 120_000 });
   }
 
   async status(name: string): Promise<NodeStatus> {
@@ -78,7 +78,7 @@ class Nodes {
 
 test(
   'a newcomer that is killed again and again is filled, little by little',
-  { timeout: 240_000 },
+  { timeout: 900_000 },
   async () => {
     const nodes = new Nodes();
     const maker = new RecordMaker();
@@ -111,7 +111,7 @@ test(
       await nodes.call('n1', MESSAGE.CREATE_SEGMENT, codec.encodeCreateSegment(join));
       let reached = 0;
       let kills = 0;
-      for (const endMs = systemClock.nowMs() + 200_000; ;) {
+      for (const endMs = systemClock.nowMs() + 800_000; ;) {
         assert.ok(systemClock.nowMs() < endMs, 'it gets there');
         ship(20, false);
         const [segment] = (await nodes.status('n1')).segments;
@@ -144,7 +144,7 @@ test(
 /** Once it has all records, what the newcomer serves is what the records give. */
 async function demandSame(nodes: Nodes, maker: RecordMaker): Promise<void> {
   const lsn = maker.lastLsn;
-  for (const endMs = systemClock.nowMs() + 30_000; ; await systemClock.sleep(50)) {
+  for (const endMs = systemClock.nowMs() + 180_000; ; await systemClock.sleep(50)) {
     const fence = codec.encodeFence({ ...head(JOINT), members: [], ranges: [] });
     const state = codec.decodeSegmentState(await nodes.call('n1', MESSAGE.FENCE, fence));
     assert.deepEqual([state.damaged, state.hydrating], [false, false]);

@@ -7,9 +7,9 @@ import { TestAuthority } from './testing/test-authority.ts';
 import type { TlsIdentity } from './tls-credentials.ts';
 import { tlsNetwork } from './tls-network.ts';
 
-const TEST = { timeout: 20_000 };
-const CONNECT = { timeoutMs: 5_000 };
-const within = <T>(work: Promise<T>, what: string) => deadline(work, { what, ms: 5_000 });
+const TEST = { timeout: 180_000 };
+const CONNECT = { timeoutMs: 60_000 };
+const within = <T>(work: Promise<T>, what: string) => deadline(work, { what, ms: 60_000 });
 
 /** A member whose identity can be exchanged, and that listens and answers. */
 class Member implements AsyncDisposable {

@@ -13,8 +13,8 @@ import { encodeFrame } from './frame.ts';
 import { PREAMBLE } from './preamble.ts';
 import { unixNetwork, type UnixNetworkOptions } from './unix-network.ts';
 
-const TEST = { timeout: 20_000 };
-const within = <T>(work: Promise<T>, what: string) => deadline(work, { what, ms: 5_000 });
+const TEST = { timeout: 180_000 };
+const within = <T>(work: Promise<T>, what: string) => deadline(work, { what, ms: 60_000 });
 
 /** A listener in a directory of its own that keeps the reasons for which its connections ended. */
 async function listening(options: Partial<UnixNetworkOptions> = {}) {
@@ -76,7 +76,7 @@ test('a listener that is no Rokka is named as such', TEST, async () => {
   const server = net.createServer((socket) => socket.on('error', () => {}).end('220 mail.example ESMTP\r\n'));
   server.listen(address);
   await once(server, 'listening');
-  await assert.rejects(at.network.connect(address, at.handler, { timeoutMs: 5_000 }), {
+  await assert.rejects(at.network.connect(address, at.handler, { timeoutMs: 60_000 }), {
     code: 'TRANSPORT_NOT_ROKKA',
   });
   server.close();
@@ -127,7 +127,7 @@ test('a frame that is cut by the end of its sender is not delivered', TEST, asyn
 });
 
 test('a connection on which nothing arrives is closed where that was asked for', TEST, async () => {
-  await using at = await listening({ idleTimeoutMs: 60 });
+  await using at = await listening({ idleTimeoutMs: 1_000 });
   const { socket } = stranger(at.address, PREAMBLE, encodeFrame(1, 0, []));
   await within(once(socket, 'data'), 'the greeting');
   socket.write(encodeFrame(1, 0, []));
@@ -152,7 +152,7 @@ test(
     await once(server, 'listening');
     const closed = new Deferred<CodedError>();
     const handler: ConnectionHandler = { onFrame() {}, onClose: (_, reason) => closed.resolve(reason) };
-    const connection = await network.connect(address, handler, { timeoutMs: 5_000 });
+    const connection = await network.connect(address, handler, { timeoutMs: 60_000 });
     const body = new Uint8Array(64 * 1024);
     let sent = 0;
     for (let turn = 0; turn < 50; turn++) {
@@ -170,7 +170,7 @@ test(
 
 test('more connections than allowed are closed as they come', TEST, async () => {
   await using at = await listening({ connectionsMax: 2 });
-  const connect = () => at.network.connect(at.address, at.handler, { timeoutMs: 5_000 });
+  const connect = () => at.network.connect(at.address, at.handler, { timeoutMs: 60_000 });
   const connections = [await connect(), await connect()];
   await assert.rejects(connect, { code: 'TRANSPORT_UNREACHABLE' });
   for (const connection of connections) connection.close();
@@ -207,12 +207,12 @@ test('the socket that a killed process left is replaced', TEST, async () => {
   }
   await once(child, 'exit');
   assert.ok(fs.existsSync(address), 'the kill left the socket behind');
-  await assert.rejects(at.network.connect(address, at.handler, { timeoutMs: 5_000 }), {
+  await assert.rejects(at.network.connect(address, at.handler, { timeoutMs: 60_000 }), {
     code: 'TRANSPORT_UNREACHABLE',
   });
   {
     await using _listener = await at.network.listen(address, () => at.handler);
-    (await at.network.connect(address, at.handler, { timeoutMs: 5_000 })).close();
+    (await at.network.connect(address, at.handler, { timeoutMs: 60_000 })).close();
   }
   assert.ok(!fs.existsSync(address), 'disposing removes the socket');
 });
@@ -240,7 +240,7 @@ test('a long path works through its directory and leaves no descriptor behind', 
     });
   {
     await using _listener = await at.network.listen(address, () => at.handler);
-    (await at.network.connect(address, at.handler, { timeoutMs: 5_000 })).close();
+    (await at.network.connect(address, at.handler, { timeoutMs: 60_000 })).close();
     assert.ok(fs.existsSync(address));
     assert.equal(descriptors().length, 1);
   }
@@ -251,7 +251,7 @@ test('a long path works through its directory and leaves no descriptor behind', 
     { code: 'TRANSPORT_PATH_TOO_LONG' },
   );
   const nowhere = path.join(at.directory, 'nowhere-'.repeat(20), 'node.sock');
-  await assert.rejects(at.network.connect(nowhere, at.handler, { timeoutMs: 5_000 }), {
+  await assert.rejects(at.network.connect(nowhere, at.handler, { timeoutMs: 60_000 }), {
     code: 'TRANSPORT_UNREACHABLE',
   });
 });

@@ -10,7 +10,7 @@ import { TestPlace } from '../testing/test-place.ts';
 
 const support = await probeNativeSupport();
 const skip = !support.possible && `native PostgreSQL cannot run here: ${JSON.stringify(support)}`;
-const timeout = 600_000;
+const timeout = 1_500_000;
 
 /** After the wish was answered: making takes some seconds, deleting less than one. */
 const MOMENTS_MS = [

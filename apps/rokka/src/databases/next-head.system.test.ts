@@ -13,7 +13,7 @@ import { NEXT_HEAD_NAME, NextHead } from './next-head.ts';
 
 const GIB = 2 ** 30;
 const WAITS = `process.on('disconnect', () => process.exit(0)); process.on('message', () => {});`;
-const timeout = 60_000;
+const timeout = 180_000;
 
 function made(of: { memoryBytes: number }) {
   const clock = new VirtualClock();

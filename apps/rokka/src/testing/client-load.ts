@@ -2,7 +2,7 @@
 import type { Client } from 'pg';
 import { assert, systemClock } from '@rokka/kernel';
 
-const WAIT_MS = 60_000;
+const WAIT_MS = 180_000;
 const LOOK_AGAIN_MS = 20;
 
 export type Work = (client: Client) => Promise<unknown>;

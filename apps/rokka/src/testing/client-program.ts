@@ -27,7 +27,7 @@ export async function runProgram(
       PGUSER: user,
       PGDATABASE: database,
       PGPASSWORD: String(password),
-      PGCONNECT_TIMEOUT: '20',
+      PGCONNECT_TIMEOUT: '60',
     },
   });
   let out = '';

@@ -16,7 +16,7 @@ export class Ec2UnderTest {
   }
 
   get waiting() {
-    return { client: this.client, maxWaitTime: 120, minDelay: 0.05, maxDelay: 0.2 };
+    return { client: this.client, maxWaitTime: 300, minDelay: 0.05, maxDelay: 0.2 };
   }
 
   async instance(): Promise<string> {

@@ -9,6 +9,7 @@ import { type TestNet, until } from './netns.ts';
 import type { TestPlace } from './test-place.ts';
 
 const MEMBERS = [1, 2, 3];
+const COMMAND_MS = 30_000;
 
 export class EtcdOnMachines implements AsyncDisposable {
   readonly #net: TestNet;
@@ -21,7 +22,7 @@ export class EtcdOnMachines implements AsyncDisposable {
   }
 
   static get missing(): string | undefined {
-    const { status } = spawnSync('etcd', ['--version'], { timeout: 10_000 });
+    const { status } = spawnSync('etcd', ['--version'], { timeout: COMMAND_MS });
     return status === 0 ? undefined : 'needs etcd: install the package etcd-server';
   }
 
@@ -75,7 +76,7 @@ export class EtcdOnMachines implements AsyncDisposable {
     const [command, ...prefix] = this.#net.prefix(1);
     const ask = [...prefix, process.execPath, import.meta.filename, this.location];
     await until('etcd has a leader', async () => {
-      const { status, stderr } = spawnSync(command ?? '', ask, { timeout: 10_000, encoding: 'utf8' });
+      const { status, stderr } = spawnSync(command ?? '', ask, { timeout: COMMAND_MS, encoding: 'utf8' });
       if (status !== 0) throw new Error(stderr);
       return true;
     });

@@ -75,7 +75,7 @@ export class Ledger implements AsyncDisposable {
   }
 
   /** Waits until `count` more entries are acknowledged, counted from now. */
-  async progress(count: number, timeoutMs = 60_000): Promise<void> {
+  async progress(count: number, timeoutMs = 180_000): Promise<void> {
     const wanted = this.#acknowledged + count;
     const untilMs = systemClock.nowMs() + timeoutMs;
     while (this.#acknowledged < wanted) {

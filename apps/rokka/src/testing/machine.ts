@@ -10,7 +10,7 @@ import { RokkaCommand } from './rokka-command.ts';
 import { queryOnce, superuserConnection } from './superuser.ts';
 import { kill, type TestPlace } from './test-place.ts';
 
-const READY_MS = 120_000;
+const READY_MS = 240_000;
 /** Inside of a machine every port is free. */
 const POSTGRES_PORT = 5432;
 

@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { systemClock } from '@rokka/kernel';
 import { kill } from './test-place.ts';
 
-const COMMAND_MS = 10_000;
+const COMMAND_MS = 60_000;
 const INTERFACE = 'eth0';
 let nets = 0;
 
@@ -153,7 +153,7 @@ const works = (command: string, args: string[]): boolean =>
 export async function until<T>(
   what: string,
   look: () => Promise<T | undefined | false>,
-  timeoutMs = 60_000,
+  timeoutMs = 180_000,
 ): Promise<T> {
   const untilMs = systemClock.nowMs() + timeoutMs;
   let last: unknown;

@@ -10,6 +10,8 @@ import { DatabasesUnderTest } from './databases-under-test.ts';
 import { RokkaCommand } from './rokka-command.ts';
 import type { RokkaUnderTest } from './rokka-under-test.ts';
 
+const PATIENCE_MS = 180_000;
+
 /** A table, and a query whose answer changes with anything in it. */
 export const FILL = 'create table rows as select n, md5(n::text) as text from generate_series(1, 20000) n';
 export const SUM = `select count(*)::int as n, md5(string_agg(text, '' order by n)) as sum from rows`;
@@ -52,7 +54,7 @@ export class Past {
   /** Waits until the database needs no archive any more. */
   async ownsAll(name: string): Promise<void> {
     const { volumeId } = must(await this.databases.find(name));
-    for (const untilMs = systemClock.nowMs() + 60_000; ;) {
+    for (const untilMs = systemClock.nowMs() + PATIENCE_MS; ;) {
       await using registry = await openClusterRegistry(this.data);
       const record = await registry.get<VolumeRecord>(`volumes/${volumeId}`);
       if (record && !record.value.base) return;
@@ -63,7 +65,7 @@ export class Past {
 
   /** Waits until the snapshot can be restored from. */
   async taken(snapshot: string): Promise<void> {
-    for (const untilMs = systemClock.nowMs() + 60_000; ;) {
+    for (const untilMs = systemClock.nowMs() + PATIENCE_MS; ;) {
       const { snapshots } = await this.ask({ action: 'snapshots' });
       const { phase } = must(snapshots.find(({ name }) => name === snapshot));
       if (phase === 'available') return;

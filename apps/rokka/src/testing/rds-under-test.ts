@@ -17,7 +17,7 @@ export class RdsUnderTest {
   }
 
   get waiting() {
-    return { client: this.client, maxWaitTime: 120, minDelay: 1, maxDelay: 1 };
+    return { client: this.client, maxWaitTime: 300, minDelay: 1, maxDelay: 1 };
   }
 
   async connection(cluster: string, password = PASSWORD): Promise<ClientConfig> {
@@ -29,7 +29,7 @@ export class RdsUnderTest {
       user: must(MasterUsername),
       database: must(DatabaseName),
       password,
-      connectionTimeoutMillis: 20_000,
+      connectionTimeoutMillis: 60_000,
     };
   }
 
@@ -64,7 +64,7 @@ export class RdsUnderTest {
   }
 
   async until(cluster: string, holds: (found: rds.DBCluster) => boolean): Promise<void> {
-    for (const untilMs = systemClock.nowMs() + 60_000; ;) {
+    for (const untilMs = systemClock.nowMs() + 180_000; ;) {
       const command = new rds.DescribeDBClustersCommand({ DBClusterIdentifier: cluster });
       const found = must((await this.client.send(command)).DBClusters?.[0]);
       if (holds(found)) return;

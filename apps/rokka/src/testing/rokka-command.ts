@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import { deadline } from '@rokka/kernel';
 
 const MAIN = path.join(import.meta.dirname, '..', 'main.ts');
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 180_000;
 
 export interface CommandOptions {
   /** Words that stand before it, such as `setpriv`. */

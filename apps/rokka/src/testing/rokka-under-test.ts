@@ -7,7 +7,7 @@ import { type CommandEnd, type CommandOptions, RokkaCommand } from './rokka-comm
 import { queryOnce, superuserConnection } from './superuser.ts';
 import { kill, type TestPlace } from './test-place.ts';
 
-const READY_MS = 120_000;
+const READY_MS = 240_000;
 const LOOK_AGAIN_MS = 100;
 const ENGINE = 'native';
 
@@ -59,6 +59,11 @@ export class RokkaUnderTest implements AsyncDisposable {
 
   status(): Promise<SupervisorStatus> {
     return askControl<SupervisorStatus>(this.place.data, CONTROL.STATUS);
+  }
+
+  /** With what the head says of itself: it has a moment to answer in, and on a busy machine it is asked again. */
+  headStatus(): Promise<SupervisorStatus> {
+    return this.until('the head answers', ({ head }) => head.detail !== undefined);
   }
 
   /** Waits until every part runs, so that each number is there. */

@@ -2,8 +2,8 @@
 import * as ssm from '@aws-sdk/client-ssm';
 import { must, systemClock } from '@rokka/kernel';
 
-const READY_MS = 60_000;
-const END_MS = 180_000;
+const READY_MS = 180_000;
+const END_MS = 400_000;
 const LOOK_AGAIN_MS = 100;
 const OVER = ['Success', 'Failed', 'TimedOut', 'Cancelled'];
 

@@ -6,7 +6,7 @@ import { S3Server } from '@rokka/archive/testing';
 import { deadline, must } from '@rokka/kernel';
 import type { TestNet } from './netns.ts';
 
-const READY_MS = 60_000;
+const READY_MS = 180_000;
 
 export class S3OnMachine implements AsyncDisposable {
   readonly #process: ChildProcess;

@@ -10,7 +10,7 @@ export function superuserConnection(data: string, at: { host: string; port: numb
     user: 'postgres',
     database: 'postgres',
     password: fs.readFileSync(dataPaths.password(data), 'utf8').trim(),
-    connectionTimeoutMillis: 20_000,
+    connectionTimeoutMillis: 60_000,
   };
 }
 

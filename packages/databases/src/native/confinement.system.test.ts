@@ -10,7 +10,7 @@ import { mountPrivilege, namespaceCommand } from './namespace.ts';
 import { TestDirectory, vanishedPid } from './testing/stand-in.ts';
 
 const SKIP = process.platform === 'linux' && mountPrivilege() === 'root' ? false : 'root on Linux is needed';
-const LIMITS = { skip: SKIP, timeout: 30_000 };
+const LIMITS = { skip: SKIP, timeout: 180_000 };
 /** A descendant that has left its parent's process group and ignores what can be ignored. */
 const FAMILY = "trap '' INT TERM HUP; setsid sleep 300 & echo family; wait";
 
@@ -22,7 +22,7 @@ async function startFamily(account: Account | undefined): Promise<Confined> {
     environment: {},
     onOutput: () => started.resolve(),
   });
-  await deadline(started.promise, { what: 'the family', ms: 10_000 });
+  await deadline(started.promise, { what: 'the family', ms: 60_000 });
   return confined;
 }
 
@@ -73,7 +73,7 @@ test('without a word from the head nothing is started', LIMITS, async () => {
   const ended = new Deferred<number | null>();
   child.once('close', (status) => ended.resolve(status));
   child.stdin.end();
-  assert.notEqual(await deadline(ended.promise, { what: 'the shell', ms: 10_000 }), 0);
+  assert.notEqual(await deadline(ended.promise, { what: 'the shell', ms: 60_000 }), 0);
   assert.ok(!fs.existsSync(file));
 });
 
@@ -99,7 +99,7 @@ test('a head is killed with its supervisor', LIMITS, async () => {
   const supervisor = spawn('sh', ['-c', '"$@" & echo $!; wait', 'sh', command, ...args]);
   const head = new Deferred<number>();
   supervisor.stdout.on('data', (text: Buffer) => head.resolve(Number(String(text))));
-  const pid = await deadline(head.promise, { what: 'the head', ms: 10_000 });
+  const pid = await deadline(head.promise, { what: 'the head', ms: 60_000 });
   // Only when it has become sleep(1) is it past the step that this is about.
   while (fs.readFileSync(`/proc/${pid}/comm`, 'utf8') !== 'sleep\n') assert.ok(fs.existsSync(`/proc/${pid}`));
   supervisor.kill('SIGKILL');

@@ -13,7 +13,7 @@ import type { StandInOptions } from './testing/head-stand-in.ts';
 import { StandIn, TestDirectory } from './testing/stand-in.ts';
 
 const ROOT = process.platform === 'linux' && mountPrivilege() === 'root';
-const LIMITS = { skip: !ROOT && 'root on Linux is needed', timeout: 120_000 };
+const LIMITS = { skip: !ROOT && 'root on Linux is needed', timeout: 600_000 };
 
 async function refusal(options: StandInOptions): Promise<{ code: string; message: string }> {
   await using head = StandIn.start(options);
@@ -118,7 +118,7 @@ test('the probe says what stands in the way', LIMITS, async () => {
   const ask = async (prepare: string, privilege: MountPrivilege) => {
     const args = ['-c', `${prepare}; exec "$@"`, 'sh', process.execPath, '--eval', program];
     const inner = namespaceCommand({ command: 'sh', args }, { privilege });
-    const { stdout, words } = await runCommand(inner, { timeoutMs: 30_000 });
+    const { stdout, words } = await runCommand(inner, { timeoutMs: 120_000 });
     assert.notEqual(stdout, '', words);
     return JSON.parse(stdout) as NativeSupport;
   };

@@ -10,7 +10,7 @@ import { databaseSink, Running } from './testing/running.ts';
 const WRITERS = 4;
 const KILLS = 4;
 
-test('killed again and again under writers, no acknowledged row is lost', { timeout: 180_000 }, async () => {
+test('killed again and again under writers, no acknowledged row is lost', { timeout: 900_000 }, async () => {
   await using running = await Running.start({ sink: (await databaseSink()).clone({ delayMs: 2 }) });
   await running.database.exec('create table acked (writer int, seq int, primary key (writer, seq))');
   const acked = new Map<number, number>();
@@ -47,7 +47,7 @@ test('killed again and again under writers, no acknowledged row is lost', { time
   }
 });
 
-test('who is in a transaction hears of the restart, who is idle does not', { timeout: 60_000 }, async () => {
+test('who is in a transaction hears of the restart, who is idle does not', { timeout: 300_000 }, async () => {
   await using running = await Running.start();
   const busy = await running.client();
   const idle = await running.client();
@@ -65,7 +65,7 @@ test('who is in a transaction hears of the restart, who is idle does not', { tim
 
 test(
   'a statement that breaks the machine under the backend ends one session at most',
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async () => {
     await using running = await Running.start();
     const client = await running.client();
@@ -83,7 +83,7 @@ test(
   },
 );
 
-test('closed in order and opened again', { timeout: 60_000 }, async () => {
+test('closed in order and opened again', { timeout: 300_000 }, async () => {
   const sink = await databaseSink();
   {
     await using first = await EmbeddedDatabase.open({ sink });
@@ -103,7 +103,7 @@ test('closed in order and opened again', { timeout: 60_000 }, async () => {
   assert.deepEqual((await second.query('select a from kept')).rows, [{ a: 5 }]);
 });
 
-test('an initdb that was cut off is started over', { timeout: 120_000 }, async () => {
+test('an initdb that was cut off is started over', { timeout: 600_000 }, async () => {
   const sink = new MemorySink();
   const attempt = EmbeddedDatabase.open({ sink, user: 'owner', database: 'shop' });
   attempt.catch(() => {});
@@ -125,7 +125,7 @@ test('an initdb that was cut off is started over', { timeout: 120_000 }, async (
   assert.deepEqual(rows, [{ u: 'owner', d: 'shop' }]);
 });
 
-test('a database of another name is not opened', { timeout: 60_000 }, async () => {
+test('a database of another name is not opened', { timeout: 300_000 }, async () => {
   const sink = await databaseSink();
   await assert.rejects(EmbeddedDatabase.open({ sink, database: 'other' }), {
     code: 'DATABASE_DIRECTORY_FOREIGN',
@@ -134,7 +134,7 @@ test('a database of another name is not opened', { timeout: 60_000 }, async () =
 
 test(
   'when another writer takes the volume over, clients hear it and nothing starts again',
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async () => {
     const sink = await databaseSink();
     await using running = await Running.start({ sink });

@@ -33,8 +33,8 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-const RUN_MS = 60_000;
-const UNTIL_MS = 20_000;
+const RUN_MS = 240_000;
+const UNTIL_MS = 120_000;
 
 /**
  * Runs a program to its end. It cannot be started with a working directory in the mount: the child changes there before it
@@ -170,6 +170,6 @@ export const leftMounted = (): string[] => made.filter(isMounted);
 
 /** Ends what a test that failed may have left at a temporary directory. */
 export async function cleanUp(directory: string): Promise<void> {
-  if (isMounted(directory)) await unmount(directory, { how: 'abort', timeoutMs: 5000, clock: systemClock });
+  if (isMounted(directory)) await unmount(directory, { how: 'abort', timeoutMs: 30_000, clock: systemClock });
   fs.rmSync(directory, { recursive: true, force: true });
 }

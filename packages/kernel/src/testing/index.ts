@@ -1,1 +1,1 @@
-export { freePort, freePorts } from './free-port.ts';
+export { freePort, freePortRow, freePorts } from './free-port.ts';

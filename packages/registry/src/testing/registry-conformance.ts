@@ -13,7 +13,7 @@ export interface RegistryUnderTest extends AsyncDisposable {
 /** `make` gives an empty state, and takes it away when disposed. */
 export function registryConformance(name: string, make: () => Promise<RegistryUnderTest>): void {
   const check = (what: string, run: (registry: Registry, under: RegistryUnderTest) => Promise<void>): void =>
-    void test(`${name}: ${what}`, { timeout: 30_000 }, async () => {
+    void test(`${name}: ${what}`, { timeout: 300_000 }, async () => {
       await using under = await make();
       await using registry = await under.open();
       await run(registry, under);

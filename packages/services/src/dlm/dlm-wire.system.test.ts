@@ -19,7 +19,7 @@ import { detailsOf, DlmBench, policyArn, scripted } from '../testing/dlm-bench.t
 import { serve } from '../testing/served-service.ts';
 import { dlmService } from './dlm-service.ts';
 
-const timeout = 60_000;
+const timeout = 600_000;
 
 test('a life of a policy, as the SDK sees it', { timeout }, async () => {
   using bench = new DlmBench();

@@ -47,7 +47,7 @@ import { serve } from '../testing/served-service.ts';
 import { REGION } from '../testing/service-bench.ts';
 import { ec2Service } from './ec2-service.ts';
 
-const timeout = 120_000;
+const timeout = 600_000;
 const AvailabilityZone = `${REGION}a`;
 const arn = (resource: string) => `arn:aws:ec2:${REGION}:123456789012:${resource}`;
 const imageArn = (id: string) => `arn:aws:ec2:${REGION}::image/${id}`;
@@ -63,7 +63,7 @@ test('a life of volumes, as the SDK and its waiters see it', { timeout }, async 
   using bench = new Ec2Bench(registry);
   await using served = await serve(ec2Service(bench.context), bench);
   const client = new EC2Client(served.client);
-  const waits = { client, maxWaitTime: 30, minDelay: 1, maxDelay: 1 };
+  const waits = { client, maxWaitTime: 180, minDelay: 1, maxDelay: 1 };
 
   const { Reservations } = await client.send(
     new DescribeInstancesCommand({ Filters: [{ Name: 'private-dns-name', Values: ['one.*'] }] }),

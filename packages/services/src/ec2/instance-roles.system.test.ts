@@ -38,7 +38,7 @@ import { REGION } from '../testing/service-bench.ts';
 import { ec2Service } from './ec2-service.ts';
 import { instanceCredentials } from './instance-credentials.ts';
 
-const timeout = 120_000;
+const timeout = 600_000;
 const document = (...Statement: object[]) => JSON.stringify({ Version: '2012-10-17', Statement });
 const allow = (Action: string, Resource = '*') => ({ Effect: 'Allow', Action, Resource });
 

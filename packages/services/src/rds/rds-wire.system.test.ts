@@ -43,7 +43,7 @@ import { until } from '../testing/until.ts';
 import { serve } from '../testing/served-service.ts';
 import { rdsService } from './rds-service.ts';
 
-const timeout = 120_000;
+const timeout = 600_000;
 const shop = { DBClusterIdentifier: 'shop' };
 const writer = {
   ...shop,
@@ -63,7 +63,7 @@ test('a life of a cluster, as the SDK and its waiters see it', { timeout }, asyn
   using bench = new RdsBench(registry);
   await using served = await serve(rdsService(bench.context), bench);
   const client = new RDSClient(served.client);
-  const waits = { client, maxWaitTime: 30, minDelay: 1, maxDelay: 1 };
+  const waits = { client, maxWaitTime: 180, minDelay: 1, maxDelay: 1 };
 
   const { DBCluster } = await client.send(new CreateDBClusterCommand({ ...CLUSTER, ...shop }));
   assert.equal(DBCluster?.Status, 'creating');

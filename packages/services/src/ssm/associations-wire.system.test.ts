@@ -24,7 +24,7 @@ import { SsmBench } from '../testing/ssm-bench.ts';
 import { until } from '../testing/until.ts';
 import { ssmService } from './ssm-service.ts';
 
-const timeout = 60_000;
+const timeout = 600_000;
 const INPUT = {
   Name: 'AWS-RunShellScript',
   Parameters: { commands: ['true'] },

@@ -33,7 +33,7 @@ import { SsmBench, stepOf } from '../testing/ssm-bench.ts';
 import { until } from '../testing/until.ts';
 import { ssmService } from './ssm-service.ts';
 
-const timeout = 120_000;
+const timeout = 600_000;
 const documentArn = (owner: string, name: string) => `arn:aws:ssm:${REGION}:${owner}:document/${name}`;
 const instanceArn = (id: string) => `arn:aws:ec2:${REGION}:123456789012:instance/${id}`;
 const Content = (line: string) =>
@@ -103,7 +103,7 @@ test('a life of commands and documents, as the SDK and its waiter see it', { tim
     await carryOut(bench);
     return (await bench.state(CommandId)) === 'Success Success';
   });
-  const waits = { client, maxWaitTime: 30, minDelay: 1, maxDelay: 1 };
+  const waits = { client, maxWaitTime: 180, minDelay: 1, maxDelay: 1 };
   await waitUntilCommandExecuted(waits, { CommandId, InstanceId });
   const invocation = await client.send(new GetCommandInvocationCommand({ CommandId, InstanceId }));
   assert.equal(invocation.StandardOutputContent, '["goodbye ann"]');

@@ -10,7 +10,7 @@ import { keptPipes, launch, type KeptPipes } from './launch.ts';
 
 const LIMITS = {
   skip: process.getuid?.() === 0 ? false : 'root is needed, to start as somebody else',
-  timeout: 30_000,
+  timeout: 300_000,
 };
 const NOBODY = 65_534;
 const NONE: KeptPipes = [undefined, undefined];
@@ -18,7 +18,7 @@ const SCRIPT =
   'id -u; id -G; umask; pwd; echo "$MARK $LD_PRELOAD"; ulimit -n; grep -c "^Max processes *60000 *61000" /proc/self/limits; cat; echo wrong >&2';
 
 async function eventually(look: () => boolean): Promise<void> {
-  const signal = AbortSignal.timeout(10_000);
+  const signal = AbortSignal.timeout(120_000);
   while (!look()) await systemClock.sleep(20, signal);
 }
 
@@ -46,7 +46,7 @@ test('a program is started with what it had, and what it says goes where it went
       outputs: [out, 'socket:[1]'],
       input: 'read\n',
     } as const;
-    await launch(how, { what: 'sh', logFile: log, pipes: NONE }, AbortSignal.timeout(20_000));
+    await launch(how, { what: 'sh', logFile: log, pipes: NONE }, AbortSignal.timeout(120_000));
     await eventually(() => /wrong/.test(read(log)) && /read/.test(read(out)));
     const said = ['65534', '65534 7', '0027', directory, `here ${how.env.LD_PRELOAD}`, '700', '1', 'read'];
     assert.deepEqual(read(out).trim().split('\n'), ['before', ...said]);
@@ -54,7 +54,7 @@ test('a program is started with what it had, and what it says goes where it went
       launch(
         { ...how, exe: '/not/there' },
         { what: 'x', logFile: log, pipes: NONE },
-        AbortSignal.timeout(20_000),
+        AbortSignal.timeout(120_000),
       ),
       /x does not run: .*ENOENT/,
     );
@@ -67,7 +67,7 @@ test('a pipe is kept for the next one while somebody reads it', LIMITS, async ()
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-launch-'));
   const out = path.join(directory, 'out');
   // The first writer ends when it is told so; whoever reads goes on until nobody has the pipe.
-  const shell = `(echo $BASHPID >${directory}/pid; exec sleep 20) | cat >${out}`;
+  const shell = `(echo $BASHPID >${directory}/pid; exec sleep 200) | cat >${out}`;
   const reader = execFileSync('bash', ['-c', `( ${shell} ) >/dev/null 2>&1 & echo $!`], { encoding: 'utf8' });
   try {
     await eventually(() => read(`${directory}/pid`) !== '');
@@ -89,7 +89,7 @@ test('a pipe is kept for the next one while somebody reads it', LIMITS, async ()
       outputs: ['pipe:[1]', '/dev/null'],
     } as const;
     const logFile = path.join(directory, 'log');
-    await launch(how, { what: 'sh', logFile, pipes }, AbortSignal.timeout(20_000));
+    await launch(how, { what: 'sh', logFile, pipes }, AbortSignal.timeout(120_000));
     await eventually(() => read(out) === 'again\n');
     for (const pipe of pipes) await pipe?.close();
     await eventually(() => !fs.existsSync(`/proc/${reader.trim()}`));
@@ -109,7 +109,7 @@ test(
     const opened = [fs.openSync(file, 'r'), fs.openSync(fifo, 'r+')];
     try {
       for (const fd of opened) {
-        const child = spawn('sleep', ['20'], { stdio: ['ignore', fd, fd] });
+        const child = spawn('sleep', ['200'], { stdio: ['ignore', fd, fd] });
         const of = { pid: must(child.pid), outputs: ['pipe:[1]', 'pipe:[1]'] } as const;
         const pipes = await keptPipes(of);
         child.kill();

@@ -6,7 +6,9 @@ import * as path from 'node:path';
 import { test } from 'node:test';
 import { stopScripts } from './scripts.ts';
 
-const LIMITS = { timeout: 30_000 };
+const LIMITS = { timeout: 300_000 };
+/** No other program of the machine sleeps for so long. */
+const SLEEP = `sleep 120.${process.pid}`;
 const OF = {
   volumes: [{ volume: 'vol-1', mountPoint: '/v' }],
   writing: [],
@@ -34,7 +36,7 @@ class Scripts implements Disposable {
     return this.kind().find(OF);
   }
 
-  kind(scriptMs = 10_000) {
+  kind(scriptMs = 60_000) {
     return stopScripts({ directory: this.directory, scriptMs });
   }
 
@@ -76,8 +78,10 @@ test(
 
 test('what is left of a stop is ended before the starts', LIMITS, async () => {
   using scripts = new Scripts();
-  scripts.write('stop-a', 'sleep 20.7319; echo late >>$0.late');
-  scripts.write('start-a', 'pgrep -f "sleep 20.7319" >/dev/null && exit 3; exit 0');
+  scripts.write('stop-a', `${SLEEP}; echo late >>$0.late`);
+  // Who is killed is seen until the kernel has ended it.
+  const isGone = `pgrep -f "${SLEEP}" >/dev/null || exit 0; sleep 0.1`;
+  scripts.write('start-a', `for i in $(seq 300); do ${isGone}; done; exit 3`);
   const [app] = (await scripts.find()).applications;
   const stopping = app.stop(OF.signal).catch((error: Error) => error);
   while (scripts.said.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -91,7 +95,7 @@ test('an application that runs again is not ended where it is started once more'
   using scripts = new Scripts();
   scripts.write('stop-a', '');
   const at = path.join(scripts.directory, 'pid');
-  scripts.write('start-a', `test -e ${at} || { setsid sleep 20 >/dev/null 2>&1 & echo $! >${at}; }`);
+  scripts.write('start-a', `test -e ${at} || { setsid sleep 200 >/dev/null 2>&1 & echo $! >${at}; }`);
   const [app] = (await scripts.find()).applications;
   await app.stop(OF.signal);
   await app.start(OF.signal);

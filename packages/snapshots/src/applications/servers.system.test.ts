@@ -12,7 +12,7 @@ import { RedisClient } from '../writers/redis/client.ts';
 import { redisKind } from '../writers/redis/kind.ts';
 import { startMariadb } from '../writers/testing/mariadb-fixture.ts';
 import { installedPrograms, PostgresServer } from '../writers/testing/postgres-server.ts';
-import { skipWithout, startServer, StoreDirectory } from '../writers/testing/store.ts';
+import { killServersIn, skipWithout, startServer, StoreDirectory } from '../writers/testing/store.ts';
 import { applicationKinds } from './kinds.ts';
 import { processFacts, type ProcessFacts } from './process-facts.ts';
 import { serversOn } from './servers.ts';
@@ -24,9 +24,9 @@ const SKIP =
   skipWithout('mysql', ['mariadbd', 'mariadb-install-db']) ||
   skipWithout('redis', ['redis-server']) ||
   (programs ? false : 'there is no PostgreSQL');
-const LIMITS = { skip: SKIP, timeout: 120_000 };
+const LIMITS = { skip: SKIP, timeout: 900_000 };
 const ALL = { programs: ['postgres', 'mariadbd', 'redis-server'], parts: async (at: string) => [at] };
-const deadline = (ms = 60_000) => AbortSignal.timeout(ms);
+const deadline = (ms = 300_000) => AbortSignal.timeout(ms);
 
 let directory: StoreDirectory;
 let volumes: MountedVolume[];
@@ -67,7 +67,10 @@ before(async () => {
 
 after(async () => {
   if (SKIP) return;
-  for (const { pid } of await serversOn(ALL, volumes, deadline())) process.kill(pid, 'SIGKILL');
+  await killServersIn(
+    volumes.map(({ mountPoint }) => mountPoint),
+    deadline(),
+  );
   for (const server of servers) await server[Symbol.asyncDispose]();
   await postgres[Symbol.asyncDispose]();
   directory[Symbol.dispose]();

@@ -13,7 +13,7 @@ import { MARIADB, servers, type ServerSpecies } from './servers.ts';
 
 const LIMITS = {
   skip: process.getuid?.() === 0 ? false : 'root is needed, to start as somebody else',
-  timeout: 30_000,
+  timeout: 300_000,
 };
 const NOBODY = 65_534;
 
@@ -41,7 +41,7 @@ class Directory implements Disposable {
   find(species: ServerSpecies) {
     const kind = servers(species, { stateDirectory: path.join(this.path, 'state'), clock: systemClock });
     const volumes = [{ volume: 'vol-1', mountPoint: this.path }];
-    return kind.find({ volumes, writing: [], signal: AbortSignal.timeout(20_000) });
+    return kind.find({ volumes, writing: [], signal: AbortSignal.timeout(120_000) });
   }
 
   [Symbol.dispose](): void {
@@ -80,7 +80,7 @@ test('one whose program has gone could not be started again', LIMITS, async () =
 
 test('a process of another boot is none of this one, though all numbers are the same', LIMITS, async () => {
   using directory = new Directory();
-  const pid = await directory.run('/bin/sh', ['-c', 'echo ready; exec /bin/sleep 20']);
+  const pid = await directory.run('/bin/sh', ['-c', 'echo ready; exec /bin/sleep 200']);
   const facts = await processFacts(pid);
   assert.equal(await isAlive(facts), true);
   const [, ticks] = facts.startedAt.split(' ');

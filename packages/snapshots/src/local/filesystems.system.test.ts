@@ -15,12 +15,26 @@ import type { CopiedFileSystem, SetRecord } from './set-directories.ts';
 import { demand, isFrozen, LoopBench, run, skipWithoutLoops } from './testing/loop-bench.ts';
 
 const skip = skipWithoutLoops();
-const timeout = 120_000;
+const timeout = 600_000;
 const signal = () => AbortSignal.timeout(timeout);
 const ROUNDS = 8;
 
-/** A whole course with the kernel's writer, as the agent has it. */
+/** A machine that is slow holds for too long, and is told so. */
+const TRIES_MAX = 5;
+const isLate = (reason: string) => /SNAPSHOTS_LATE|ms were over|the time was over/.test(reason);
+
 async function takeSet(local: LocalFileSystems): Promise<SetRecord> {
+  for (let tries = 1; ; tries++) {
+    const record = await trySet(local, { isLast: tries === TRIES_MAX });
+    if (record) return record;
+  }
+}
+
+/** A whole course with the kernel's writer, as the agent has it. @returns undefined where it was late */
+async function trySet(
+  local: LocalFileSystems,
+  { isLast }: { isLast: boolean },
+): Promise<SetRecord | undefined> {
   const opened = must(await local.open(signal()));
   await using set = opened.set;
   await using provider = opened.provider;
@@ -28,6 +42,7 @@ async function takeSet(local: LocalFileSystems): Promise<SetRecord> {
   const writers = await files.discover({ volumes, signal: signal() });
   const course = await coordinate({ tiers: [[...writers]], provider, clock: systemClock });
   const { level, reasons } = outcomeOf(course, { strays: [], withoutWriters: false });
+  if (!isLast && reasons.some(isLate)) return undefined;
   assert.deepEqual([level, reasons], ['application', []]);
   const { snapshots } = must(course.set);
   await set.publish('application');

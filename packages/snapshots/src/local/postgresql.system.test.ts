@@ -12,7 +12,7 @@ import { postgresql } from '../writers/postgresql.ts';
 import { installedPrograms, PostgresServer, REDO_BYTES_MAX } from '../writers/testing/postgres-server.ts';
 import { LoopBench, type LoopFileSystem, skipWithoutLoops } from './testing/loop-bench.ts';
 
-const timeout = 120_000;
+const timeout = 600_000;
 const signal = () => AbortSignal.timeout(timeout);
 const programs = installedPrograms().find((found) => found.skip === false);
 const skip = skipWithoutLoops() || (programs ? false : 'there is no PostgreSQL');

@@ -15,11 +15,11 @@ import type { LocalSnapshot } from './filesystems.ts';
 import { demand, isFrozen, LoopBench, skipWithoutLoops } from './testing/loop-bench.ts';
 
 const skip = skipWithoutLoops();
-const timeout = 120_000;
+const timeout = 600_000;
 const signal = () => AbortSignal.timeout(timeout);
 /** Longer than any test: what is thawed before was not thawed by the deadline. */
-const NEVER_MS = 600_000;
-const GOES_ON_MS_MAX = 60_000;
+const NEVER_MS = 3_600_000;
+const GOES_ON_MS_MAX = 300_000;
 
 interface Place {
   readonly bench: LoopBench;
@@ -115,7 +115,7 @@ test(
 test('the coordinator hangs: all go on when the time is over', { skip, timeout }, async (t) => {
   using bench = new LoopBench(t);
   const place = twoFileSystems(bench);
-  const { child } = await holding(t, { ...place, holdMs: 3_000 });
+  const { child } = await holding(t, { ...place, holdMs: 10_000 });
   try {
     process.kill(must(child.pid), 'SIGSTOP');
     await writers(place.mountPoints).done;
@@ -220,9 +220,9 @@ test('a set is consistent only where all were frozen until all was copied', { sk
   const well = await course(await open(), async () => assert.ok(mountPoints.every(isFrozen)));
   assert.deepEqual([well.level, well.set?.also?.length, well.reasons], ['application', 1, []]);
 
-  const late = await course(await open(500), thaws);
+  const late = await course(await open(3_000), thaws);
   assert.equal(late.level, 'crash');
-  assert.match(must(late.reasons[0]), /^provider at release: SNAPSHOTS_LOCAL_LOOSE: .* 500 ms were over/);
+  assert.match(must(late.reasons[0]), /^provider at release: SNAPSHOTS_LOCAL_LOOSE: .* 3000 ms were over/);
 
   const loose = await course(await open(), async () => void demand('fsfreeze', '-u', must(mountPoints[1])));
   assert.equal(loose.level, 'crash');

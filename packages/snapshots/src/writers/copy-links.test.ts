@@ -21,7 +21,7 @@ function places(t: TestContext): { copy: string; original: string; elsewhere: st
 
 function look({ copy, original, data }: { copy: string; original: string; data: string }): Promise<void> {
   const volumes = { mountPoints: [copy], originals: new Map([[copy, original]]) };
-  return requireSound([data], { what: 'A server', volumes, signal: AbortSignal.timeout(5_000) });
+  return requireSound([data], { what: 'A server', volumes, signal: AbortSignal.timeout(60_000) });
 }
 
 const isFaultOf = (part: string) => (error: unknown) =>

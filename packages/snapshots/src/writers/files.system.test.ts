@@ -4,9 +4,10 @@ import { test } from 'node:test';
 import { isCoded } from '@rokka/kernel';
 import { files } from './files.ts';
 
-const signal = () => AbortSignal.timeout(20_000);
+/** What others write meanwhile is synchronized as well. */
+const signal = () => AbortSignal.timeout(240_000);
 
-test('the files of all volumes are synchronized, and nothing is held', { timeout: 30_000 }, async () => {
+test('the files of all volumes are synchronized, and nothing is held', { timeout: 300_000 }, async () => {
   const volumes = [{ volume: 'vol-1', mountPoint: os.tmpdir() }];
   const [writer] = await files.discover({ volumes, signal: signal() });
   await using _ = writer;
@@ -18,7 +19,7 @@ test('the files of all volumes are synchronized, and nothing is held', { timeout
 
 test(
   'a volume that is gone is a veto, and so is one that does not answer in time',
-  { timeout: 30_000 },
+  { timeout: 300_000 },
   async () => {
     const volumes = [{ volume: 'vol-1', mountPoint: '/nonexistent' }];
     const [writer] = await files.discover({ volumes, signal: signal() });

@@ -10,8 +10,8 @@ import { test } from 'node:test';
 import { isCoded } from '@rokka/kernel';
 import { HelperProcess, Refused } from './helper-process.ts';
 
-const OPTIONS = { timeout: 30_000 };
-const signal = () => AbortSignal.timeout(20_000);
+const OPTIONS = { timeout: 300_000 };
+const signal = () => AbortSignal.timeout(120_000);
 const SQLITE = path.join(import.meta.dirname, 'sqlite-helper.ts');
 
 function start(): HelperProcess {

@@ -9,7 +9,7 @@ import { obeying } from './obeying.ts';
 import { isPlaced, placeVolumes } from './placement.ts';
 import { withSiblings } from './sqlite-files.ts';
 
-const signal = () => AbortSignal.timeout(10_000);
+const signal = () => AbortSignal.timeout(60_000);
 
 function tree(t: TestContext): string {
   const base = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-place-')));

@@ -9,9 +9,9 @@ import * as path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { findClusters, parsePidFile } from './postgresql-cluster.ts';
 
-const OPTIONS = { timeout: 20_000 };
+const OPTIONS = { timeout: 120_000 };
 const ASROOT = { ...OPTIONS, skip: process.getuid?.() !== 0 && 'root is needed, for a second account' };
-const signal = () => AbortSignal.timeout(5_000);
+const signal = () => AbortSignal.timeout(60_000);
 const NOBODY = 65_534;
 const PORT = 5_432;
 

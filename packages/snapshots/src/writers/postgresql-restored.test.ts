@@ -8,7 +8,7 @@ import { isCoded } from '@rokka/kernel';
 import { tryRestoredPostgres } from './postgresql-restored.ts';
 import { safeSettings } from './postgresql-safe-settings.ts';
 
-const signalled = () => AbortSignal.timeout(10_000);
+const signalled = () => AbortSignal.timeout(60_000);
 const OPTIONS = { timeout: 10_000 };
 const ASROOT = { ...OPTIONS, skip: process.getuid?.() !== 0 && 'root is needed, to give files away' };
 const NOBODY = 65_534;

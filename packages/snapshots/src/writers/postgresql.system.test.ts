@@ -22,8 +22,13 @@ import {
   type InstalledPrograms,
 } from './testing/postgres-server.ts';
 
-const signal = () => AbortSignal.timeout(60_000);
-const TIMEOUT_MS = 120_000;
+const signal = () => AbortSignal.timeout(240_000);
+const TIMEOUT_MS = 900_000;
+/** Long enough for a hold, on a busy machine too, and short enough to wait for one that cannot be. */
+const SHORT_HOLD_MS = 5_000;
+const CLIENTS = 4;
+const LOOKS_MAX = 5_000;
+const LOOK_MS = 20;
 
 for (const programs of installedPrograms()) {
   const options = { skip: programs.skip, timeout: TIMEOUT_MS };
@@ -39,8 +44,7 @@ for (const programs of installedPrograms()) {
       assert.deepEqual(components[0].paths, [server.dataDirectory, path.join(base, 'wal')]);
       await writer.prepare(signal());
       const frozen = await writer.freeze(signal());
-      // Answers of the server that are still on the way.
-      await sleep(100);
+      await load.waits(server);
       const acknowledged = load.acknowledged;
       const copy = await copyOf(t, base);
       assert.equal(load.acknowledged, acknowledged, 'nobody writes while it is held');
@@ -97,7 +101,7 @@ for (const programs of installedPrograms()) {
       t.after(() => client.end());
       await client.query('CREATE TABLE a (n int)');
       await client.query('BEGIN; INSERT INTO a VALUES (1)');
-      await using writer = await only(base, server, { holdMs: 1_500 });
+      await using writer = await only(base, server, { holdMs: SHORT_HOLD_MS });
       await assert.rejects(writer.freeze(signal()), (error) => {
         assert.ok(isCoded(error, 'SNAPSHOTS_VETO'));
         assert.match(error.message, /idle in transaction/);
@@ -123,7 +127,7 @@ for (const programs of installedPrograms()) {
       const client = await server.client('second');
       t.after(() => Promise.all([first.end(), client.end()]));
       await client.query('CREATE TABLE a (n int)');
-      await using writer = await only(base, server, { holdMs: 1_500, otherwise: 'crash' });
+      await using writer = await only(base, server, { holdMs: SHORT_HOLD_MS, otherwise: 'crash' });
       assert.equal((await writer.freeze(signal())).level, 'application');
       const waiting = client.query('INSERT INTO a VALUES (1)');
       const waits = () => first.query(`SELECT 1 FROM pg_locks WHERE NOT granted AND relation IS NOT NULL`);
@@ -310,6 +314,9 @@ async function rowsOf(dataDirectory: string, programs: InstalledPrograms): Promi
   return rows[0].count;
 }
 
+const WAITING = `SELECT count(DISTINCT pid)::int AS count FROM pg_locks JOIN pg_stat_activity USING (pid)
+  WHERE NOT granted AND backend_type = 'client backend'`;
+
 /** Clients that write two tables in a transaction, half of them in the other order. */
 class Load {
   acknowledged = 0;
@@ -324,7 +331,7 @@ class Load {
   }
 
   static async start(server: PostgresServer): Promise<Load> {
-    const clients = await Promise.all([0, 1, 2, 3].map(() => server.client()));
+    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => server.client()));
     await clients[0].query('CREATE TABLE a (n int); CREATE TABLE b (n int); CREATE TABLE c (n int, t text)');
     const load = new Load(clients);
     await load.goesOn();
@@ -334,8 +341,17 @@ class Load {
   /** @throws where nothing is acknowledged any more */
   async goesOn(): Promise<void> {
     const before = this.acknowledged;
-    for (let i = 0; i < 500 && this.acknowledged < before + 20; i++) await sleep(20);
+    for (let i = 0; i < LOOKS_MAX && this.acknowledged < before + 20; i++) await sleep(LOOK_MS);
     assert.ok(this.acknowledged >= before + 20, `${this.acknowledged} after ${before}`);
+  }
+
+  /** Each client waits for what is held, and so has heard of all that it did before. */
+  async waits(server: PostgresServer): Promise<void> {
+    const client = await server.client();
+    const waiting = async () => (await client.query<{ count: number }>(WAITING)).rows[0].count;
+    for (let i = 0; i < LOOKS_MAX && (await waiting()) < CLIENTS; i++) await sleep(LOOK_MS);
+    assert.equal(await waiting(), CLIENTS);
+    await client.end();
   }
 
   async stop(): Promise<void> {

@@ -8,7 +8,7 @@ import { PrivateServer } from './private-server.ts';
 
 const LIMITS = {
   skip: process.getuid?.() === 0 ? false : 'root is needed, to start as somebody else',
-  timeout: 30_000,
+  timeout: 300_000,
 };
 const NOBODY = 65_534;
 
@@ -25,9 +25,9 @@ test(
           what: 'a shell',
           account,
           files: { settings: 'x' },
-          command: () => ['sh', '-c', 'echo ready; exec sleep 20'],
+          command: () => ['sh', '-c', 'echo ready; exec sleep 200'],
           ready: /ready/,
-          signal: AbortSignal.timeout(20_000),
+          signal: AbortSignal.timeout(120_000),
         });
         const { directory } = server;
         made.push(directory);

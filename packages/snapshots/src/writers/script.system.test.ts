@@ -11,19 +11,23 @@ import { isCoded } from '@rokka/kernel';
 import type { Writer } from '../writer.ts';
 import { recoverScripts, script } from './script.ts';
 
-const signal = () => AbortSignal.timeout(20_000);
-const OPTIONS = { timeout: 30_000 };
-const SCRIPT_MS = 1_000;
+const signal = () => AbortSignal.timeout(120_000);
+const OPTIONS = { timeout: 300_000 };
+const SCRIPT_MS = 60_000;
+/** One that is late, and what comes too late of it: twice as long. */
+const LATE_MS = 3_000;
+const GONE_MS = 60_000;
 
 class Place {
   readonly base = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-script-'));
-  readonly options = {
-    directory: path.join(this.base, 'hooks'),
-    stateDirectory: path.join(this.base, 'state'),
-    scriptMs: SCRIPT_MS,
-  };
+  readonly options: { directory: string; stateDirectory: string; scriptMs: number };
 
-  constructor(t: TestContext, scripts: Readonly<Record<string, string>>) {
+  constructor(t: TestContext, scripts: Readonly<Record<string, string>>, scriptMs = SCRIPT_MS) {
+    this.options = {
+      directory: path.join(this.base, 'hooks'),
+      stateDirectory: path.join(this.base, 'state'),
+      scriptMs,
+    };
     t.after(() => fs.rmSync(this.base, { recursive: true, force: true }));
     fs.mkdirSync(this.options.directory);
     for (const [name, text] of Object.entries(scripts)) {
@@ -92,16 +96,14 @@ test(
   'a pre script that is late is killed with its children, and the post scripts run',
   OPTIONS,
   async (t) => {
-    const place = new Place(t, {
-      'pre-1': '(sleep 2; echo late >> $LOG) & sleep 60',
-      'post-1': '',
-    });
+    const late = `(sleep ${(2 * LATE_MS) / 1_000}; echo late >> $LOG) & sleep 600`;
+    const place = new Place(t, { 'pre-1': late, 'post-1': '' }, LATE_MS);
     {
       await using writer = await place.writer();
       await assert.rejects(writer.freeze(signal()), /did not end in time/);
       // Nobody says abort: whoever has the writer disposes of it.
     }
-    await sleep(1_500);
+    await sleep(2 * LATE_MS);
     assert.deepEqual(place.log, ['pre-1', 'post-1 abort']);
   },
 );
@@ -119,7 +121,7 @@ test('a thaw that is not waited for runs all of its scripts none the less', OPTI
 test('a process that is killed between pre and post is undone by whoever comes after', OPTIONS, async (t) => {
   const place = new Place(t, {
     'pre-1': '',
-    'pre-2': `sleep 30`,
+    'pre-2': `sleep 200`,
     'post-1': '',
   });
   const program = `
@@ -139,6 +141,9 @@ test('a process that is killed between pre and post is undone by whoever comes a
   assert.equal(await recoverScripts(place.options, signal()), true);
   assert.equal(await recoverScripts(place.options, signal()), false, 'once');
   assert.deepEqual(place.log, ['pre-1', 'pre-2', 'post-1 recover']);
+  // Who is killed is seen until the kernel has ended it.
+  for (let waitedMs = 0; waitedMs < GONE_MS && running(place.options.directory).length > 0; waitedMs += 20)
+    await sleep(20);
   assert.deepEqual(running(place.options.directory), [], 'what was left of the attempt is ended');
 });
 

@@ -6,7 +6,6 @@ import { DatabaseSync } from 'node:sqlite';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { isCoded, must } from '@rokka/kernel';
 import { sqlite, tryRestoredSqlite, type SqliteWriter } from './sqlite.ts';
@@ -15,8 +14,8 @@ import { filesOf, sideFilesOf } from './sqlite-files.ts';
 import { sqliteVerifier } from './sqlite-verifier.ts';
 import { SqliteLoad } from './testing/sqlite-program.ts';
 
-const signal = () => AbortSignal.timeout(30_000);
-const OPTIONS = { timeout: 60_000 };
+const signal = () => AbortSignal.timeout(120_000);
+const OPTIONS = { timeout: 300_000 };
 
 for (const journalMode of ['wal', 'delete', 'truncate', 'persist'])
   test(
@@ -31,8 +30,7 @@ for (const journalMode of ['wal', 'delete', 'truncate', 'persist'])
       assert.deepEqual(components, [{ name: `SQLite database ${file}`, paths: filesOf(file) }]);
       await writer.prepare(signal());
       const frozen = await writer.freeze(signal());
-      // Answers that are still on the way.
-      await sleep(100);
+      await load.hasSaid(rowsOf(file));
       const volumes = [{ volume: 'vol-1', mountPoint: base }];
       const strays = await straysOn({ volumes, components, signal: signal() });
       assert.deepEqual(
@@ -65,7 +63,7 @@ test('a log that readers keep is no recovered application', OPTIONS, async (t) =
   using reader = new DatabaseSync(file);
   reader.exec('BEGIN; SELECT * FROM t');
   database.exec('INSERT INTO t VALUES (2)');
-  await using writer = await only(base, 600);
+  await using writer = await only(base, 3_000);
   const { level, why } = await writer.freeze(signal());
   assert.equal(level, 'crash');
   assert.match(must(why), /app\.db: readers that do not end keep \d+ bytes in its log/);

@@ -13,7 +13,7 @@ export interface NetworkUnderTest {
   address: string;
 }
 
-const WAIT_MS = 5_000;
+const WAIT_MS = 60_000;
 const within = <T>(work: Promise<T>, what: string) => deadline(work, { what, ms: WAIT_MS });
 
 interface Received {
@@ -72,7 +72,7 @@ export function networkConformance(
   make: () => Promise<NetworkUnderTest & AsyncDisposable>,
 ): void {
   const check = (what: string, run: (under: NetworkUnderTest) => Promise<void>): void =>
-    void test(`${name}: ${what}`, { timeout: 20_000 }, async () => {
+    void test(`${name}: ${what}`, { timeout: 180_000 }, async () => {
       await using under = await make();
       await run(under);
     });

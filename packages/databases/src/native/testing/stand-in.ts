@@ -12,7 +12,8 @@ import type { StandInEvent, StandInOptions } from './head-stand-in.ts';
 /** 65534, which every system has. */
 const NOBODY = 65_534;
 const BECOME_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 180_000;
+const GONE_MS = 60_000;
 
 export type Named<Name extends StandInEvent['event']> = Extract<StandInEvent, { event: Name }>;
 
@@ -147,7 +148,7 @@ export function footprint(pid: number): Footprint {
 }
 
 /** Resolves when no process of that namespace is left. */
-export async function vanished({ mountNamespace }: Footprint, timeoutMs = 10_000): Promise<void> {
+export async function vanished({ mountNamespace }: Footprint, timeoutMs = GONE_MS): Promise<void> {
   const untilMs = systemClock.nowMs() + timeoutMs;
   for (;;) {
     const left = inNamespace(mountNamespace);
@@ -158,7 +159,7 @@ export async function vanished({ mountNamespace }: Footprint, timeoutMs = 10_000
 }
 
 /** A zombie is gone as well: it waits only for its new parent to look. */
-export async function vanishedPid(pid: number, timeoutMs = 10_000): Promise<void> {
+export async function vanishedPid(pid: number, timeoutMs = GONE_MS): Promise<void> {
   const untilMs = systemClock.nowMs() + timeoutMs;
   while (/^State:\t[^ZX]/m.test(readOr(() => fs.readFileSync(`/proc/${pid}/status`, 'latin1')))) {
     if (systemClock.nowMs() > untilMs) throw new Error(`left behind: ${commandOf(pid)}`);

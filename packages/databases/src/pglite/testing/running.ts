@@ -9,7 +9,7 @@ import { EmbeddedDatabase, type EmbeddedOptions } from '../embedded-database.ts'
 import { MemorySink } from './memory-sink.ts';
 
 const run = promisify(execFile);
-const TOOL_TIMEOUT_MS = 60_000;
+const TOOL_TIMEOUT_MS = 240_000;
 
 let template: Promise<MemorySink> | undefined;
 
@@ -64,7 +64,7 @@ export class Running implements AsyncDisposable {
       PGUSER: this.database.engine.user,
       PGDATABASE: this.database.engine.database,
       PGPASSWORD: this.database.password,
-      PGCONNECT_TIMEOUT: '10',
+      PGCONNECT_TIMEOUT: '60',
       PGSSLMODE: 'disable',
     };
   }

@@ -7,7 +7,7 @@ import { must, systemClock, systemRandom } from '@rokka/kernel';
 import { localFileSystems } from '../filesystems.ts';
 
 const [listFile, stateDirectory, dataDirectory, holdMs] = process.argv.slice(2);
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(300_000);
 const local = await localFileSystems({
   listFile: must(listFile),
   stateDirectory: must(stateDirectory),
@@ -20,4 +20,4 @@ await must(local).provider.hold(signal);
 await must(local).provider.snapshot(signal);
 const children = fs.readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ');
 console.log(JSON.stringify({ watchdog: Number(children[0]) }));
-await systemClock.sleep(60_000);
+await systemClock.sleep(600_000);

@@ -13,8 +13,8 @@ import { startRestoredMariadb } from './restored.ts';
 import { mariadbVerifier } from './verifier.ts';
 
 const SKIP = skipWithout('mysql', ['mariadbd', 'mariadb-install-db']);
-const LIMITS = { skip: SKIP, timeout: 120_000 };
-const deadline = () => AbortSignal.timeout(60_000);
+const LIMITS = { skip: SKIP, timeout: 900_000 };
+const deadline = () => AbortSignal.timeout(300_000);
 const PAGE_BYTES = 16_384;
 const LIBRARY = 'metadata_lock_info';
 

@@ -11,8 +11,8 @@ import { RedisClient } from './client.ts';
 import { redisVerifier } from './verifier.ts';
 
 const SKIP = skipWithout('redis', ['redis-server']);
-const LIMITS = { skip: SKIP, timeout: 60_000 };
-const deadline = () => AbortSignal.timeout(30_000);
+const LIMITS = { skip: SKIP, timeout: 600_000 };
+const deadline = () => AbortSignal.timeout(120_000);
 const KEYS = 500;
 /** So short that a dump has it as it is. */
 const VALUE = 'valuable';

@@ -5,9 +5,9 @@ import { redisKind } from '../redis/kind.ts';
 import { preparedWriter } from './store.ts';
 
 const [kind, ...mountPoints] = process.argv.slice(2);
-const signal = AbortSignal.timeout(20_000);
+const signal = AbortSignal.timeout(120_000);
 const volumes = mountPoints.map((mountPoint) => ({ volume: mountPoint, mountPoint }));
 const writer = await preparedWriter(kind === 'redis' ? redisKind() : mariadbKind(), volumes, signal);
 await writer.freeze(signal);
 console.log('frozen');
-await systemClock.sleep(60_000);
+await systemClock.sleep(600_000);

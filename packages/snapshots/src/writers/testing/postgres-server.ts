@@ -12,7 +12,7 @@ import type { PostgresPrograms } from '../postgresql-restored.ts';
 
 /** A superuser whom everybody may be. */
 const TESTER = 'tester';
-const READY_MS_MAX = 30_000;
+const READY_MS_MAX = 180_000;
 const account =
   process.getuid?.() === 0
     ? (accountOf('postgres') ?? accountOf('nobody'))

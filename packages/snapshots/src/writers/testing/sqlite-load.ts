@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 
 const [file, journalMode] = process.argv.slice(2);
 fs.mkdirSync(path.dirname(file), { recursive: true });
-const database = new DatabaseSync(file, { timeout: 20_000 });
+const database = new DatabaseSync(file, { timeout: 300_000 });
 database.exec(
   `PRAGMA journal_mode=${journalMode}; CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY, pad)`,
 );

@@ -15,7 +15,7 @@ export interface SqliteLoadOptions {
 }
 
 const ROWS = 20;
-const LOOKS_MAX = 500;
+const LOOKS_MAX = 5_000;
 const LOOK_MS = 20;
 
 export class SqliteLoad implements AsyncDisposable {
@@ -45,6 +45,12 @@ export class SqliteLoad implements AsyncDisposable {
 
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  /** Of all that it has committed, while somebody holds it, nothing is on the way any more. */
+  async hasSaid(rows: number): Promise<void> {
+    for (let look = 0; look < LOOKS_MAX && this.committed < rows; look++) await systemClock.sleep(LOOK_MS);
+    assert.equal(this.committed, rows);
   }
 
   async goesOn(): Promise<void> {

@@ -86,7 +86,16 @@ export function startServer(options: {
 /** Servers that somebody else has started in directories below these, or in them, are killed. */
 export async function killServersIn(directories: readonly string[], signal: AbortSignal): Promise<void> {
   for (const { pid, directory } of await serverProcesses(['postgres', 'mariadbd', 'redis-server'], signal))
-    if (directories.some((each) => isBelow(each, directory))) process.kill(pid, 'SIGKILL');
+    if (directories.some((each) => isBelow(each, directory))) kill(pid);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It has ended meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /** The one writer of these volumes, identified and prepared. */
