@@ -156,7 +156,8 @@ export class Coalescer {
     if (!work || this.#closed) return false;
     try {
       // Once its number may stand in the table, a generation is carried through even then.
-      if (work.segment.dropped || (work.segment.damaged && !work.staged)) this.#abandon();
+      const { dropped, damaged, hydration } = work.segment;
+      if (dropped || ((damaged || hydration) && !work.staged)) this.#abandon();
       else if (!work.rest) {
         this.#measure(work);
         return true;

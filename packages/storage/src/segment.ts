@@ -261,9 +261,12 @@ export class Segment implements ChainWatcher {
     return this.chain.scl === 0 && this.chain.heldCount === 0 && !this.damaged && !this.#hydration;
   }
 
-  /** Whether it can be whole in no other way, where no other member has the log up to `dropped` any more. A newcomer fills itself. */
+  /**
+   * Whether it can be whole in no other way, where no other member has the log up to `dropped` any more, or has nothing to give up. A
+   * newcomer fills itself.
+   */
   startsOver(dropped: Lsn): boolean {
-    return this.damaged || (!this.#hydration && this.chain.scl < dropped);
+    return this.damaged || this.isUntouched || (!this.#hydration && this.chain.scl < dropped);
   }
 
   /**

@@ -11,7 +11,7 @@ import type { Segment } from './segment.ts';
 import { Group, PAGES } from './testing/group.ts';
 import { RecordMaker } from './testing/records.ts';
 import { rotLog } from './testing/rot.ts';
-import { createMessage, TestStore } from './testing/stores.ts';
+import { createMessage, head, TestStore } from './testing/stores.ts';
 
 const kindOf = (i: number) => (i % 2 === 0 ? 'full' : 'tail');
 
@@ -232,6 +232,37 @@ test('it is asked again while pages are on their way to its disk', async () => {
   await startOver(group, 2);
   await group.whole(2);
   await assertWhole(group, 2);
+});
+
+test('one that nothing came to begins anew where it is: at no moment it is not there', () => {
+  const node = new TestStore();
+  node.create({ kind: 'full' });
+  const segment = node.store.segments.get(head());
+  const { hydrate: _, ...facts } = createMessage({ kind: 'full' });
+  const message = { ...facts, required: 40 as Lsn, dropped: 10 as Lsn };
+  const begun = must(node.wait<Segment>((done) => node.store.startOver(message, done)));
+  assert.equal(begun, segment);
+  const again = node.reopened().store.segments.get(head());
+  assert.deepEqual([again.hydrating, again.hydration?.target], [true, 40]);
+});
+
+test('pages that were to be made of its log are not made of what it begins with', () => {
+  const node = new TestStore();
+  node.create({ kind: 'full' });
+  const maker = new RecordMaker();
+  node.ship(maker.many(6_000, { pages: 8 }));
+  const segment = node.store.segments.get(head());
+  segment.learnPoints({ vdl: maker.lastLsn, pgmrpl: maker.lastLsn });
+  node.store.coalescer.demand(segment);
+  const { hydrate: _, ...facts } = createMessage({ kind: 'full' });
+  const message = { ...facts, required: maker.lastLsn, dropped: (maker.lastLsn + 1) as Lsn };
+  // It is counted out what goes into them, and none is begun yet.
+  assert.equal(must(segment.pageFile).busy, false);
+  const { number } = segment.generation;
+  node.store.startOver(message, () => {});
+  node.run(2_000);
+  assert.deepEqual([segment.hydrating, segment.generation.number], [true, number + 1]);
+  assert.equal(must(segment.pageFile).busy, false);
 });
 
 test('what a dead writer left there of another kind does not begin anew as what it was', () => {

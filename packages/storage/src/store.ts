@@ -169,7 +169,7 @@ export class SegmentStore implements Disposable {
         MESSAGE.START_OVER,
         `volume ${message.volume}, protection group ${message.pg} is ${segment.kind} here`,
       ]);
-    if (!segment || segment.isUntouched || isOther) {
+    if (!segment || isOther) {
       this.#demandLatest(message);
       if (segment) this.#discard(segment);
       const made = this.#make(message, control.newcomer(message.required));

@@ -36,7 +36,7 @@ export interface DeparturesOptions {
   /** The newcomer holds everything; its state is the truth from here on. */
   onHydrated(group: Group, link: NodeLink, answer: SegmentState): void;
   /** A sound member lacks log that none of the others has. */
-  onStranded(group: Group, link: NodeLink): Promise<void>;
+  onStranded(group: Group, link: NodeLink, dropped: Lsn): Promise<void>;
   /** The registry says that another writer has the volume. */
   onTakenOver(error: CodedError): void;
 }
@@ -132,13 +132,14 @@ export class Departures {
   }
 
   async #ask(group: Group, link: NodeLink): Promise<void> {
-    const { state, onHydrated, onStranded } = this.#options;
+    const { state, standingOf, onHydrated, onStranded } = this.#options;
     const answer = await group.stateOf(link, state.record.volumeEpoch, { timeoutMs: CALL_MS });
     if (answer.hydrating || answer.damaged || !link.up || !group.isFenced(link.node)) return;
     group.markHydrating(link.node, false);
     group.hasDroppedTo(link.node, answer.logFloor);
     onHydrated(group, link, answer);
-    if (answer.scl < group.droppedByAllBut(link.node)) await onStranded(group, link);
+    const dropped = group.droppedByAllBut(link.node, answer.scl, standingOf(group).scls);
+    if (answer.scl < dropped) await onStranded(group, link, dropped);
   }
 
   async #drop(group: Group, link: NodeLink): Promise<void> {

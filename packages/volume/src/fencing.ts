@@ -144,6 +144,8 @@ export class Fencer {
   readonly #options: FencerOptions;
   /** By member, the membership that it is being told of: a node that refuses many ships is not asked as many times. */
   readonly #busy = new Map<string, Epoch>();
+  /** How often a node was told to begin anew, in whichever group. */
+  readonly #told = new WeakMap<NodeLink, number>();
 
   constructor(options: FencerOptions) {
     this.#options = options;
@@ -179,23 +181,27 @@ export class Fencer {
    * A sound member that nobody can fill, for the log that it lacks none of the others has, begins anew as if it no longer knew what it had.
    * All that it has is durable without it.
    */
-  async refill(group: Group, link: NodeLink): Promise<void> {
-    await this.#startOver(group, link, group.droppedByAllBut(link.node));
+  async refill(group: Group, link: NodeLink, dropped: Lsn): Promise<void> {
+    await this.#startOver(group, link, dropped);
     this.fence(group, link);
   }
 
   /** Answers whether the member obeys now. */
   async #attempt(group: Group, link: NodeLink): Promise<boolean> {
-    const { state, isServing, onFenced, logFloorOf, sclOf } = this.#options;
+    const { state, isServing, onFenced, logFloorOf, sclOf, standingOf } = this.#options;
+    const told = this.#told.get(link);
     const known = sclOf(group, link.node) ?? 0;
     try {
       const ranges = state.record.truncationRanges;
       const answer = await fenceSegment(group, link, { state, ranges });
+      // It was told to begin anew since: this may have been read before.
+      if (this.#told.get(link) !== told) return false;
       // What a damaged segment says must not count. Peers may fill it, so it is asked again.
       group.unfencedReasons.set(link.node, answer.damaged ? 'damaged' : '');
       if (answer.damaged) group.markUnfenced(link.node);
       // A writer that found the member damaged never had its word, and knows what the others have dropped only from them.
-      const dropped = Math.max(logFloorOf(group), group.droppedByAllBut(link.node));
+      const { scls } = standingOf(group);
+      const dropped = Math.max(logFloorOf(group), group.droppedByAllBut(link.node, answer.scl, scls));
       if (answer.unknown || (answer.damaged && !answer.hydrating && answer.scl < dropped))
         await this.#startOver(group, link);
       if (answer.damaged || !isServing() || !link.up) return false;
@@ -231,6 +237,7 @@ export class Fencer {
       if (!this.#mayStartOver(group, link) || link.connections !== connections) return;
       // What it has said of itself so far it no longer knows, and what it says before it has begun anew must not count.
       group.markUnfenced(link.node);
+      this.#told.set(link, (this.#told.get(link) ?? 0) + 1);
       onForgot(group, link.node);
       group.forgetPages(link.node);
       const { lastLsn: required } = standingOf(group);

@@ -62,3 +62,24 @@ test('who knew the membership before knows nothing of the next', () => {
   group.enter(begun(settled()));
   assert.equal(group.isInstalled, false);
 });
+
+test('who cannot be filled is known by those who are further: one that lacks as much has nothing for it, whatever it has kept', () => {
+  const group = groupAt(settled());
+  const scls = new Map(Object.entries({ a: 0, b: 30, c: 90, d: 90, e: 90, f: 90 }) as [NodeId, Lsn][]);
+  const dropped = (node: string) => {
+    const id = node as NodeId;
+    return group.droppedByAllBut(id, scls.get(id) ?? (0 as Lsn), scls);
+  };
+  answers(group, 'ab');
+  assert.equal(dropped('b'), 0, 'nobody is further');
+  answers(group, 'cdef');
+  for (const node of 'cdef') group.hasDroppedTo(node as NodeId, 40 as Lsn);
+  assert.equal(dropped('a'), 0, 'b has some of it');
+  assert.equal(dropped('b'), 40, 'a has nothing for it');
+  scls.set('a' as NodeId, 30 as Lsn);
+  assert.equal(dropped('a'), 40);
+  group.hasDroppedTo('d' as NodeId, 20 as Lsn);
+  assert.equal(dropped('a'), 20, 'd has kept what it lacks');
+  group.markUnfenced('d' as NodeId);
+  assert.equal(dropped('a'), 40);
+});

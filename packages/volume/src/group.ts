@@ -154,9 +154,13 @@ export class Group {
     this.#droppedTo.set(node, logFloor);
   }
 
-  /** Log that none of the others which obey has kept: a member that lacks some of it cannot be filled. */
-  droppedByAllBut(node: NodeId): Lsn {
-    const others = [...this.#fenced].filter((other) => other !== node && !this.isHydrating(other));
+  /**
+   * Log that has been kept by none of those which obey and are further than `scl`, where the member is: if it lacks some of it, it cannot
+   * be filled. Who is no further has nothing for it, whatever it has kept.
+   */
+  droppedByAllBut(node: NodeId, scl: Lsn, scls: ReadonlyMap<string, Lsn>): Lsn {
+    const isAhead = (other: NodeId) => (scls.get(other) ?? 0) > scl && !this.isHydrating(other);
+    const others = [...this.#fenced].filter((other) => other !== node && isAhead(other));
     const floors = others.map((other) => this.#droppedTo.get(other) ?? (0 as Lsn));
     return (floors.length === 0 ? 0 : Math.min(...floors)) as Lsn;
   }

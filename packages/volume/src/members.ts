@@ -1,5 +1,5 @@
 /** What a serving writer does about who the members are: changes on demand, healing by itself, and what both leave behind. */
-import { must, type Clock, type CodedError, type NodeId } from '@rokka/kernel';
+import { must, type Clock, type CodedError, type Lsn, type NodeId } from '@rokka/kernel';
 import type { HealingTimes, ProgressTracker, Standing } from '@rokka/quorum';
 import type { SegmentState } from '@rokka/storage';
 import { Departures } from './departures.ts';
@@ -24,7 +24,7 @@ export interface MembersOptions {
   /** A newcomer holds everything; its state is the truth from here on. */
   onHydrated(group: Group, link: NodeLink, answer: SegmentState): void;
   /** A sound member lacks log that none of the others has. */
-  onStranded(group: Group, link: NodeLink): Promise<void>;
+  onStranded(group: Group, link: NodeLink, dropped: Lsn): Promise<void>;
   /** The registry says that another writer has the volume. Answers what everybody gets from here on. */
   onTakenOver(error: CodedError): CodedError;
   demandAlive(): void;

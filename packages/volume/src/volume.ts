@@ -101,7 +101,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       onEntered: (group) => this.#onEntered(group),
       // Who went back is found out by a fence: each connection begins with one.
       onHydrated: (group, link, answer) => this.#onFenced(group, link, answer),
-      onStranded: (group, link) => this.#fencer.refill(group, link),
+      onStranded: (group, ...of) => this.#fencer.refill(group, ...of),
       onTakenOver: (error) => this.#takenOver(error),
       demandAlive: () => this.#demandAlive(),
     });
