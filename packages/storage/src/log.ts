@@ -174,6 +174,11 @@ export class StorageLog implements Disposable {
     this.#schedule();
   }
 
+  /** Room for a control entry, for whoever must know before he changes anything: it is then appended without fail. @throws as `append` does */
+  makeRoom(body: Uint8Array): void {
+    this.#demand(ENTRY_HEADER_BYTES + body.length);
+  }
+
   /** Appends a control entry. May flush, as `reserve` may. @throws STORAGE_DISK_FULL, STORAGE_DISK_FAILED */
   append(type: number, body: Uint8Array): void {
     this.#demand(ENTRY_HEADER_BYTES + body.length);

@@ -286,10 +286,10 @@ export class SegmentStore implements Disposable {
     epochs: m.Epochs,
     members: readonly m.MemberAddress[] = [],
   ): void {
+    const body = control.encodeEpochEntry({ ...epochs, id: segment.id, ranges, members });
+    this.log.makeRoom(body);
     segment.truncate(ranges);
-    const { volumeEpoch, membershipEpoch } = epochs;
-    const entry = { id: segment.id, volumeEpoch, membershipEpoch, ranges, members };
-    this.log.append(ENTRY.EPOCH, control.encodeEpochEntry(entry));
+    this.log.append(ENTRY.EPOCH, body);
     segment.adoptEpochs(epochs, members);
     this.#unsettle(segment);
   }
