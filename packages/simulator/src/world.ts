@@ -28,6 +28,9 @@ export const MEMBERS = [0, 1, 2, 3, 4, 5] as const;
 /** Writers that may live at the same time: the newest and those that do not know yet. */
 const WRITERS_MAX = 4;
 
+/** What lay in wait and comes when the cluster is to come to rest does not keep it from that. */
+const LATE_FAULT_MS = 2_000;
+
 /** For clusters whose members change by hand: what heals them in the end. */
 const QUICK: HealingTimes = { awayMs: 1_000, behindMs: 4_000, returnedMs: 100, blockedMs: 1_500 };
 
@@ -56,6 +59,8 @@ export class World {
   readonly faults = new Map<string, number>();
   /** How to end the faults that last, in the order in which they began. */
   readonly #undoings = new Set<() => void>();
+  /** All faults are over; one that lay in wait may still come. */
+  #areOver = false;
   #failure: unknown;
   /** Share of the volume's pages that the workload may touch by now, in (0, 1]. */
   reach = 1;
@@ -248,7 +253,7 @@ export class World {
       if (this.#undoings.delete(once)) undo();
     };
     this.#undoings.add(once);
-    this.clock.after(forMs, once);
+    this.clock.after(this.#areOver ? Math.min(forMs, LATE_FAULT_MS) : forMs, once);
   }
 
   count(what: string): void {
@@ -257,6 +262,7 @@ export class World {
 
   /** Ends every fault that lasts. */
   undoAll(): void {
+    this.#areOver = true;
     for (const undo of this.#undoings) undo();
   }
 
