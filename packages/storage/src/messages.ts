@@ -96,8 +96,8 @@ export interface CreateSegment extends SegmentFacts {
  * For a member that is `unknown`: it gives up what it has and hydrates like a newcomer, and it counts again when it holds
  * everything up to `required`, the last LSN that was ever given to the group. Only a writer that the registry has confirmed
  * since the member said so may send this: what the member promised and forgot, it promised to this writer or one before.
- * A member that is not damaged is left alone, unless its SCL is below `dropped`: none of the others has that much of the log, so nobody could
- * fill it. The answer is its state, when that is durable.
+ * A member that is not damaged is left alone, unless nothing has come to it, or its SCL is below `dropped`: none of the others has that much
+ * of the log, so nobody could fill it. The answer is its state, when that is durable.
  */
 export interface StartOver extends SegmentFacts {
   required: Lsn;
