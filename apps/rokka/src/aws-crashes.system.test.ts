@@ -34,6 +34,9 @@ const FILL = 'create table rows as select n, md5(n::text) as text from generate_
 const ON_THE_WAY =
   /^(creating|modifying|starting|stopping|rebooting|failing-over|backing-up|deleting|resetting-master-credentials|pending|attaching|detaching|busy)$/;
 
+const withWhy = (state: string | undefined, why: string | undefined) =>
+  why === undefined ? state : `${state}: ${why}`;
+
 class Cloud {
   readonly #place: TestPlace;
   readonly #rokka: RokkaUnderTest;
@@ -96,8 +99,10 @@ class Cloud {
         (one) => [one.DBClusterSnapshotIdentifier, one.Status] as const,
       ),
       ...must(of.Volumes).map((one) => [one.VolumeId, one.Attachments?.[0]?.State ?? one.State] as const),
-      ...must(pieces.Snapshots).map((one) => [one.SnapshotId, one.State] as const),
-      ...must(images.Images).map((one) => [one.ImageId, one.State] as const),
+      ...must(pieces.Snapshots).map((one) => [one.SnapshotId, withWhy(one.State, one.StateMessage)] as const),
+      ...must(images.Images).map(
+        (one) => [one.ImageId, withWhy(one.State, one.StateReason?.Message)] as const,
+      ),
     ].map(([id, status]) => [id, status]);
     return new Map(all.map(([id, status]) => [must(id), must(status)]));
   }

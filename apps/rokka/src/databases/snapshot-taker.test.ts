@@ -152,3 +152,25 @@ test('the snapshots of a set are cut together when all are written down, and fai
   await bench.pass(12_000);
   assert.deepEqual(await phases([alone]), ['failed']);
 });
+
+test('a database that is made, and copied at once, while all are looked at is not taken for gone', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  const { databases, snapshots, registry } = bench;
+  const list = registry.list.bind(registry);
+  const asked: string[] = [];
+  registry.list = async <T>(prefix: string) => {
+    const found = await list<T>(prefix);
+    // Between a pass's view of the records and its look at the snapshots.
+    if (prefix !== 'database-states/' || asked.length > 0) return found;
+    const set = { id: 'set-1', size: 1 };
+    const record = await databases.create({ name: 'late', engine: 'native' });
+    asked.push((await snapshots.request(record)).name, (await snapshots.request(record, { set })).name);
+    return found;
+  };
+  await bench.pass(600);
+  must(bench.head('late')).serve();
+  await bench.pass(2_000);
+  assert.equal(asked.length, 2);
+  for (const name of asked) assert.equal((await snapshots.get(name)).phase, 'available');
+});

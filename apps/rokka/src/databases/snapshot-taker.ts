@@ -5,6 +5,7 @@
 import { type Clock, describeError, isCoded, type Lsn, type VolumeId } from '@rokka/kernel';
 import {
   type DatabaseRecord,
+  type Databases,
   judgeStateCopy,
   type SetCut,
   type SnapshotRecord,
@@ -25,6 +26,7 @@ const CUTS_MAX = 5;
 const SET_WHOLE_MS = 60_000;
 
 export interface SnapshotTakerOptions {
+  databases: Pick<Databases, 'list'>;
   snapshots: Snapshots;
   clock: Clock;
   head(database: string): Head | undefined;
@@ -60,20 +62,27 @@ export class SnapshotTaker {
     return this.#awaited.has(database);
   }
 
-  /** Begins whatever can be done now. @throws what the registry throws */
-  async look(records: readonly DatabaseRecord[]): Promise<void> {
-    await this.#options.snapshots.finishSets();
-    const waiting = (await this.#options.snapshots.list()).filter(({ phase }) => phase === 'creating');
+  /**
+   * Begins whatever can be done now.
+   * @param known the records as they were a moment ago
+   * @throws what the registry throws
+   */
+  async look(known: readonly DatabaseRecord[]): Promise<void> {
+    const { snapshots, databases } = this.#options;
+    await snapshots.finishSets();
+    const waiting = (await snapshots.list()).filter(({ phase }) => phase === 'creating');
+    // Read after what waits: so a database that has no record is gone, and is not one that came in between.
+    const records = waiting.length > 0 ? await databases.list() : known;
     const asked = new Set(waiting.map(({ database }) => database));
     this.#awaited = this.#awaited.intersection(asked);
     const sets = Map.groupBy(waiting, ({ set }) => set?.id);
-    for (const [id, snapshots] of sets) if (id !== undefined) await this.#lookAtSet(id, snapshots, records);
+    for (const [id, members] of sets) if (id !== undefined) await this.#lookAtSet(id, members, records);
     for (const snapshot of sets.get(undefined) ?? []) {
       if (this.#busy.has(snapshot.name)) continue;
       const record = records.find(({ volumeId }) => volumeId === snapshot.volumeId);
       const state = await this.#judgeState(snapshot, record);
       if (state.is === 'failed')
-        await this.#options.snapshots.settle(snapshot.name, { phase: 'failed', reason: state.why });
+        await snapshots.settle(snapshot.name, { phase: 'failed', reason: state.why });
       if (state.is !== 'whole') continue;
       // Another database may have its name by now.
       const head = record?.name === snapshot.database ? this.#options.head(record.name) : undefined;

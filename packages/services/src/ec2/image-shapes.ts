@@ -4,6 +4,7 @@ import type { Scope } from '../scope.ts';
 import type { ImageDevice } from './ec2-records.ts';
 import type { ImageFacts } from './image-facts.ts';
 import { imageState, snapshotState } from './status.ts';
+import { whySnapshotFailed } from './snapshot-shapes.ts';
 import { tagShapes } from './volume-shapes.ts';
 
 export function imageShape({ account }: Scope, facts: ImageFacts): Image {
@@ -50,7 +51,9 @@ const mappingShape = ({
 function whyFailed({ record, snapshots }: ImageFacts): string {
   const gone = record.devices.filter((_, at) => !snapshots[at]).map(({ snapshot }) => `${snapshot} is gone`);
   const failed = snapshots.flatMap((facts) =>
-    facts && snapshotState(facts) === 'error' ? [`${facts.record.id} has failed`] : [],
+    facts && snapshotState(facts) === 'error'
+      ? [`${facts.record.id} has failed: ${whySnapshotFailed(facts)}`]
+      : [],
   );
   return [...gone, ...failed].join(', ');
 }

@@ -9,17 +9,20 @@ import { tagShapes } from './volume-shapes.ts';
 const NO_VOLUME = 'vol-ffffffff';
 
 export function snapshotShape(scope: Scope, facts: SnapshotFacts): Snapshot {
-  const { record, kept, set } = facts;
+  const { kept } = facts;
   const state = snapshotState(facts);
-  const failure = record.failure ?? set?.failure ?? kept?.reason ?? 'what it kept was removed';
   return {
     ...snapshotInfo(scope, facts),
     StorageTier: 'standard',
-    ...(state === 'error' && { StateMessage: failure }),
+    ...(state === 'error' && { StateMessage: whySnapshotFailed(facts) }),
     ...(state === 'completed' &&
       kept?.takenAtMs !== undefined && { CompletionTime: new Date(kept.takenAtMs) }),
   };
 }
+
+/** Of one whose state is `error`. */
+export const whySnapshotFailed = ({ record, set, kept }: SnapshotFacts): string =>
+  record.failure ?? set?.failure ?? kept?.reason ?? 'what it kept was removed';
 
 /** As CreateSnapshots shows it. */
 export function snapshotInfo(scope: Scope, facts: SnapshotFacts): SnapshotInfo {
