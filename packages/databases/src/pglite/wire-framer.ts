@@ -101,7 +101,7 @@ export class ReplyScanner {
     this.#onMessage = onMessage;
   }
 
-  /** What of `chunk`, and of what was held before, goes on to the client. Views of `chunk` where nothing changed. */
+  /** What of `chunk`, and of what was held before, goes on to the client: one view of it where nothing changed, since each piece is a write. */
   push(chunk: Buffer): Buffer[] {
     const out: Buffer[] = [];
     const bytes = this.#held.length > 0 ? Buffer.concat([this.#held, chunk]) : chunk;
@@ -122,19 +122,19 @@ export class ReplyScanner {
         at = Math.min(end, bytes.length);
         continue;
       }
-      pass(at);
-      passFrom = at;
       if (whole === 0 || at + whole > bytes.length) {
+        pass(at);
         this.#held = bytes.subarray(at);
         return out;
       }
       const original = bytes.subarray(at, at + whole);
       const shown = this.#onMessage(bytes[at], original);
-      at += whole;
       if (shown !== original) {
+        pass(at);
         if (shown) out.push(shown);
-        passFrom = at;
+        passFrom = at + whole;
       }
+      at += whole;
     }
     pass(at);
     return out;
