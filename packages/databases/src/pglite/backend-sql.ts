@@ -17,7 +17,7 @@ export async function runSql(life: EngineLife, sql: string): Promise<Row[]> {
     else failure ??= errorFields(reply);
     return undefined;
   });
-  await life.execute(queryMessage(sql), (bytes) => void scanner.push(bytes));
+  await life.execute(queryMessage(sql), (bytes) => void scanner.push(bytes)).outcome;
   if (failure) {
     const sqlState = failure.get('C') ?? 'XX000';
     const message = Buffer.from(failure.get('M') ?? '', 'latin1').toString('utf8');

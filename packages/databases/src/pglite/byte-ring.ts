@@ -90,6 +90,11 @@ export class ByteRing {
     return this.usedBytes > 0;
   }
 
+  /** Blocks this thread until more is written than was when it was called, or for `timeoutMs`. */
+  waitForMore(written: number, timeoutMs: number): void {
+    Atomics.wait(this.#control, WRITTEN, written, timeoutMs);
+  }
+
   /** Blocks this thread until there is room for `bytes`, or for `timeoutMs`. */
   waitForRoom(bytes: number, timeoutMs: number): boolean {
     assert(bytes <= this.capacityBytes, () => `${bytes} bytes never fit into ${this.capacityBytes}`);

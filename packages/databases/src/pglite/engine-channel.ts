@@ -4,25 +4,31 @@
  * so nothing here is a message that it would have to be called for; towards the event loop a single postMessage says
  * "there are frames", and only if the loop had announced that it is asleep.
  *
- * A batch is a run of whole protocol messages. BATCH_END says at which position of the request ring it ends, before its
- * first byte is written: so the engine knows, without a race, whether more is to come. What arrives beyond BATCH_END
- * while the batch runs is COPY data, which the engine asks for by itself.
+ * A batch is a run of whole protocol messages. It comes as one frame, which says how long it is: so the engine knows, without a race,
+ * whether more is to come. Further frames with the number of the batch that runs are COPY data, which the engine asks for by itself.
+ *
+ * Batches may lie behind the one that runs, so that the engine does not wait for the event loop between two of them. Whose batch may
+ * run next depends on what the one before it has left: one that lies behind runs only if the engine is in no transaction by then, else it
+ * is put aside unread, and so are all behind it. The event loop can have them put aside, too, as long as the engine has not taken them.
  */
+import { assert } from '@rokka/kernel';
 import { ByteRing } from './byte-ring.ts';
 import type { Ticket } from '@rokka/volume';
 
 const REQUEST_RING_BYTES = 256 * 1024;
 const REPLY_RING_BYTES = 1024 * 1024;
 const FRAME_HEADER_BYTES = 16;
+const REQUEST_HEADER_BYTES = 12;
 /** Longest payload of one reply frame: small against the ring, so that both threads work at the same time. */
 export const FRAME_PAYLOAD_BYTES_MAX = 64 * 1024;
 
-const BATCH_NUMBER = 0;
-const BATCH_END = 1;
-const CANCEL_BATCH = 2;
-const HOST_ASLEEP = 3;
-const HOST_WANTS_ROOM = 4;
-const CLOSING = 5;
+const CANCEL_BATCH = 0;
+const HOST_ASLEEP = 1;
+const HOST_WANTS_ROOM = 2;
+const CLOSING = 3;
+const TAKEN = 4;
+const ASIDE_FROM = 5;
+const ASIDE_TO = 6;
 const WORD_COUNT = 8;
 
 /** What a reply frame says. */
@@ -31,6 +37,17 @@ export const FrameKind = {
   reply: 1,
   /** The batch is worked through. The payload is empty. */
   done: 2,
+  /** The batch was put aside: the one before it has left a transaction open, or the event loop wants it back. */
+  putAside: 3,
+} as const;
+
+/** What a frame of the request ring is. */
+export const RequestKind = {
+  batch: 1,
+  /** A batch that runs only if no transaction is open by then. */
+  behind: 2,
+  /** COPY data for the batch that runs. */
+  more: 3,
 } as const;
 
 export interface ReplyFrame {
@@ -39,6 +56,9 @@ export interface ReplyFrame {
   readonly ticket: Ticket;
   readonly payload: Uint8Array;
 }
+
+/** Numbers of batches go round. */
+const isBefore = (one: number, other: number) => ((one - other) | 0) < 0;
 
 export interface EngineMemory {
   readonly words: SharedArrayBuffer;
@@ -68,14 +88,19 @@ export class HostEnd {
     this.#reply = new ByteRing(memory.reply);
   }
 
-  get batchNumber(): number {
-    return Atomics.load(this.#words, BATCH_NUMBER);
+  /** `bytes` of the batch `number` as they are to be put. */
+  static request(kind: number, number: number, bytes: Uint8Array): Uint8Array {
+    const frame = new Uint8Array(REQUEST_HEADER_BYTES + bytes.length);
+    const header = new DataView(frame.buffer);
+    header.setUint32(0, bytes.length, true);
+    header.setUint32(4, kind, true);
+    header.setInt32(8, number, true);
+    frame.set(bytes, REQUEST_HEADER_BYTES);
+    return frame;
   }
 
-  /** Announces a batch of `byteCount` bytes, which `put` then brings. Nothing earlier may be left to put. */
-  begin(byteCount: number): void {
-    Atomics.store(this.#words, BATCH_END, (this.#request.written + byteCount) | 0);
-    Atomics.add(this.#words, BATCH_NUMBER, 1);
+  get writtenPosition(): number {
+    return this.#request.written;
   }
 
   /** Writes what there is room for and answers how much that was. Where it was not all, a message comes when there is more. */
@@ -85,6 +110,17 @@ export class HostEnd {
     Atomics.store(this.#words, HOST_WANTS_ROOM, 1);
     // Room that came between the two has no message of its own.
     return count + this.#request.put(bytes.subarray(count));
+  }
+
+  /**
+   * Has these batches put aside when the engine comes to them.
+   * @returns whether it will come to all of them: it has taken none yet, and takes none
+   */
+  putAside(from: number, to: number): boolean {
+    Atomics.store(this.#words, ASIDE_TO, to);
+    Atomics.store(this.#words, ASIDE_FROM, from);
+    // The engine first says which one it takes, and looks here then: so one of the two sees the other.
+    return isBefore(Atomics.load(this.#words, TAKEN), from);
   }
 
   /** How far the engine has read: a batch that it never begins to read finds it stuck. */
@@ -97,9 +133,9 @@ export class HostEnd {
     Atomics.store(this.#words, CLOSING, 1);
   }
 
-  /** Asks the engine to cancel the batch that runs now. Seen when the engine next touches a file or the wire. */
-  cancel(): void {
-    Atomics.store(this.#words, CANCEL_BATCH, this.batchNumber);
+  /** Asks the engine to cancel this batch. Seen when the engine next touches a file or the wire, if it runs by then. */
+  cancel(batch: number): void {
+    Atomics.store(this.#words, CANCEL_BATCH, batch);
   }
 
   /** The next whole frame, or undefined and the promise that the engine's thread will post a message when there is one. */
@@ -130,6 +166,11 @@ export class EngineEnd {
   readonly #wakeHost: () => void;
   readonly #frame = new Uint8Array(FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES_MAX);
   readonly #frameView = new DataView(this.#frame.buffer);
+  readonly #header = new Uint8Array(REQUEST_HEADER_BYTES);
+  readonly #headerView = new DataView(this.#header.buffer);
+  #batch = 0;
+  /** Bytes of the frame that are not read yet. */
+  #left = 0;
 
   constructor(memory: EngineMemory, wakeHost: () => void) {
     this.#words = new Int32Array(memory.words);
@@ -138,14 +179,14 @@ export class EngineEnd {
     this.#wakeHost = wakeHost;
   }
 
+  /** Of the batch that runs, or ran last. */
   get batchNumber(): number {
-    return Atomics.load(this.#words, BATCH_NUMBER);
+    return this.#batch;
   }
 
-  /** Whether bytes of the batch, or bytes that came after it, wait to be read. */
+  /** Whether more of the frame that is being read is to come. */
   get moreToRead(): boolean {
-    const behind = (Atomics.load(this.#words, BATCH_END) - this.#request.read) | 0;
-    return behind > 0 || this.#request.usedBytes > 0;
+    return this.#left > 0;
   }
 
   get closing(): boolean {
@@ -153,16 +194,46 @@ export class EngineEnd {
   }
 
   get cancelled(): boolean {
-    const batch = this.batchNumber;
-    return batch !== 0 && Atomics.load(this.#words, CANCEL_BATCH) === batch;
+    return this.#batch !== 0 && Atomics.load(this.#words, CANCEL_BATCH) === this.#batch;
   }
 
-  /** Waits for at least one byte. `onWait` runs before each slice of waiting. */
-  read(into: Uint8Array, sliceMs: number, onWait: () => void): number {
+  /** Waits for the next batch. COPY data that came too late, for a COPY that had failed, is passed over. @returns its kind */
+  nextBatch(sliceMs: number): number {
     for (;;) {
-      const count = this.#request.take(into);
+      const { kind, number } = this.#nextFrame(sliceMs);
+      if (kind !== RequestKind.more) {
+        this.#batch = number;
+        Atomics.store(this.#words, TAKEN, number);
+        return kind;
+      }
+      this.passOver(sliceMs);
+    }
+  }
+
+  /** Whether the event loop wants the batch that was taken put aside. */
+  get isPutAside(): boolean {
+    const from = Atomics.load(this.#words, ASIDE_FROM);
+    const to = Atomics.load(this.#words, ASIDE_TO);
+    return from !== 0 && !isBefore(this.#batch, from) && !isBefore(to, this.#batch);
+  }
+
+  /** Leaves the rest of the frame unread. */
+  passOver(sliceMs: number): void {
+    const into = new Uint8Array(Math.min(this.#left, FRAME_PAYLOAD_BYTES_MAX));
+    while (this.#left > 0) this.read(into, sliceMs, () => {});
+  }
+
+  /** Waits for at least one byte of the batch that runs. `onWait` runs before each slice of waiting. */
+  read(into: Uint8Array, sliceMs: number, onWait: () => void): number {
+    if (this.#left === 0) {
+      const { kind } = this.#nextFrame(sliceMs, onWait);
+      assert(kind === RequestKind.more, 'a batch that asks for more has none behind it');
+    }
+    for (;;) {
+      const count = this.#request.take(into.subarray(0, Math.min(into.length, this.#left)));
       if (count > 0) {
-        if (Atomics.exchange(this.#words, HOST_WANTS_ROOM, 0) === 1) this.#wakeHost();
+        this.#left -= count;
+        this.#tellRoom();
         return count;
       }
       onWait();
@@ -170,9 +241,22 @@ export class EngineEnd {
     }
   }
 
-  /** Waits for a batch, or for bytes that came too late for the last one. */
-  waitForBytes(sliceMs: number): void {
-    while (!this.#request.waitForBytes(sliceMs));
+  #nextFrame(sliceMs: number, onWait = () => {}): { kind: number; number: number } {
+    for (;;) {
+      // Before the look: what comes after it ends the wait.
+      const { written } = this.#request;
+      if (this.#request.usedBytes >= REQUEST_HEADER_BYTES) break;
+      onWait();
+      this.#request.waitForMore(written, sliceMs);
+    }
+    this.#request.take(this.#header);
+    this.#left = this.#headerView.getUint32(0, true);
+    this.#tellRoom();
+    return { kind: this.#headerView.getUint32(4, true), number: this.#headerView.getInt32(8, true) };
+  }
+
+  #tellRoom(): void {
+    if (Atomics.exchange(this.#words, HOST_WANTS_ROOM, 0) === 1) this.#wakeHost();
   }
 
   /** Waits for room, as long as the client takes to read: the event loop's side ends a client that never does. */

@@ -1,17 +1,21 @@
 /**
- * One life of the engine's worker, seen from the event loop: a batch goes in, replies come out, one batch at a time. The
- * life ends once, with a reason, and is not used again; engine.ts starts the next one.
+ * One life of the engine's worker, seen from the event loop: a batch goes in, replies come out, one batch after the other; some may lie
+ * behind the one that runs (engine-channel.ts). The life ends once, with a reason, and is not used again; engine.ts starts the next one.
  */
 import { Worker } from 'node:worker_threads';
 import { assert, CodedError, deadline, Deferred, describeError, type Clock } from '@rokka/kernel';
 import type { SharedPageMemory, Ticket } from '@rokka/volume';
 import { databaseErrors } from '../errors.ts';
-import { FrameKind, HostEnd, makeEngineMemory } from './engine-channel.ts';
+import { FrameKind, HostEnd, makeEngineMemory, RequestKind } from './engine-channel.ts';
 import type { EngineMessage, EngineWorkerData } from './engine-worker.ts';
 import { FromClient, message } from './wire-messages.ts';
 
-/** A batch that the engine has not begun to read after this long finds it stuck. */
+/** A batch whose turn it is and that the engine has not begun to read after this long finds it stuck; after twice as long it is ended. */
 const STUCK_TIMEOUT_MS = 30_000;
+/** Enough that the engine does not wait for the event loop. */
+const BATCHES_MAX = 32;
+/** Of one that lies behind others: so all of them fit into the ring. */
+const BEHIND_BYTES_MAX = 4 * 1024;
 /** What a killed worker had handed over may still become durable, so that replies which wait for it get out. */
 const LAST_TICKETS_TIMEOUT_MS = 2000;
 
@@ -39,6 +43,25 @@ export interface LifeOptions {
 
 export type OnReply = (bytes: Buffer, ticket: Ticket) => void;
 
+/** A batch that lay behind others may have been put aside, never begun: because of what those left, or because the life ended before. */
+export type Outcome = 'done' | 'put aside';
+
+/** A batch that was given to the engine. */
+export interface GivenBatch {
+  readonly number: number;
+  readonly outcome: Promise<Outcome>;
+}
+
+interface Exchange {
+  readonly number: number;
+  /** Where it begins in the request ring. */
+  readonly position: number;
+  readonly onReply: OnReply;
+  readonly outcome: Deferred<Outcome>;
+  /** It was taken back, and the engine has not come to it yet. */
+  isTakenBack: boolean;
+}
+
 export class EngineLife {
   readonly pages: EnginePages;
   /** Why the life ended. Never rejects. */
@@ -50,7 +73,10 @@ export class EngineLife {
   readonly #ready = new Deferred<void>();
   readonly #onProgress: (step: string) => void;
   readonly #onLog: (line: string) => void;
-  #exchange: { onReply: OnReply; done: Deferred<Ticket> } | undefined;
+  /** In the order in which they run. */
+  readonly #exchanges: Exchange[] = [];
+  #batches = 0;
+  #watched: number | undefined;
   #unsent: Uint8Array[] = [];
   #unsentBytes = 0;
   #onDrain: (() => void) | undefined;
@@ -96,26 +122,45 @@ export class EngineLife {
     return life;
   }
 
-  /** Runs a batch of whole messages. One at a time. @throws DATABASE_ENGINE_LOST where the life ends meanwhile */
-  execute(batch: Uint8Array, onReply: OnReply): Promise<Ticket> {
-    assert(!this.#exchange, 'a batch is running already');
-    if (this.#over) return this.#end.promise.then((reason) => Promise.reject(reason));
-    const done = new Deferred<Ticket>();
-    this.#exchange = { onReply, done };
-    const position = this.#host.readPosition;
-    const cancel = this.#clock.after(STUCK_TIMEOUT_MS, () => {
-      if (this.#host.readPosition === position) void this.terminate('it does not take its batch');
-    });
-    this.#host.begin(batch.length);
-    this.feed(batch);
-    return done.promise.finally(cancel);
+  /** Whether a batch of so many bytes may be given now, behind those that are not done yet. */
+  hasRoomBehind(bytes: number): boolean {
+    const isFree = !this.#over && this.#exchanges.length < BATCHES_MAX && this.#unsentBytes === 0;
+    return isFree && bytes <= BEHIND_BYTES_MAX;
+  }
+
+  /**
+   * Runs a batch of whole messages; behind the ones before it if none of them leaves a transaction open. Its outcome rejects with
+   * DATABASE_ENGINE_LOST, or whatever ended the life, where it may have been begun by then.
+   */
+  execute(batch: Uint8Array, onReply: OnReply): GivenBatch {
+    if (this.#over) return { number: 0, outcome: this.#end.promise.then((reason) => Promise.reject(reason)) };
+    const behind = this.#exchanges.some(({ isTakenBack }) => !isTakenBack);
+    assert(!behind || this.hasRoomBehind(batch.length), 'a batch is running already');
+    const number = (this.#batches + 1) | 0 || 1;
+    this.#batches = number;
+    const outcome = new Deferred<Outcome>();
+    const position = (this.#host.writtenPosition + this.#unsentBytes) | 0;
+    this.#exchanges.push({ number, position, onReply, outcome, isTakenBack: false });
+    this.#watch();
+    this.#put(HostEnd.request(behind ? RequestKind.behind : RequestKind.batch, number, batch));
+    return { number, outcome: outcome.promise };
+  }
+
+  /** Those that lie behind the one that runs are put aside, at once where the engine has taken none of them. */
+  takeBack(): void {
+    const [, ...behind] = this.#exchanges;
+    const [first] = behind;
+    if (!first || !this.#host.putAside(first.number, this.#batches)) return;
+    for (const exchange of behind) {
+      exchange.isTakenBack = true;
+      exchange.outcome.resolve('put aside');
+    }
   }
 
   /** Sends whole messages of COPY data into the batch that runs. */
   feed(bytes: Uint8Array): void {
-    this.#unsent.push(bytes);
-    this.#unsentBytes += bytes.length;
-    this.#push();
+    const [running] = this.#exchanges;
+    if (running) this.#put(HostEnd.request(RequestKind.more, running.number, bytes));
   }
 
   /** Bytes that the engine has not had room for yet. */
@@ -139,15 +184,15 @@ export class EngineLife {
   }
 
   /** Asks the running batch to fail with 57014. Heard when it next touches a file or writes rows; maybe never. */
-  cancel(): void {
-    if (this.#exchange) this.#host.cancel();
+  cancel(batch: number): void {
+    if (this.#exchanges[0]?.number === batch) this.#host.cancel(batch);
   }
 
   /** Shuts the database down in order, so that the next start has nothing to recover. */
   async close(timeoutMs: number): Promise<void> {
-    if (!this.#over && !this.#exchange) {
+    if (!this.#over && this.#exchanges.length === 0) {
       this.#host.announceClose();
-      const bye = this.execute(message(FromClient.terminate), () => {});
+      const bye = this.execute(message(FromClient.terminate), () => {}).outcome;
       try {
         await deadline(bye, { what: 'the shutdown of the engine', ms: timeoutMs, clock: this.#clock });
       } catch (error) {
@@ -174,8 +219,29 @@ export class EngineLife {
     // First the end, so that whoever sees the batch fail finds the engine in its next life already.
     this.#end.resolve(reason);
     this.#ready.reject(reason);
-    this.#exchange?.done.reject(reason);
-    this.#exchange = undefined;
+    // The engine begins with one when it has told the end of the one before it.
+    const [running, ...behind] = this.#exchanges.splice(0);
+    running?.outcome.reject(reason);
+    for (const { outcome } of behind) outcome.resolve('put aside');
+  }
+
+  /** One timer for many batches: most last less than a millisecond. */
+  #watch(): void {
+    const [running] = this.#exchanges;
+    if (this.#watched !== undefined || !running || this.#over) return;
+    this.#watched = running.number;
+    this.#clock.after(
+      STUCK_TIMEOUT_MS,
+      () => {
+        const watched = this.#watched;
+        this.#watched = undefined;
+        const [still] = this.#exchanges;
+        const isBegun = still && ((this.#host.readPosition - still.position) | 0) > 0;
+        if (still?.number === watched && !isBegun) void this.terminate('it does not take its batch');
+        else this.#watch();
+      },
+      { keepAlive: false },
+    );
   }
 
   async #lastTickets(): Promise<void> {
@@ -211,6 +277,12 @@ export class EngineLife {
     void this.terminate(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
 
+  #put(bytes: Uint8Array): void {
+    this.#unsent.push(bytes);
+    this.#unsentBytes += bytes.length;
+    this.#push();
+  }
+
   #push(): void {
     while (this.#unsent.length > 0 && !this.#over) {
       const count = this.#host.put(this.#unsent[0]);
@@ -227,14 +299,14 @@ export class EngineLife {
     while (!this.#paused) {
       const frame = this.#host.next();
       if (!frame) return;
+      const [running] = this.#exchanges;
       if (frame.kind === FrameKind.reply) {
         const { buffer, byteOffset, length } = frame.payload;
-        this.#exchange?.onReply(Buffer.from(buffer, byteOffset, length), frame.ticket);
+        running?.onReply(Buffer.from(buffer, byteOffset, length), frame.ticket);
         continue;
       }
-      const done = this.#exchange?.done;
-      this.#exchange = undefined;
-      done?.resolve(frame.ticket);
+      this.#exchanges.shift();
+      running?.outcome.resolve(frame.kind === FrameKind.done ? 'done' : 'put aside');
     }
   }
 }

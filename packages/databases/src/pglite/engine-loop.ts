@@ -7,13 +7,17 @@
  * ends, and the next one recovers from the log. PGlite's own loop would swallow it and spin.
  */
 import type { Ticket } from '@rokka/volume';
-import { FRAME_PAYLOAD_BYTES_MAX, FrameKind, type EngineEnd } from './engine-channel.ts';
+import { FRAME_PAYLOAD_BYTES_MAX, FrameKind, RequestKind, type EngineEnd } from './engine-channel.ts';
 import type { PgliteModule } from './pglite-module.ts';
+import { readyMessage } from './wire-messages.ts';
 
 /** Keep in step with POSTGRES_MAIN_LONGJMP of PGlite. */
 const MAIN_LONGJMP_STATUS = 100;
 /** A wait looks around this often, so that a lost wake-up costs this much and no more. */
 const WAIT_SLICE_MS = 1000;
+
+/** ReadyForQuery outside of a transaction. */
+const AT_REST = readyMessage('I');
 
 export class EngineLoop {
   readonly #module: PgliteModule;
@@ -21,7 +25,8 @@ export class EngineLoop {
   readonly #applied: () => Ticket;
   readonly #out = new Uint8Array(FRAME_PAYLOAD_BYTES_MAX);
   #outLength = 0;
-  #doneBatch = 0;
+  /** The last bytes that the backend has said. */
+  readonly #tail = Buffer.from(AT_REST);
   #cancelledBatch = 0;
 
   constructor(options: { module: PgliteModule; end: EngineEnd; applied: () => Ticket }) {
@@ -36,13 +41,14 @@ export class EngineLoop {
   /** Returns when the host has asked for the end and the database is shut down. */
   serve(): void {
     for (;;) {
-      this.#end.waitForBytes(WAIT_SLICE_MS);
+      const kind = this.#end.nextBatch(WAIT_SLICE_MS);
       if (this.#end.closing) return this.#shutDown();
+      if (kind === RequestKind.behind && (!this.#atRest || this.#end.isPutAside)) {
+        this.#end.passOver(WAIT_SLICE_MS);
+        this.#send(FrameKind.putAside);
+        continue;
+      }
       this.#work();
-      const batch = this.#end.batchNumber;
-      // Bytes that came too late for a COPY that had failed are no batch: the backend ignores them, nobody waits for it.
-      if (batch === this.#doneBatch) continue;
-      this.#doneBatch = batch;
       // A cancel that came too late for its batch must not hit the next one.
       this.#module.HEAPU8[this.#module._QueryCancelPending] = 0;
       this.#send(FrameKind.done);
@@ -96,8 +102,19 @@ export class EngineLoop {
     });
   }
 
+  /** Whether the last batch has left no transaction open. */
+  get #atRest(): boolean {
+    return this.#tail.equals(AT_REST);
+  }
+
   #write(pointer: number, length: number): number {
     this.pollCancel();
+    const kept = Math.max(0, this.#tail.length - length);
+    this.#tail.copyWithin(0, this.#tail.length - kept);
+    this.#tail.set(
+      this.#module.HEAPU8.subarray(pointer + length - this.#tail.length + kept, pointer + length),
+      kept,
+    );
     let at = pointer;
     while (at < pointer + length) {
       const count = Math.min(pointer + length - at, this.#out.length - this.#outLength);

@@ -27,13 +27,19 @@ export class SessionSettings {
     this.#user = options.user;
   }
 
+  /** Whether the backend's settings are those of `wanted` already. */
+  has(wanted: Settings): boolean {
+    const present = this.#backend.settings;
+    if (present !== wanted && switchSql(present, wanted) !== '') return false;
+    this.#backend.settings = wanted;
+    return true;
+  }
+
   /** Makes the backend's settings those of `wanted`. @throws DATABASE_SQL_FAILED, such as for a role that was dropped */
   async apply(life: EngineLife, wanted: Settings): Promise<void> {
-    const present = this.#backend.settings;
-    if (present === wanted) return;
-    const sql = switchSql(present, wanted);
+    if (this.has(wanted)) return;
     // One simple query is one transaction: where it fails, the backend keeps what it had.
-    if (sql !== '') await runSql(life, sql);
+    await runSql(life, switchSql(this.#backend.settings, wanted));
     this.#backend.settings = wanted;
   }
 

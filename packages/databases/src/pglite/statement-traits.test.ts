@@ -85,3 +85,31 @@ test('sequence state and DEALLOCATE', () => {
   assert.equal(traitsOf('deallocate all').deallocates, undefined);
   assert.equal(traitsOf('deallocate x; select 1').deallocates, undefined);
 });
+
+test('what surely leaves no transaction open, and what ends one', () => {
+  const cases: [string, 'plain' | 'ends' | undefined][] = [
+    ['select 1', 'plain'],
+    ['  INSERT INTO t VALUES (1);\n', 'plain'],
+    ['with a as (select 1) delete from t', 'plain'],
+    ['select 1; begin', undefined],
+    ["select ';'", undefined],
+    ['begin', undefined],
+    ['start transaction', undefined],
+    ['call p()', undefined],
+    ['explain analyze select 1', undefined],
+    ['/* begin */ select 1', undefined],
+    ['', undefined],
+    ["select set_config('a.b', 'c', false)", undefined],
+    ['select 1 into temp t', undefined],
+    ['copy t from stdin', undefined],
+    ['commit', 'ends'],
+    ['END ;', 'ends'],
+    ['rollback work', 'ends'],
+    ['abort transaction', 'ends'],
+    ['rollback to savepoint s', undefined],
+    ['commit and chain', undefined],
+    ["commit prepared 'x'", undefined],
+    ['commit; begin', undefined],
+  ];
+  for (const [sql, course] of cases) assert.equal(traitsOf(sql).course, course, sql);
+});

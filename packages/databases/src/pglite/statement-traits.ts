@@ -40,6 +40,8 @@ export interface StatementTraits {
   readonly sequenceState: boolean;
   /** The single statement is DEALLOCATE of this name. */
   readonly deallocates?: string;
+  /** One statement, as far as can be seen from outside, that leaves no transaction open which was not: or one that ends what is open. */
+  readonly course?: 'plain' | 'ends';
 }
 
 const NO_TRAITS: StatementTraits = {
@@ -47,10 +49,14 @@ const NO_TRAITS: StatementTraits = {
   customSettings: [],
   sequenceState: false,
 };
+const PLAIN_TRAITS: StatementTraits = { ...NO_TRAITS, course: 'plain' };
+const ENDS_TRAITS: StatementTraits = { ...NO_TRAITS, course: 'ends' };
+const PLAIN = /^\s*(?:select|insert|update|delete|merge|values|with|table)\b[^;]*;?\s*$/i;
+const ENDS = /^\s*(?:commit|end|rollback|abort)(?:\s+(?:work|transaction))?\s*;?\s*$/i;
 
 /** Nothing of the below can hold for a text without one of these words. */
 const INTERESTING =
-  /\b(?:listen|prepare|deallocate|declare|temp|temporary|pg_temp\w*|into|\w*advisory\w*|set|reset|set_config|setseed|discard|currval|lastval|copy|tablespace|database|do|function|procedure)\b/i;
+  /\b(?:listen|prepare|deallocate|declare|temp|temporary|pg_temp\w*|\w*advisory\w*|set|reset|set_config|setseed|discard|currval|lastval|copy|tablespace|database|do|function|procedure)\b/i;
 const SESSION_LOCKS = new Set([
   'pg_advisory_lock',
   'pg_advisory_lock_shared',
@@ -63,7 +69,8 @@ type Mutable = { -readonly [K in keyof StatementTraits]: StatementTraits[K] };
 
 /** The traits of a query's text, all its statements taken together. */
 export function traitsOf(sql: string): StatementTraits {
-  if (!INTERESTING.test(sql)) return NO_TRAITS;
+  if (!INTERESTING.test(sql))
+    return PLAIN.test(sql) ? PLAIN_TRAITS : ENDS.test(sql) ? ENDS_TRAITS : NO_TRAITS;
   const statements = sqlStatements(sql);
   const traits: Mutable = { ...NO_TRAITS };
   for (const tokens of statements) addStatement(tokens, traits, 0);

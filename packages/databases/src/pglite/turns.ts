@@ -4,13 +4,15 @@
  * affairs: settings, what departed sessions left behind, checkpoints.
  *
  * One loop runs the turns one after the other. Everything that arrives meanwhile (input, departures, cancel requests) only
- * leaves word for it.
+ * leaves word for it. Where a turn will leave the backend free, as far as can be seen, those of others lie behind it in the engine, which
+ * so need not wait for this thread. It sees to it itself that none begins in a transaction of somebody else; what it puts aside waits.
  */
 import { isCoded, kernelErrors, type Clock, type CodedError } from '@rokka/kernel';
 import type { Ticket } from '@rokka/volume';
 import { runSql, type Row } from './backend-sql.ts';
 import type { Engine } from './engine.ts';
-import type { EngineLife } from './engine-life.ts';
+import type { EngineLife, Outcome } from './engine-life.ts';
+import { type Flight, Flights } from './flights.ts';
 import { SessionSettings } from './session-settings.ts';
 import { TurnTimers, type TurnLimits } from './turn-timers.ts';
 import type { TurnClient } from './turn-client.ts';
@@ -33,17 +35,12 @@ import {
 } from './wire-messages.ts';
 import { BackendState, WireSession } from './wire-session.ts';
 
-/** COPY data that may wait in front of the engine. */
+/** COPY data that may wait for the engine. */
 const COPY_BACKLOG_BYTES = 256 * 1024;
 const JOBS_MAX = 64;
 const NOTHING_WRITTEN = 0 as Ticket;
 
 type Turn = (life: EngineLife) => Promise<void>;
-
-interface Job {
-  readonly run: Turn;
-  readonly reject: (reason: unknown) => void;
-}
 
 export class Turns {
   readonly #engine: Engine;
@@ -55,9 +52,11 @@ export class Turns {
   readonly #clients = new Set<TurnClient>();
   readonly #waiting = new Set<TurnClient>();
   readonly #departed = new Set<TurnClient>();
-  readonly #jobs: Job[] = [];
+  readonly #jobs: { readonly run: Turn; readonly reject: (reason: unknown) => void }[] = [];
   #owner: TurnClient | undefined;
-  #running: TurnClient | undefined;
+  readonly #flights: Flights;
+  /** Flights that have ended, and of which something is still to be done on the backend. */
+  #settling = 0;
   /** Why the engine is about to be killed over the running batch. */
   #killReason: string | undefined;
   #looping = false;
@@ -70,6 +69,7 @@ export class Turns {
     this.#clock = options.clock;
     this.#alone = options.alone;
     this.#settings = new SessionSettings({ backend: this.#backend, user: options.engine.user });
+    this.#flights = new Flights(options.clock);
     this.#timers = new TurnTimers(options.clock, options.limits, {
       onStatementTimeout: (client) => this.#interrupt(client, 'canceling statement due to statement timeout'),
       onIdle: (client) => this.#onIdle(client),
@@ -104,8 +104,8 @@ export class Turns {
 
   /** Input has arrived. */
   wake(client: TurnClient): void {
-    if (client === this.#running) return this.#feedCopy(client);
-    if (this.#owner && this.#owner !== client) this.#answerEarly(client);
+    if (this.#flights.of(client)) return this.#feedCopy(client);
+    if ((this.#owner ?? this.#running ?? client) !== client) this.#answerEarly(client);
     if (!client.input.hasBatch) return;
     if (client !== this.#owner && !this.#waiting.has(client)) {
       this.#waiting.add(client);
@@ -116,7 +116,9 @@ export class Turns {
 
   /** What a CancelRequest asks for. */
   cancel(client: TurnClient): void {
+    const flight = this.#flights.of(client);
     if (client === this.#running) this.#interrupt(client, undefined);
+    else if (flight) flight.isCancelled = true;
     else if (this.#waiting.has(client)) this.#turnDown(client, cancelledError());
   }
 
@@ -165,8 +167,14 @@ export class Turns {
     });
   }
 
+  get #running(): TurnClient | undefined {
+    return this.#flights.head?.client;
+  }
+
   #kick(): void {
-    if (!this.#looping) void this.#loop();
+    if (this.#looping || this.#settling > 0) return;
+    if (this.#flights.head) this.#follow();
+    else void this.#loop();
   }
 
   async #loop(): Promise<void> {
@@ -183,6 +191,7 @@ export class Turns {
   }
 
   #nextTurn(): Turn | undefined {
+    if (this.#flights.head || this.#settling > 0) return undefined;
     const owner = this.#owner;
     if (owner?.gone) return (life) => this.#leave(owner, life);
     if (owner) return owner.input.hasBatch ? (life) => this.#serve(owner, life) : undefined;
@@ -202,25 +211,27 @@ export class Turns {
     if (!client.gone) client.onTaken();
     if (messages.length === 0) {
       if (client === this.#owner) this.#timers.startIdle(client);
-    } else {
-      try {
-        const first = this.#owner === undefined;
-        if (first) await this.#settings.apply(life, session.settings);
-        this.#owner = client;
-        await this.#execute(client, life, { messages, first });
-        await this.#settle(client, life);
-      } catch (error) {
-        this.#onTurnFailed(client, error);
-      }
+      if (!client.gone) this.wake(client);
+      return;
     }
-    if (!client.gone) this.wake(client);
+    try {
+      const first = this.#owner === undefined;
+      if (first) await this.#settings.apply(life, session.settings);
+      const batch = await this.#translate(client, life, { messages, first });
+      const landed = this.#fly(client, life, { messages, batch });
+      if (session.settles) this.#follow();
+      else await landed;
+    } catch (error) {
+      this.#onTurnFailed(client, error);
+      if (!client.gone) this.wake(client);
+    }
   }
 
-  async #execute(
+  async #translate(
     client: TurnClient,
     life: EngineLife,
     turn: { messages: Buffer[]; first: boolean },
-  ): Promise<void> {
+  ): Promise<Buffer> {
     const { session } = client;
     const pinnedBefore = session.pin !== undefined;
     const batch = session.translate(turn.messages);
@@ -229,20 +240,106 @@ export class Turns {
       await runSql(life, 'discard sequences');
       session.ownsSequences = true;
     }
-    this.#running = client;
+    return batch;
+  }
+
+  /** Gives the engine what can lie behind the batches that it has. */
+  #follow(): void {
+    while (this.#followOnce());
+  }
+
+  #followOnce(): boolean {
+    const { last } = this.#flights;
+    const { life } = this.#engine;
+    const [client] = this.#waiting;
+    if (!last?.settles || last.life !== life || this.#departed.size + this.#jobs.length > 0) return false;
+    // It has turned out that the backend is not free.
+    if (this.#owner && !this.#flights.of(this.#owner)) return false;
+    if (!client || client.gone || !life.hasRoomBehind(0) || !this.#settings.has(client.session.settings))
+      return false;
+    const { session, input } = client;
+    const messages = input.takeBatch();
+    const batch = session.mayTakeBack(messages) ? session.translate(messages) : undefined;
+    if (!batch || session.pin !== undefined || !life.hasRoomBehind(batch.length)) {
+      if (batch) session.takeBack();
+      input.putBack(messages);
+      return false;
+    }
+    this.#waiting.delete(client);
+    this.#timers.stop(client);
+    client.onTaken();
+    void this.#fly(client, life, { messages, batch });
+    return true;
+  }
+
+  /** Resolves when the client has its replies, and the backend is ready for another one. */
+  #fly(
+    client: TurnClient,
+    life: EngineLife,
+    of: { messages: readonly Buffer[]; batch: Buffer },
+  ): Promise<void> {
     this.#batches++;
+    const { settles } = client.session;
+    const { number, outcome } = life.execute(of.batch, (bytes, ticket) =>
+      this.#onReply(client, life, { bytes, ticket }),
+    );
+    const flight = { client, life, messages: of.messages, number, settles, isCancelled: false };
+    this.#flights.add(flight);
+    if (this.#flights.head === flight) this.#onHead(flight);
+    return this.#land(flight, outcome);
+  }
+
+  /** Its turn it is, as far as is known here. */
+  #onHead(flight: Flight): void {
+    const { client, life } = flight;
+    const { session } = client;
     session.cancelReason = undefined;
     this.#timers.startStatement(client, session.settings.get('statement_timeout'));
     life.onDrain = () => this.#feedCopy(client);
+    this.#feedCopy(client);
+    if (flight.isCancelled || client.gone) this.#interrupt(client, undefined);
+  }
+
+  async #land(flight: Flight, outcome: Promise<Outcome>): Promise<void> {
+    const { client, life, messages } = flight;
     try {
-      await life.execute(batch, (bytes, ticket) => this.#onReply(client, life, { bytes, ticket }));
+      let what: Outcome;
+      try {
+        what = await outcome;
+      } finally {
+        // In one go with what follows: until it is known whose the backend is, nobody begins.
+        this.#descend(flight);
+        this.#settling++;
+      }
+      if (what === 'done') await this.#settle(client, life);
+      else {
+        this.#disown(client);
+        client.session.takeBack();
+        client.input.putBack(messages);
+      }
+    } catch (error) {
+      this.#onTurnFailed(client, error);
     } finally {
-      this.#running = undefined;
-      this.#lastBatchMs = this.#clock.nowMs();
-      life.onDrain = undefined;
-      session.copyIn = false;
-      this.#timers.stop(client);
+      this.#settling--;
     }
+    if (!client.gone) this.wake(client);
+    this.#kick();
+  }
+
+  #disown(client: TurnClient): void {
+    if (this.#owner === client) this.#owner = undefined;
+  }
+
+  #descend(flight: Flight): void {
+    const { client, life } = flight;
+    const ran = this.#flights.head === flight;
+    this.#flights.remove(flight);
+    this.#lastBatchMs = this.#clock.nowMs();
+    client.session.copyIn = false;
+    this.#timers.stop(client);
+    if (!ran) return;
+    life.onDrain = undefined;
+    if (this.#flights.head) this.#onHead(this.#flights.head);
   }
 
   #onReply(client: TurnClient, life: EngineLife, reply: { bytes: Buffer; ticket: Ticket }): void {
@@ -269,8 +366,9 @@ export class Turns {
       // What the read-back took off the backend, or RESET should have gone back to.
       if (session.pin !== undefined) await this.#settings.apply(life, session.settings);
     }
-    if (session.atRest && session.pin === undefined) this.#owner = undefined;
+    if (session.atRest && session.pin === undefined) this.#disown(client);
     else {
+      this.#owner = client;
       this.#timers.startIdle(client);
       // They came before it had the backend, and its own program may be waiting for them: pgbench prepares one by one.
       for (const other of this.#waiting) this.#answerEarly(other);
@@ -285,14 +383,14 @@ export class Turns {
     const batch = session.farewell(keptAlone);
     if (this.#backend.unnamedOwner === session || !session.atRest) this.#backend.unnamedOwner = undefined;
     try {
-      if (batch.length > 0) await life.execute(batch, () => {});
+      if (batch.length > 0) await life.execute(batch, () => {}).outcome;
       if (keptAlone) this.#forgetBackend();
       // Set in a pipeline that nobody finished: still there, and to be undone at the next turn.
       else if (session.settingsTouched) await this.#settings.readBack(life, session);
     } catch {
       // The engine is gone, and with it what was to be cleared away.
     }
-    if (this.#owner === client) this.#owner = undefined;
+    this.#disown(client);
   }
 
   /** Where another session has the backend, a lone Parse can be answered without it. */
@@ -324,9 +422,10 @@ export class Turns {
   }
 
   #interrupt(client: TurnClient, reason: string | undefined): void {
-    if (client !== this.#running) return;
+    const running = this.#flights.head;
+    if (client !== running?.client) return;
     client.session.cancelReason = reason;
-    this.#engine.life?.cancel();
+    running.life.cancel(running.number);
     this.#timers.startGrace(client);
   }
 
@@ -360,7 +459,7 @@ export class Turns {
   }
 
   #onTurnFailed(client: TurnClient, error: unknown): void {
-    if (this.#owner === client) this.#owner = undefined;
+    this.#disown(client);
     const killed = this.#killReason;
     this.#killReason = undefined;
     client.fail(failedTurnError(error, killed));

@@ -23,6 +23,19 @@ test('a batch ends with what wants an answer', () => {
   assert.deepEqual([input.hasBatch, input.bytes], [false, 0]);
 });
 
+test('a batch that was put back comes again, before what came after it', () => {
+  const input = new InputQueue();
+  for (const one of [parse, SYNC_MESSAGE, queryMessage('select 2')]) input.push(one);
+  const { bytes } = input;
+  const batch = input.takeBatch();
+  input.push(parse);
+  input.putBack(batch);
+  assert.equal(input.bytes, bytes + parse.length);
+  assert.deepEqual(input.takeBatch(), [parse, SYNC_MESSAGE]);
+  assert.deepEqual(input.takeBatch(), [queryMessage('select 2')]);
+  assert.deepEqual([input.hasBatch, input.bytes], [false, parse.length]);
+});
+
 test('a pipeline without an end is cut, a message never is', () => {
   const input = new InputQueue();
   const large = message(FromClient.parse, Buffer.alloc(600_000));

@@ -36,8 +36,7 @@ export class InputQueue {
 
   push(one: Buffer): void {
     this.#messages.push(one);
-    this.#bytes += one.length;
-    if (ENDS_BATCH.has(one[0])) this.#ends++;
+    this.#count(one, 1);
   }
 
   /** COPY data outside of a COPY is what is left of one that failed: it is dropped, as a server does. */
@@ -51,6 +50,13 @@ export class InputQueue {
       if (ENDS_BATCH.has(one[0])) break;
     }
     return batch;
+  }
+
+  /** What `takeBatch` gave last is to be taken again. */
+  putBack(batch: readonly Buffer[]): void {
+    this.#messages = [...batch, ...this.#messages.slice(this.#head)];
+    this.#head = 0;
+    for (const one of batch) this.#count(one, 1);
   }
 
   /**
@@ -73,12 +79,16 @@ export class InputQueue {
 
   #take(): Buffer {
     const one = this.#messages[this.#head++];
-    this.#bytes -= one.length;
-    if (ENDS_BATCH.has(one[0])) this.#ends--;
+    this.#count(one, -1);
     if (this.#head > 64 && this.#head * 2 > this.#messages.length) {
       this.#messages = this.#messages.slice(this.#head);
       this.#head = 0;
     }
     return one;
+  }
+
+  #count(one: Buffer, sign: 1 | -1): void {
+    this.#bytes += sign * one.length;
+    if (ENDS_BATCH.has(one[0])) this.#ends += sign;
   }
 }

@@ -151,3 +151,73 @@ test('which replies need not wait for the volume', () => {
   assert.equal(provisional(done('UPDATE 1'), T), true);
   assert.equal(provisional(done('COMMIT'), done('BEGIN'), T), false, 'an end with a new beginning behind it');
 });
+
+test('whether others may lie behind a batch', () => {
+  const [a] = sessions();
+  const settles = (...batch: Buffer[]) => {
+    a.translate(batch);
+    const settled = a.settles;
+    a.takeBack();
+    return settled;
+  };
+  const execute = message(FromClient.execute, zeroTerminated(''), Buffer.alloc(4));
+  const flush = message(FromClient.flush);
+  assert.equal(settles(queryMessage('insert into t values (1)')), true);
+  assert.equal(settles(parse('', 'select $1'), bind(''), describe(''), execute, SYNC_MESSAGE), true);
+  assert.equal(settles(parse('', 'begin'), bind(''), execute, SYNC_MESSAGE), false);
+  assert.equal(settles(parse('', 'select 1'), bind(''), execute, flush), false, 'its end is to come');
+  assert.equal(settles(queryMessage('begin')), false);
+  assert.equal(settles(queryMessage('commit')), false, 'there is nothing to end');
+  assert.equal(settles(queryMessage('set a.b = 1')), false, 'settings are to be read back');
+  assert.equal(settles(queryMessage('create temp table t ()')), false, 'it keeps the backend');
+  assert.equal(settles(message(FromClient.functionCall, Buffer.alloc(8))), false);
+
+  a.translate([queryMessage('begin')]);
+  a.reply(readyMessage('T'));
+  assert.deepEqual([a.mayTakeBack([queryMessage('select 1')])], [false], 'it is in a transaction');
+  a.translate([queryMessage('select 1')]);
+  assert.equal(a.settles, false);
+  a.reply(readyMessage('T'));
+  a.translate([queryMessage('commit')]);
+  assert.equal(a.settles, true);
+  a.reply(READY);
+  a.translate([queryMessage('begin')]);
+  a.reply(readyMessage('T'));
+  a.translate([queryMessage('set local a.b = 1')]);
+  a.reply(readyMessage('T'));
+  a.translate([queryMessage('commit')]);
+  assert.equal(a.settles, false, 'its settings are to be read back');
+});
+
+test('a batch that was taken back is translated once more, as if it had not been before', () => {
+  const [a] = sessions();
+  a.translate([parse('x', 'select 1'), SYNC_MESSAGE]);
+  a.reply(Buffer.concat([PARSED, READY]));
+  const batches = [
+    [bind('x'), SYNC_MESSAGE],
+    [parse('', 'select 2'), bind(''), SYNC_MESSAGE],
+    [parse('y', 'select 3'), bind('y'), SYNC_MESSAGE],
+    [queryMessage('create temp table t ()')],
+  ];
+  for (const batch of batches) {
+    assert.equal(a.mayTakeBack(batch), true);
+    const once = a.translate(batch);
+    a.takeBack();
+    assert.deepEqual([a.atRest, a.pin, a.settingsTouched], [true, undefined, false]);
+    assert.deepEqual(a.translate(batch), once);
+    a.takeBack();
+  }
+  assert.equal(a.mayTakeBack([queryMessage('deallocate x')]), false, 'it forgets the statement at once');
+  assert.equal(a.mayTakeBack([close('x'), SYNC_MESSAGE]), false);
+});
+
+test('the unnamed statement is that of whoever is translated last, whatever is answered later', () => {
+  const [a, b] = sessions();
+  a.translate([parse('', 'select 1'), SYNC_MESSAGE]);
+  b.translate([parse('', 'select 2'), SYNC_MESSAGE]);
+  a.reply(Buffer.concat([PARSED, READY]));
+  // What b sent lies behind: when this comes, the backend holds that of b.
+  assert.deepEqual(sent(a.translate([bind(''), SYNC_MESSAGE])), ['P ', 'B ', 'S']);
+  b.reply(Buffer.concat([PARSED, READY]));
+  assert.deepEqual(sent(b.translate([bind(''), SYNC_MESSAGE])), ['P ', 'B ', 'S']);
+});

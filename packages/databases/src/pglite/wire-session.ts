@@ -35,6 +35,15 @@ const WATCHED: ReadonlySet<number> = new Set([
   COMMAND_COMPLETE,
 ]);
 const STATEMENT_NAME = 0x53; // S
+/** Of batches that may be translated once more: what they change of the session shows in the replies alone. */
+const REPEATABLE: ReadonlySet<number> = new Set([
+  FromClient.query,
+  FromClient.parse,
+  FromClient.bind,
+  FromClient.describe,
+  FromClient.execute,
+  FromClient.sync,
+]);
 /** Tags of CommandComplete. What writes without one of these is taken for a reader, whose replies wait. */
 const WRITES = /^(?:INSERT|UPDATE|DELETE|MERGE|COPY|CREATE|ALTER|DROP|TRUNCATE)\b/;
 const ENDS = /^(?:COMMIT|ROLLBACK|PREPARE TRANSACTION)\b/;
@@ -56,8 +65,10 @@ interface Prepared {
 
 /** What all sessions share: the backend's own session. */
 export class BackendState {
-  /** Whose unnamed statement the backend holds. */
+  /** Whose unnamed statement the backend holds, once all that was translated has been run. */
   unnamedOwner: WireSession | undefined;
+  /** Whose batch will have touched it last. */
+  unnamedToucher: WireSession | undefined;
   /** The settings that the backend has now and that are not its defaults. */
   settings: ReadonlyMap<string, string> = new Map();
   /** Names of settings that any session has ever made up, such as `app.tenant`: they have to be asked for one by one. */
@@ -88,6 +99,8 @@ export class WireSession {
    * transaction reads that never writes may be acted on as soon as it is seen: that waits.
    */
   provisional = false;
+  /** Whether the batch that was translated last leaves the backend to others, as far as can be seen before it has run. */
+  settles = false;
   /** What a cancelled statement's error says, where it was not the user who cancelled it. */
   cancelReason: string | undefined;
 
@@ -102,6 +115,8 @@ export class WireSession {
   #wrote = false;
   /** The batch has ended a transaction, or failed: that is not provisional whatever follows. */
   #decided = false;
+  /** What the statements of the batch are that is being translated. */
+  #courses: StatementTraits['course'][] = [];
 
   constructor(options: { id: number; backend: BackendState; alone: boolean }) {
     this.id = options.id;
@@ -112,11 +127,37 @@ export class WireSession {
 
   /** The batch as the backend must see it. */
   translate(batch: readonly Buffer[]): Buffer {
+    const began = this.atRest ? 'plain' : 'ends';
     this.atRest = false;
     this.#decided = false;
+    this.#courses = [];
     const out: Buffer[] = [];
     for (const one of batch) this.#translate(one, out);
+    const isLikely =
+      began === 'plain'
+        ? this.#courses.every((course) => course === began)
+        : this.#courses.length === 1 && this.#courses[0] === began;
+    this.settles = isLikely && this.#keepsNothing && isRepeatable(batch);
     return out.length === 1 ? out[0] : Buffer.concat(out);
+  }
+
+  /** A batch for `translate` that may have to be taken back. */
+  mayTakeBack(batch: readonly Buffer[]): boolean {
+    const drops = (one: Buffer) => one[0] === FromClient.query && /deallocate/i.test(one.toString('latin1'));
+    return this.atRest && this.#keepsNothing && isRepeatable(batch) && !batch.some(drops);
+  }
+
+  /** The backend has not begun with the batch that was translated last, which comes once more. */
+  takeBack(): void {
+    this.atRest = true;
+    this.pin = undefined;
+    this.settingsTouched = false;
+    this.droppedStatements = false;
+    this.#parses = [];
+  }
+
+  get #keepsNothing(): boolean {
+    return this.pin === undefined && !this.settingsTouched && !this.droppedStatements;
   }
 
   /** The backend's reply as the client must see it. */
@@ -191,7 +232,7 @@ export class WireSession {
     const refusal = this.#refusal(traits);
     // A simple query drops the unnamed statement.
     this.#unnamed = undefined;
-    this.#backend.unnamedOwner = undefined;
+    this.#touchUnnamed();
     if (refusal) return message(FromClient.query, zeroTerminated(refusedSql(refusal)));
     this.#run(traits);
     if (traits.deallocates !== undefined && this.#statements.delete(traits.deallocates)) {
@@ -211,7 +252,7 @@ export class WireSession {
     if (name === '') {
       // Gone even where the new one turns out to be wrong.
       this.#unnamed = undefined;
-      this.#backend.unnamedOwner = undefined;
+      this.#touchUnnamed();
     } else {
       // The backend must know of the old one to refuse the new one.
       const old = this.#statements.get(name);
@@ -260,9 +301,14 @@ export class WireSession {
   }
 
   #inject(name: string, statement: Prepared, out: Buffer[]): void {
-    if (name === '') this.#backend.unnamedOwner = undefined;
+    if (name === '') this.#touchUnnamed();
     this.#parses.push({ statement, name, hidden: true });
     out.push(statement.parse);
+  }
+
+  #touchUnnamed(): void {
+    this.#backend.unnamedOwner = undefined;
+    this.#backend.unnamedToucher = this;
   }
 
   #refusal(traits: StatementTraits): Refusal | undefined {
@@ -273,6 +319,7 @@ export class WireSession {
   }
 
   #run(traits: StatementTraits): void {
+    this.#courses.push(traits.course);
     if (traits.settings) this.settingsTouched = true;
     for (const name of traits.customSettings)
       if (this.#backend.customSettings.size < CUSTOM_SETTINGS_MAX) this.#backend.customSettings.add(name);
@@ -288,7 +335,8 @@ export class WireSession {
         if (done.name !== '') this.#statements.set(done.name, done.statement);
         else {
           this.#unnamed = done.statement;
-          this.#backend.unnamedOwner = this;
+          // Else what lies behind replaces it.
+          if (this.#backend.unnamedToucher === this) this.#backend.unnamedOwner = this;
         }
         return done.hidden ? undefined : reply;
       }
@@ -342,4 +390,11 @@ export class WireSession {
   #renamed(name: string): Buffer {
     return zeroTerminated(this.#prefix + name, 'latin1');
   }
+}
+
+function isRepeatable(batch: readonly Buffer[]): boolean {
+  const last = batch.at(-1)?.[0];
+  return (
+    (last === FromClient.query || last === FromClient.sync) && batch.every(([type]) => REPEATABLE.has(type))
+  );
 }

@@ -1,0 +1,273 @@
+/** Turns of several clients on an engine that is a stand-in: what lies behind what, and what comes of it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Deferred, settled, VirtualClock } from '@rokka/kernel';
+import type { Ticket } from '@rokka/volume';
+import { databaseErrors } from '../errors.ts';
+import type { Engine } from './engine.ts';
+import type { EngineLife, GivenBatch, OnReply, Outcome } from './engine-life.ts';
+import type { TurnClient } from './turn-client.ts';
+import { Turns } from './turns.ts';
+import { InputQueue } from './wire-input.ts';
+import { errorFields, queryMessage, readyMessage, type WireError } from './wire-messages.ts';
+import type { WireSession } from './wire-session.ts';
+
+const LIMITS = { idleInTransactionMs: 60_000, waitMs: 10_000, statementTimeoutMs: 0, cancelGraceMs: 1_000 };
+const WROTE = 7 as Ticket;
+
+interface Given {
+  readonly number: number;
+  readonly sql: string;
+  readonly onReply: OnReply;
+  readonly outcome: Deferred<Outcome>;
+}
+
+/** Batches that were given, in order; the first one runs. */
+class LifeStandIn {
+  readonly given: Given[] = [];
+  readonly cancelled: number[] = [];
+  takenBack = 0;
+  onDrain: (() => void) | undefined;
+  readonly pages = { durable: WROTE, whenDurable: () => Promise.resolve() };
+  executed = 0;
+
+  execute(batch: Buffer, onReply: OnReply): GivenBatch {
+    const number = ++this.executed;
+    const outcome = new Deferred<Outcome>();
+    const sql = batch.toString('latin1', 5, batch.length - 1);
+    this.given.push({ number, sql, onReply, outcome });
+    return { number, outcome: outcome.promise };
+  }
+
+  hasRoomBehind(): boolean {
+    return this.given.length < 4;
+  }
+
+  takeBack(): void {
+    this.takenBack += this.given.length - 1;
+    for (const { outcome } of this.given.splice(1)) outcome.resolve('put aside');
+  }
+
+  cancel(number: number): void {
+    this.cancelled.push(number);
+  }
+
+  feed(): void {}
+
+  /** Whatever lies behind one that leaves a transaction open is put aside, as the engine does. */
+  async answer(status: 'I' | 'T' | 'E' = 'I'): Promise<void> {
+    const [running] = this.given.splice(0, 1);
+    running.onReply(readyMessage(status), WROTE);
+    running.outcome.resolve('done');
+    if (status !== 'I') for (const { outcome } of this.given.splice(0)) outcome.resolve('put aside');
+    await settled();
+  }
+
+  get running(): string[] {
+    return this.given.map(({ sql }) => sql);
+  }
+}
+
+class ClientStandIn implements TurnClient {
+  readonly input = new InputQueue();
+  readonly congested = false;
+  readonly heard: Buffer[] = [];
+  readonly session: WireSession;
+  readonly #turns: Turns;
+  gone = false;
+  failure: WireError | undefined;
+
+  constructor(turns: Turns) {
+    this.#turns = turns;
+    this.session = turns.newSession();
+    turns.add(this);
+  }
+
+  async ask(...sql: string[]): Promise<void> {
+    for (const one of sql) this.input.push(queryMessage(one));
+    this.#turns.wake(this);
+    await settled();
+  }
+
+  leave(): void {
+    this.gone = true;
+    this.#turns.remove(this);
+  }
+
+  reply(chunks: readonly Buffer[]): void {
+    this.heard.push(...chunks);
+  }
+
+  answer(bytes: Buffer): void {
+    this.heard.push(bytes);
+  }
+
+  fail(error: WireError): void {
+    this.failure = error;
+    this.leave();
+  }
+
+  onTaken(): void {}
+
+  whenRelieved(): void {}
+}
+
+function bench(count: number) {
+  const clock = new VirtualClock();
+  const life = new LifeStandIn();
+  const asLife = life as unknown as EngineLife;
+  const engine = { user: 'postgres', life: asLife, ready: () => Promise.resolve(asLife), onLost: undefined };
+  const turns = new Turns({ engine: engine as unknown as Engine, clock, limits: LIMITS, alone: false });
+  const clients = Array.from({ length: count }, () => new ClientStandIn(turns));
+  return { clock, life, turns, clients };
+}
+
+const insert = (value: number) => `insert into t values (${value})`;
+
+test('what leaves the backend free has others behind it, in the order in which they came', async () => {
+  const { life, clients } = bench(3);
+  for (const [at, client] of clients.entries()) await client.ask(insert(at));
+  assert.deepEqual(life.running, [0, 1, 2].map(insert));
+  await life.answer();
+  await clients[0].ask(insert(3));
+  assert.deepEqual(life.running, [1, 2, 3].map(insert));
+  for (let left = 3; left > 0; left--) await life.answer();
+  assert.deepEqual(
+    clients.map(({ heard }) => heard.length),
+    [2, 1, 1],
+  );
+});
+
+test('nobody lies behind one who keeps the backend, and nobody behind what may', async () => {
+  const { life, clients } = bench(3);
+  const [a, b, c] = clients;
+  await a.ask('begin');
+  await b.ask(insert(1));
+  assert.deepEqual(life.running, ['begin']);
+  await life.answer('T');
+  await a.ask(insert(2));
+  assert.deepEqual(life.running, [insert(2)]);
+  await life.answer('T');
+  await a.ask('commit');
+  assert.deepEqual(life.running, ['commit', insert(1)]);
+  await c.ask('begin');
+  await a.ask(insert(3));
+  assert.deepEqual(life.running, ['commit', insert(1), 'begin']);
+  await life.answer();
+  await life.answer();
+  await life.answer('T');
+  await c.ask(insert(4));
+  assert.deepEqual(life.running, [insert(4)]);
+  await life.answer('T');
+  await c.ask('rollback');
+  assert.deepEqual(life.running, ['rollback', insert(3)]);
+});
+
+test('who lay behind one that kept its transaction comes after it', async () => {
+  const { life, clients } = bench(3);
+  const [a, b, c] = clients;
+  await a.ask('begin');
+  await life.answer('T');
+  await a.ask('commit');
+  await b.ask(insert(1));
+  await c.ask('begin');
+  // The commit could not even be bound.
+  await life.answer('E');
+  assert.deepEqual([life.running, life.executed], [[], 4]);
+  assert.deepEqual([b.heard, c.heard], [[], []]);
+  await a.ask('rollback');
+  assert.deepEqual(life.running, ['rollback', insert(1), 'begin']);
+  await life.answer();
+  await life.answer();
+  await life.answer('T');
+  assert.deepEqual([b.heard.length, c.heard.length], [1, 1]);
+});
+
+test('who lies behind one that takes its time comes back: he can be cancelled, or turned down', async () => {
+  const { clock, life, turns, clients } = bench(3);
+  const [a, b, c] = clients;
+  for (const [at, client] of clients.entries()) await client.ask(insert(at));
+  assert.equal(life.given.length, 3);
+  clock.advanceTo(clock.nowMs() + 25);
+  await settled();
+  assert.deepEqual([life.takenBack, life.running], [2, [insert(0)]]);
+  turns.cancel(b);
+  assert.equal(errorFields(b.heard[0]).get('C'), '57014');
+  clock.advanceTo(clock.nowMs() + LIMITS.waitMs);
+  await settled();
+  assert.equal(errorFields(c.heard[0]).get('C'), '55P03');
+  await life.answer();
+  assert.equal(a.heard.length, 1);
+  await c.ask(insert(9));
+  assert.deepEqual(life.running, [insert(9)]);
+});
+
+test('a cancel for one that lies behind reaches it when it runs, and nobody else', async () => {
+  const { life, turns, clients } = bench(3);
+  for (const [at, client] of clients.entries()) await client.ask(insert(at));
+  turns.cancel(clients[1]);
+  assert.deepEqual(life.cancelled, []);
+  await life.answer();
+  assert.deepEqual(life.cancelled, [2]);
+  await life.answer();
+  await life.answer();
+  assert.deepEqual(life.cancelled, [2]);
+});
+
+test('who goes while he lies behind is cleared away when it has been his turn, before others come', async () => {
+  const { life, clients } = bench(3);
+  const [a, b, c] = clients;
+  await a.ask(insert(0));
+  await b.ask(insert(1));
+  b.leave();
+  await c.ask(insert(2));
+  assert.deepEqual(life.running, [insert(0), insert(1)]);
+  await life.answer();
+  assert.deepEqual(life.cancelled, [2]);
+  await life.answer();
+  assert.deepEqual(life.running, [insert(2)]);
+  assert.deepEqual(b.heard, []);
+});
+
+test('work of our own waits until nothing lies behind anything, and does not wait for ever', async () => {
+  const { life, turns, clients } = bench(2);
+  const [a, b] = clients;
+  await a.ask(insert(0));
+  const own = turns.internal('checkpoint');
+  await b.ask(insert(1));
+  assert.deepEqual(life.running, [insert(0)]);
+  await life.answer();
+  assert.deepEqual(life.running, ['checkpoint']);
+  await life.answer();
+  assert.deepEqual(await own, []);
+  assert.deepEqual(life.running, [insert(1)]);
+});
+
+test('settings of others are set while nothing lies behind anything', async () => {
+  const { life, clients } = bench(2);
+  const [a, b] = clients;
+  b.session.settings = new Map([['work_mem', '1MB']]);
+  await a.ask(insert(0));
+  await b.ask(insert(1));
+  assert.deepEqual(life.running, [insert(0)]);
+  await life.answer();
+  assert.match(life.running[0], /set_config\('work_mem'/);
+  await life.answer();
+  assert.deepEqual(life.running, [insert(1)]);
+});
+
+test('one that did not run because the life had ended comes again, and the one that ran is told', async () => {
+  const { life, clients } = bench(2);
+  const [a, b] = clients;
+  await a.ask(insert(0));
+  await b.ask(insert(1));
+  const [running, behind] = life.given.splice(0);
+  running.outcome.reject(databaseErrors.DATABASE_ENGINE_LOST(['it was killed']));
+  behind.outcome.resolve('put aside');
+  await settled();
+  assert.equal(a.failure?.severity, 'FATAL');
+  assert.equal(b.failure, undefined);
+  // First what it has left is cleared away.
+  await life.answer();
+  assert.deepEqual(life.running, [insert(1)]);
+});
