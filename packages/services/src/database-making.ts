@@ -16,6 +16,23 @@ const UNKEPT = ['DATABASE_NONE', 'DATABASE_NO_SNAPSHOT', 'DATABASE_NO_ARCHIVE', 
 /** Whether a snapshot cannot be made. */
 export const isUnkept = (error: unknown) => isCoded(error) && UNKEPT.includes(error.code);
 
+/**
+ * Whether somebody has kept it. Asked after what it is of was missed: that may have gone because others had kept it before, and whoever
+ * missed it then has not seen that yet.
+ */
+export async function isKept(
+  { snapshots }: { readonly snapshots: Snapshots },
+  name: string,
+): Promise<boolean> {
+  try {
+    await snapshots.get(name);
+    return true;
+  } catch (error) {
+    if (isCoded(error, 'DATABASE_NO_SNAPSHOT')) return false;
+    throw error;
+  }
+}
+
 /** Whether a database cannot be made as it was asked for, so that what wishes for it is not made either. */
 export const isHopeless = (error: unknown) => isCoded(error) && FINAL.includes(error.code);
 

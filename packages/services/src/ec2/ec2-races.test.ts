@@ -359,3 +359,33 @@ test('a volume that another one could make is not given up for a snapshot that w
   await bench.turns();
   assert.equal(await bench.state(must(VolumeId)), 'available');
 });
+
+test('a snapshot that others have made, and whose volume went after that, is not given up by who comes late', async () => {
+  using bench = new Meanwhile();
+  const id = await bench.volume();
+  // It has seen that nothing is kept for it yet, and is to look for the database: the first look was for the volume's state.
+  const slow = bench.held({ on: 'get', key: `databases/${id}`, time: 2 }, async () => {
+    await bench.turns(2);
+    await bench.call('DeleteVolume', { VolumeId: id });
+    await bench.turns();
+  });
+  const { SnapshotId } = await slow.call('CreateSnapshot', { VolumeId: id });
+  await bench.turns();
+  assert.equal(await bench.snapshotState(must(SnapshotId)), 'completed');
+  assert.equal((await bench.context.snapshots.list()).length, 1);
+});
+
+test('nor are those of a set', async () => {
+  using bench = new Meanwhile();
+  const id = await bench.attached('/dev/sdf');
+  const InstanceSpecification = { InstanceId: await bench.instance(), ExcludeBootVolume: true };
+  const slow = bench.held({ on: 'get', key: `databases/${id}` }, async () => {
+    await bench.turns(2);
+    await bench.detach(id);
+    await bench.call('DeleteVolume', { VolumeId: id });
+    await bench.turns();
+  });
+  const { Snapshots } = await slow.call('CreateSnapshots', { InstanceSpecification });
+  await bench.turns();
+  assert.equal(await bench.snapshotState(must(Snapshots?.[0].SnapshotId)), 'completed');
+});

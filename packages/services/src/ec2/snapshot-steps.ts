@@ -1,6 +1,6 @@
 /** The steps of keeping.ts for snapshots, carried out. */
 import { unreachable } from '@rokka/kernel';
-import { isUnkept } from '../database-making.ts';
+import { isKept, isUnkept } from '../database-making.ts';
 import { BootMirror } from './boot-mirror.ts';
 import type { StepContext } from './ec2-context.ts';
 import { OWNER, recordKeys, type SnapshotRecord, type SnapshotSetRecord } from './ec2-records.ts';
@@ -76,9 +76,10 @@ async function keep(of: StepContext, facts: SnapshotFacts): Promise<void> {
   }
 }
 
-/** Of a set none is made without the others. */
+/** For good, unless it is kept after all. Of a set none is made without the others. */
 async function fail(of: StepContext, facts: SnapshotFacts, failure: string): Promise<void> {
   const { store, scope } = of;
+  if (await isKept(of, facts.record.kept)) return;
   if (!facts.set) return change(of, facts, (found) => ({ ...found, failure }));
   await store.change<SnapshotSetRecord>(recordKeys.set(scope, facts.set.id), (found) =>
     found && found.failure === undefined ? { ...found, failure } : found,

@@ -1,6 +1,6 @@
 /** Snapshots of clusters: their records, and the steps that carry them out. */
 import { unreachable } from '@rokka/kernel';
-import { isUnkept } from '../database-making.ts';
+import { isKept, isUnkept } from '../database-making.ts';
 import type { ClusterFacts, SnapshotFacts } from './cluster-facts.ts';
 import type { StepContext } from './cluster-steps.ts';
 import { decideSnapshot } from './keeping.ts';
@@ -74,8 +74,10 @@ async function keep(of: StepContext, record: ClusterSnapshotRecord): Promise<voi
   }
 }
 
-const fail = (of: StepContext, record: ClusterSnapshotRecord, failure: string) =>
-  change(of, record, { failure });
+/** For good, unless it is kept after all. */
+async function fail(of: StepContext, record: ClusterSnapshotRecord, failure: string): Promise<void> {
+  if (!(await isKept(of, record.kept))) await change(of, record, { failure });
+}
 
 async function change(
   of: StepContext,

@@ -370,3 +370,19 @@ async function cutAfterTheFirstWrite(bench: Meanwhile): Promise<void> {
   });
   await assert.rejects(failOver(processOver(bench.contextOver(failing, 98))), Crash);
 }
+
+test('a snapshot that others have made, and whose cluster went after that, is not given up by who comes late', async () => {
+  using bench = new Meanwhile();
+  await bench.cluster('shop');
+  const [{ name }] = await bench.context.databases.list();
+  // It is to look for the database, after the first look for the cluster's status.
+  const slow = bench.held({ on: 'get', key: `databases/${name}`, time: 2 }, async () => {
+    // The controller, and nobody yet who would tell that it is there.
+    await bench.process.keeper.step();
+    await bench.controller.step();
+    await bench.context.databases.remove(name);
+  });
+  await slow.call('CreateDBClusterSnapshot', { ...SHOP, DBClusterSnapshotIdentifier: 'one' });
+  await bench.turns();
+  assert.equal(await bench.snapshotStatus('one'), 'available');
+});
