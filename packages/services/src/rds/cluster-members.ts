@@ -6,6 +6,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ClusterFacts } from './cluster-facts.ts';
 import type { ClusterRecord, InstanceRecord } from './rds-records.ts';
 
+/** Whether another one may be let in. */
+export const hasRoom = ({ deleting, instance, standby }: ClusterRecord) =>
+  !deleting && (instance === undefined || standby === undefined);
+
 /** Where both places are taken, it stays outside. */
 export function admitting(found: ClusterRecord, { id, resourceId }: InstanceRecord): ClusterRecord {
   const isIn = found.instance === id || found.standby === id;
@@ -14,14 +18,14 @@ export function admitting(found: ClusterRecord, { id, resourceId }: InstanceReco
   return found.standby === undefined ? { ...found, standby: id } : found;
 }
 
-/** Those whose records are gone need not be remembered. */
+/** Where there is room by now, it may have come for that, and is let in. Those whose records are gone need not be remembered. */
 export function refusing(
   found: ClusterRecord,
   { id, resourceId }: InstanceRecord,
   { instances }: ClusterFacts,
 ): ClusterRecord {
   const isIn = found.instance === id || found.standby === id;
-  if (isIn || found.refused?.includes(resourceId)) return found;
+  if (isIn || hasRoom(found) || found.refused?.includes(resourceId)) return found;
   const others = (found.refused ?? []).filter((each) => instances.some((known) => known.resourceId === each));
   return { ...found, refused: [...others, resourceId] };
 }

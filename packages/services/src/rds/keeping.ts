@@ -4,6 +4,7 @@
  */
 import type { DatabaseChange, DatabaseRecord } from '@rokka/databases';
 import { type ClusterFacts, type SnapshotFacts, standbyOf, writerOf } from './cluster-facts.ts';
+import { hasRoom } from './cluster-members.ts';
 import { isSizedFor, sizedFor } from './instance-sizes.ts';
 import type { Failover, InstanceRecord } from './rds-records.ts';
 import { isStandbyThere, serves, snapshotStatus } from './status.ts';
@@ -77,8 +78,7 @@ function membership(facts: ClusterFacts): ClusterStep | undefined {
     // Its record goes only when it is certain that nobody lets it in any more: see `refused`.
     const isOut = instance.deleting !== undefined || cluster.refused?.includes(instance.resourceId);
     if (isOut) return { step: 'remove-instance', instance };
-    const mayCome = !cluster.deleting && (cluster.instance === undefined || cluster.standby === undefined);
-    return { step: mayCome ? 'admit' : 'refuse', instance };
+    return { step: hasRoom(cluster) ? 'admit' : 'refuse', instance };
   }
   const isMissing =
     (cluster.instance !== undefined && !writer) || (cluster.standby !== undefined && !standby);

@@ -386,3 +386,20 @@ test('a snapshot that others have made, and whose cluster went after that, is no
   await bench.turns();
   assert.equal(await bench.snapshotStatus('one'), 'available');
 });
+
+test('an instance that came when another one had gone is not refused by who has read the cluster before', async () => {
+  using bench = new Meanwhile();
+  await bench.pair('shop');
+  // It has read the cluster, with two instances, and is to read the instances.
+  const slow = bench.held({ on: 'list', key: '/instances/' }, async () => {
+    await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-2' });
+    await bench.turns();
+    const shop3 = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
+      throw new Crash();
+    });
+    await assert.rejects(shop3.call('CreateDBInstance', instance('shop-3')));
+  });
+  await slow.keeper.settleCluster({ account: ACCOUNT, region: REGION }, 'shop');
+  await bench.turns();
+  assert.deepEqual(await bench.instances(), ['shop-1 available', 'shop-3 available']);
+});
