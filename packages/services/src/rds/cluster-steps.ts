@@ -71,7 +71,10 @@ export async function carryOutCluster(
     case 'decide-deletion':
       return changeCluster(of, facts, (found) => decidingDeletion(found, facts));
     case 'stay':
-      return changeCluster(of, facts, staying, [`DB cluster is not deleted: ${step.why}`, 'failure']);
+      return changeCluster(of, facts, (found) => staying(found, facts), [
+        `DB cluster is not deleted: ${step.why}`,
+        'failure',
+      ]);
     case 'remove-cluster':
       return changeCluster(of, facts, () => undefined, ['DB cluster deleted', 'deletion']);
     case 'tell-cluster':
@@ -200,12 +203,13 @@ function withoutWish(found: ClusterRecord): ClusterRecord {
   return wish ? rest : found;
 }
 
-function staying(found: ClusterRecord): ClusterRecord {
+/** What was decided on may have been taken back, and asked for anew, meanwhile. */
+function staying(found: ClusterRecord, { cluster }: ClusterFacts): ClusterRecord {
   const { deleting, ...rest } = found;
-  return deleting && !deleting.decided ? rest : found;
+  return deleting && isDeepStrictEqual(deleting, cluster.deleting) ? rest : found;
 }
 
-/** What was decided on may have been taken back, and asked for anew, meanwhile. */
+/** Likewise. */
 function decidingDeletion(found: ClusterRecord, { cluster }: ClusterFacts): ClusterRecord {
   if (!found.deleting || !isDeepStrictEqual(found.deleting, cluster.deleting)) return found;
   return { ...found, deleting: { ...found.deleting, decided: true } };

@@ -403,3 +403,22 @@ test('an instance that came when another one had gone is not refused by who has 
   await bench.turns();
   assert.deepEqual(await bench.instances(), ['shop-1 available', 'shop-3 available']);
 });
+
+test('a deletion that was asked for anew is not taken back by who had decided to', async () => {
+  using bench = new Meanwhile();
+  await bench.cluster('shop');
+  await bench.call('DeleteDBInstance', { DBInstanceIdentifier: 'shop-1' });
+  await bench.turns();
+  bench.controller.snapshotsFail = 'the archive is full';
+  await bench.call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'last' });
+  await bench.controller.step();
+  await bench.controller.step();
+  const slow = bench.held({ on: 'write', key: '/clusters/shop' }, async () => {
+    await bench.turns();
+    assert.equal(await bench.status('shop'), 'available');
+    bench.controller.snapshotsWait = true;
+    await bench.call('DeleteDBCluster', { ...SHOP, FinalDBSnapshotIdentifier: 'other' });
+  });
+  await slow.keeper.step();
+  assert.equal(await bench.status('shop'), 'deleting');
+});
