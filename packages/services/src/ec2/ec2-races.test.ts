@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { must } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
 import { Ec2Bench, type Ec2Process, processOver } from '../testing/ec2-bench.ts';
+import { FakeController } from '../testing/fake-controller.ts';
 import { heldRegistry, type Moment } from '../testing/held-registry.ts';
 import { ACCOUNT, REGION } from '../testing/service-bench.ts';
 import { type Claim, deviceKey, tokenKey } from './claims.ts';
@@ -34,6 +35,13 @@ class Meanwhile extends Ec2Bench {
   override [Symbol.dispose](): void {
     super[Symbol.dispose]();
     assert.equal(this.#waiting, 0, 'everybody was held up');
+  }
+
+  /** As the controller, which is there once. */
+  heldController(at: Moment, others: () => Promise<unknown>): FakeController {
+    const registry = heldRegistry(this.registry as MemoryRegistry, [[at, others]]);
+    const { secrets } = this;
+    return new FakeController({ ...this.recordsOver(registry, this.#seed++), secrets });
   }
 
   async detach(VolumeId: string): Promise<void> {
@@ -358,6 +366,23 @@ test('a volume that another one could make is not given up for a snapshot that w
   const { VolumeId } = await slow.call('CreateVolume', { AvailabilityZone, SnapshotId });
   await bench.turns();
   assert.equal(await bench.state(must(VolumeId)), 'available');
+});
+
+test('a volume that the controller is about to open is not told to be detached', async () => {
+  using bench = new Meanwhile();
+  const id = await bench.volume();
+  await bench.attach(id, '/dev/sdf');
+  let told = '';
+  // It has read that the volume shall be mounted, and is to say that it begins with that.
+  const slow = bench.heldController({ on: 'write', key: `database-states/${id}` }, async () => {
+    await bench.call('DetachVolume', { VolumeId: id });
+    await bench.process.keeper.step();
+    told = await bench.state(id);
+  });
+  await slow.step();
+  assert.equal(told, 'in-use detaching');
+  await bench.turns();
+  assert.equal(await bench.state(id), 'available');
 });
 
 test('a snapshot that others have made, and whose volume went after that, is not given up by who comes late', async () => {

@@ -98,6 +98,10 @@ test('a detached one goes from its directory before its claim does', () => {
   });
   const bare = facts({ ...MOUNTED, volume: DETACHING, database: DATABASE, state: STOPPED });
   assert.deepEqual(decideVolume(bare), { step: 'end-attachment' });
+  // That it stood still is from before it was told to run, and then to stop.
+  const told = { ...DATABASE, generation: 1 };
+  const before = facts({ ...MOUNTED, volume: DETACHING, database: told, state: STOPPED });
+  assert.deepEqual(decideVolume(before), { step: 'none' });
 });
 
 test('an attachment is to a directory of its machine', () => {
@@ -138,7 +142,9 @@ test('by force it is opened elsewhere first, and only then let go', () => {
   const then = (part: Partial<VolumeFacts>) =>
     decideVolume(facts({ ...MOUNTED, volume: fenced as VolumeRecord, ...part }));
   assert.deepEqual(then({ database: opening, state: opened }), { step: 'set-desired', desired: 'stopped' });
-  assert.deepEqual(then({ database: taken, state: STOPPED }), { step: 'end-attachment' });
+  assert.deepEqual(then({ database: taken, state: { ...STOPPED, generation: 1 } }), {
+    step: 'end-attachment',
+  });
 });
 
 test('nothing is done for a volume in doubt, but to end the doubt', () => {

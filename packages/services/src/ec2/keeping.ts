@@ -6,7 +6,7 @@ import type { DatabaseChange } from '@rokka/databases';
 import { GIB } from './ec2-records.ts';
 import type { ImageFacts } from './image-facts.ts';
 import type { SnapshotFacts } from './snapshot-facts.ts';
-import { hasItsSize, isOpen, snapshotState } from './status.ts';
+import { hasItsSize, isClosed, isOpen, snapshotState } from './status.ts';
 import type { VolumeFacts } from './volume-facts.ts';
 
 export type VolumeStep =
@@ -81,12 +81,12 @@ function sizing({ volume, database }: VolumeFacts): VolumeStep | undefined {
 }
 
 function attachment(facts: VolumeFacts): VolumeStep | undefined {
-  const { volume, database, state, deviceHolder } = facts;
+  const { volume, database, deviceHolder } = facts;
   const { id, mount, machine, detaching } = volume.attachment ?? {};
   if (detaching?.force && !detaching.fenced) return fencing(facts);
   if (detaching) {
     if (database?.desired !== 'stopped') return { step: 'set-desired', desired: 'stopped' };
-    if (state?.phase !== 'stopped') return undefined;
+    if (!isClosed(facts)) return undefined;
     return mounting(facts) ?? { step: 'end-attachment' };
   }
   if (deviceHolder === undefined) return { step: 'claim-device' };

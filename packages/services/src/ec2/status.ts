@@ -33,6 +33,10 @@ export function isOpen({ database, state }: VolumeFacts): boolean {
   return state?.phase === 'available' && state.generation === database?.generation;
 }
 
+/** Whether nobody has its files open: as seen since it was told to stop, for before that the controller may have begun to open them. */
+export const isClosed = ({ database, state }: VolumeFacts) =>
+  state?.phase === 'stopped' && state.generation === database?.generation;
+
 /** Whether its files are to be seen in the directory of its attachment. */
 function isMounted(facts: VolumeFacts): boolean {
   const { volume, database, state } = facts;
