@@ -68,8 +68,10 @@ export class ArchiveKeeper implements AsyncDisposable {
 
   /** @throws what the registry and the store throw */
   async sweep(): Promise<void> {
-    const { store, databases, snapshots, volumes, log } = this.#options;
+    const { store, clock, databases, snapshots, volumes, log } = this.#options;
     const { signal } = this.#stopping;
+    // The time before what is needed: a point that leaves the window later may be the beginning of a database that is not seen here.
+    const nowMs = clock.wallMs();
     // The archives first: one that is begun later is not looked at.
     const archived = await archivedVolumes(store);
     // A point that goes from a snapshot to a database is then seen in one of them at least.
@@ -97,7 +99,7 @@ export class ArchiveKeeper implements AsyncDisposable {
         log('info', `the archive of ${volume} is gone: its database is, and no snapshot of it is kept`);
         continue;
       }
-      const from = isThere ? await this.#windowOf(volume, record) : (Math.max(...pins) as Lsn);
+      const from = isThere ? await this.#windowOf(volume, record, nowMs) : (Math.max(...pins) as Lsn);
       const { removedBytes } = await removeUseless(store, {
         volume,
         pagesPerGroup,
@@ -110,10 +112,10 @@ export class ArchiveKeeper implements AsyncDisposable {
   }
 
   /** The oldest point that may be asked for; 0 for all of it. */
-  async #windowOf(volume: VolumeId, record: DatabaseRecord | undefined): Promise<Lsn> {
-    const { store, clock } = this.#options;
+  async #windowOf(volume: VolumeId, record: DatabaseRecord | undefined, nowMs: number): Promise<Lsn> {
+    const { store } = this.#options;
     if (!record || record.retentionDays === 0) return 0 as Lsn;
-    const fromMs = clock.wallMs() - record.retentionDays * DAY_MS - SLACK_MS;
+    const fromMs = nowMs - record.retentionDays * DAY_MS - SLACK_MS;
     return (await pointAt(store, volume, fromMs))?.lsn ?? (0 as Lsn);
   }
 }
