@@ -88,6 +88,8 @@ const database = (volumeId: VolumeId, source?: DatabaseRecord['source']): Databa
   retentionDays: 1,
   ...(source && { source }),
 });
+const snapshot = (volumeId: VolumeId) =>
+  ({ name: `snap-${volumeId}`, volumeId, phase: 'available', lsn: asLsn(300) }) as SnapshotRecord;
 
 test('what is older than the window goes, and what a database was made from stays', async () => {
   using bench = new Bench();
@@ -124,4 +126,19 @@ test('a window does not move on while a sweep takes its time: somebody may have 
   await using keeper = bench.keeper({ volumes });
   await keeper.sweep();
   assert.deepEqual(await bench.goneOf(OLD, all), []);
+});
+
+test('what an archive stands on stays, though that archive was begun after the keeper had looked for archives', async () => {
+  using bench = new Bench();
+  await bench.archive(OLD);
+  const all = await bench.keysOf(OLD);
+  const base = { volume: OLD, lsn: asLsn(150), pages: 1 };
+  // A clone was archived, copied and deleted meanwhile.
+  const snapshots = async () => {
+    await bench.archive(YOUNG, base);
+    return [snapshot(YOUNG)];
+  };
+  await using keeper = bench.keeper({ snapshots });
+  await keeper.sweep();
+  assert.deepEqual(await bench.goneOf(OLD, all), ['log 0-100']);
 });

@@ -6,6 +6,7 @@
  * restore begins at a point of the window or at a snapshot, and the window is kept longer than is told.
  */
 import {
+  type ArchiveDescriptor,
   archivedVolumes,
   type ObjectStore,
   pointAt,
@@ -76,21 +77,23 @@ export class ArchiveKeeper implements AsyncDisposable {
     const archived = await archivedVolumes(store);
     // A point that goes from a snapshot to a database is then seen in one of them at least.
     const [kept, records, made] = [await snapshots(), await databases(), await volumes()];
-    const descriptors = [];
-    for (const volume of archived) descriptors.push(await readDescriptor(store, volume));
-    const bases = [...descriptors, ...made].flatMap((one) => one?.base ?? []);
     const sources = records.flatMap(({ source }) =>
       source ? [{ volume: source.archive, lsn: source.lsn }] : [],
     );
-    for (const descriptor of descriptors) {
+    const begun = [...sources, ...made.flatMap(({ base }) => base ?? [])];
+    const wanted = [...kept.map(({ volumeId }) => volumeId), ...begun.map(({ volume }) => volume)];
+    const descriptors = await this.#descriptorsOf([...archived, ...wanted]);
+    const bases = [...begun, ...[...descriptors.values()].flatMap(({ base }) => base ?? [])];
+    for (const volume of archived) {
+      const descriptor = descriptors.get(volume);
       if (!descriptor) continue;
-      const { volume, pagesPerGroup } = descriptor;
+      const { pagesPerGroup } = descriptor;
       const own = kept.filter(({ volumeId }) => volumeId === volume);
       // Nobody knows yet which point it will be.
       if (own.some(({ phase }) => phase === 'creating')) continue;
       const pins = [
         ...own.flatMap(({ lsn }) => lsn ?? []),
-        ...[...bases, ...sources].flatMap((base) => (base.volume === volume ? base.lsn : [])),
+        ...bases.flatMap((base) => (base.volume === volume ? base.lsn : [])),
       ];
       const record = records.find(({ volumeId }) => volumeId === volume);
       const isThere = record !== undefined || made.some(({ volumeId }) => volumeId === volume);
@@ -109,6 +112,20 @@ export class ArchiveKeeper implements AsyncDisposable {
       if (removedBytes > 0)
         log('info', `${Math.ceil(removedBytes / 2 ** 20)} MiB of history of ${volume} are let go`);
     }
+  }
+
+  /** And of all that they stand on. One that is wanted may have been begun after the archives were listed. */
+  async #descriptorsOf(volumes: readonly VolumeId[]): Promise<Map<VolumeId, ArchiveDescriptor>> {
+    const found = new Map<VolumeId, ArchiveDescriptor>();
+    const open = new Set(volumes);
+    // What is added meanwhile comes up, too.
+    for (const volume of open) {
+      const descriptor = await readDescriptor(this.#options.store, volume);
+      if (!descriptor) continue;
+      found.set(volume, descriptor);
+      if (descriptor.base) open.add(descriptor.base.volume);
+    }
+    return found;
   }
 
   /** The oldest point that may be asked for; 0 for all of it. */
