@@ -1,7 +1,8 @@
 /** What `rokka database` asks of the past: snapshots, and databases that begin at a point of another one's history. */
 import { type ObjectStore, pointAt, spanOf } from '@rokka/archive';
-import { type Lsn, unreachable, type VolumeId } from '@rokka/kernel';
+import { isCoded, type Lsn, unreachable, type VolumeId } from '@rokka/kernel';
 import {
+  databaseErrors,
   type DatabaseEngine,
   type DatabaseRecord,
   type Databases,
@@ -70,12 +71,13 @@ export async function operatePast(request: PastRequest, of: PastOptions): Promis
       const { password, ...point } = await resolve(request.from, of);
       const { archive, lsn, ...rest } = point;
       const { materialise } = request;
-      await databases.create({
+      const { name } = await databases.create({
         ...rest,
         ...request.database,
         source: { archive, lsn, materialise },
         ...(password !== undefined && { password }),
       });
+      await demandKept(name, { ...request.from, archive }, of);
       break;
     }
     default:
@@ -107,6 +109,26 @@ async function resolve(from: RestorePoint, of: PastOptions): Promise<Beginning> 
   const { volumeId, engine, databaseName, userName, name } = record;
   const lsn = await pointOf(record, from.atMs, of);
   return { archive: volumeId, lsn, engine, databaseName, userName, password: await of.passwordOf(name) };
+}
+
+/**
+ * From here on the database keeps what it begins with: if that was kept all the time, which is seen now. Else it goes again.
+ * @throws DATABASE_NO_SNAPSHOT, DATABASE_NONE
+ */
+async function demandKept(
+  name: string,
+  from: RestorePoint & Pick<Beginning, 'archive'>,
+  { databases, snapshots }: PastOptions,
+): Promise<void> {
+  try {
+    if ('snapshot' in from) await snapshots.get(from.snapshot);
+    else if ((await databases.get(from.database)).volumeId !== from.archive)
+      throw databaseErrors.DATABASE_NONE([from.database]);
+  } catch (error) {
+    if (!isCoded(error, 'DATABASE_NO_SNAPSHOT') && !isCoded(error, 'DATABASE_NONE')) throw error;
+    await databases.setDesired(name, 'deleted');
+    throw error;
+  }
 }
 
 /** Everything that is durable now; and where it is to begin as it is now, with little log to be redone. */
