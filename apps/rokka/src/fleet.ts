@@ -41,6 +41,14 @@ export class Fleet implements Disposable {
   }
 
   /**
+   * Whether the cluster still has the node. No record of a node is ever removed: one that is not known here is newer than the last
+   * look, and whoever names it was read after that.
+   */
+  keeps(node: NodeId): boolean {
+    return this.#find(node)?.gone !== true;
+  }
+
+  /**
    * What nodes are told about where this one is: an address that means the same on every machine, or the name of its
    * socket while the cluster is on one. Those that are gone have one, too: nobody answers there.
    */

@@ -294,7 +294,7 @@ async function dropVolume(
       whereIs: (node) => fleet.whereIs(node),
     }),
     addressOf: (node) => fleet.addressOf(node),
-    isKept: (id) => fleet.nodes().some(({ node }) => node === id),
+    isKept: (node) => fleet.keeps(node),
     clock: systemClock,
     random: systemRandom,
     signal,
