@@ -134,7 +134,7 @@ export async function addNode(
 ): Promise<NodeRecord> {
   const zone = zoneNamed(options.zone);
   for (let attempt = 1; ; attempt++) {
-    const node = freshNode(await nextOrdinal(registry), zone, options.random);
+    const node = freshNode(nextOrdinal(await listNodes(registry)), zone, options.random);
     try {
       await registry.put(nodeKey(node.ordinal), node, 0);
       return node;
@@ -146,16 +146,17 @@ export async function addNode(
 
 /**
  * The node of a machine that joined; its own machine has made its directory.
- * @throws ROKKA_NO_ZONE; REGISTRY_CONFLICT, and then it may be the same machine that was first: look for it before you try again
+ * @param of.known all nodes, as they were when it was not among them
+ * @throws ROKKA_NO_ZONE; REGISTRY_CONFLICT where there is another one by now, and that may be this machine's: look for it before you try again
  */
 export async function addJoinedNode(
   registry: Registry,
-  of: { id: string; zone: string; address: string },
+  of: { id: string; zone: string; address: string; known: readonly NodeRecord[] },
 ): Promise<NodeRecord> {
   const record: NodeRecord = {
     node: of.id as NodeId,
     zone: zoneNamed(of.zone),
-    ordinal: await nextOrdinal(registry),
+    ordinal: nextOrdinal(of.known),
     made: true,
     machine: of.id,
     address: of.address,
@@ -164,9 +165,8 @@ export async function addJoinedNode(
   return record;
 }
 
-async function nextOrdinal(registry: Registry): Promise<number> {
-  return ((await listNodes(registry)).at(-1)?.ordinal ?? 0) + 1;
-}
+/** Whoever takes it has seen all nodes that there are then, or meets a conflict. */
+const nextOrdinal = (known: readonly NodeRecord[]): number => (known.at(-1)?.ordinal ?? 0) + 1;
 
 /** @throws ROKKA_NO_ZONE */
 export function zoneNamed(name: string): Zone {

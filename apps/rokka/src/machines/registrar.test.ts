@@ -79,6 +79,21 @@ describe('the registrar', () => {
     assert.equal((await listNodes(registry)).length, 3);
   });
 
+  test('who is slow to register, and registers again meanwhile, is one node', async () => {
+    const { registry, registrar } = await setUp();
+    const list = registry.list.bind(registry);
+    let again: Promise<unknown> | undefined;
+    registry.list = async <T>(prefix: string) => {
+      const found = await list<T>(prefix);
+      // It has read that there is no such node.
+      if (!again) await (again = registrar.register(member(), said()));
+      return found;
+    };
+    const first = await registrar.register(member(), said());
+    assert.deepEqual(await again, first);
+    assert.equal((await listNodes(registry)).length, 1);
+  });
+
   test('nobody registers as a node of the first machine', async () => {
     const { registry, registrar } = await setUp();
     const own = { node: 'own', zone: 'a', ordinal: 1, made: true };

@@ -75,13 +75,17 @@ export class Registrar {
 
   async #record(member: PeerIdentity, said: Registration): Promise<NodeRecord> {
     const { registry } = this.#options;
-    const known = (await listNodes(registry)).find(({ node }) => node === member.id);
+    const nodes = await listNodes(registry);
+    const known = nodes.find(({ node }) => node === member.id);
     const address = recordedAddress(said.address);
     // What the first machine runs itself registers nowhere.
     if (known && known.machine !== member.id) throw rokkaErrors.ROKKA_MEMBER_UNKNOWN([identityUri(member)]);
     if (known?.gone) throw rokkaErrors.ROKKA_NODE_REMOVED([known.ordinal]);
     this.#listen(member.id, said, known?.ordinal ?? 0);
-    if (!known) return addJoinedNode(registry, { id: member.id, zone: await this.#zoneOf(member), address });
+    if (!known) {
+      const zone = await this.#zoneOf(member);
+      return addJoinedNode(registry, { id: member.id, zone, address, known: nodes });
+    }
     return known.address === address ? known : changeNode(registry, known.ordinal, { address });
   }
 
