@@ -112,6 +112,35 @@ test('two processes that make databases at once never give one port twice', asyn
   await bench.databases().create({ name: 'four', engine: 'native', port: 6000 });
 });
 
+test('a database that is made anew while the one before goes keeps the port that it has chosen', async () => {
+  using bench = new Bench();
+  const [first, second, third] = [bench.databases(), bench.databases(), bench.databases()];
+  await first.create({ name: 'shop', engine: 'native', port: 6000 });
+  const registry = bench.registry.another();
+  const { remove, put } = registry;
+  const [chosen, gone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let anew: Promise<unknown> | undefined;
+  registry.put = async (key, value, revision) => {
+    if (key === 'databases/shop') {
+      chosen.resolve();
+      await gone.promise;
+    }
+    return put.call(registry, key, value, revision);
+  };
+  registry.remove = async (key, revision) => {
+    await remove.call(registry, key, revision);
+    if (key !== 'databases/shop') return;
+    anew = bench.databases({ registry }).create({ name: 'shop', engine: 'native' });
+    await chosen.promise;
+  };
+  await bench.databases({ registry }).remove('shop');
+  // Its record is not there yet.
+  const other = await second.create({ name: 'other', engine: 'native' });
+  gone.resolve();
+  await anew;
+  assert.notEqual((await third.get('shop')).port, other.port);
+});
+
 test('names that would do harm are refused, and leave nothing', async () => {
   using bench = new Bench();
   const databases = bench.databases();

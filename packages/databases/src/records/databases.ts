@@ -246,17 +246,18 @@ export class Databases {
   /** For the controller alone: nothing of the database is left. The record goes last, so that a crash repeats this. */
   async remove(name: string): Promise<void> {
     const { registry } = this.#options;
-    for (const key of [stateCopyKey(name), stateKey(name), recordKey(name)])
-      await this.#trying(name, async () => {
-        const entry = await registry.get(key);
-        if (entry) await registry.remove(key, entry.revision);
-      });
+    // While its record is there, so that no other one of the name has a claim yet.
     await this.#trying(name, async () => {
       const known = await registry.get<PortClaims>(PORTS);
       const claims = known?.value.claims.filter((claim) => claim.name !== name);
       if (!known || claims?.length === known.value.claims.length) return;
       await registry.put(PORTS, { claims }, known.revision);
     });
+    for (const key of [stateCopyKey(name), stateKey(name), recordKey(name)])
+      await this.#trying(name, async () => {
+        const entry = await registry.get(key);
+        if (entry) await registry.remove(key, entry.revision);
+      });
   }
 
   async #create(wish: NewDatabase): Promise<DatabaseRecord> {
