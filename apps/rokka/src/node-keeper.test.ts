@@ -109,6 +109,22 @@ test('a member is written off when it has been replaced, and not before', async 
   await world.keeper[Symbol.asyncDispose]();
 });
 
+test('one that has become a member of something while a spare started is not written off', async () => {
+  const world = new World();
+  const start = new Deferred<void>();
+  world.adding = start.promise;
+  world.members[1] = 'n9' as NodeId;
+  world.keeper.begin();
+  world.lose(2, 3);
+  await world.pass(3_000);
+  // A database that was made meanwhile has drawn it.
+  world.members[1] = 'n2' as NodeId;
+  start.resolve();
+  await world.pass(3_000);
+  assert.deepEqual(world.done, ['add 7 to a', 'add 8 to b']);
+  await world.keeper[Symbol.asyncDispose]();
+});
+
 test('a node whose data is back starts, and is looked after no more', async () => {
   const world = new World();
   world.keeper.begin();

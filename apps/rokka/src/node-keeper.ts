@@ -109,7 +109,7 @@ export class NodeKeeper implements AsyncDisposable {
     this.#restartReturned();
     if (!this.#hasWork) return;
     const wishes = this.#wishes;
-    const facts = { ...(await this.#options.facts()), missing: this.missing };
+    const facts = await this.#facts();
     // What was read before the last change of the wish may be the wish before.
     if (wishes === this.#wishes) this.#perZone = facts.spares?.perZone ?? 0;
     const lost = facts.records.filter(({ node }) => facts.missing.has(node));
@@ -123,7 +123,13 @@ export class NodeKeeper implements AsyncDisposable {
       );
     }
     for (const zone of zonesInWant(facts)) await this.#addTo(zone, lost);
-    for (const record of idleNodes(facts)) await this.#writeOff(record);
+    if (idleNodes(facts).length === 0) return;
+    // Spares took their time to start: who is a member of something by then is not written off.
+    for (const record of idleNodes(await this.#facts())) await this.#writeOff(record);
+  }
+
+  async #facts(): Promise<NodeFacts> {
+    return { ...(await this.#options.facts()), missing: this.missing };
   }
 
   get #purpose(): string {
