@@ -389,6 +389,25 @@ test('a keeper that slept over a night takes nothing of it', async () => {
   assert.deepEqual([Snapshots?.length, await bench.sets()], [2, [bench.setOf(0)]]);
 });
 
+test('a command that another keeper has sent counts, also for who is refused it after that', async () => {
+  const registry = new MemoryRegistry();
+  using bench = new DlmBench(registry);
+  await bench.machine();
+  await bench.policy({ CreateRule: scripted({ ExecuteOperationOnScriptFailure: false }) });
+  bench.advanceTo(0);
+  await bench.actAsAgent();
+  // It has seen that nothing is sent yet, and is to look who is there.
+  const others = async () => {
+    await bench.dlm.keeper.step();
+    await bench.allow('lifecycle', ['ec2:*']);
+  };
+  const held = heldRegistry(registry, [[{ on: 'list', key: '/instance-tags/', time: 2 }, others]]);
+  await dlmProcessOver(bench.dlmContext(held, 99)).keeper.step();
+  await bench.round();
+  assert.deepEqual(await bench.sets(), [bench.setOf(0)]);
+  assert.equal(bench.deliveries.length, 1);
+});
+
 test('tags of the service cannot be set or taken away by others', async () => {
   using bench = new DlmBench();
   await bench.machine();

@@ -9,6 +9,7 @@ import { readSnapshots, type SnapshotFacts } from '../ec2/snapshot-facts.ts';
 import { readScope } from '../ec2/volume-facts.ts';
 import { askForVolumeSnapshot, makeVolumeSnapshot, removeSnapshot } from '../ec2/volume-snapshots.ts';
 import { refusalOf } from '../refusal.ts';
+import { commandOutcome } from '../ssm/command-outcome.ts';
 import { newCommandId } from '../ssm/ssm-ids.ts';
 import type { RunStep } from './deciding.ts';
 import type { Run } from './dlm-records.ts';
@@ -25,7 +26,7 @@ export async function carryOut(of: RunContext, run: Run, step: RunStep): Promise
     case 'send':
       return refusable(
         () => send(of, run),
-        (refusal) => changeRun(of, run, (found) => ({ ...found, refusal })),
+        (refusal) => refused(of, run, refusal),
       );
     case 'retry':
       return changeRun(of, run, (found) => ({
@@ -71,6 +72,13 @@ async function refusable(
 async function send(of: RunContext, run: Run): Promise<void> {
   const { sendCommandOf } = await import('./run-command.ts');
   await sendCommandOf(of, run);
+}
+
+/** Where another keeper has sent it, who was not refused, what becomes of that counts. */
+async function refused(of: RunContext, run: Run, refusal: string): Promise<void> {
+  const { services, scope } = of;
+  const { state } = await commandOutcome(services.ssm.store, scope, run.commandId);
+  if (state === 'none') await changeRun(of, run, (found) => ({ ...found, refusal }));
 }
 
 function withoutRefusal(run: Run): Run {

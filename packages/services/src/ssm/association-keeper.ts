@@ -79,6 +79,8 @@ export class AssociationKeeper {
     } catch (error) {
       const why = refusalOf(error);
       if (why === undefined) throw error;
+      // Another one has sent it, who was not refused: what becomes of that counts.
+      if (await readCommand(this.#services, scope, run.id)) return;
       const end = { status: 'Failed', details: (error as Error).name, counts: {}, why } as const;
       await this.#end(scope, { association, run, end });
     }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Deferred } from '@rokka/kernel';
 import { MemoryRegistry } from '@rokka/registry';
+import { associate, executions } from '../testing/association-bench.ts';
 import { heldRegistry, type Moment } from '../testing/held-registry.ts';
 import { failure, processOver, SsmBench, stepOf, success } from '../testing/ssm-bench.ts';
 
@@ -118,4 +119,20 @@ test('a report that comes after the end changes nothing', async () => {
   const where = { CommandId, InstanceId: bench.ids[0] };
   assert.equal((await bench.call('GetCommandInvocation', where)).StandardOutputContent, 'all');
   assert.equal(await bench.state(CommandId), 'Success Success');
+});
+
+test('a run that another one has sent is not ended by who may not send it any more', async () => {
+  const registry = new MemoryRegistry();
+  using bench = new SsmBench(registry);
+  await bench.hello();
+  const id = await associate(bench);
+  // It has seen that nothing is sent yet, and is to look who is there.
+  const { keeper } = held(bench, registry, { on: 'list', key: 'ssm/agents/' }, async () => {
+    await bench.process.keeper.step();
+    bench.denied.add(`arn:aws:ec2:eu-north-1:123456789012:instance/${bench.ids[0]}`);
+  });
+  await keeper.step();
+  for (const instance of bench.instances) await bench.carryOut(instance);
+  await bench.process.keeper.step();
+  assert.deepEqual(await executions(bench, id), ['Success Success {Success=2}']);
 });
