@@ -408,6 +408,26 @@ test('a command that another keeper has sent counts, also for who is refused it 
   assert.equal(bench.deliveries.length, 1);
 });
 
+test('and so do snapshots that it has made', async () => {
+  const registry = new MemoryRegistry();
+  using bench = new DlmBench(registry);
+  await bench.machine();
+  const id = await bench.policy({ RetainRule: { Count: 1 } });
+  await bench.nights(0);
+  bench.advanceTo(1);
+  // It has seen that nothing is made yet, and is to look for what it would copy.
+  const others = async () => {
+    await bench.dlm.keeper.step();
+    await bench.allow('lifecycle', ['ssm:*']);
+  };
+  const held = heldRegistry(registry, [[{ on: 'list', key: '/ec2/volumes/', time: 2 }, others]]);
+  await dlmProcessOver(bench.dlmContext(held, 99)).keeper.step();
+  await bench.allow('lifecycle', ['ec2:*']);
+  await bench.round();
+  assert.deepEqual(await bench.sets(), [bench.setOf(1)]);
+  assert.doesNotMatch((await bench.shown(id)).StatusMessage ?? '', /night of/);
+});
+
 test('tags of the service cannot be set or taken away by others', async () => {
   using bench = new DlmBench();
   await bench.machine();

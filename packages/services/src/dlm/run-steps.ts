@@ -39,7 +39,7 @@ export async function carryOut(of: RunContext, run: Run, step: RunStep): Promise
     case 'create':
       return refusable(
         () => create(of, run),
-        (failure) => end(of, run, { failure }),
+        (failure) => notCreated(of, run, failure),
       );
     case 'tag':
       return refusable(
@@ -106,6 +106,12 @@ async function create(of: RunContext, run: Run): Promise<void> {
   const asks = await askForInstanceSnapshots(services.ec2, scope, { specification, tags: specified });
   await demandAllowed(of, withAction(asks, 'ec2:CreateSnapshots', tags));
   await makeInstanceSnapshots(services.ec2, scope, { ...wish, specification });
+}
+
+/** Where another keeper has made them, who was not refused, they count. */
+async function notCreated(of: RunContext, run: Run, failure: string): Promise<void> {
+  const made = madeBy(of, run, await readScope(of.services.ec2, of.scope));
+  if (made.length === 0) await end(of, run, { failure });
 }
 
 async function tag(of: RunContext, run: Run): Promise<void> {
