@@ -156,6 +156,32 @@ test('a scan reads ahead, and no page twice', async () => {
   assert.ok(atOnce >= 8, `${atOnce} reads at once`);
 });
 
+test('while little is in memory a miss brings what lies around it, and a neighbour that cannot be read keeps nobody from a page', async () => {
+  const sink = sinkOfNumberedPages(12);
+  const asked: PageNumber[][] = [];
+  const readMany = sink.readMany.bind(sink);
+  sink.readMany = (pages) => {
+    asked.push([...pages]);
+    if (pages.length > 1 && pages.includes(page(37)))
+      return pages.map(() => Promise.reject(new CodedError('VOLUME_UNREADABLE', 'page 37')));
+    return readMany(pages);
+  };
+  await using host = await SharedPageHost.open(sink);
+  await using worker = start(host, { task: 'backwards', cachePages: 1024, count: 64 });
+  const { firsts } = await worker.said<{ firsts: number[] }>();
+  assert.deepEqual(
+    firsts,
+    Array.from({ length: 64 }, (_, n) => 63 - n),
+  );
+  const around = (from: number) => Array.from({ length: 16 }, (_, n) => page(from + n));
+  assert.deepEqual(
+    asked.filter((pages) => pages.length === 16).map((pages) => pages.toSorted((a, b) => a - b)),
+    [around(48), around(32), around(16), around(0)],
+  );
+  // Around the one that cannot be read beside others each costs a round of its own.
+  assert.ok(asked.length < 40, `${asked.length} rounds`);
+});
+
 test('views of several pages stay whole: rather than take one away, the worker waits for durability', async () => {
   const sink = sinkOfNumberedPages(11);
   sink.held = true;

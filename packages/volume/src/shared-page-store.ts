@@ -15,6 +15,13 @@ import { NotReady, type PageStore, type PageWrite, type Ticket } from './page-st
 import type { RecordSink } from './record-sink.ts';
 import { FETCH_PAGES_MAX, REQUEST, SharedControl, type SharedPageMemory } from './shared-control.ts';
 
+/**
+ * While little is in memory, a miss brings its whole neighbourhood: an engine that starts looks at a few hundred pages, which lie close together and
+ * of which each would cost two threads and a node a round. It goes backwards through some of them, so that a run alone would not do.
+ */
+const NEIGHBOURS = 16;
+const COLD_PAGES_MAX = 2048;
+
 /** Pages lately handed out that do not leave for a fetched one: an operation may look at several at once. */
 export const VIEWS_KEPT = 16;
 
@@ -64,7 +71,7 @@ export class SharedPageStore implements PageStore {
 
   page(page: PageNumber): Uint8Array {
     this.#throwIfEnded();
-    while (!this.#pages.has(page)) this.#fetch(this.#readAhead(page), this.#viewed);
+    while (!this.#pages.has(page)) this.#fetchAhead(page);
     if (this.#viewed.length > 0) this.#viewed[this.#views++ % this.#viewed.length] = page;
     return this.#pages.page(page);
   }
@@ -119,9 +126,21 @@ export class SharedPageStore implements PageStore {
         this.waitDurable(this.applied);
   }
 
+  /** What cannot be read beside a page keeps nobody from the page. */
+  #fetchAhead(page: PageNumber): void {
+    const pages = this.#readAhead(page);
+    try {
+      this.#fetch(pages, this.#viewed);
+    } catch (error) {
+      if (pages.length === 1 || this.failure) throw error;
+      this.#fetch([page], this.#viewed);
+    }
+  }
+
   /** Misses one behind the other double what a fetch takes: a scan then waits once for many pages. */
   #readAhead(page: PageNumber): PageNumber[] {
     const most = Math.min(FETCH_PAGES_MAX, this.#pages.capacity >> 2);
+    if (page !== this.#runNext && this.#isCold) return this.#neighbours(page);
     this.#runPages = page === this.#runNext ? Math.min(this.#runPages * 2, most) : 1;
     const pages = [page];
     for (let next = page + 1; pages.length < this.#runPages; next++) {
@@ -129,6 +148,22 @@ export class SharedPageStore implements PageStore {
       pages.push(next as PageNumber);
     }
     this.#runNext = page + pages.length;
+    return pages;
+  }
+
+  get #isCold(): boolean {
+    const { capacity, pagesHeld } = this.#pages;
+    return NEIGHBOURS <= capacity >> 4 && pagesHeld < Math.min(COLD_PAGES_MAX, capacity >> 2);
+  }
+
+  #neighbours(page: PageNumber): PageNumber[] {
+    const from = page - (page % NEIGHBOURS);
+    const to = Math.min(from + NEIGHBOURS, this.mappedPages);
+    const pages = [page];
+    for (let one = from as PageNumber; one < to; one++)
+      if (one !== page && !this.#pages.has(one)) pages.push(one);
+    this.#runNext = Math.max(to, page + 1);
+    this.#runPages = pages.length;
     return pages;
   }
 }

@@ -76,6 +76,13 @@ const tasks = {
     return { firsts };
   },
 
+  /** Reads `count` pages from the last to the first. */
+  backwards() {
+    const firsts: number[] = [];
+    for (let n = must(given.count) - 1; n >= 0; n--) firsts.push(store.page(page(n))[0]);
+    return { firsts };
+  },
+
   /** Looks at as many pages at once as may be, while `count` pages that are not durable fill most of the cache. */
   views() {
     const bytes = new Uint8Array([1]);
