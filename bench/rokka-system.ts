@@ -7,7 +7,7 @@ import type { SupervisorStatus } from '../apps/rokka/src/status.ts';
 import { sleep } from './interruption.ts';
 import { type BenchSystem, type Counters, endChild, hasEnded, treeCpuSeconds } from './system.ts';
 
-const MAIN = path.resolve(import.meta.dirname, '../apps/rokka/src/main.ts');
+const MAIN = path.resolve(import.meta.dirname, '../apps/rokka/src/entry.mjs');
 const READY_MS = 90_000;
 const STOP_MS = 30_000;
 

@@ -11,7 +11,7 @@ import { parseArguments } from './arguments.ts';
 import { simulate as simulateHere } from './commands/simulate.ts';
 import { Terminal } from './terminal.ts';
 
-const MAIN = new URL('main.ts', import.meta.url).pathname;
+const MAIN = new URL('entry.mjs', import.meta.url).pathname;
 
 function simulate(...args: string[]) {
   const run = spawnSync(process.execPath, [MAIN, 'simulate', ...args], {

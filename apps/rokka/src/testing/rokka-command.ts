@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import * as path from 'node:path';
 import { deadline } from '@rokka/kernel';
 
-const MAIN = path.join(import.meta.dirname, '..', 'main.ts');
+const MAIN = path.join(import.meta.dirname, '..', 'entry.mjs');
 const TIMEOUT_MS = 180_000;
 
 export interface CommandOptions {
