@@ -30,6 +30,9 @@ export interface EnginePages extends AsyncDisposable {
 
 export type EngineConfiguration = Omit<EngineWorkerData, 'memory' | 'pages'>;
 
+/** The worker, as far as a life needs it. */
+export type EngineThread = Pick<Worker, 'on' | 'terminate'>;
+
 export interface LifeOptions {
   readonly pages: EnginePages;
   readonly configuration: EngineConfiguration;
@@ -39,6 +42,7 @@ export interface LifeOptions {
   readonly signal: AbortSignal;
   readonly onProgress: (step: string) => void;
   readonly onLog: (line: string) => void;
+  readonly startThread?: (workerData: EngineWorkerData) => EngineThread;
 }
 
 export type OnReply = (bytes: Buffer, ticket: Ticket) => void;
@@ -69,7 +73,7 @@ export class EngineLife {
   readonly #clock: Clock;
   readonly #end = new Deferred<CodedError>();
   readonly #host: HostEnd;
-  readonly #worker: Worker;
+  readonly #worker: EngineThread;
   readonly #ready = new Deferred<void>();
   readonly #onProgress: (step: string) => void;
   readonly #onLog: (line: string) => void;
@@ -96,7 +100,7 @@ export class EngineLife {
       memory,
       pages: options.pages.memory,
     };
-    this.#worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData });
+    this.#worker = (options.startThread ?? startWorker)(workerData);
     this.#worker.on('message', (said: EngineMessage) => this.#onMessage(said));
     this.#worker.on('error', (error) => this.#onError(error));
     this.#worker.on('exit', () => void this.terminate('its thread has ended'));
@@ -174,7 +178,8 @@ export class EngineLife {
 
   /** Leaves replies in the ring, so that the engine waits once it is full: the client reads too slowly. */
   pause(): void {
-    this.#paused = true;
+    // What is left in the ring of a life that ends says what was done.
+    this.#paused = !this.#over;
   }
 
   resume(): void {
@@ -309,4 +314,8 @@ export class EngineLife {
       running?.outcome.resolve(frame.kind === FrameKind.done ? 'done' : 'put aside');
     }
   }
+}
+
+function startWorker(workerData: EngineWorkerData): EngineThread {
+  return new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData });
 }

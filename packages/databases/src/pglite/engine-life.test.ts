@@ -1,0 +1,39 @@
+/** A life of the engine whose thread does as it is told: what each batch is said to have come to, whenever things happen. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { settled, VirtualClock } from '@rokka/kernel';
+import { FrameKind } from './engine-channel.ts';
+import type { EngineLife } from './engine-life.ts';
+import { ThreadStandIn } from './testing/thread-stand-in.ts';
+
+const REPLY = Buffer.from('reply');
+
+/** A batch of a client, and what it was told. */
+function give(life: EngineLife, text: string, onReply = () => {}) {
+  const given = { text, replies: 0, outcome: 'open' };
+  const { outcome } = life.execute(Buffer.from(text), () => {
+    given.replies++;
+    onReply();
+  });
+  outcome.then(
+    (what) => (given.outcome = what),
+    () => (given.outcome = 'lost'),
+  );
+  return given;
+}
+
+const outcomes = (given: readonly { outcome: string }[]) => given.map(({ outcome }) => outcome);
+
+test('what the engine had done before it died is done, even where a client reads too slowly', async () => {
+  const { thread, life } = await ThreadStandIn.life(new VirtualClock());
+  const slow = give(life, 'a', () => life.pause());
+  const behind = give(life, 'b');
+  const next = give(life, 'c');
+  const never = give(life, 'd');
+  assert.deepEqual([thread.work(REPLY), thread.work(REPLY)], ['a', 'b']);
+  await life.terminate('it was killed');
+  await settled();
+  // Of the one that comes next it is not known whether it was begun.
+  assert.deepEqual(outcomes([slow, behind, next, never]), ['done', 'done', 'lost', 'put aside']);
+  assert.deepEqual([slow.replies, behind.replies], [1, 1]);
+});
