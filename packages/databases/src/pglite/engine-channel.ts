@@ -113,14 +113,15 @@ export class HostEnd {
   }
 
   /**
-   * Has these batches put aside when the engine comes to them.
-   * @returns whether it will come to all of them: it has taken none yet, and takes none
+   * Has those of these batches put aside that lie behind others, when the engine comes to them. This takes the place of what was said
+   * before: `from` must be the first of all that are to be put aside.
+   * @returns whether it will come to all of them from `first` on: it has taken none yet, and takes none
    */
-  putAside(from: number, to: number): boolean {
+  putAside(from: number, to: number, first = from): boolean {
     Atomics.store(this.#words, ASIDE_TO, to);
     Atomics.store(this.#words, ASIDE_FROM, from);
     // The engine first says which one it takes, and looks here then: so one of the two sees the other.
-    return isBefore(Atomics.load(this.#words, TAKEN), from);
+    return isBefore(Atomics.load(this.#words, TAKEN), first);
   }
 
   /** How far the engine has read: a batch that it never begins to read finds it stuck. */

@@ -37,3 +37,28 @@ test('what the engine had done before it died is done, even where a client reads
   assert.deepEqual(outcomes([slow, behind, next, never]), ['done', 'done', 'lost', 'put aside']);
   assert.deepEqual([slow.replies, behind.replies], [1, 1]);
 });
+
+test('what runs is not taken back, whatever the engine has yet to put aside in front of it', async () => {
+  const { thread, life } = await ThreadStandIn.life(new VirtualClock());
+  const first = give(life, 'first');
+  const taken = [give(life, 'x'), give(life, 'y')];
+  assert.equal(thread.take()?.bytes?.toString(), 'first');
+  life.takeBack();
+  await settled();
+  assert.deepEqual(outcomes(taken), ['put aside', 'put aside']);
+  thread.say(FrameKind.done);
+  thread.deliver();
+  await settled();
+  assert.equal(first.outcome, 'done');
+  // The engine has not come to those that were taken back.
+  const next = give(life, 'next');
+  const behind = give(life, 'behind');
+  life.takeBack();
+  await settled();
+  assert.deepEqual(outcomes([next, behind]), ['open', 'put aside']);
+  const ran = [1, 2, 3, 4].map(() => thread.work(REPLY));
+  thread.deliver();
+  await settled();
+  assert.deepEqual(ran, [undefined, undefined, 'next', undefined]);
+  assert.deepEqual(outcomes([next, behind]), ['done', 'put aside']);
+});

@@ -152,9 +152,12 @@ export class EngineLife {
 
   /** Those that lie behind the one that runs are put aside, at once where the engine has taken none of them. */
   takeBack(): void {
-    const [, ...behind] = this.#exchanges;
+    const [, ...behind] = this.#exchanges.filter(({ isTakenBack }) => !isTakenBack);
     const [first] = behind;
-    if (!first || !this.#host.putAside(first.number, this.#batches)) return;
+    if (!first) return;
+    // The engine may have yet to come to those that were taken back before.
+    const from = this.#exchanges.find(({ isTakenBack }) => isTakenBack) ?? first;
+    if (!this.#host.putAside(from.number, this.#batches, first.number)) return;
     for (const exchange of behind) {
       exchange.isTakenBack = true;
       exchange.outcome.resolve('put aside');
