@@ -62,3 +62,19 @@ test('what runs is not taken back, whatever the engine has yet to put aside in f
   assert.deepEqual(ran, [undefined, undefined, 'next', undefined]);
   assert.deepEqual(outcomes([next, behind]), ['done', 'put aside']);
 });
+
+test('one that did not lie behind others is lost with the life, and never to be run in another one', async () => {
+  const { thread, life } = await ThreadStandIn.life(new VirtualClock());
+  give(life, 'first');
+  give(life, 'taken back');
+  thread.take();
+  life.takeBack();
+  thread.say(FrameKind.done);
+  thread.deliver();
+  // It may be the end of a transaction, which goes with the life.
+  const next = give(life, 'commit');
+  const behind = give(life, 'behind');
+  await life.terminate('it was killed');
+  await settled();
+  assert.deepEqual(outcomes([next, behind]), ['lost', 'put aside']);
+});

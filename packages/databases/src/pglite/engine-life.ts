@@ -62,6 +62,7 @@ interface Exchange {
   readonly position: number;
   readonly onReply: OnReply;
   readonly outcome: Deferred<Outcome>;
+  readonly isBehind: boolean;
   /** It was taken back, and the engine has not come to it yet. */
   isTakenBack: boolean;
 }
@@ -144,7 +145,7 @@ export class EngineLife {
     this.#batches = number;
     const outcome = new Deferred<Outcome>();
     const position = (this.#host.writtenPosition + this.#unsentBytes) | 0;
-    this.#exchanges.push({ number, position, onReply, outcome, isTakenBack: false });
+    this.#exchanges.push({ number, position, onReply, outcome, isBehind: behind, isTakenBack: false });
     this.#watch();
     this.#put(HostEnd.request(behind ? RequestKind.behind : RequestKind.batch, number, batch));
     return { number, outcome: outcome.promise };
@@ -228,9 +229,10 @@ export class EngineLife {
     this.#end.resolve(reason);
     this.#ready.reject(reason);
     // The engine begins with one when it has told the end of the one before it.
-    const [running, ...behind] = this.#exchanges.splice(0);
-    running?.outcome.reject(reason);
-    for (const { outcome } of behind) outcome.resolve('put aside');
+    for (const [at, { outcome, isBehind }] of this.#exchanges.splice(0).entries())
+      // One that does not lie behind others may belong to a transaction, which went with the life.
+      if (at === 0 || !isBehind) outcome.reject(reason);
+      else outcome.resolve('put aside');
   }
 
   /** One timer for many batches: most last less than a millisecond. */
