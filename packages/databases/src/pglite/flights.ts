@@ -5,11 +5,14 @@
 import type { Clock } from '@rokka/kernel';
 import type { EngineLife } from './engine-life.ts';
 import type { TurnClient } from './turn-client.ts';
+import type { Place } from './waiting-line.ts';
 
 export interface Flight {
   readonly client: TurnClient;
   readonly life: EngineLife;
   readonly messages: readonly Buffer[];
+  /** Where it stood in the line. */
+  readonly place: Place | undefined;
   /** The number that the life has given the batch. */
   readonly number: number;
   /** Others may lie behind it: as far as can be seen it leaves the backend free. */

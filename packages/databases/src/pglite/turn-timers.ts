@@ -32,8 +32,9 @@ export class TurnTimers<C> {
     this.#actions = actions;
   }
 
-  startWaiting(client: C): void {
-    this.#start(client, this.#limits.waitMs, () => this.#actions.onWaited(client));
+  startWaiting(client: C, sinceMs: number): void {
+    const leftMs = sinceMs + this.#limits.waitMs - this.#clock.nowMs();
+    this.#start(client, Math.max(0, leftMs), () => this.#actions.onWaited(client));
   }
 
   /** `timeout` is the session's statement_timeout in milliseconds. It counts for the batch, not for each statement. */

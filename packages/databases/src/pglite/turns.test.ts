@@ -39,8 +39,8 @@ class LifeStandIn {
     return { number, outcome: outcome.promise };
   }
 
-  hasRoomBehind(): boolean {
-    return this.given.length < 4;
+  hasRoomBehind(bytes: number): boolean {
+    return this.given.length < 4 && bytes < 4096;
   }
 
   takeBack(): void {
@@ -270,4 +270,24 @@ test('one that did not run because the life had ended comes again, and the one t
   // First what it has left is cleared away.
   await life.answer();
   assert.deepEqual(life.running, [insert(1)]);
+});
+
+test('who comes back has the place that he had, and has waited since then', async () => {
+  const { clock, life, clients } = bench(7);
+  for (const [at, client] of clients.entries()) await client.ask(insert(at));
+  for (let left = 7; left > 3; left--) {
+    clock.advanceTo(clock.nowMs() + 25);
+    await settled();
+    await life.answer();
+    assert.equal(life.running[0], insert(8 - left));
+  }
+  clock.advanceTo(clock.nowMs() + 25);
+  await settled();
+  assert.deepEqual(life.running, [insert(4)]);
+  clock.advanceTo(LIMITS.waitMs);
+  await settled();
+  assert.deepEqual(
+    clients.map(({ heard }) => heard.length),
+    [1, 1, 1, 1, 0, 2, 2],
+  );
 });

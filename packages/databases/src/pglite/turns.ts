@@ -33,6 +33,7 @@ import {
   zeroTerminated,
   type WireError,
 } from './wire-messages.ts';
+import { WaitingLine, type Place } from './waiting-line.ts';
 import { BackendState, WireSession } from './wire-session.ts';
 
 /** COPY data that may wait for the engine. */
@@ -50,7 +51,7 @@ export class Turns {
   readonly #timers: TurnTimers<TurnClient>;
   readonly #alone: boolean;
   readonly #clients = new Set<TurnClient>();
-  readonly #waiting = new Set<TurnClient>();
+  readonly #waiting = new WaitingLine<TurnClient>();
   readonly #departed = new Set<TurnClient>();
   readonly #jobs: { readonly run: Turn; readonly reject: (reason: unknown) => void }[] = [];
   #owner: TurnClient | undefined;
@@ -92,7 +93,7 @@ export class Turns {
   remove(client: TurnClient): void {
     if (!this.#clients.delete(client)) return;
     this.#timers.forget(client);
-    this.#waiting.delete(client);
+    this.#waiting.take(client);
     this.#departed.add(client);
     // Nobody waits for its result any more, but everybody for the backend.
     if (client === this.#running) {
@@ -108,8 +109,9 @@ export class Turns {
     if ((this.#owner ?? this.#running ?? client) !== client) this.#answerEarly(client);
     if (!client.input.hasBatch) return;
     if (client !== this.#owner && !this.#waiting.has(client)) {
-      this.#waiting.add(client);
-      this.#timers.startWaiting(client);
+      const nowMs = this.#clock.nowMs();
+      this.#waiting.add(client, nowMs);
+      this.#timers.startWaiting(client, nowMs);
     }
     this.#kick();
   }
@@ -198,14 +200,14 @@ export class Turns {
     for (const client of this.#departed) return (life) => this.#leave(client, life);
     const [job] = this.#jobs;
     if (job) return (life) => (this.#jobs.shift(), job.run(life));
-    for (const client of this.#waiting) return (life) => this.#serve(client, life);
-    return undefined;
+    const { first } = this.#waiting;
+    return first && ((life) => this.#serve(first, life));
   }
 
   /** One batch of a client. Never rejects: what fails, fails the client. */
   async #serve(client: TurnClient, life: EngineLife): Promise<void> {
     const { session } = client;
-    this.#waiting.delete(client);
+    this.#waiting.take(client);
     this.#timers.stop(client);
     const messages = client.gone ? [] : client.input.takeBatch();
     if (!client.gone) client.onTaken();
@@ -215,9 +217,8 @@ export class Turns {
       return;
     }
     try {
-      const first = this.#owner === undefined;
-      if (first) await this.#settings.apply(life, session.settings);
-      const batch = await this.#translate(client, life, { messages, first });
+      if (!this.#owner) await this.#settings.apply(life, session.settings);
+      const batch = await this.#translate(client, life, messages);
       const landed = this.#fly(client, life, { messages, batch });
       if (session.settles) this.#follow();
       else await landed;
@@ -227,15 +228,11 @@ export class Turns {
     }
   }
 
-  async #translate(
-    client: TurnClient,
-    life: EngineLife,
-    turn: { messages: Buffer[]; first: boolean },
-  ): Promise<Buffer> {
+  async #translate(client: TurnClient, life: EngineLife, messages: readonly Buffer[]): Promise<Buffer> {
     const { session } = client;
     const pinnedBefore = session.pin !== undefined;
-    const batch = session.translate(turn.messages);
-    if (session.pin !== undefined && !pinnedBefore && turn.first) {
+    const batch = session.translate(messages);
+    if (session.pin !== undefined && !pinnedBefore && !this.#owner) {
       // Else currval would answer what another session's nextval left.
       await runSql(life, 'discard sequences');
       session.ownsSequences = true;
@@ -251,7 +248,7 @@ export class Turns {
   #followOnce(): boolean {
     const { last } = this.#flights;
     const { life } = this.#engine;
-    const [client] = this.#waiting;
+    const { first: client } = this.#waiting;
     if (!last?.settles || last.life !== life || this.#departed.size + this.#jobs.length > 0) return false;
     // It has turned out that the backend is not free.
     if (this.#owner && !this.#flights.of(this.#owner)) return false;
@@ -265,10 +262,10 @@ export class Turns {
       input.putBack(messages);
       return false;
     }
-    this.#waiting.delete(client);
+    const place = this.#waiting.take(client);
     this.#timers.stop(client);
     client.onTaken();
-    void this.#fly(client, life, { messages, batch });
+    void this.#fly(client, life, { messages, batch, place });
     return true;
   }
 
@@ -276,14 +273,15 @@ export class Turns {
   #fly(
     client: TurnClient,
     life: EngineLife,
-    of: { messages: readonly Buffer[]; batch: Buffer },
+    of: { messages: readonly Buffer[]; batch: Buffer; place?: Place | undefined },
   ): Promise<void> {
     this.#batches++;
     const { settles } = client.session;
     const { number, outcome } = life.execute(of.batch, (bytes, ticket) =>
       this.#onReply(client, life, { bytes, ticket }),
     );
-    const flight = { client, life, messages: of.messages, number, settles, isCancelled: false };
+    const { messages, place } = of;
+    const flight = { client, life, messages, place, number, settles, isCancelled: false };
     this.#flights.add(flight);
     if (this.#flights.head === flight) this.#onHead(flight);
     return this.#land(flight, outcome);
@@ -301,7 +299,7 @@ export class Turns {
   }
 
   async #land(flight: Flight, outcome: Promise<Outcome>): Promise<void> {
-    const { client, life, messages } = flight;
+    const { client, life } = flight;
     try {
       let what: Outcome;
       try {
@@ -312,11 +310,7 @@ export class Turns {
         this.#settling++;
       }
       if (what === 'done') await this.#settle(client, life);
-      else {
-        this.#disown(client);
-        client.session.takeBack();
-        client.input.putBack(messages);
-      }
+      else this.#comeBack(flight);
     } catch (error) {
       this.#onTurnFailed(client, error);
     } finally {
@@ -324,6 +318,15 @@ export class Turns {
     }
     if (!client.gone) this.wake(client);
     this.#kick();
+  }
+
+  /** It was not begun: as if it had never lain behind others. */
+  #comeBack({ client, messages, place }: Flight): void {
+    client.session.takeBack();
+    client.input.putBack(messages);
+    if (client.gone || !place) return;
+    this.#waiting.putBack(client, place);
+    this.#timers.startWaiting(client, place.sinceMs);
   }
 
   #disown(client: TurnClient): void {
@@ -400,7 +403,7 @@ export class Turns {
       client.input.takeBatch();
       client.onTaken();
       client.answer(Buffer.concat([message(FromBackend.parseComplete), readyMessage('I')]));
-      if (!client.input.hasBatch && this.#waiting.delete(client)) this.#timers.stop(client);
+      if (!client.input.hasBatch && this.#waiting.take(client)) this.#timers.stop(client);
     }
   }
 
@@ -448,7 +451,7 @@ export class Turns {
 
   /** Answers a waiting batch with an error. */
   #turnDown(client: TurnClient, error: WireError): void {
-    this.#waiting.delete(client);
+    this.#waiting.take(client);
     this.#timers.stop(client);
     const last = client.input.takeBatch().at(-1)?.[0];
     client.onTaken();
