@@ -43,6 +43,20 @@ export class SessionSettings {
     this.#backend.settings = wanted;
   }
 
+  /** Sets what a start-up packet wants. @returns the names as they were given with what they mean @throws DATABASE_SQL_FAILED */
+  async adopt(life: EngineLife, session: WireSession, wanted: Settings): Promise<Map<string, string>> {
+    await this.apply(life, new Map());
+    await this.apply(life, wanted);
+    const shown = new Map<string, string>();
+    for (const name of wanted.keys()) {
+      const value = await runSql(life, `select current_setting(${sqlString(name)})`);
+      shown.set(name, value[0][0] ?? '');
+    }
+    await this.readBack(life, session);
+    session.startupSettings = session.settings;
+    return shown;
+  }
+
   /** Reads back what the session's turn made of the settings, and gives it what RESET goes back to. */
   async readBack(life: EngineLife, session: WireSession): Promise<void> {
     const [identity] = await runSql(life, `select session_user, current_setting('role')`);

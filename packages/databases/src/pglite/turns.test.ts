@@ -291,3 +291,19 @@ test('who comes back has the place that he had, and has waited since then', asyn
     [1, 1, 1, 1, 0, 2, 2],
   );
 });
+
+test('who is cancelled while he lies behind, and comes back, is cancelled', async () => {
+  const { life, turns, clients } = bench(3);
+  const [a, b, c] = clients;
+  await a.ask(insert(0));
+  await b.ask(insert(1));
+  await c.ask(insert(2));
+  turns.cancel(b);
+  await life.answer('T');
+  assert.deepEqual(
+    b.heard.map((one) => errorFields(one).get('C')),
+    ['57014', undefined],
+  );
+  await a.ask('rollback');
+  assert.deepEqual(life.running, ['rollback', insert(2)]);
+});

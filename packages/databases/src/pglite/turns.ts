@@ -119,8 +119,8 @@ export class Turns {
   /** What a CancelRequest asks for. */
   cancel(client: TurnClient): void {
     const flight = this.#flights.of(client);
+    if (flight) flight.isCancelled = true;
     if (client === this.#running) this.#interrupt(client, undefined);
-    else if (flight) flight.isCancelled = true;
     else if (this.#waiting.has(client)) this.#turnDown(client, cancelledError());
   }
 
@@ -137,18 +137,7 @@ export class Turns {
    * their values. @throws DATABASE_SQL_FAILED
    */
   adoptSettings(session: WireSession, wanted: ReadonlyMap<string, string>): Promise<Map<string, string>> {
-    return this.#job(async (life) => {
-      await this.#settings.apply(life, new Map());
-      await this.#settings.apply(life, wanted);
-      const shown = new Map<string, string>();
-      for (const name of wanted.keys()) {
-        const value = await runSql(life, `select current_setting('${name.replaceAll("'", "''")}')`);
-        shown.set(name, value[0][0] ?? '');
-      }
-      await this.#settings.readBack(life, session);
-      session.startupSettings = session.settings;
-      return shown;
-    });
+    return this.#job((life) => this.#settings.adopt(life, session, wanted));
   }
 
   /** How long nobody has worked, and how much has been worked: for background duties. */
@@ -321,12 +310,13 @@ export class Turns {
   }
 
   /** It was not begun: as if it had never lain behind others. */
-  #comeBack({ client, messages, place }: Flight): void {
+  #comeBack({ client, messages, place, isCancelled }: Flight): void {
     client.session.takeBack();
     client.input.putBack(messages);
     if (client.gone || !place) return;
     this.#waiting.putBack(client, place);
     this.#timers.startWaiting(client, place.sinceMs);
+    if (isCancelled) this.#turnDown(client, cancelledError());
   }
 
   #disown(client: TurnClient): void {
