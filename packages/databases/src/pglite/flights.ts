@@ -59,9 +59,12 @@ export class Flights {
     this.#isWatched = true;
     this.#clock.after(BEHIND_MS_MAX, () => {
       this.#isWatched = false;
-      if (this.head !== head) return this.#watch();
-      for (const flight of this.#list) flight.settles = false;
-      head.life.takeBack();
+      if (this.head === head) {
+        for (const flight of this.#list) flight.settles = false;
+        head.life.takeBack();
+      }
+      // Where the engine was further on than is known here, it has put nothing aside.
+      this.#watch();
     });
   }
 }

@@ -27,6 +27,8 @@ class LifeStandIn {
   readonly given: Given[] = [];
   readonly cancelled: number[] = [];
   takenBack = 0;
+  /** It has begun with more than was heard of it, so that nothing can be had back. */
+  isAhead = false;
   onDrain: (() => void) | undefined;
   readonly pages = { durable: WROTE, whenDurable: () => Promise.resolve() };
   executed = 0;
@@ -44,6 +46,7 @@ class LifeStandIn {
   }
 
   takeBack(): void {
+    if (this.isAhead) return;
     this.takenBack += this.given.length - 1;
     for (const { outcome } of this.given.splice(1)) outcome.resolve('put aside');
   }
@@ -281,7 +284,7 @@ test('who comes back has the place that he had, and has waited since then', asyn
     await life.answer();
     assert.equal(life.running[0], insert(8 - left));
   }
-  clock.advanceTo(clock.nowMs() + 25);
+  clock.advanceTo(clock.nowMs() + 50);
   await settled();
   assert.deepEqual(life.running, [insert(4)]);
   clock.advanceTo(LIMITS.waitMs);
@@ -290,6 +293,20 @@ test('who comes back has the place that he had, and has waited since then', asyn
     clients.map(({ heard }) => heard.length),
     [1, 1, 1, 1, 0, 2, 2],
   );
+});
+
+test('who lies behind one that takes its time comes back, also where the engine was further on than was known', async () => {
+  const { clock, life, clients } = bench(3);
+  for (const [at, client] of clients.entries()) await client.ask(insert(at));
+  life.isAhead = true;
+  clock.advanceTo(clock.nowMs() + 25);
+  await settled();
+  assert.deepEqual(life.running, [0, 1, 2].map(insert));
+  life.isAhead = false;
+  await life.answer();
+  clock.advanceTo(clock.nowMs() + 50);
+  await settled();
+  assert.deepEqual(life.running, [insert(1)]);
 });
 
 test('who is cancelled while he lies behind, and comes back, is cancelled', async () => {
