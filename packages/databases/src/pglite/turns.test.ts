@@ -324,3 +324,17 @@ test('who is cancelled while he lies behind, and comes back, is cancelled', asyn
   await a.ask('rollback');
   assert.deepEqual(life.running, ['rollback', insert(2)]);
 });
+
+test('what is too large to lie behind others is not looked at each time that anything happens', async () => {
+  const { life, clients } = bench(3);
+  const [a, b, c] = clients;
+  let looked = 0;
+  const translate = b.session.translate.bind(b.session);
+  b.session.translate = (batch) => (looked++, translate(batch));
+  await a.ask(insert(0));
+  await b.ask(`select '${'x'.repeat(10_000)}'`);
+  await c.ask(insert(2));
+  assert.deepEqual([life.running, looked], [[insert(0)], 0]);
+  await life.answer();
+  assert.equal(looked, 1);
+});

@@ -245,7 +245,8 @@ export class Turns {
       return false;
     const { session, input } = client;
     const messages = input.takeBatch();
-    const batch = session.mayTakeBack(messages) ? session.translate(messages) : undefined;
+    const isSmall = life.hasRoomBehind(messages.reduce((bytes, one) => bytes + one.length, 0));
+    const batch = isSmall && session.mayTakeBack(messages) ? session.translate(messages) : undefined;
     if (!batch || session.pin !== undefined || !life.hasRoomBehind(batch.length)) {
       if (batch) session.takeBack();
       input.putBack(messages);
