@@ -44,7 +44,8 @@ export interface StatementTraits {
   readonly course?: 'plain' | 'ends';
 }
 
-const NO_TRAITS: StatementTraits = {
+/** Of a statement of which nothing is known. */
+export const NO_TRAITS: StatementTraits = {
   settings: false,
   customSettings: [],
   sequenceState: false,

@@ -61,7 +61,7 @@ test('an unnamed statement that another session replaced is parsed again, unseen
   // A simple query drops it for good.
   a.translate([queryMessage('select 1')]);
   a.reply(READY);
-  assert.deepEqual(sent(a.translate([bind(''), SYNC_MESSAGE])), ['B ', 'S']);
+  assert.deepEqual(sent(a.translate([bind(''), SYNC_MESSAGE])), ['B rokka1.', 'S']);
 });
 
 test('after a restart named statements are parsed again at their next use, and only then', () => {
@@ -220,4 +220,30 @@ test('the unnamed statement is that of whoever is translated last, whatever is a
   assert.deepEqual(sent(a.translate([bind(''), SYNC_MESSAGE])), ['P ', 'B ', 'S']);
   b.reply(Buffer.concat([PARSED, READY]));
   assert.deepEqual(sent(b.translate([bind(''), SYNC_MESSAGE])), ['P ', 'B ', 'S']);
+});
+
+test('nobody runs the unnamed statement of another session', () => {
+  const [a, b] = sessions();
+  a.translate([parse('', 'copy t from stdin'), SYNC_MESSAGE]);
+  a.reply(Buffer.concat([PARSED, READY]));
+  assert.deepEqual(sent(b.translate([bind(''), describe(''), SYNC_MESSAGE])), [
+    'B rokka2.',
+    'D rokka2.',
+    'S',
+  ]);
+  assert.equal(b.settles, false, 'what it runs is not known');
+  const error = message(FromBackend.error, Buffer.from('C26000\0Mprepared statement "rokka2." is not\0\0'));
+  assert.match(Buffer.concat(b.reply(Buffer.concat([error, READY]))).toString(), /statement "" is not/);
+  assert.deepEqual(sent(a.translate([bind(''), SYNC_MESSAGE])), ['B ', 'S']);
+});
+
+test('whatever drops the unnamed statement of another session, it is parsed again', () => {
+  for (const drop of [parse('', 'listen x'), close('')]) {
+    const [a, b] = sessions();
+    a.translate([parse('', 'select 1'), SYNC_MESSAGE]);
+    a.reply(Buffer.concat([PARSED, READY]));
+    b.translate([drop, SYNC_MESSAGE]);
+    b.reply(READY);
+    assert.deepEqual(sent(a.translate([bind(''), SYNC_MESSAGE])), ['P ', 'B ', 'S']);
+  }
 });

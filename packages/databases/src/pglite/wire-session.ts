@@ -8,7 +8,7 @@
  */
 import { must } from '@rokka/kernel';
 import { refusalBehind, refusedSql } from './refusals.ts';
-import { traitsOf, type Refusal, type StatementTraits } from './statement-traits.ts';
+import { NO_TRAITS, traitsOf, type Refusal, type StatementTraits } from './statement-traits.ts';
 import { ReplyScanner } from './wire-framer.ts';
 import {
   errorFields,
@@ -231,8 +231,7 @@ export class WireSession {
     const traits = traitsOf(sql);
     const refusal = this.#refusal(traits);
     // A simple query drops the unnamed statement.
-    this.#unnamed = undefined;
-    this.#touchUnnamed();
+    this.#dropUnnamed();
     if (refusal) return message(FromClient.query, zeroTerminated(refusedSql(refusal)));
     this.#run(traits);
     if (traits.deallocates !== undefined && this.#statements.delete(traits.deallocates)) {
@@ -244,20 +243,16 @@ export class WireSession {
 
   #parse(parse: Buffer, out: Buffer[]): void {
     const { name, statement, refusal } = this.#parsed(parse);
+    // Gone even where the new one turns out to be wrong.
+    if (name === '') this.#dropUnnamed();
     if (refusal) {
       const parts = [zeroTerminated(name, 'latin1'), zeroTerminated(refusedSql(refusal)), Buffer.alloc(2)];
       out.push(message(FromClient.parse, ...parts));
       return;
     }
-    if (name === '') {
-      // Gone even where the new one turns out to be wrong.
-      this.#unnamed = undefined;
-      this.#touchUnnamed();
-    } else {
-      // The backend must know of the old one to refuse the new one.
-      const old = this.#statements.get(name);
-      if (old && !old.live) this.#inject(name, old, out);
-    }
+    // The backend must know of the old one to refuse the new one.
+    const old = this.#statements.get(name);
+    if (old && !old.live) this.#inject(name, old, out);
     this.#parses.push({ statement, name, hidden: false });
     out.push(statement.parse);
   }
@@ -288,10 +283,11 @@ export class WireSession {
     const statement = awaited ?? (name === '' ? this.#unnamed : this.#statements.get(name));
     const held = name === '' ? this.#backend.unnamedOwner === this : statement?.live;
     if (statement && !awaited && !held && !closes) this.#inject(name, statement, out);
-    if (statement && runs) this.#run(statement.traits);
-    if (closes && name === '') this.#unnamed = undefined;
-    else if (closes) this.#statements.delete(name);
-    if (name === '') return one;
+    if (runs) this.#run(statement?.traits ?? NO_TRAITS);
+    if (closes && name !== '') this.#statements.delete(name);
+    else if (closes) this.#dropUnnamed();
+    // One that the session does not have would be that of another one.
+    if (name === '' && (statement || closes)) return one;
     return message(
       one[0],
       one.subarray(HEADER_BYTES, nameAt),
@@ -304,6 +300,11 @@ export class WireSession {
     if (name === '') this.#touchUnnamed();
     this.#parses.push({ statement, name, hidden: true });
     out.push(statement.parse);
+  }
+
+  #dropUnnamed(): void {
+    this.#unnamed = undefined;
+    this.#touchUnnamed();
   }
 
   #touchUnnamed(): void {
