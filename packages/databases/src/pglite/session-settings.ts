@@ -4,7 +4,7 @@
  * touched settings they are read back from the backend, so that it alone decides what a SET means.
  */
 import type { EngineLife } from './engine-life.ts';
-import { runSql, sqlName, sqlString } from './backend-sql.ts';
+import { sqlName, sqlString } from './backend-sql.ts';
 import type { BackendState, WireSession } from './wire-session.ts';
 
 export type Settings = ReadonlyMap<string, string>;
@@ -39,7 +39,7 @@ export class SessionSettings {
   async apply(life: EngineLife, wanted: Settings): Promise<void> {
     if (this.has(wanted)) return;
     // One simple query is one transaction: where it fails, the backend keeps what it had.
-    await runSql(life, switchSql(this.#backend.settings, wanted));
+    await this.#backend.run(life, switchSql(this.#backend.settings, wanted));
     this.#backend.settings = wanted;
   }
 
@@ -49,7 +49,7 @@ export class SessionSettings {
     await this.apply(life, wanted);
     const shown = new Map<string, string>();
     for (const name of wanted.keys()) {
-      const value = await runSql(life, `select current_setting(${sqlString(name)})`);
+      const value = await this.#backend.run(life, `select current_setting(${sqlString(name)})`);
       shown.set(name, value[0][0] ?? '');
     }
     await this.readBack(life, session);
@@ -59,15 +59,15 @@ export class SessionSettings {
 
   /** Reads back what the session's turn made of the settings, and gives it what RESET goes back to. */
   async readBack(life: EngineLife, session: WireSession): Promise<void> {
-    const [identity] = await runSql(life, `select session_user, current_setting('role')`);
+    const [identity] = await this.#backend.run(life, `select session_user, current_setting('role')`);
     const [user, role] = identity;
     const identified = new Map<string, string>();
     if (user !== null && user !== this.#user) identified.set(AUTHORIZATION, user);
     if (role !== null && role !== 'none') identified.set(ROLE, role);
     // As another role some settings are hidden, and would stay behind unseen for the next session.
-    if (identified.size > 0) await runSql(life, 'reset session authorization; reset role');
+    if (identified.size > 0) await this.#backend.run(life, 'reset session authorization; reset role');
     const found = new Map<string, string>();
-    for (const [name, value] of await runSql(life, this.#readBackSql()))
+    for (const [name, value] of await this.#backend.run(life, this.#readBackSql()))
       if (name !== null && value !== null) found.set(name, value);
     this.#backend.settings = found;
     session.settings = new Map([...session.startupSettings, ...found, ...identified]);

@@ -9,7 +9,17 @@ import type { EngineLife, GivenBatch, OnReply, Outcome } from './engine-life.ts'
 import type { TurnClient } from './turn-client.ts';
 import { Turns } from './turns.ts';
 import { InputQueue } from './wire-input.ts';
-import { errorFields, queryMessage, readyMessage, type WireError } from './wire-messages.ts';
+import {
+  errorFields,
+  FromBackend,
+  FromClient,
+  message,
+  queryMessage,
+  readyMessage,
+  SYNC_MESSAGE,
+  zeroTerminated,
+  type WireError,
+} from './wire-messages.ts';
 import type { WireSession } from './wire-session.ts';
 
 const LIMITS = { idleInTransactionMs: 60_000, waitMs: 10_000, statementTimeoutMs: 0, cancelGraceMs: 1_000 };
@@ -18,6 +28,7 @@ const WROTE = 7 as Ticket;
 interface Given {
   readonly number: number;
   readonly sql: string;
+  readonly batch: Buffer;
   readonly onReply: OnReply;
   readonly outcome: Deferred<Outcome>;
 }
@@ -37,7 +48,7 @@ class LifeStandIn {
     const number = ++this.executed;
     const outcome = new Deferred<Outcome>();
     const sql = batch.toString('latin1', 5, batch.length - 1);
-    this.given.push({ number, sql, onReply, outcome });
+    this.given.push({ number, sql, batch, onReply, outcome });
     return { number, outcome: outcome.promise };
   }
 
@@ -58,9 +69,9 @@ class LifeStandIn {
   feed(): void {}
 
   /** Whatever lies behind one that leaves a transaction open is put aside, as the engine does. */
-  async answer(status: 'I' | 'T' | 'E' = 'I'): Promise<void> {
+  async answer(status: 'I' | 'T' | 'E' = 'I', ...before: Buffer[]): Promise<void> {
     const [running] = this.given.splice(0, 1);
-    running.onReply(readyMessage(status), WROTE);
+    running.onReply(Buffer.concat([...before, readyMessage(status)]), WROTE);
     running.outcome.resolve('done');
     if (status !== 'I') for (const { outcome } of this.given.splice(0)) outcome.resolve('put aside');
     await settled();
@@ -86,8 +97,12 @@ class ClientStandIn implements TurnClient {
     turns.add(this);
   }
 
-  async ask(...sql: string[]): Promise<void> {
-    for (const one of sql) this.input.push(queryMessage(one));
+  ask(...sql: string[]): Promise<void> {
+    return this.send(...sql.map((one) => queryMessage(one)));
+  }
+
+  async send(...messages: Buffer[]): Promise<void> {
+    for (const one of messages) this.input.push(one);
     this.#turns.wake(this);
     await settled();
   }
@@ -123,6 +138,13 @@ function bench(count: number) {
   const turns = new Turns({ engine: engine as unknown as Engine, clock, limits: LIMITS, alone: false });
   const clients = Array.from({ length: count }, () => new ClientStandIn(turns));
   return { clock, life, turns, clients };
+}
+
+function messageTypes(batch: Buffer): string {
+  let types = '';
+  for (let at = 0; at < batch.length; at += 1 + batch.readUInt32BE(at + 1))
+    types += String.fromCharCode(batch[at]);
+  return types;
 }
 
 const insert = (value: number) => `insert into t values (${value})`;
@@ -337,4 +359,39 @@ test('what is too large to lie behind others is not looked at each time that any
   assert.deepEqual([life.running, looked], [[insert(0)], 0]);
   await life.answer();
   assert.equal(looked, 1);
+});
+
+test('work of our own drops the unnamed statement, which is parsed again', async () => {
+  const { life, turns, clients } = bench(1);
+  const [a] = clients;
+  const parse = message(FromClient.parse, zeroTerminated(''), zeroTerminated('select 1'), Buffer.alloc(2));
+  const bind = message(FromClient.bind, Buffer.alloc(8));
+  const types = () => life.given.map(({ batch }) => messageTypes(batch));
+  await a.send(parse, SYNC_MESSAGE);
+  await life.answer('I', message(FromBackend.parseComplete));
+  await a.send(bind, SYNC_MESSAGE);
+  assert.deepEqual(types(), ['BS']);
+  await life.answer();
+  const own = turns.internal('checkpoint');
+  await settled();
+  await life.answer();
+  await own;
+  await a.send(bind, SYNC_MESSAGE);
+  assert.deepEqual(types(), ['PBS']);
+});
+
+test('a session that begins to keep the backend still has its unnamed statement', async () => {
+  const { life, clients } = bench(1);
+  const [a] = clients;
+  const sql = zeroTerminated('select pg_advisory_lock(1)');
+  const parse = message(FromClient.parse, zeroTerminated(''), sql, Buffer.alloc(2));
+  await a.send(parse, SYNC_MESSAGE);
+  await life.answer('I', message(FromBackend.parseComplete));
+  await a.send(message(FromClient.bind, Buffer.alloc(8)), SYNC_MESSAGE);
+  // Sequences are discarded in front of it: not by a simple query, which would drop it.
+  const [{ batch }] = life.given;
+  assert.match(batch.toString('latin1'), /discard sequences/);
+  assert.equal(messageTypes(batch), 'PBECS');
+  await life.answer();
+  assert.equal(messageTypes(life.given[0].batch), 'BS');
 });

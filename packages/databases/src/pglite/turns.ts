@@ -9,7 +9,7 @@
  */
 import { isCoded, kernelErrors, type Clock, type CodedError } from '@rokka/kernel';
 import type { Ticket } from '@rokka/volume';
-import { runSql, type Row } from './backend-sql.ts';
+import { runStatement, type Row } from './backend-sql.ts';
 import type { Engine } from './engine.ts';
 import type { EngineLife, Outcome } from './engine-life.ts';
 import { type Flight, Flights } from './flights.ts';
@@ -128,7 +128,7 @@ export class Turns {
   internal(sql: string): Promise<Row[]> {
     return this.#job(async (life) => {
       await this.#settings.apply(life, new Map());
-      return runSql(life, sql);
+      return this.#backend.run(life, sql);
     });
   }
 
@@ -223,7 +223,7 @@ export class Turns {
     const batch = session.translate(messages);
     if (session.pin !== undefined && !pinnedBefore && !this.#owner) {
       // Else currval would answer what another session's nextval left.
-      await runSql(life, 'discard sequences');
+      await runStatement(life, 'discard sequences');
       session.ownsSequences = true;
     }
     return batch;

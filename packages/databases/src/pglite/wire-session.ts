@@ -7,6 +7,8 @@
  * backend was free) is parsed again, unseen by the client, in front of its next use.
  */
 import { must } from '@rokka/kernel';
+import { runSql, type Row } from './backend-sql.ts';
+import type { EngineLife } from './engine-life.ts';
 import { refusalBehind, refusedSql } from './refusals.ts';
 import { NO_TRAITS, traitsOf, type Refusal, type StatementTraits } from './statement-traits.ts';
 import { ReplyScanner } from './wire-framer.ts';
@@ -73,6 +75,12 @@ export class BackendState {
   settings: ReadonlyMap<string, string> = new Map();
   /** Names of settings that any session has ever made up, such as `app.tenant`: they have to be asked for one by one. */
   readonly customSettings = new Set<string>();
+
+  /** SQL of our own. @throws DATABASE_SQL_FAILED, DATABASE_ENGINE_LOST */
+  run(life: EngineLife, sql: string): Promise<Row[]> {
+    this.unnamedOwner = undefined;
+    return runSql(life, sql);
+  }
 }
 
 export class WireSession {
