@@ -395,3 +395,22 @@ test('a session that begins to keep the backend still has its unnamed statement'
   await life.answer();
   assert.equal(messageTypes(life.given[0].batch), 'BS');
 });
+
+test('a cancel while the settings are set is for the batch that they are set for, not for the one behind it', async () => {
+  const { clock, life, turns, clients } = bench(1);
+  const [a] = clients;
+  a.session.settings = new Map([['work_mem', '1MB']]);
+  await a.ask(insert(0));
+  await a.ask(insert(1), insert(2));
+  assert.match(life.running[0], /set_config/);
+  turns.cancel(a);
+  clock.advanceTo(LIMITS.waitMs);
+  await settled();
+  assert.deepEqual(a.heard, []);
+  await life.answer();
+  assert.deepEqual([life.running, life.cancelled], [[insert(0)], [2]]);
+  for (const next of [insert(1), insert(2)]) {
+    await life.answer();
+    assert.deepEqual([life.running, life.cancelled], [[next], [2]]);
+  }
+});

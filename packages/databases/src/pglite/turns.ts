@@ -55,6 +55,8 @@ export class Turns {
   readonly #departed = new Set<TurnClient>();
   readonly #jobs: { readonly run: Turn; readonly reject: (reason: unknown) => void }[] = [];
   #owner: TurnClient | undefined;
+  /** Whose batch is taken and waits for its settings. */
+  #boarding: { readonly client: TurnClient; isCancelled: boolean } | undefined;
   readonly #flights: Flights;
   /** Flights that have ended, and of which something is still to be done on the backend. */
   #settling = 0;
@@ -105,21 +107,20 @@ export class Turns {
 
   /** Input has arrived. */
   wake(client: TurnClient): void {
-    if (this.#flights.of(client)) return this.#feedCopy(client);
+    if (this.#begun(client)) return this.#feedCopy(client);
     if ((this.#owner ?? this.#running ?? client) !== client) this.#answerEarly(client);
     if (!client.input.hasBatch) return;
     if (client !== this.#owner && !this.#waiting.has(client)) {
-      const nowMs = this.#clock.nowMs();
-      this.#waiting.add(client, nowMs);
-      this.#timers.startWaiting(client, nowMs);
+      const { sinceMs } = this.#waiting.add(client, this.#clock.nowMs());
+      this.#timers.startWaiting(client, sinceMs);
     }
     this.#kick();
   }
 
   /** What a CancelRequest asks for. */
   cancel(client: TurnClient): void {
-    const flight = this.#flights.of(client);
-    if (flight) flight.isCancelled = true;
+    const begun = this.#begun(client);
+    if (begun) begun.isCancelled = true;
     if (client === this.#running) this.#interrupt(client, undefined);
     else if (this.#waiting.has(client)) this.#turnDown(client, cancelledError());
   }
@@ -156,6 +157,11 @@ export class Turns {
       this.#jobs.push({ run: (life) => work(life).then(resolve, reject), reject });
       this.#kick();
     });
+  }
+
+  /** The batch of the client that is taken and not answered. */
+  #begun(client: TurnClient): { isCancelled: boolean } | undefined {
+    return this.#boarding?.client === client ? this.#boarding : this.#flights.of(client);
   }
 
   get #running(): TurnClient | undefined {
@@ -206,12 +212,14 @@ export class Turns {
       return;
     }
     try {
+      this.#boarding = { client, isCancelled: false };
       if (!this.#owner) await this.#settings.apply(life, session.settings);
       const batch = await this.#translate(client, life, messages);
       const landed = this.#fly(client, life, { messages, batch });
       if (session.settles) this.#follow();
       else await landed;
     } catch (error) {
+      this.#boarding = undefined;
       this.#onTurnFailed(client, error);
       if (!client.gone) this.wake(client);
     }
@@ -266,12 +274,14 @@ export class Turns {
     of: { messages: readonly Buffer[]; batch: Buffer; place?: Place | undefined },
   ): Promise<void> {
     this.#batches++;
+    const isCancelled = this.#boarding?.isCancelled === true;
+    this.#boarding = undefined;
     const { settles } = client.session;
     const { number, outcome } = life.execute(of.batch, (bytes, ticket) =>
       this.#onReply(client, life, { bytes, ticket }),
     );
     const { messages, place } = of;
-    const flight = { client, life, messages, place, number, settles, isCancelled: false };
+    const flight = { client, life, messages, place, number, settles, isCancelled };
     this.#flights.add(flight);
     if (this.#flights.head === flight) this.#onHead(flight);
     return this.#land(flight, outcome);

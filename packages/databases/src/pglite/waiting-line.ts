@@ -22,8 +22,10 @@ export class WaitingLine<C> {
   }
 
   /** At the end. */
-  add(client: C, nowMs: number): void {
-    this.#places.set(client, { number: this.#placed++, sinceMs: nowMs });
+  add(client: C, nowMs: number): Place {
+    const place = { number: this.#placed++, sinceMs: nowMs };
+    this.#places.set(client, place);
+    return place;
   }
 
   /** At the place that it had: else whoever comes back again and again would never have his turn. */
