@@ -110,10 +110,8 @@ export class Turns {
     if (this.#begun(client)) return this.#feedCopy(client);
     if ((this.#owner ?? this.#running ?? client) !== client) this.#answerEarly(client);
     if (!client.input.hasBatch) return;
-    if (client !== this.#owner && !this.#waiting.has(client)) {
-      const { sinceMs } = this.#waiting.add(client, this.#clock.nowMs());
-      this.#timers.startWaiting(client, sinceMs);
-    }
+    if (client !== this.#owner && !this.#waiting.has(client))
+      this.#timers.startWaiting(client, this.#waiting.add(client, this.#clock.nowMs()).sinceMs);
     this.#kick();
   }
 
