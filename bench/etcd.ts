@@ -53,8 +53,9 @@ export class Etcd implements AsyncDisposable {
     return treeCpuSeconds(this.#children.map(({ pid }) => pid ?? 0));
   }
 
+  /** Nobody needs what it has: a member that is asked to end looks for another leader first, for seconds. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const how = { signal: 'SIGTERM', patienceMs: STOP_MS } as const;
+    const how = { signal: 'SIGKILL', patienceMs: STOP_MS } as const;
     await Promise.all(this.#children.map((child) => endChild(child, how)));
   }
 
