@@ -24,7 +24,8 @@ const SNAPSHOTS_A_ROUND = 4;
 const BETWEEN_MS = 1_000;
 const HELD_MS_GOAL = 50;
 const MEGABYTES = 512;
-const QUICK_MEGABYTES = 64;
+const QUICK_MEGABYTES = 16;
+const QUICK_SCALE = 1;
 
 export const holds: Topic = { programs: ['pgbench'], native: true, rows: holdRows };
 
@@ -54,7 +55,9 @@ async function holdRows(plan: Plan): Promise<Row[]> {
     settings: { shared_buffers: '128MB' },
   });
   const target = ['-h', server.socketDirectory, '-U', 'tester', 'postgres'];
-  execFileSync('pgbench', ['-i', '-q', '-s', String(plan.scale), ...target], { stdio: 'ignore' });
+  execFileSync('pgbench', ['-i', '-q', '-s', String(plan.quick ? QUICK_SCALE : plan.scale), ...target], {
+    stdio: 'ignore',
+  });
 
   const under: Taken[] = [];
   const seconds = String(600);
@@ -62,7 +65,7 @@ async function holdRows(plan: Plan): Promise<Row[]> {
   const ended = new Promise((resolve) => load.once('exit', resolve));
   try {
     await sleep(BETWEEN_MS);
-    const count = plan.quick ? 2 : plan.rounds * SNAPSHOTS_A_ROUND;
+    const count = plan.quick ? 1 : plan.rounds * SNAPSHOTS_A_ROUND;
     for (let round = 0; round < count; round++) {
       under.push(await take(instance, `under ${round}`));
       await sleep(BETWEEN_MS);
