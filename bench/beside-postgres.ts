@@ -4,11 +4,9 @@
  * owed to that alone, the rows with full_page_writes=off say.
  */
 import { findPostgres } from '@rokka/databases';
-import { freePort } from '@rokka/kernel/testing';
 import { pgbench, pgbenchInitialise, type PgbenchResult, sql } from './pgbench.ts';
-import { localPostgres, sixStandbys } from './plain-postgres.ts';
+import { localPostgres, SETTINGS, sixStandbys } from './plain-postgres.ts';
 import { median, type Row } from './report.ts';
-import { rokka } from './rokka-system.ts';
 import type { BenchSystem } from './system.ts';
 import type { Plan, Topic } from './topic.ts';
 
@@ -17,13 +15,6 @@ type Script = 'tpcb' | 'simple-update';
 const NAMES: Record<Script, string> = { tpcb: 'TPC-B', 'simple-update': '-N' };
 const SCRIPTS: Script[] = ['tpcb', 'simple-update'];
 const QUICK_SCRIPTS_OFF: Script[] = ['tpcb'];
-/** The same for every system; everything else is each system's own. */
-const SETTINGS = {
-  shared_buffers: '256MB',
-  max_connections: '100',
-  max_wal_size: '4GB',
-  checkpoint_timeout: '30min',
-};
 const WARM_UP = { script: 'tpcb', clients: 4, seconds: 12 } as const;
 const QUICK_WARM_UP = { ...WARM_UP, seconds: 1 };
 /** With full_page_writes=off one point is enough, and what a transaction ships is judged there too. */
@@ -49,9 +40,7 @@ async function besideRows(plan: Plan): Promise<Row[]> {
   const binaries = (await findPostgres()).binDirectory;
   await using stack = new AsyncDisposableStack();
   const peer = { binaries, directory, settings: SETTINGS };
-  const ours = stack.use(
-    await rokka({ directory, port: await freePort(), engine: 'native', settings: SETTINGS }),
-  );
+  const ours = await plan.rokka({ engine: 'native', settings: SETTINGS });
   const local = stack.use(await localPostgres(peer));
   const standbys = stack.use(await sixStandbys(peer));
   for (const system of [ours, local, standbys]) {

@@ -13,7 +13,7 @@ import { firstQuery } from './first-query.ts';
 import { interrupted, sleep } from './interruption.ts';
 import { pgbenchInitialise, pgbenchLoad, sql } from './pgbench.ts';
 import { median, type Row } from './report.ts';
-import { rokka, type RokkaSystem } from './rokka-system.ts';
+import type { RokkaSystem } from './rokka-system.ts';
 import type { BenchSystem } from './system.ts';
 import type { Plan, Topic } from './topic.ts';
 
@@ -30,7 +30,7 @@ const LOAD_SECONDS = 5;
 export const clone: Topic = { programs: ['pgbench', 'psql'], native: true, rows: cloneRows };
 
 async function cloneRows(plan: Plan): Promise<Row[]> {
-  await using system = await rokka({ directory: plan.directory, port: await freePort(), engine: 'native' });
+  const system = await plan.rokka({ engine: 'native' });
   await ask(system, { action: 'create', database: { name: 'source', port: await freePort() } });
   const source = await whenThere(system, 'source');
   await pgbenchInitialise(source, plan.quick ? QUICK_SCALE : SCALE);

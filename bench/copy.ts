@@ -4,18 +4,15 @@ import * as path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { findPostgres } from '@rokka/databases';
-import { freePort } from '@rokka/kernel/testing';
 import { FLIGHTS, flightsAsText, readFlights } from '../apps/rokka/src/testing/flights.ts';
 import { interrupted } from './interruption.ts';
 import { sql } from './pgbench.ts';
-import { localPostgres } from './plain-postgres.ts';
+import { localPostgres, SETTINGS } from './plain-postgres.ts';
 import { median, type Row } from './report.ts';
-import { rokka } from './rokka-system.ts';
 import type { BenchSystem } from './system.ts';
 import type { Plan, Topic } from './topic.ts';
 
 const QUICK_FLIGHTS = 300_000;
-const SETTINGS = { shared_buffers: '256MB', max_wal_size: '4GB', checkpoint_timeout: '30min' };
 const TABLE = `create table flights (date timestamp not null, delay int not null, distance int not null,
   origin text not null, destination text not null)`;
 const COPY_MS_MAX = 600_000;
@@ -36,12 +33,9 @@ async function copyRows(plan: Plan): Promise<Row[]> {
   // Before the clock: reading Parquet takes longer than COPY.
   const text = flightsAsText(readFlights(count), () => {});
   await pipeline(Readable.from(text), createWriteStream(file), { signal: interrupted });
-  await using stack = new AsyncDisposableStack();
   const binaries = (await findPostgres()).binDirectory;
-  const ours = stack.use(
-    await rokka({ directory, port: await freePort(), engine: 'native', settings: SETTINGS }),
-  );
-  const local = stack.use(await localPostgres({ binaries, directory, settings: SETTINGS }));
+  const ours = await plan.rokka({ engine: 'native', settings: SETTINGS });
+  await using local = await localPostgres({ binaries, directory, settings: SETTINGS });
   for (const system of [ours, local]) await sql(system, TABLE);
   const results = new Map<BenchSystem, Copied[]>([
     [ours, []],

@@ -1,10 +1,8 @@
 /** The embedded engine, PGlite, durable: rows inserted one by one on many connections, and TPC-B on a few. */
 import { writeFileSync } from 'node:fs';
 import * as path from 'node:path';
-import { freePort } from '@rokka/kernel/testing';
 import { pgbench, pgbenchInitialise, type PgbenchResult, type Script, sql } from './pgbench.ts';
 import { median, type Row } from './report.ts';
-import { rokka } from './rokka-system.ts';
 import type { Plan, Topic } from './topic.ts';
 
 const INSERT_CONNECTIONS = 90;
@@ -20,7 +18,7 @@ export const embedded: Topic = { programs: ['pgbench', 'psql'], rows: embeddedRo
 
 async function embeddedRows(plan: Plan): Promise<Row[]> {
   const { directory, seconds, say } = plan;
-  await using system = await rokka({ directory, port: await freePort(), engine: 'pglite' });
+  const system = await plan.rokka({ engine: 'pglite' });
   const file = path.join(directory, 'insert.sql');
   writeFileSync(file, INSERT);
   await sql(system, TABLE);

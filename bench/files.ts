@@ -10,16 +10,15 @@ import { randomFillSync } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
-import { freePort } from '@rokka/kernel/testing';
 import { forgetFiles } from './disk.ts';
 import { interrupted } from './interruption.ts';
 import { median, type Row } from './report.ts';
-import { rokka, type RokkaSystem } from './rokka-system.ts';
+import type { RokkaSystem } from './rokka-system.ts';
 import type { Plan, Topic } from './topic.ts';
 
 const run = promisify(execFile);
 const SIZE_MIB = 1024;
-const QUICK_SIZE_MIB = 128;
+const QUICK_SIZE_MIB = 64;
 const FULL_COPIES = 3;
 const GOAL_WRITE = 0.5;
 const GOAL_READ = 0.6;
@@ -41,7 +40,7 @@ async function fileRows(plan: Plan): Promise<Row[]> {
   const sizeMiB = plan.quick ? QUICK_SIZE_MIB : SIZE_MIB;
   const source = path.join(directory, 'source');
   makeSource(source, sizeMiB);
-  await using system = await rokka({ directory, port: await freePort(), engine: 'native' });
+  const system = await plan.rokka({ engine: 'native' });
   const local = path.join(directory, 'local-files');
   mkdirSync(local);
   const ours: Samples = { write: [], read: [], writeCpuSeconds: [], readCpuSeconds: [] };

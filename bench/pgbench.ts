@@ -31,12 +31,17 @@ function target(system: BenchSystem): string[] {
   return ['-h', system.host, '-p', String(system.port), '-U', 'postgres', 'postgres'];
 }
 
+const scales = new WeakMap<BenchSystem, number>();
+
+/** Makes the tables, unless the system has them of this scale. */
 export async function pgbenchInitialise(system: BenchSystem, scale: number): Promise<void> {
+  if (scales.get(system) === scale) return;
   await run('pgbench', ['-i', '-q', '-s', String(scale), ...target(system)], {
     env: environment(system),
     timeout: INITIALISE_MS,
     signal: interrupted,
   });
+  scales.set(system, scale);
 }
 
 /** The command of a load that goes on in the background, for spawn(). */

@@ -9,6 +9,13 @@ import { freePort } from '@rokka/kernel/testing';
 import { sleep } from './interruption.ts';
 import { type BenchSystem, endChild, hasEnded, treeCpuSeconds } from './system.ts';
 
+/** The same for every system that is compared; everything else is each system's own. */
+export const SETTINGS = {
+  shared_buffers: '256MB',
+  max_connections: '100',
+  max_wal_size: '4GB',
+  checkpoint_timeout: '30min',
+};
 const PASSWORD = 'bench';
 /** PostgreSQL refuses to run as root; `nobody` is everywhere. */
 const NOBODY = 65534;

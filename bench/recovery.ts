@@ -6,16 +6,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import * as path from 'node:path';
-import { freePort } from '@rokka/kernel/testing';
 import { firstQuery, startToFirstQuery } from './first-query.ts';
 import { sleep } from './interruption.ts';
 import { pgbenchInitialise, pgbenchLoad, sql } from './pgbench.ts';
 import { FLAT, median, type Row } from './report.ts';
-import { rokka, type RokkaSystem } from './rokka-system.ts';
+import type { RokkaSystem } from './rokka-system.ts';
 import type { Plan, Topic } from './topic.ts';
 
 const SCALE = 20;
-const QUICK_SCALE = 2;
 const CLIENTS = 8;
 /** What is to be replayed is what the load has written: no checkpoint on the way. */
 const SETTINGS = { checkpoint_timeout: '1d', max_wal_size: '64GB' };
@@ -39,10 +37,9 @@ interface Recovery {
 }
 
 async function recoveryRows(plan: Plan): Promise<Row[]> {
-  const { directory, rounds, logMegabytes, say } = plan;
-  const made = { directory, port: await freePort(), engine: 'native', settings: SETTINGS } as const;
-  await using system = await rokka(made);
-  await pgbenchInitialise(system, plan.quick ? QUICK_SCALE : SCALE);
+  const { rounds, logMegabytes, say } = plan;
+  const system = await plan.rokka({ engine: 'native', settings: SETTINGS });
+  await pgbenchInitialise(system, plan.quick ? plan.scale : SCALE);
   const rows: Row[] = [];
   const heads: number[] = [];
   for (const megabytes of logMegabytes) {

@@ -4,11 +4,10 @@
  */
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { freePort } from '@rokka/kernel/testing';
 import { sleep } from './interruption.ts';
 import { pgbenchInitialise, pgbenchLoad } from './pgbench.ts';
 import { FLAT, median, type Row } from './report.ts';
-import { rokka, type RokkaSystem } from './rokka-system.ts';
+import type { RokkaSystem } from './rokka-system.ts';
 import { endChild, hasEnded, processTree } from './system.ts';
 import type { Plan, Topic } from './topic.ts';
 
@@ -34,8 +33,8 @@ interface Sample {
 }
 
 async function soakRows(plan: Plan): Promise<Row[]> {
-  const { directory, minutes, say } = plan;
-  await using system = await rokka({ directory, port: await freePort(), engine: 'native' });
+  const { minutes, say } = plan;
+  const system = await plan.rokka({ engine: 'native' });
   await pgbenchInitialise(system, plan.scale);
   const everySeconds = Math.max(1, Math.min(60, Math.round((minutes * 60) / SAMPLES_MIN)));
   const count = Math.max(2, Math.floor((minutes * 60) / everySeconds));

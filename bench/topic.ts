@@ -2,6 +2,8 @@
 import { findPostgres, probeNativeSupport } from '@rokka/databases';
 import { spawnSync } from 'node:child_process';
 import type { Row } from './report.ts';
+import type { Wish } from './rokka-lender.ts';
+import type { RokkaSystem } from './rokka-system.ts';
 
 export interface Plan {
   /** Empty, the topic's own; taken away after it. */
@@ -19,6 +21,8 @@ export interface Plan {
   readonly minutes: number;
   /** After how much log a recovery is timed. */
   readonly logMegabytes: readonly number[];
+  /** One that runs. It is not the topic's to end, which may stop and start it. */
+  rokka(wish: Wish): Promise<RokkaSystem>;
   say(text: string): void;
 }
 
