@@ -64,11 +64,10 @@ async function holdRows(plan: Plan): Promise<Row[]> {
   const load = spawn('pgbench', ['-n', '-c', String(CLIENTS), '-T', seconds, ...target], { stdio: 'ignore' });
   const ended = new Promise((resolve) => load.once('exit', resolve));
   try {
-    await sleep(BETWEEN_MS);
     const count = plan.quick ? 1 : plan.rounds * SNAPSHOTS_A_ROUND;
     for (let round = 0; round < count; round++) {
-      under.push(await take(instance, `under ${round}`));
       await sleep(BETWEEN_MS);
+      under.push(await take(instance, `under ${round}`));
     }
   } finally {
     load.kill();

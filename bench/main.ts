@@ -94,6 +94,7 @@ async function main(): Promise<void> {
   if (quick) process.env['NODE_COMPILE_CACHE'] ??= path.join(root, 'compile-cache');
   const rows: Row[] = [];
   try {
+    if (quick) say('one Rokka is lent to one topic after the other, with the settings of pgbench');
     await using lender = new RokkaLender({ directory: root, shared: quick });
     for (const [name, topic] of Object.entries(TOPICS))
       if (chosen.includes(name) && !interrupted.aborted)

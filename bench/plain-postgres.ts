@@ -168,8 +168,8 @@ export async function sixStandbys(options: {
       await freePort(),
     );
     standbys.push(standby);
-    await standby.start();
   }
+  await Promise.all(standbys.map((each) => each.start()));
   return system('six synchronous standbys, ANY 4', { primary, standbys, servers: servers.move() });
 }
 

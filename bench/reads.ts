@@ -16,11 +16,12 @@ import { VolumePlace } from './volume-place.ts';
 const IN_FLIGHT = 16;
 const MIB = 2 ** 20;
 const SIZE_MIB = 1024;
-const SIZE_MIB_QUICK = 128;
+const SIZE_MIB_QUICK = 64;
 const GOAL_PER_SECOND = 20_000;
 const GOAL_P99_IN_P50 = 3;
 /** Records become pages, off the path. */
 const SETTLE_MS = 3_000;
+const SETTLE_MS_QUICK = 1_500;
 /** Pages written between two waits. */
 const WRITE_BURST = 64;
 
@@ -31,7 +32,7 @@ async function readRows(plan: Plan): Promise<Row[]> {
   await using volume = await (await VolumePlace.make(nodes)).open();
   const pages = ((plan.quick ? SIZE_MIB_QUICK : SIZE_MIB) * MIB) / PAGE_SIZE;
   await fill(volume, pages);
-  await sleep(SETTLE_MS);
+  await sleep(plan.quick ? SETTLE_MS_QUICK : SETTLE_MS);
   const cpuSeconds = () => treeCpuSeconds([process.pid]);
   // As the page cache does it.
   const read = async (page: PageNumber) => {
