@@ -51,6 +51,7 @@ async function cloneRows(plan: Plan): Promise<Row[]> {
       `round ${round}: clone of ${megabytes} MB: ${idleMs.at(-1)?.toFixed(0)} ms idle, ${loadedMs.at(-1)?.toFixed(0)} ms under load`,
     );
   }
+  await ask(system, { action: 'delete', name: 'source' });
   const name = `clone of a database of ${megabytes} MB`;
   const goal = { goal: GOAL_MS, atLeast: false };
   return [

@@ -19,7 +19,6 @@ const FILES = [10, 10_000];
 const IN_FLIGHT = 16;
 const RECORD_BYTES = 200;
 const WARM_UP_SECONDS = 1;
-const QUICK_WARM_UP_SECONDS = 0.3;
 /** 103 groups of 10 GiB. */
 const TEBIBYTE_GROUPS = Math.ceil(2 ** 40 / (PAGES_PER_GROUP * 8192));
 const GOAL_OPEN_MS = 2_000;
@@ -92,8 +91,8 @@ async function compare(plan: Plan, commits: ReadonlyMap<string, Commit>): Promis
   const results = new Map([...commits.keys()].map((name): [string, Load[]] => [name, []]));
   const cpuSeconds = () => treeCpuSeconds([process.pid]);
   // The first would pay for the compiler.
-  const warmUp = { inFlight: IN_FLIGHT, seconds: plan.quick ? QUICK_WARM_UP_SECONDS : WARM_UP_SECONDS };
-  for (const commit of commits.values()) await load(warmUp, commit);
+  for (const commit of commits.values())
+    await load({ inFlight: IN_FLIGHT, seconds: WARM_UP_SECONDS }, commit);
   for (let round = 1; round <= plan.rounds; round++) {
     for (const [name, commit] of commits) {
       const measured = await load({ inFlight: IN_FLIGHT, seconds: plan.seconds, cpuSeconds }, commit);

@@ -9,8 +9,7 @@ export const start: Topic = { native: true, rows: startRows };
 
 async function startRows(plan: Plan): Promise<Row[]> {
   const rows: Row[] = [];
-  // Native last: those that follow in the quick run go on with it.
-  for (const engine of ['pglite', 'native'] as const) {
+  for (const engine of ['native', 'pglite'] as const) {
     const system = await plan.rokka({ engine });
     const tookMs: number[] = [];
     const cpuMs: number[] = [];
