@@ -1,7 +1,7 @@
 /**
  * Rokka beside its peers, in one run, interleaved: `npm run bench`.
  *
- *   --quick          fewer and smaller points (about three minutes)
+ *   --quick          fewer and smaller points, one Rokka for many topics (less than three minutes)
  *   --json           one JSON object a row: {"row", "value", "unit", "goal", "met"}
  *   --rounds N       rounds of which the median is taken (default 5; quick 1)
  *   --seconds N      a point's length (default 6; quick 1)
@@ -123,9 +123,9 @@ async function rowsOf(topic: Topic, of: { name: string; root: string; lender: Ro
     return await topic.rows({ ...plan, directory, rokka: (wish) => lender.lend(wish) });
   } catch (error) {
     process.exitCode = 1;
+    if (!interrupted.aborted) say(`${name}: ${error instanceof Error ? error.stack : String(error)}`);
     // Nobody knows what state it is in.
     await lender.end();
-    if (!interrupted.aborted) say(`${name}: ${error instanceof Error ? error.stack : String(error)}`);
     const message = error instanceof Error ? error.message.split('\n')[0] : String(error);
     return [{ row: name, skipped: interrupted.aborted ? 'interrupted' : `failed: ${message}` }];
   } finally {

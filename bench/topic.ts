@@ -12,7 +12,7 @@ export interface Plan {
   readonly rounds: number;
   /** A point's length. */
   readonly seconds: number;
-  /** Fewer and smaller points: all topics within about three minutes. */
+  /** Fewer and smaller points: all topics within three minutes. */
   readonly quick: boolean;
   /** Of pgbench. */
   readonly scale: number;
