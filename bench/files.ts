@@ -11,7 +11,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 
 import * as path from 'node:path';
 import { promisify } from 'node:util';
 import { forgetFiles } from './disk.ts';
-import { interrupted } from './interruption.ts';
+import { interrupted, sleep } from './interruption.ts';
 import { median, type Row } from './report.ts';
 import type { RokkaSystem } from './rokka-system.ts';
 import type { Plan, Topic } from './topic.ts';
@@ -23,6 +23,9 @@ const FULL_COPIES = 3;
 const GOAL_WRITE = 0.5;
 const GOAL_READ = 0.6;
 const COPY_MS_MAX = 300_000;
+const IDLE_MS_MAX = 10_000;
+const IDLE_LOOK_MS = 250;
+const IDLE_CPU_SECONDS = 0.05;
 const ROUNDS_MAX = 3;
 
 export const files: Topic = { programs: ['dd', 'nsenter'], native: true, rows: fileRows };
@@ -88,6 +91,7 @@ async function mountRound(
   await system.stop();
   await forgetFiles(system.data);
   await system.start();
+  await idle(system);
   const after = await mounted(system);
   cpuSeconds = system.cpuSeconds();
   samples.read.push(await timed(sizeMiB, [...after.prefix, 'dd', `if=${after.file}`, 'of=/dev/null']));
@@ -106,6 +110,15 @@ async function mounted(system: RokkaSystem): Promise<{ file: string; prefix: str
   if (point === undefined) throw new Error(`shim ${pid} has no mount`);
   const user = process.getuid?.() === 0 ? [] : ['-U', '--preserve-credentials'];
   return { file: `${point}/bench-file`, prefix: ['nsenter', '-t', String(pid), ...user, '-m'] };
+}
+
+/** Until the processes have begun that begin behind the first query: they are no part of a read. */
+async function idle(system: RokkaSystem): Promise<void> {
+  for (const untilMs = performance.now() + IDLE_MS_MAX; performance.now() < untilMs;) {
+    const before = system.cpuSeconds();
+    await sleep(IDLE_LOOK_MS);
+    if (system.cpuSeconds() - before < IDLE_CPU_SECONDS) return;
+  }
 }
 
 /** Megabytes a second. */

@@ -14,7 +14,7 @@ import type { Plan, Topic } from './topic.ts';
 import { PAGES_PER_GROUP, VolumePlace } from './volume-place.ts';
 
 const GROUPS = 100;
-const PAGES_PER_SMALL_GROUP = 256;
+const PAGES = 25_600;
 const FILES = [10, 10_000];
 const IN_FLIGHT = 16;
 const RECORD_BYTES = 200;
@@ -33,18 +33,25 @@ async function growthRows(plan: Plan): Promise<Row[]> {
 
 type Commit = () => Promise<void>;
 
-/** One volume of a single group beside one of many, on the same nodes; pages at random over all of them. */
+/**
+ * One volume of a single group beside one of many, on the same nodes: as many pages in both, of which some are written at random. And one of so few
+ * pages that each is written many times before it is made a page.
+ */
 async function groupRows(plan: Plan): Promise<Row[]> {
   await using nodes = await startNodes(path.join(plan.directory, 'groups'));
   await using stack = new AsyncDisposableStack();
   const commits = new Map<string, Commit>();
-  for (const groupsMax of [1, GROUPS]) {
-    const shape = { name: `groups-${groupsMax}`, pagesPerGroup: PAGES_PER_SMALL_GROUP, groupsMax };
+  const volumes = [
+    { name: '1 protection group', groupsMax: 1, pages: PAGES },
+    { name: `${GROUPS} protection groups`, groupsMax: GROUPS, pages: PAGES },
+    { name: `1 protection group of ${PAGES / GROUPS} pages`, groupsMax: 1, pages: PAGES / GROUPS },
+  ];
+  for (const { name, groupsMax, pages } of volumes) {
+    const shape = { name: `groups-${groupsMax}-${pages}`, pagesPerGroup: pages / groupsMax, groupsMax };
     const volume = stack.use(await (await VolumePlace.make(nodes, shape)).open());
-    const pages = groupsMax * PAGES_PER_SMALL_GROUP;
     await volume.grow(pages);
     const cache = new PageCache(volume);
-    commits.set(`${groupsMax} protection group${groupsMax === 1 ? '' : 's'}`, () => {
+    commits.set(name, () => {
       const page = systemRandom.below(pages) as PageNumber;
       return cache.whenDurable(cache.apply([{ page, offset: 0, bytes: nextRecord(), init: true }]));
     });
@@ -104,7 +111,7 @@ async function compare(plan: Plan, commits: ReadonlyMap<string, Commit>): Promis
   const cpu = (name: string) => median((results.get(name) ?? []).map((one) => one.cpuUsPerOperation));
   const [few = '', many = ''] = [...commits.keys()];
   return [
-    ...[few, many].flatMap((name) => [
+    ...[...commits.keys()].flatMap((name) => [
       { row: `a commit, ${IN_FLIGHT} in flight, ${name}`, value: wall(name), unit: 'µs' },
       { row: `a commit, ${IN_FLIGHT} in flight, ${name}: CPU`, value: cpu(name), unit: 'µs' },
     ]),
