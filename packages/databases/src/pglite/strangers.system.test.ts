@@ -146,6 +146,23 @@ test('a client that does not read is cut off, and the engine goes on', { timeout
   stream.destroy();
 });
 
+test(
+  'a message that nobody knows ends its connection, and not the engine',
+  { timeout: 300_000 },
+  async () => {
+    const { life } = running.database.engine;
+    for (const type of ['z', 'p']) {
+      const client = await running.client();
+      const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+      const over = closed(stream);
+      stream.write(Buffer.from(`${type}\0\0\0\x04S\0\0\0\x04`, 'latin1'));
+      await over;
+      await stillAnswers();
+    }
+    assert.ok(life && running.database.engine.life === life);
+  },
+);
+
 test('a connection that is half closed is closed', { timeout: 300_000 }, async () => {
   const socket = await dial();
   socket.resume();

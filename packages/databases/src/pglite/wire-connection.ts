@@ -41,6 +41,10 @@ export interface ConnectionHost {
   onGarbage(error: CodedError): void;
 }
 
+/** What the backend knows: by anything else it would end itself, and all others with it. */
+const SERVED: ReadonlySet<number> = new Set(Object.values(FromClient)).difference(
+  new Set([FromClient.password]),
+);
 const LOGIN_MESSAGE_BYTES_MAX = 65_536;
 const INPUT_BYTES_MAX = 1024 * 1024;
 const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
@@ -151,6 +155,7 @@ export class WireConnection implements TurnClient {
     if (this.#phase !== 'open') return;
     for (let one = this.#framer.nextMessage(); one; one = this.#framer.nextMessage()) {
       if (one[0] === FromClient.terminate) return this.#close();
+      if (!SERVED.has(one[0])) return this.#onGarbage(`a message of type 0x${one[0].toString(16)}`);
       this.input.push(one);
     }
     this.#host.onInput(this);
