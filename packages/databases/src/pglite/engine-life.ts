@@ -69,6 +69,8 @@ interface Exchange {
 
 export class EngineLife {
   readonly pages: EnginePages;
+  /** Of the functions that were there when the life began, those that may leave settings behind. */
+  functionBodies: readonly string[] = [];
   /** Why the life ended. Never rejects. */
   readonly ended: Promise<CodedError>;
   readonly #clock: Clock;
@@ -273,6 +275,7 @@ export class EngineLife {
     else if (said.kind === 'log') this.#onLog(said.line);
     else if (said.kind === 'failed') this.#onFailed(said);
     else {
+      this.functionBodies = said.functionBodies;
       this.#drain();
       this.#ready.resolve();
     }

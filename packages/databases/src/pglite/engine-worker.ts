@@ -39,7 +39,7 @@ export interface EngineWorkerData {
 export type EngineMessage =
   | 0
   | { readonly kind: 'progress'; readonly step: string }
-  | { readonly kind: 'ready' }
+  | { readonly kind: 'ready'; readonly functionBodies: readonly string[] }
   | { readonly kind: 'log'; readonly line: string }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
@@ -62,13 +62,14 @@ async function run(): Promise<void> {
   checkMark(directory);
   post({ kind: 'progress', step: 'starting PostgreSQL' });
   const instance = await PgliteInstance.start(data, { files, root: directory.open(), provide, halt, log });
+  const functionBodies = await instance.functionBodies();
   const loop = new EngineLoop({
     module: instance.module,
     end: new EngineEnd(data.memory, () => post(0)),
     applied: () => store.applied,
   });
   instance.onPoll = () => loop.pollCancel();
-  post({ kind: 'ready' });
+  post({ kind: 'ready', functionBodies });
   loop.serve();
 }
 

@@ -7,6 +7,8 @@ import { checkPgliteModule, type PgliteModule } from './pglite-module.ts';
 
 const DATA_PATH = '/pglite/data';
 const POSTGRES_MAJOR = 18;
+/** FirstNormalObjectId of PostgreSQL. */
+const FIRST_USER_OID = 16_384;
 
 /**
  * Why each: a page write is one mini-transaction, so pages are never torn (full_page_writes, and with it most of the log);
@@ -60,6 +62,16 @@ export class PgliteInstance {
 
   async exec(sql: string): Promise<void> {
     await this.#pglite.exec(sql);
+  }
+
+  /** Of functions that users have made, those in which a word of settings stands. */
+  async functionBodies(): Promise<string[]> {
+    const { rows } = await this.#pglite.query<{ body: string }>(
+      `select body from (select coalesce(pg_get_function_sqlbody(oid), prosrc) as body
+        from pg_catalog.pg_proc where oid >= ${FIRST_USER_OID}) as made
+        where body ~* '\\m(set_config|set|reset)\\M'`,
+    );
+    return rows.map(({ body }) => body);
   }
 
   async close(): Promise<void> {

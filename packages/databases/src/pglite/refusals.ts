@@ -34,6 +34,10 @@ const TEXTS: Record<Refusal, { message: string; hint: string }> = {
     message: 'a function must not take session-level advisory locks: all sessions share one backend',
     hint: 'Use pg_advisory_xact_lock.',
   },
+  settings_in_function: {
+    message: 'a function must not set a setting whose name it makes up: all sessions share one backend',
+    hint: 'Call set_config with is_local = true, or write the name out.',
+  },
   temporary_in_function: {
     message: 'a function must not leave temporary tables behind: all sessions share one backend',
     hint: 'Add ON COMMIT DROP.',

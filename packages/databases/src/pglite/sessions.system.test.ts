@@ -265,3 +265,39 @@ test(
     }
   },
 );
+
+test(
+  "settings that a function sets for its session are that session's alone, also after a restart",
+  { timeout: 300_000 },
+  async () => {
+    const a = await running.client();
+    const b = await running.client();
+    const seen = async (client: pg.Client) => {
+      const { rows } = await client.query(
+        `select coalesce(current_setting('app.tenant', true), '') as tenant, current_user as role`,
+      );
+      return rows[0];
+    };
+    const nobody = await seen(b);
+    await a.query('create role guest');
+    await a.query(`create function enter(who text) returns void language plpgsql as
+    $$ begin perform set_config('app.tenant', who, false); set role guest; end $$`);
+    await a.query('create table entered (who text)');
+    await a.query(`create function on_entry() returns trigger language plpgsql as
+    $$ begin perform set_config('app.tenant', new.who, false); return new; end $$`);
+    await a.query('create trigger t before insert on entered for each row execute function on_entry()');
+    await a.query("select enter('one')");
+    assert.deepEqual(await seen(b), nobody);
+    assert.deepEqual(await seen(a), { tenant: 'one', role: 'guest' });
+    await b.query("insert into entered values ('two')");
+    assert.deepEqual(await seen(a), { tenant: 'one', role: 'guest' });
+    assert.deepEqual(await seen(b), { ...nobody, tenant: 'two' });
+
+    const sink = running.sink.clone();
+    await using again = await Running.start({ sink });
+    const [c, d] = [await again.client(), await again.client()];
+    await c.query("select enter('three')");
+    assert.deepEqual(await seen(d), nobody);
+    assert.deepEqual(await seen(c), { tenant: 'three', role: 'guest' });
+  },
+);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { traitsOf } from './statement-traits.ts';
+import { bodyTraits, traitsOf } from './statement-traits.ts';
 
 test('refusals', () => {
   const cases: [string, string | undefined][] = [
@@ -84,6 +84,38 @@ test('sequence state and DEALLOCATE', () => {
   assert.equal(traitsOf('deallocate prepare "A b"').deallocates, 'A b');
   assert.equal(traitsOf('deallocate all').deallocates, undefined);
   assert.equal(traitsOf('deallocate x; select 1').deallocates, undefined);
+});
+
+test('what functions leave behind of settings', () => {
+  const made = (body: string) =>
+    traitsOf(`create function f() returns void language plpgsql as $$ ${body} $$`);
+  const leaving = [
+    "begin perform set_config('app.tenant', who, false); end",
+    'begin if a then set role to x; end if; end',
+    'begin reset all; end',
+    "select pg_catalog.set_config('app.tenant', concat('a', 'true'), now() is null), true",
+  ];
+  for (const body of leaving) {
+    assert.equal(made(body).makesSetter, true, body);
+    assert.equal(bodyTraits(body).settings, true, body);
+  }
+  assert.deepEqual(new Set(made(leaving[0]).customSettings), new Set(['app.tenant']));
+  const staying = [
+    "begin perform set_config('app.tenant', coalesce(a, 'b'), true); end",
+    'begin set local role x; end',
+    'begin update t set a = 1; end',
+    'begin set constraints all deferred; end',
+  ];
+  for (const body of staying) {
+    assert.equal(made(body).makesSetter, undefined, body);
+    assert.equal(bodyTraits(body).settings, false, body);
+  }
+  assert.equal(made('begin perform set_config(name, value, false); end').refuses, 'settings_in_function');
+  assert.equal(made('begin perform set_config(name, value, true); end').refuses, undefined);
+  const atomic = "create function f() returns text begin atomic select set_config('a.b', 'c', false); end";
+  assert.equal(traitsOf(atomic).makesSetter, true);
+  assert.equal(traitsOf("select set_config('a.b', 'c', true)").settings, false);
+  assert.equal(traitsOf("select set_config('a.b', 'c', false), true").settings, true);
 });
 
 test('what surely leaves no transaction open, and what ends one', () => {

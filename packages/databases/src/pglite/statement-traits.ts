@@ -2,7 +2,7 @@
  * What a statement needs of its session, since all sessions share one backend.
  *
  * A session's state in a real server falls into four kinds here:
- * - Ended with the transaction (SET LOCAL, transaction-level advisory locks, cursors, temporary tables ON COMMIT DROP,
+ * - Ended with the transaction (SET LOCAL, set_config that is local, transaction-level advisory locks, cursors, temporary tables ON COMMIT DROP,
  *   settings of a function): nothing to do, since a session owns the backend for the length of a transaction.
  * - Copied on every change of turn (SET, RESET, set_config, SET ROLE, protocol-level prepared statements): `settings`.
  * - Not copyable, but right as long as nobody else gets a turn (temporary tables, session-level advisory locks,
@@ -11,8 +11,9 @@
  * - Impossible or not durable with one backend in a sandbox (LISTEN, CREATE DATABASE, tablespaces, server-side files and
  *   programs, sequence state without a pin): `refuses`, error 0A000.
  *
- * Bodies of functions are looked at when the function is made, as far as they are string constants: what they would leave
- * behind in the session is refused there. SQL that a function puts together at run time is beyond this.
+ * Bodies of functions are looked at when the function is made, and when the engine starts: what they would leave behind in the session is
+ * refused there. Settings are not: where a function sets some, nobody knows what calls it, so they are read back after every batch. SQL
+ * that a function puts together at run time is beyond this.
  */
 import { sqlStatements, type SqlToken } from './sql-tokens.ts';
 
@@ -25,6 +26,7 @@ export type Refusal =
   | 'sequence_state'
   | 'lock_in_function'
   | 'temporary_in_function'
+  | 'settings_in_function'
   | 'strings'
   | 'statement_count';
 
@@ -40,6 +42,8 @@ export interface StatementTraits {
   readonly sequenceState: boolean;
   /** The single statement is DEALLOCATE of this name. */
   readonly deallocates?: string;
+  /** Makes a function that leaves settings behind in the session of whoever calls it. */
+  readonly makesSetter?: boolean;
   /** One statement, as far as can be seen from outside, that leaves no transaction open which was not: or one that ends what is open. */
   readonly course?: 'plain' | 'ends';
 }
@@ -65,6 +69,7 @@ const SESSION_LOCKS = new Set([
   'pg_try_advisory_lock_shared',
 ]);
 const BODY_DEPTH_MAX = 4;
+const COMPUTED_NAME = 'set_config with a computed name';
 
 type Mutable = { -readonly [K in keyof StatementTraits]: StatementTraits[K] };
 
@@ -80,7 +85,24 @@ export function traitsOf(sql: string): StatementTraits {
     const name = only[is(only, 1, 'prepare') ? 2 : 1];
     if (name && !(name.kind === 'word' && name.text === 'all')) traits.deallocates = name.text;
   }
+  // A body that is no string constant is among the statements.
+  if (traits.settings && statements.some(makesFunction)) traits.makesSetter = true;
   return traits;
+}
+
+/** What the body of a function leaves behind, all its statements taken together. */
+export function bodyTraits(source: string): StatementTraits {
+  return traitsOfBody(source, 0);
+}
+
+function traitsOfBody(source: string, depth: number): Mutable {
+  const body: Mutable = { ...NO_TRAITS };
+  // The words of procedural languages around a statement (begin, then, loop) would hide its first word.
+  for (const statement of sqlStatements(source))
+    for (let from = 0; from < statement.length; from++)
+      if (from === 0 || startsBlock(statement[from - 1]))
+        addStatement(statement.slice(from), body, depth + 1);
+  return body;
 }
 
 function addStatement(tokens: readonly SqlToken[], traits: Mutable, depth: number): void {
@@ -133,17 +155,33 @@ function addSetting(tokens: readonly SqlToken[], traits: Mutable): void {
   if (name?.text === 'standard_conforming_strings' && tokens.some((token) => isOff(token)))
     traits.refuses ??= 'strings';
   if (name?.text === 'seed') traits.pins ??= 'setseed';
-  if (name?.text !== 'transaction' && name?.text !== 'constraints') traits.settings = true;
+  if (is(tokens, 1, 'local') || name?.text === 'transaction' || name?.text === 'constraints') return;
+  traits.settings = true;
 }
 
 /** set_config(name, value, is_local) at `index`. A name that is not written out cannot be followed. */
 function addSetConfig(tokens: readonly SqlToken[], index: number, traits: Mutable): void {
-  traits.settings = true;
   const name = tokens[index + 2];
-  if (name?.kind === 'string') addCustom(name.text.toLowerCase(), traits);
-  else if (!tokens.some((_token, at) => is(tokens, at, 'true')))
-    traits.pins ??= 'set_config with a computed name';
   if (name?.text === 'standard_conforming_strings') traits.refuses ??= 'strings';
+  if (isLocalConfig(tokens, index)) return;
+  traits.settings = true;
+  if (name?.kind === 'string') addCustom(name.text.toLowerCase(), traits);
+  else traits.pins ??= COMPUTED_NAME;
+}
+
+/** Whether the third argument is written out as true. */
+function isLocalConfig(tokens: readonly SqlToken[], index: number): boolean {
+  let depth = 0;
+  const third: SqlToken[] = [];
+  let argument = 1;
+  for (const token of tokens.slice(index + 1)) {
+    const { text, kind } = token;
+    if (kind === 'symbol' && text === '(') depth++;
+    else if (kind === 'symbol' && text === ')' && --depth === 0) break;
+    else if (kind === 'symbol' && text === ',' && depth === 1) argument++;
+    else if (argument === 3) third.push(token);
+  }
+  return argument === 3 && third.length === 1 && third[0].text.toLowerCase() === 'true';
 }
 
 /** Settings of no module have a dot in their name, and pg_settings does not show them. */
@@ -162,23 +200,25 @@ function addCreate(tokens: readonly SqlToken[], traits: Mutable): void {
 /** Code in string constants: what DO runs now, and what a function would leave behind later. */
 function addBodies(tokens: readonly SqlToken[], traits: Mutable, depth: number): void {
   const runsNow = is(tokens, 0, 'do');
-  const makesFunction =
-    is(tokens, 0, 'create') &&
-    tokens.slice(0, 4).some(({ text }) => text === 'function' || text === 'procedure');
-  if (!runsNow && !makesFunction) return;
+  if (!runsNow && !makesFunction(tokens)) return;
   for (const token of tokens) {
     if (token.kind !== 'string' || !INTERESTING.test(token.text)) continue;
-    const body: Mutable = { ...NO_TRAITS };
-    // The words of procedural languages around a statement (begin, then, loop) would hide its first word.
-    for (const statement of sqlStatements(token.text))
-      for (let from = 0; from < statement.length; from++)
-        if (from === 0 || startsBlock(statement[from - 1]))
-          addStatement(statement.slice(from), body, depth + 1);
+    const body = traitsOfBody(token.text, depth);
     if (runsNow) Object.assign(traits, merged(traits, body));
     else if (body.pins?.includes('lock')) traits.refuses ??= 'lock_in_function';
     else if (body.pins?.startsWith('temporary')) traits.refuses ??= 'temporary_in_function';
+    else if (body.pins === COMPUTED_NAME) traits.refuses ??= 'settings_in_function';
     else if (body.refuses) traits.refuses ??= body.refuses;
+    else if (body.settings) {
+      traits.makesSetter = true;
+      traits.customSettings = [...traits.customSettings, ...body.customSettings];
+    }
   }
+}
+
+function makesFunction(tokens: readonly SqlToken[]): boolean {
+  const isOne = ({ text }: SqlToken) => text === 'function' || text === 'procedure';
+  return is(tokens, 0, 'create') && tokens.slice(0, 4).some(isOne);
 }
 
 function merged(outer: Mutable, inner: Mutable): Partial<Mutable> {

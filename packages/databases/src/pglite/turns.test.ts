@@ -42,6 +42,7 @@ class LifeStandIn {
   isAhead = false;
   onDrain: (() => void) | undefined;
   readonly pages = { durable: WROTE, whenDurable: () => Promise.resolve() };
+  functionBodies: string[] = [];
   executed = 0;
 
   execute(batch: Buffer, onReply: OnReply): GivenBatch {
@@ -266,6 +267,18 @@ test('work of our own waits until nothing lies behind anything, and does not wai
   await life.answer();
   assert.deepEqual(await own, []);
   assert.deepEqual(life.running, [insert(1)]);
+});
+
+test('where a function may leave settings behind, they are read back after every batch, and nobody lies behind one', async () => {
+  const { life, clients } = bench(2);
+  const [a, b] = clients;
+  life.functionBodies.push("begin perform set_config('app.tenant', who, false); end");
+  await a.ask('select f()');
+  await b.ask(insert(1));
+  assert.deepEqual(life.running, ['select f()']);
+  await life.answer();
+  assert.match(life.running[0], /session_user/);
+  assert.equal(life.given.length, 1);
 });
 
 test('settings of others are set while nothing lies behind anything', async () => {

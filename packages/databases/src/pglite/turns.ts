@@ -178,6 +178,7 @@ export class Turns {
       for (let turn = this.#nextTurn(); turn; turn = this.#nextTurn()) {
         const life = await this.#engine.ready().catch((reason: CodedError) => this.#giveUp(reason));
         if (!life) return;
+        this.#backend.learn(life);
         await turn(life);
       }
     } finally {

@@ -183,7 +183,7 @@ test('whether others may lie behind a batch', () => {
   a.reply(READY);
   a.translate([queryMessage('begin')]);
   a.reply(readyMessage('T'));
-  a.translate([queryMessage('set local a.b = 1')]);
+  a.translate([queryMessage('set a.b = 1')]);
   a.reply(readyMessage('T'));
   a.translate([queryMessage('commit')]);
   assert.equal(a.settles, false, 'its settings are to be read back');

@@ -10,7 +10,7 @@ import { must } from '@rokka/kernel';
 import { runSql, type Row } from './backend-sql.ts';
 import type { EngineLife } from './engine-life.ts';
 import { refusalBehind, refusedSql } from './refusals.ts';
-import { NO_TRAITS, traitsOf, type Refusal, type StatementTraits } from './statement-traits.ts';
+import { bodyTraits, NO_TRAITS, traitsOf, type Refusal, type StatementTraits } from './statement-traits.ts';
 import { ReplyScanner } from './wire-framer.ts';
 import {
   errorFields,
@@ -75,6 +75,20 @@ export class BackendState {
   settings: ReadonlyMap<string, string> = new Map();
   /** Names of settings that any session has ever made up, such as `app.tenant`: they have to be asked for one by one. */
   readonly customSettings = new Set<string>();
+  /** A function may leave settings behind in the session of whoever calls it: they are read back after every batch. */
+  hasSetters = false;
+  #learned: EngineLife | undefined;
+
+  /** Looks at the functions that are there when a life begins. Their text is bytes to us, as all SQL. */
+  learn(life: EngineLife): void {
+    if (life === this.#learned) return;
+    this.#learned = life;
+    for (const body of life.functionBodies) {
+      const { settings, customSettings } = bodyTraits(Buffer.from(body).toString('latin1'));
+      if (settings) this.hasSetters = true;
+      for (const name of customSettings.slice(0, CUSTOM_SETTINGS_MAX)) this.customSettings.add(name);
+    }
+  }
 
   /** SQL of our own. @throws DATABASE_SQL_FAILED, DATABASE_ENGINE_LOST */
   run(life: EngineLife, sql: string): Promise<Row[]> {
@@ -141,6 +155,7 @@ export class WireSession {
     this.#courses = [];
     const out: Buffer[] = [];
     for (const one of batch) this.#translate(one, out);
+    if (this.#backend.hasSetters) this.settingsTouched = true;
     const isLikely =
       began === 'plain'
         ? this.#courses.every((course) => course === began)
@@ -152,7 +167,8 @@ export class WireSession {
   /** A batch for `translate` that may have to be taken back. */
   mayTakeBack(batch: readonly Buffer[]): boolean {
     const drops = (one: Buffer) => one[0] === FromClient.query && /deallocate/i.test(one.toString('latin1'));
-    return this.atRest && this.#keepsNothing && isRepeatable(batch) && !batch.some(drops);
+    const isFree = this.atRest && this.#keepsNothing && !this.#backend.hasSetters;
+    return isFree && isRepeatable(batch) && !batch.some(drops);
   }
 
   /** The backend has not begun with the batch that was translated last, which comes once more. */
@@ -330,6 +346,7 @@ export class WireSession {
   #run(traits: StatementTraits): void {
     this.#courses.push(traits.course);
     if (traits.settings) this.settingsTouched = true;
+    if (traits.makesSetter) this.#backend.hasSetters = true;
     for (const name of traits.customSettings)
       if (this.#backend.customSettings.size < CUSTOM_SETTINGS_MAX) this.#backend.customSettings.add(name);
       else if (!this.#backend.customSettings.has(name)) this.pin ??= 'too many custom settings';

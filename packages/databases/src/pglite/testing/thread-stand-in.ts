@@ -39,7 +39,7 @@ export class ThreadStandIn {
       },
     });
     const thread = await made.promise;
-    thread.#events.emit('message', { kind: 'ready' });
+    thread.#events.emit('message', { kind: 'ready', functionBodies: [] });
     return { thread, life: await starting };
   }
 
