@@ -1,6 +1,8 @@
 /** A private MariaDB server for a test, and clients that write to it and keep what was acknowledged. */
 import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
 import * as os from 'node:os';
+import * as path from 'node:path';
 import { systemClock } from '@rokka/kernel';
 import { MariadbSession } from '../mariadb/session.ts';
 import type { PrivateServer } from '../private-server.ts';
@@ -12,7 +14,7 @@ export async function startMariadb(
   signal: AbortSignal,
   { isInstalled = false } = {},
 ): Promise<PrivateServer> {
-  const common = ['--no-defaults', `--datadir=${dataDirectory}`];
+  const common = ['--no-defaults', `--datadir=${dataDirectory}`, `--tmpdir=${ownTemporaryDirectory()}`];
   const install = ['--user=mysql', '--auth-root-authentication-method=socket', '--skip-test-db'];
   if (!isInstalled) execFileSync('mariadb-install-db', [...common, ...install, ...args], { stdio: 'pipe' });
   return startServer({
@@ -28,6 +30,15 @@ export async function startMariadb(
     ready: /ready for connections/,
     signal,
   });
+}
+
+/** A server that starts removes what other servers have in the same one, also the temporary tables of those that run. */
+function ownTemporaryDirectory(): string {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-mariadb-'));
+  fs.chmodSync(directory, 0o777);
+  // A server that is started again by others has it still.
+  process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
+  return directory;
 }
 
 export function connect(server: PrivateServer, signal: AbortSignal): Promise<MariadbSession> {
