@@ -37,6 +37,8 @@ const skip =
   skipWithout('mysql', ['mariadbd', 'mariadb-install-db']) ||
   skipWithout('redis', ['redis-server']) ||
   (programs ? false : 'there is no PostgreSQL');
+/** Where the machine is so busy that not all come to hold in time, the command says so, and is given again. */
+const TRIES = 3;
 const timeout = 900_000;
 const SNAPSHOT = 'AWSEC2-CreateVssSnapshot';
 /** As AWS told the feature first. */
@@ -170,6 +172,26 @@ test('what is missing is said before anybody is held', { skip, timeout }, async 
   await instance.own.detach(volume);
 });
 
+/** The command as a person gives it. @returns how it ended */
+async function snapshot() {
+  const command = await cloud.ask<{ Command: { CommandId: string } }>(
+    'ssm',
+    'send-command',
+    '--document-name',
+    SNAPSHOT,
+    '--instance-ids',
+    await instance.own.instance(),
+    '--parameters',
+    JSON.stringify({
+      ExcludeBootVolume: ['True'],
+      CollectDiagnosticLogs: ['True'],
+      description: ['before the change'],
+      tags: ['Key=Name,Value=ledger;Key=Team,Value=books'],
+    }),
+  );
+  return instance.commands.ended(command.Command.CommandId);
+}
+
 test(
   'PostgreSQL with its log on a second volume, and MariaDB, Redis and SQLite, are snapshotted under load, and put back while they run',
   { skip, timeout },
@@ -195,22 +217,11 @@ test(
     const file = path.join(data, 'app/app.db');
     await using rows = await SqliteLoad.start({ file, journalMode: 'wal' });
     const [early, earlyRows] = [load.count, rows.committed];
-    const command = await cloud.ask<{ Command: { CommandId: string } }>(
-      'ssm',
-      'send-command',
-      '--document-name',
-      SNAPSHOT,
-      '--instance-ids',
-      await instance.own.instance(),
-      '--parameters',
-      JSON.stringify({
-        ExcludeBootVolume: ['True'],
-        CollectDiagnosticLogs: ['True'],
-        description: ['before the change'],
-        tags: ['Key=Name,Value=ledger;Key=Team,Value=books'],
-      }),
-    );
-    const end = await instance.commands.ended(command.Command.CommandId);
+    let end = await snapshot();
+    for (let tries = 1; tries < TRIES && end.Status === 'Failed'; tries++) {
+      assert.match(end.StandardOutputContent ?? '', /Not consistent for applications/);
+      end = await snapshot();
+    }
     assert.equal(end.Status, 'Success', `${end.StandardOutputContent}${end.StandardErrorContent}`);
     const kept = /^Diagnostic log: (\/.*\.log)$/m.exec(end.StandardOutputContent ?? '')?.[1];
     assert.match(
