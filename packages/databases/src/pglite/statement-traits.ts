@@ -209,7 +209,7 @@ function addBodies(tokens: readonly SqlToken[], traits: Mutable, depth: number):
     else if (body.pins?.startsWith('temporary')) traits.refuses ??= 'temporary_in_function';
     else if (body.pins === COMPUTED_NAME) traits.refuses ??= 'settings_in_function';
     else if (body.refuses) traits.refuses ??= body.refuses;
-    else if (body.settings) {
+    else if (body.settings || body.makesSetter) {
       traits.makesSetter = true;
       traits.customSettings = [...traits.customSettings, ...body.customSettings];
     }
@@ -228,6 +228,7 @@ function merged(outer: Mutable, inner: Mutable): Partial<Mutable> {
     settings: outer.settings || inner.settings,
     customSettings: [...outer.customSettings, ...inner.customSettings],
     sequenceState: outer.sequenceState || inner.sequenceState,
+    ...((outer.makesSetter || inner.makesSetter) && { makesSetter: true }),
     ...(pins === undefined ? {} : { pins }),
     ...(refuses === undefined ? {} : { refuses }),
   };
