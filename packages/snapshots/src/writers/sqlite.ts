@@ -6,7 +6,7 @@
  * so there is no hot journal. With a write-ahead log, its frames are brought into the database before, and the lock is taken again
  * and again until the log is empty under it. Level `application`: a copy has neither a journal to roll back nor a log to read.
  * The log is there as a file of no bytes, and whoever opens the copy finds no frame in it: nothing that was committed is anywhere but in the database.
- * Where readers that do not end keep the log from being emptied for half of the time, it is held none the less, between two
+ * Where readers that do not end, or a program that is quicker than we are each time, keep the log from being emptied for half of the time, it is held none the less, between two
  * transactions, and the level is `crash`: the copy reads its log. With the locking mode EXCLUSIVE nobody else gets the lock: a veto.
  *
  * It speaks for the side files of what it holds, too: programs, and its own helpers, have them open for writing as long as the database. Those of
@@ -194,7 +194,7 @@ export async function tryRestoredSqlite(options: {
 }
 
 function whyLogged({ path: file, logBytes }: HeldDatabase): string {
-  return `${file}: readers that do not end keep ${logBytes} bytes in its log; end what reads it, or its long transactions`;
+  return `${file}: readers that do not end, or a program that writes without a pause, keep ${logBytes} bytes in its log; end what reads it, or try again`;
 }
 
 /** Without an account it is to read only. */
