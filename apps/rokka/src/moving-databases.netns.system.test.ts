@@ -169,9 +169,12 @@ describe('databases that move between machines', { skip: skip ?? false }, () => 
   const read = (machine: Machine) => fs.readFileSync(note(machine), 'utf8');
   const write = (machine: Machine, text: string) => fs.writeFileSync(note(machine), text, { flush: true });
 
-  async function hasEnded(machine: Machine): Promise<boolean> {
+  /** @throws where something of it is still there, and what that is */
+  async function hasEnded(machine: Machine): Promise<true> {
     const { head, gateway } = await machine.status();
-    return head.pid === undefined && gateway === undefined && !fs.existsSync(note(machine));
+    const left = { head: head.pid, gateway, isMounted: fs.existsSync(note(machine)) };
+    assert.deepEqual(left, { head: undefined, gateway: undefined, isMounted: false });
+    return true;
   }
 
   test('a cluster and a volume are made where the databases run', { timeout }, async () => {

@@ -157,6 +157,7 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
           spareHead: isMain,
         }),
         name: isMain ? 'head' : `head of database ${record.name}`,
+        mountPoint: mountPointIn(data.cluster, record),
         // One for each would cost more memory than most databases here. A shim has one of its own, for its head.
         spare: (isMain && !hasOwnSpare(record)) || (record.standbys ?? 0) > 0,
         handedOver: isNative ? nextHead.after(handedOver) : handedOver,
@@ -189,6 +190,11 @@ function hasOwnSpare({ engine }: DatabaseRecord): boolean {
   return hasShim({ engine, mounted: false }) && kernelResends();
 }
 
+/** Undefined where it mounts nowhere that others look. */
+function mountPointIn(cluster: string, { files }: DatabaseRecord): string | undefined {
+  return files?.mount === undefined ? undefined : mountPointOf(cluster, files.mount);
+}
+
 /** What a head is told of its database. */
 export function headOptions(
   record: DatabaseRecord,
@@ -196,6 +202,7 @@ export function headOptions(
 ): HeadProcessOptions {
   const { name, volumeId, engine, databaseName, userName, source, settings, files } = record;
   const remote = headAccess();
+  const mountPoint = mountPointIn(data.cluster, record);
   const own =
     name === MAIN
       ? { port: args.port, cacheBytes: args.cacheMiB * MIB, settings: { ...settings, ...args.settings } }
@@ -219,7 +226,7 @@ export function headOptions(
     ...(files && {
       files: {
         sizeBytes: files.sizeBytes,
-        ...(files.mount !== undefined && { mountPoint: mountPointOf(data.cluster, files.mount) }),
+        ...(mountPoint !== undefined && { mountPoint }),
         ...(files.stateCopy !== undefined && { copiesState: true }),
       },
     }),

@@ -68,6 +68,23 @@ test('one that fails says why, is tried again by itself, and at once when it is 
   assert.deepEqual(bench.finals, []);
 });
 
+test('the next head begins when nothing of the last one is left', async () => {
+  await using bench = await Bench.start();
+  await bench.up();
+  await bench.create('a');
+  const first = must(bench.head('a'));
+  first.lingers = new Deferred();
+  first.fail('DATABASE_PORT_USED');
+  await bench.pass(10_000);
+  const early = bench.head('a');
+  first.lingers.resolve();
+  assert.equal(early, undefined, 'its mount is still being taken away');
+  await bench.pass(1_000);
+  must(bench.head('a')).serve();
+  await bench.pass(300);
+  assert.equal(await bench.phase('a'), 'available');
+});
+
 test('what is deleted goes, whatever fails or is killed on the way', async () => {
   await using bench = await Bench.start();
   await bench.up();

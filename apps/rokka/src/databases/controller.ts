@@ -254,6 +254,7 @@ export class DatabaseController implements AsyncDisposable {
     const { secrets, random, makeVolume } = this.#options;
     if (record.engine !== 'files') await secrets.ensure(record.name, random);
     if (record.name !== MAIN) await makeVolume(record);
+    await unit.whenGone();
     if (this.#stopping.signal.aborted) return;
     const serves = unit.start(record, revision);
     if (record.name !== MAIN || this.#mainServed) return;

@@ -81,6 +81,8 @@ export class DatabaseUnit {
   #hasReset = false;
   #failures = 0;
   #work: Promise<void> | undefined;
+  /** The end of the last head of this machine that ended for good, with its spare and its mount. */
+  #gone: Promise<void> | undefined;
   /** The joined machine on which its last head has ended. */
   endedOn: string | undefined;
   /** What its head does just now, for people. */
@@ -164,6 +166,11 @@ export class DatabaseUnit {
     return serves;
   }
 
+  /** Nothing of the head before is left that the next one could lose what it has to. */
+  async whenGone(): Promise<void> {
+    await this.#gone;
+  }
+
   /** One on another machine that a controller before this one has started, and that is to end. */
   endThere(record: DatabaseRecord, revision: number): void {
     const { generation, passwordVersion } = record;
@@ -196,8 +203,10 @@ export class DatabaseUnit {
         this.#child = undefined;
         this.#started = undefined;
         this.#options.onFinal(error);
-        // It has ended; its spare, where it has one, has not.
-        void child[Symbol.asyncDispose]();
+        // It has ended; what it leaves, a spare, a mount, has not.
+        const gone = child[Symbol.asyncDispose]();
+        // One on another machine may be long out of reach; there its mount is not in the way of a head here.
+        if (child.machine === undefined) this.#gone = gone;
       },
     });
     return child;
@@ -282,7 +291,7 @@ export class DatabaseUnit {
   /** Ends the head with whatever is under way. */
   async stop(): Promise<void> {
     await this.#work;
-    await Promise.all([this.#child?.[Symbol.asyncDispose](), this.letGo()]);
+    await Promise.all([this.#child?.[Symbol.asyncDispose](), this.#gone, this.letGo()]);
   }
 
   kill(): void {

@@ -1,6 +1,6 @@
 /** The head of a database as a child process of its supervisor. */
 import * as path from 'node:path';
-import { type CodedError, systemClock } from '@rokka/kernel';
+import { type CodedError, describeError, isCoded, systemClock } from '@rokka/kernel';
 import { namespaceCommand } from '@rokka/databases';
 import { type ChildOptions, SupervisedChild } from '../child.ts';
 import { compileCacheEnvironment } from '../compile-cache.ts';
@@ -8,6 +8,7 @@ import type { Connection, FilesDetail } from '../processes/engine.ts';
 import type { HeadProcessOptions } from '../processes/head-process.ts';
 import { hasShim } from '../processes/legacy-fds.ts';
 import type { SpareProcess } from '../spare-process.ts';
+import { takeMountAway } from './volume-mounts.ts';
 
 const HEAD_READY_MS = 600_000;
 const HEAD_STOP_MS = 120_000;
@@ -17,6 +18,8 @@ export interface HeadChildOptions {
   options(): HeadProcessOptions;
   /** For people and the log. */
   name: string;
+  /** Where it mounts, so that the machine's programs find it. */
+  mountPoint?: string | undefined;
   /** Whether another process waits, its code loaded, to take over: 35 MB for a second or less of clients' time. */
   spare: boolean;
   /** Of the head before it, or whatever waits for it. */
@@ -32,7 +35,7 @@ export interface HeadChildOptions {
 
 export function headChild(of: HeadChildOptions): SupervisedChild {
   const { name, spare, handedOver, onProgress, onLog, onFinal } = of;
-  return new SupervisedChild({
+  return new HeadChild(of.mountPoint, {
     name,
     awaitsBegin: true,
     argument: () => of.options(),
@@ -48,6 +51,32 @@ export function headChild(of: HeadChildOptions): SupervisedChild {
     onFinal,
     ...(of.onLost && { onLost: of.onLost }),
   });
+}
+
+/**
+ * However it ends, nothing of its mount stays. What was killed are two processes, of which the second, with the mount's device, is a moment
+ * longer there: until then the mount looks alive, and afterwards its files seem to be there as long as the kernel remembers their names.
+ */
+class HeadChild extends SupervisedChild {
+  readonly #mountPoint: string | undefined;
+  readonly #log: ChildOptions['onLog'];
+
+  constructor(mountPoint: string | undefined, options: ChildOptions) {
+    super(options);
+    this.#mountPoint = mountPoint;
+    this.#log = options.onLog;
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]();
+    if (this.#mountPoint === undefined) return;
+    try {
+      await takeMountAway(this.#mountPoint);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      this.#log('warn', describeError(error));
+    }
+  }
 }
 
 /** Of its process. What a spare is launched with need be that of its database only in what is true of all of the engine. */

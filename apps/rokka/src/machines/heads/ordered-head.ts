@@ -14,7 +14,6 @@ import {
 import type { SupervisedChild } from '../../child.ts';
 import { type DataDirectory, dataPaths } from '../../data-directory.ts';
 import { headChild } from '../../databases/head-child.ts';
-import { takeMountAway } from '../../databases/volume-mounts.ts';
 import type { FilesDetail } from '../../processes/engine.ts';
 import type { HeadProcessOptions } from '../../processes/head-process.ts';
 import { certificateAt } from '../desk-client.ts';
@@ -103,18 +102,7 @@ export class OrderedHead {
   async #end(): Promise<void> {
     await this.#starting;
     await this.#child?.[Symbol.asyncDispose]();
-    await this.#takeMountAway();
     fs.rmSync(this.#certificate, { force: true });
-  }
-
-  async #takeMountAway(): Promise<void> {
-    if (this.mountPoint === undefined) return;
-    try {
-      await takeMountAway(this.mountPoint);
-    } catch (error) {
-      if (!isCoded(error)) throw error;
-      this.#options.onLog('warn', describeError(error));
-    }
   }
 
   async #start(): Promise<void> {
@@ -141,6 +129,7 @@ export class OrderedHead {
     return headChild({
       options: () => this.#processOptions(),
       name: `head of volume ${name}`,
+      mountPoint: this.mountPoint,
       spare: false,
       onReady: (detail) => {
         this.#detail = detail as FilesDetail;
