@@ -1,6 +1,15 @@
 /** The disk that everything here lies on, by itself. */
 import { execFile } from 'node:child_process';
-import { closeSync, constants, fdatasyncSync, fsyncSync, globSync, openSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fsyncSync,
+  globSync,
+  openSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
 import { promisify } from 'node:util';
 import { interrupted } from './interruption.ts';
 import { percentile } from './report.ts';
@@ -36,10 +45,24 @@ export function syncs(file: string, seconds: number): { perSecond: number; p50Ms
 
 /** Asks the kernel to let go of what it holds of all files below: the next read comes from the disk. */
 export async function forgetFiles(directory: string): Promise<void> {
-  const files = globSync('**', { cwd: directory, withFileTypes: true }).filter((entry) => entry.isFile());
-  for (const { parentPath, name } of files) {
+  for (const file of filesBelow(directory)) {
     // It lets go of clean pages only.
-    const args = [`of=${parentPath}/${name}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'];
+    const args = [`of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'];
     await run('dd', args, { signal: interrupted, timeout: 60_000 });
   }
+}
+
+/** Reads all files below: from then on the kernel holds them, as far as there is memory. */
+export function readFiles(directory: string): void {
+  const mebibyte = Buffer.alloc(1 << 20);
+  for (const file of filesBelow(directory)) {
+    const fd = openSync(file, 'r');
+    while (readSync(fd, mebibyte) > 0) interrupted.throwIfAborted();
+    closeSync(fd);
+  }
+}
+
+function filesBelow(directory: string): string[] {
+  const entries = globSync('**', { cwd: directory, withFileTypes: true });
+  return entries.flatMap((entry) => (entry.isFile() ? `${entry.parentPath}/${entry.name}` : []));
 }

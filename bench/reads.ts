@@ -4,7 +4,7 @@
  */
 import { PAGE_SIZE, systemRandom, type PageNumber } from '@rokka/kernel';
 import { PageCache, type Volume } from '@rokka/volume';
-import { forgetFiles } from './disk.ts';
+import { forgetFiles, readFiles } from './disk.ts';
 import { sleep } from './interruption.ts';
 import { load, type Load } from './load.ts';
 import { median, type Row } from './report.ts';
@@ -44,6 +44,8 @@ async function readRows(plan: Plan): Promise<Row[]> {
   const warm: Load[] = [];
   const cold: Load[] = [];
   for (let round = 1; round <= plan.rounds; round++) {
+    // Those from the disk have had the kernel let go of them.
+    readFiles(nodes.directory);
     warm.push(await measure(() => systemRandom.below(pages)));
     await forgetFiles(nodes.directory);
     cold.push(await measure(once(pages)));

@@ -9,8 +9,7 @@ import { Deferred, type Clock, type CodedError } from '@rokka/kernel';
 import type { Connection, ConnectionHandler, Frame, Network } from './connection.ts';
 import { transportErrors } from './errors.ts';
 import { connectWith } from './late-handler.ts';
-
-const REQUEST_ID_MAX = 0xffff_ffff;
+import { WaitingCalls } from './waiting-calls.ts';
 
 export interface Answer {
   readonly type: number;
@@ -49,8 +48,7 @@ export class Caller implements ConnectionHandler {
   readonly #callsMax: number;
   readonly #isAnswer: (type: number) => boolean;
   readonly #rest: Partial<ConnectionHandler>;
-  readonly #waiting = new Map<number, Waiting>();
-  #lastRequestId = 0;
+  readonly #waiting = new WaitingCalls<Waiting>();
   #ended: CodedError | undefined;
 
   constructor(connection: Connection, options: CallerOptions) {
@@ -75,7 +73,7 @@ export class Caller implements ConnectionHandler {
 
   /** Calls that wait for their answers. */
   get inFlight(): number {
-    return this.#waiting.size;
+    return this.#waiting.count;
   }
 
   /**
@@ -88,35 +86,32 @@ export class Caller implements ConnectionHandler {
     const { peer, bufferedBytes } = this.connection;
     const { timeoutMs, into } = options;
     if (this.#ended) return Promise.reject(this.#ended);
-    if (this.#waiting.size >= this.#callsMax)
+    if (this.#waiting.count >= this.#callsMax)
       return Promise.reject(transportErrors.TRANSPORT_CALLS_FULL([peer, this.#callsMax]));
-    const requestId = this.#nextRequestId();
+    const requestId = this.#waiting.nextId();
     if (!this.connection.send(type, requestId, parts))
       return Promise.reject(transportErrors.TRANSPORT_SEND_FULL([peer, bufferedBytes]));
     const answer = new Deferred<Answer>();
     const cancelDeadline = this.#clock.after(timeoutMs, () => {
-      this.#waiting.delete(requestId);
+      this.#waiting.remove(requestId);
       answer.reject(transportErrors.TRANSPORT_CALL_LATE([peer, type, timeoutMs]));
     });
-    this.#waiting.set(requestId, { answer, into, cancelDeadline });
+    this.#waiting.add(requestId, { answer, into, cancelDeadline });
     return answer.promise;
   }
 
   onFrame(connection: Connection, frame: Frame): void {
     const answers = frame.requestId !== 0 && this.#isAnswer(frame.type);
     if (!answers) return this.#rest.onFrame?.(connection, frame);
-    const waiting = this.#waiting.get(frame.requestId);
+    const waiting = this.#waiting.remove(frame.requestId);
     if (!waiting) return;
-    this.#waiting.delete(frame.requestId);
     waiting.cancelDeadline();
     waiting.answer.resolve({ type: frame.type, body: kept(frame, waiting.into) });
   }
 
   onClose(connection: Connection, reason: CodedError): void {
     this.#ended = reason;
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { answer, cancelDeadline } of waiting) {
+    for (const { answer, cancelDeadline } of this.#waiting.removeAll()) {
       cancelDeadline();
       answer.reject(reason);
     }
@@ -134,14 +129,6 @@ export class Caller implements ConnectionHandler {
 
   onDrain(connection: Connection): void {
     this.#rest.onDrain?.(connection);
-  }
-
-  /** From 1 up and round again, past those that are still waiting. */
-  #nextRequestId(): number {
-    do {
-      this.#lastRequestId = this.#lastRequestId === REQUEST_ID_MAX ? 1 : this.#lastRequestId + 1;
-    } while (this.#waiting.has(this.#lastRequestId));
-    return this.#lastRequestId;
   }
 }
 

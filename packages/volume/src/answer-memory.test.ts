@@ -61,6 +61,18 @@ test('one content given back twice does not free what another lies in', () => {
   assert.ok(!isSame(must(memory.take(3 * PAGE_SIZE)), body));
 });
 
+test('what nobody has seen comes back whole, and once', () => {
+  const memory = new AnswerMemory();
+  const body = must(memory.take(HEAD_BYTES + 2 * PAGE_SIZE));
+  const answer = answerIn(body, [PAGE_SIZE, PAGE_SIZE]);
+  memory.discard(answer);
+  assert.throws(() => memory.discard(answer), /given back once/);
+  const next = must(memory.take(HEAD_BYTES + 2 * PAGE_SIZE));
+  assert.ok(isSame(next, body));
+  memory.lend(answerIn(next, [PAGE_SIZE, PAGE_SIZE]));
+  assert.throws(() => memory.discard(answer), /content by content/);
+});
+
 test('a long answer has no memory here, a short one a small piece', () => {
   const memory = new AnswerMemory();
   assert.equal(memory.take(64 * PAGE_SIZE), undefined);

@@ -16,10 +16,12 @@ const SIZES = [
   { pages: READ_PAGES_MAX, kept: 8 },
 ];
 
-interface Lent {
+/** One piece, and who has it: nobody, whoever awaits the answer, or those whose contents have not been given back. */
+interface Piece {
   readonly from: Slabs;
   readonly slab: Buffer;
-  /** A bit for each content that was handed out and not given back. */
+  isFree: boolean;
+  /** A bit for each content that was handed out and not given back; 0 where none was lent. */
   out: number;
 }
 
@@ -27,40 +29,56 @@ export class AnswerMemory {
   readonly #sizes = SIZES.map(
     ({ pages, kept }) => new Slabs({ bytes: pages * PAGE_SIZE + HEAD_BYTES_MAX, kept }),
   );
-  /** By the memory that a content lies in. */
-  readonly #slabs = new WeakMap<ArrayBufferLike, Lent>();
+  /** For as long as there is that memory: an entry for each answer would be more work for the collector than all else of a read. */
+  readonly #pieces = new WeakMap<ArrayBufferLike, Piece>();
 
   /** Memory for an answer of so many bytes; undefined for one that is longer than any. */
   take(length: number): Uint8Array | undefined {
     const from = this.#sizes.find(({ bytes }) => bytes >= length);
-    const slab = from?.take();
-    if (!from || !slab) return undefined;
-    this.#slabs.set(slab.buffer, { from, slab, out: 0 });
+    if (!from) return undefined;
+    const slab = from.take();
+    const known = this.#pieces.get(slab.buffer);
+    assert(known?.isFree !== false, 'memory is given to one answer at a time');
+    if (known) known.isFree = false;
+    else this.#pieces.set(slab.buffer, { from, slab, isFree: false, out: 0 });
     return slab.subarray(0, length);
   }
 
   /** The contents of the answer are handed out, and each of them that is not empty will be given back, or none. */
   lend(answer: ReadAnswer): void {
-    const lent = this.#slabs.get(answer[0].content.buffer);
-    if (!lent) return;
-    for (const { content } of answer) if (content.length > 0) lent.out |= bitOf(content);
-    if (lent.out === 0) this.#giveBack(lent);
+    const piece = this.#pieceOf(answer);
+    if (!piece) return;
+    for (const { content } of answer) if (content.length > 0) piece.out |= bitOf(content);
+    if (piece.out === 0) free(piece);
+  }
+
+  /** Nobody has seen the answer, or will. */
+  discard(answer: ReadAnswer): void {
+    const piece = this.#pieceOf(answer);
+    if (!piece) return;
+    assert(piece.out === 0, 'what was lent is given back content by content');
+    free(piece);
   }
 
   /** Nobody looks at this content any more. Nothing happens where it is not one that was lent. */
   giveBack(content: Uint8Array): void {
-    const lent = this.#slabs.get(content.buffer);
-    if (!lent || lent.out === 0) return;
+    const piece = this.#pieces.get(content.buffer);
+    if (!piece || piece.out === 0) return;
     const bit = bitOf(content);
-    assert((lent.out & bit) !== 0, 'a content is given back once');
-    lent.out &= ~bit;
-    if (lent.out === 0) this.#giveBack(lent);
+    assert((piece.out & bit) !== 0, 'a content is given back once');
+    piece.out &= ~bit;
+    if (piece.out === 0) free(piece);
   }
 
-  #giveBack({ from, slab }: Lent): void {
-    this.#slabs.delete(slab.buffer);
-    from.give(slab);
+  #pieceOf(answer: ReadAnswer): Piece | undefined {
+    return this.#pieces.get(answer[0].content.buffer);
   }
+}
+
+function free(piece: Piece): void {
+  assert(!piece.isFree, 'memory is given back once');
+  piece.isFree = true;
+  piece.from.give(piece.slab);
 }
 
 /** Contents lie one after the other behind a head that is shorter than a page: each begins in another page of the memory. */

@@ -143,7 +143,7 @@ export class PageReader {
       const answer = await this.#ask(group, { roster, place }, of);
       const startedMs = open.get(place);
       // Given up in favour of another one, and measured then: how late it came after all says nothing more.
-      if (startedMs === undefined) return;
+      if (startedMs === undefined) return this.#discard(answer);
       open.delete(place);
       if (!(answer instanceof CodedError)) {
         router.measured(place, clock.nowMs() - startedMs);
@@ -160,10 +160,12 @@ export class PageReader {
     };
     void ask(choice.member);
     if (choice.probe !== undefined) this.#probe(group, { roster, place: choice.probe }, of, outcome.promise);
-    const cancelHedge = clock.after(router.hedgeDelayMs, () => {
+    const hedge = () => {
       const next = router.second({ scls, requiredScl: of.requiredScl, asked });
-      if (next !== undefined) void ask(next);
-    });
+      if (open.size > 0 && next !== undefined) void ask(next);
+    };
+    // What has arrived by then is taken first: where this process stood still, no member was late.
+    const cancelHedge = clock.after(router.hedgeDelayMs, () => clock.soon(hedge));
     return outcome.promise.finally(cancelHedge);
   }
 
@@ -176,14 +178,14 @@ export class PageReader {
       return answer;
     });
     void Promise.all([asked, other]).then(([probe, answer]) => {
-      if (probe instanceof CodedError || answer instanceof CodedError) return;
-      for (let at = 0; at < Math.min(probe.length, answer.length); at++)
-        assert(
-          probe[at].pageLsn === answer[at].pageLsn && bytesEqual(probe[at].content, answer[at].content),
-          () =>
-            `two segments differ in page ${of.pages[at]} at ${of.readPoint}: ${probe[at].pageLsn}, ${answer[at].pageLsn}`,
-        );
+      if (probe instanceof CodedError) return;
+      if (!(answer instanceof CodedError)) demandEqual(probe, answer, of);
+      this.#memory.discard(probe);
     });
+  }
+
+  #discard(answer: ReadAnswer | CodedError): void {
+    if (!(answer instanceof CodedError)) this.#memory.discard(answer);
   }
 
   async #ask(group: Group, { roster, place }: Asked, of: ReadOf): Promise<ReadAnswer | CodedError> {
@@ -206,4 +208,12 @@ export class PageReader {
       return error;
     }
   }
+}
+
+function demandEqual(a: ReadAnswer, b: ReadAnswer, { pages, readPoint }: ReadOf): void {
+  for (let at = 0; at < Math.min(a.length, b.length); at++)
+    assert(
+      a[at].pageLsn === b[at].pageLsn && bytesEqual(a[at].content, b[at].content),
+      () => `two segments differ in page ${pages[at]} at ${readPoint}: ${a[at].pageLsn}, ${b[at].pageLsn}`,
+    );
 }
