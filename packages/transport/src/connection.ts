@@ -6,6 +6,7 @@
  */
 import type { CodedError } from '@rokka/kernel';
 import type { PeerIdentity } from './peer-identity.ts';
+import type { SharedFrame } from './shared-frame.ts';
 
 export interface Frame {
   /** Meaning of the body; the packages above number their own types from 1. */
@@ -31,6 +32,8 @@ export interface Connection {
    * `onLeft` runs when the parts of a frame that was accepted are not needed any more, whatever became of them.
    */
   send(type: number, requestId: number, parts: readonly Uint8Array[], onLeft?: () => void): boolean;
+  /** As `send`, what other connections are sent as well. */
+  sendShared(frame: SharedFrame): boolean;
   /**
    * Ends the connection; `onClose` runs once, later. What was sent before still leaves, as long as the other side takes
    * it within a second.

@@ -15,6 +15,22 @@ import { FRAME_BODY_BYTES_MAX, type ConnectionHandler, type Frame } from './conn
 import { transportErrors } from './errors.ts';
 
 export const FRAME_HEADER_BYTES = 16;
+/** Shorter bodies are copied into one buffer: cheaper than another entry in the vector of a write. */
+export const COPIED_BODY_BYTES_MAX = 2048;
+
+/** A frame as what is written to a stream: one buffer where it is short, else a header and the parts themselves. */
+export function frameVector(of: {
+  type: number;
+  requestId: number;
+  parts: readonly Uint8Array[];
+  length: number;
+}): Uint8Array[] {
+  const { type, requestId, parts, length } = of;
+  if (length <= COPIED_BODY_BYTES_MAX) return [encodeFrame(type, requestId, parts)];
+  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
+  encodeFrameHeader(header, of);
+  return [header, ...parts.filter((part) => part.length > 0)];
+}
 
 export function bodyLength(parts: readonly Uint8Array[]): number {
   let length = 0;

@@ -24,4 +24,5 @@ export { MemoryNetwork, type MemoryNetworkOptions } from './memory-network.ts';
 export { connectWith } from './late-handler.ts';
 export type { Lane, Link, NetworkObserver } from './memory-connection.ts';
 export { Caller, type Answer, type CallerOptions, type CallOptions } from './caller.ts';
+export { SharedFrame } from './shared-frame.ts';
 export { Reconnector, type ReconnectorOptions } from './reconnector.ts';

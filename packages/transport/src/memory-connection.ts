@@ -6,6 +6,7 @@ import { assert, isCoded, type Clock, type CodedError } from '@rokka/kernel';
 import { FRAME_BODY_BYTES_MAX, type Connection, type ConnectionHandler, type Frame } from './connection.ts';
 import { transportErrors } from './errors.ts';
 import { bodyLength, FRAME_HEADER_BYTES } from './frame.ts';
+import type { SharedFrame } from './shared-frame.ts';
 
 /** What a delivered body is overwritten with. */
 const POISON = 0xa5;
@@ -116,6 +117,10 @@ export class MemoryConnection implements Connection {
     this.#enqueue(frame);
     this.#links.observer.sent?.(this.link, frame);
     return true;
+  }
+
+  sendShared({ type, parts }: SharedFrame): boolean {
+    return this.send(type, 0, parts);
   }
 
   close(reason?: CodedError): void {

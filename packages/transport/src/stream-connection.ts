@@ -11,12 +11,11 @@ import type * as net from 'node:net';
 import { isCoded, must, type Clock, type CodedError } from '@rokka/kernel';
 import type { Connection, ConnectionHandler, Frame } from './connection.ts';
 import { transportErrors } from './errors.ts';
-import { bodyLength, encodeFrame, encodeFrameHeader, FRAME_HEADER_BYTES, FrameDecoder } from './frame.ts';
+import { bodyLength, COPIED_BODY_BYTES_MAX, FRAME_HEADER_BYTES, FrameDecoder, frameVector } from './frame.ts';
 import type { PeerIdentity } from './peer-identity.ts';
 import { PREAMBLE, PreambleReader } from './preamble.ts';
+import type { SharedFrame } from './shared-frame.ts';
 
-/** Shorter frames are copied into one buffer: cheaper than another entry in the vector of the write. */
-const COPIED_BODY_BYTES_MAX = 2048;
 /** What `close` leaves to a slow reader for taking what was queued. */
 const CLOSE_FLUSH_MS = 1_000;
 
@@ -103,21 +102,17 @@ export class StreamConnection implements Connection {
   }
 
   send(type: number, requestId: number, parts: readonly Uint8Array[], onLeft?: () => void): boolean {
-    if (this.#reason) return false;
     const length = bodyLength(parts);
-    const bytes = FRAME_HEADER_BYTES + length;
-    if (this.bufferedBytes + bytes > this.#limits.sendLimitBytes) return false;
-    if (this.#queue.length === 0) process.nextTick(() => this.#flush());
-    if (length <= COPIED_BODY_BYTES_MAX) {
-      this.#queue.push(encodeFrame(type, requestId, parts));
-      onLeft?.();
-    } else {
-      const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
-      encodeFrameHeader(header, { type, requestId, parts, length });
-      this.#queue.push(header, ...parts.filter((part) => part.length > 0));
-      if (onLeft) this.#onLeft.set(must(this.#queue.at(-1)), onLeft);
-    }
-    this.#queueBytes += bytes;
+    if (!this.#hasRoom(length)) return false;
+    this.#enqueue(frameVector({ type, requestId, parts, length }), length);
+    if (length <= COPIED_BODY_BYTES_MAX) onLeft?.();
+    else if (onLeft) this.#onLeft.set(must(this.#queue.at(-1)), onLeft);
+    return true;
+  }
+
+  sendShared(frame: SharedFrame): boolean {
+    if (!this.#hasRoom(frame.length)) return false;
+    this.#enqueue(frame.vector, frame.length);
     return true;
   }
 
@@ -129,6 +124,16 @@ export class StreamConnection implements Connection {
     this.#cancelTimer = this.#clock.after(CLOSE_FLUSH_MS, () => this.#socket.destroy());
     if (this.#lingers) this.#socket.end();
     else this.#socket.destroySoon();
+  }
+
+  #hasRoom(length: number): boolean {
+    return !this.#reason && this.bufferedBytes + FRAME_HEADER_BYTES + length <= this.#limits.sendLimitBytes;
+  }
+
+  #enqueue(vector: readonly Uint8Array[], length: number): void {
+    if (this.#queue.length === 0) process.nextTick(() => this.#flush());
+    this.#queue.push(...vector);
+    this.#queueBytes += FRAME_HEADER_BYTES + length;
   }
 
   /** Gives the socket all that was sent in this tick, as one vector. */

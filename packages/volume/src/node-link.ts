@@ -20,6 +20,7 @@ import {
 import {
   Caller,
   Reconnector,
+  SharedFrame,
   type CallOptions,
   type Connection,
   type ConnectionHandler,
@@ -126,7 +127,12 @@ export class NodeLink implements AsyncDisposable {
 
   /** Sends a message that has no answer of its own. False where it cannot be taken: the node fills the hole by gossip. */
   send(type: number, parts: readonly Uint8Array[]): boolean {
-    const sent = this.#caller?.connection.send(type, 0, parts) ?? false;
+    return this.sendShared(new SharedFrame(type, parts));
+  }
+
+  /** As `send`, what other nodes are sent as well. */
+  sendShared(frame: SharedFrame): boolean {
+    const sent = this.#caller?.connection.sendShared(frame) ?? false;
     if (sent) this.#unansweredSinceMs ??= this.#options.clock.nowMs();
     return sent;
   }

@@ -12,6 +12,7 @@
  */
 import { assert, must, type Clock, type Epoch, type Lsn, type NodeId } from '@rokka/kernel';
 import { MESSAGE } from '@rokka/storage';
+import { SharedFrame } from '@rokka/transport';
 import { SHIP_BYTES_MAX, type Group, type GroupPoints } from './group.ts';
 import type { NodeLink } from './node-link.ts';
 import { LateShips, NOBODY } from './late-ships.ts';
@@ -138,12 +139,12 @@ export class Shipper {
     nodes: Iterable<NodeId>,
     { runs, head }: { runs: readonly SealedRun[]; head: Uint8Array },
   ): void {
-    const parts = joined([head, ...runs.map(({ bytes }) => bytes)]);
+    const ship = new SharedFrame(MESSAGE.SHIP, joined([head, ...runs.map(({ bytes }) => bytes)]));
     const before = (must(runs[0]).firstLsn - 1) as Lsn;
     for (const node of nodes) {
       const link = this.#options.links.get(node);
       if (!link?.up || !group.isFenced(node) || this.#behind.get(node)?.has(group)) continue;
-      if (!this.#send(link, parts)) this.#markBehind(group, node, before);
+      if (!this.#send(link, ship)) this.#markBehind(group, node, before);
     }
   }
 
@@ -154,16 +155,17 @@ export class Shipper {
     const sentThrough = groups?.get(group);
     if (!groups || sentThrough === undefined || !group.isFenced(link.node)) return;
     for (const runs of group.outbox.shippedAbove(sentThrough, SHIP_BYTES_MAX)) {
-      if (!this.#send(link, [this.#headFor(group), ...runs.map(({ bytes }) => bytes)])) return;
+      const parts = [this.#headFor(group), ...runs.map(({ bytes }) => bytes)];
+      if (!this.#send(link, new SharedFrame(MESSAGE.SHIP, parts))) return;
       groups.set(group, must(runs.at(-1)).lastLsn);
     }
     groups.delete(group);
     if (groups.size === 0) this.#behind.delete(link.node);
   }
 
-  #send(link: NodeLink, parts: readonly Uint8Array[]): boolean {
-    if (!link.send(MESSAGE.SHIP, parts)) return false;
-    this.shippedBytes += parts.reduce((sum, part) => sum + part.length, 0);
+  #send(link: NodeLink, ship: SharedFrame): boolean {
+    if (!link.sendShared(ship)) return false;
+    this.shippedBytes += ship.length;
     this.shippedWrites++;
     return true;
   }
@@ -198,8 +200,8 @@ export class Shipper {
       const idle = group.announcedVdl === pointsOf(group).vdl;
       if (idle || this.#heartbeats % IDLE_HEARTBEATS !== 0) return;
     }
-    const head = [this.#announce(group)];
-    for (const { node } of group.members) if (group.isFenced(node)) links.get(node)?.send(MESSAGE.SHIP, head);
+    const head = new SharedFrame(MESSAGE.SHIP, [this.#announce(group)]);
+    for (const { node } of group.members) if (group.isFenced(node)) links.get(node)?.sendShared(head);
   }
 
   /** What is told to all members from here on. */

@@ -94,7 +94,7 @@ class OvertakenFences {
   }
 
   #overtaken(address: string, connection: Connection): Connection {
-    return {
+    const overtaken: Connection = {
       peer: connection.peer,
       get bufferedBytes() {
         return connection.bufferedBytes;
@@ -111,7 +111,9 @@ class OvertakenFences {
         if (isKept && type === keeps.behind) this.letGo();
         return sent;
       },
+      sendShared: ({ type, parts }) => overtaken.send(type, 0, parts),
     };
+    return overtaken;
   }
 }
 
