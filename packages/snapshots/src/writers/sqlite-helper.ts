@@ -41,6 +41,9 @@ const JOURNAL_MAGIC = Buffer.from('d9d505f920a163d7', 'hex');
 /** Nothing else runs meanwhile, so this is also how late we notice that the parent is gone. */
 const BUSY_MS = 50;
 const PAUSE_MS = 5;
+/** How long a lock is held before it is let go for a checkpoint. */
+const LULL_MS_MIN = 5;
+const LULL_MS_MAX = 80;
 const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
 
@@ -70,9 +73,12 @@ class Held {
   /**
    * No writer gets in from now on, and none is in: so there is no hot journal. The log is empty where that could be had in half
    * of the time: a checkpoint cannot be made while we hold, and readers may keep the log.
+   *
+   * Between checkpoint and lock a writer may be quicker. One that waits for a lock looks again after a pause that grows; so where there
+   * is log after all, the lock is held for a while, until all who want it are asleep, and only then let go for the next checkpoint.
    */
   async hold(options: { until: number; emptyUntil: number }): Promise<HeldDatabase> {
-    for (;;) {
+    for (let lullMs = LULL_MS_MIN; ; lullMs = Math.min(lullMs * 2, LULL_MS_MAX)) {
       this.checkpoint();
       const isHeld = tryBusy(() => this.#database.exec('BEGIN IMMEDIATE'));
       const logBytes = sizeOf(`${this.path}-wal`);
@@ -81,12 +87,12 @@ class Held {
         this.#at = { path: this.path, changes: this.#changes(), logBytes };
         return this.#at;
       }
-      if (isHeld) this.#database.exec('ROLLBACK');
       if (nowMs > options.until)
         throw new Error(
           'somebody else has it locked all the time; end what writes to it, or take PRAGMA locking_mode=EXCLUSIVE from it',
         );
-      await systemClock.sleep(PAUSE_MS);
+      await systemClock.sleep(isHeld ? lullMs : PAUSE_MS);
+      if (isHeld) this.#database.exec('ROLLBACK');
     }
   }
 
