@@ -76,6 +76,7 @@ export class PageReader {
    * @throws by page: VOLUME_UNREADABLE, or what demandAlive throws
    */
   read(group: Group, of: ReadOf): Promise<Content>[] {
+    if (of.pages.length === 1) return [this.#readAlone(group, of)];
     const outcomes = of.pages.map(() => new Deferred<Content>());
     void this.#settle(group, of, outcomes);
     return outcomes.map(({ promise }) => promise);
@@ -84,6 +85,15 @@ export class PageReader {
   /** A content that was read is not looked at any more: its memory may be another answer's. */
   giveBack(content: Uint8Array): void {
     this.#memory.giveBack(content);
+  }
+
+  /** Most reads are of one page, and there are many of them: what each leaves to the collector counts. */
+  #readAlone(group: Group, of: ReadOf): Promise<Content> {
+    this.points.open(of.readPoint);
+    const content = this.#readPatiently(group, of).finally(() => this.points.close(of.readPoint));
+    // Whoever asked may have gone.
+    content.catch(() => {});
+    return content;
   }
 
   async #settle(group: Group, of: ReadOf, outcomes: readonly Deferred<Content>[]): Promise<void> {
