@@ -10,7 +10,7 @@
  * buffer empties. Were the record merely skipped, one burst larger than all six buffers would leave it nowhere, and
  * every commit after it would wait for ever. What the outbox has let go of is at a write quorum; gossip brings it.
  */
-import { assert, must, type Clock, type Epoch, type Lsn, type NodeId } from '@rokka/kernel';
+import { assert, joinNeighbours, must, type Clock, type Epoch, type Lsn, type NodeId } from '@rokka/kernel';
 import { MESSAGE } from '@rokka/storage';
 import { SharedFrame } from '@rokka/transport';
 import { SHIP_BYTES_MAX, type Group, type GroupPoints } from './group.ts';
@@ -212,8 +212,12 @@ export class Shipper {
   }
 }
 
-/** One buffer, made once and written six times: a burst of small records would be hundreds of parts for each socket. */
+/**
+ * What lies side by side in memory is one part without a copy, as most of what was made one after the other does. Of what is left, one buffer is
+ * made where parts are short: a burst of small records would be hundreds of them for each socket.
+ */
 function joined(parts: readonly Uint8Array[]): readonly Uint8Array[] {
-  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-  return bytes >= parts.length * LONG_PART_BYTES ? parts : [Buffer.concat(parts, bytes)];
+  const few = joinNeighbours(parts);
+  const bytes = few.reduce((sum, part) => sum + part.length, 0);
+  return bytes >= few.length * LONG_PART_BYTES ? few : [Buffer.concat(few, bytes)];
 }
