@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process';
 import {
   closeSync,
   constants,
+  createReadStream,
   fdatasyncSync,
   fsyncSync,
   globSync,
   openSync,
-  readSync,
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
@@ -53,13 +53,15 @@ export async function forgetFiles(directory: string): Promise<void> {
 }
 
 /** Reads all files below: from then on the kernel holds them, as far as there is memory. */
-export function readFiles(directory: string): void {
-  const mebibyte = Buffer.alloc(1 << 20);
-  for (const file of filesBelow(directory)) {
-    const fd = openSync(file, 'r');
-    while (readSync(fd, mebibyte) > 0) interrupted.throwIfAborted();
-    closeSync(fd);
-  }
+export async function readFiles(directory: string): Promise<void> {
+  const options = { highWaterMark: 1 << 20, signal: interrupted };
+  for (const file of filesBelow(directory))
+    try {
+      for await (const _ of createReadStream(file, options));
+    } catch (error) {
+      // A node has dropped it meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
 }
 
 function filesBelow(directory: string): string[] {

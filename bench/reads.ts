@@ -45,7 +45,7 @@ async function readRows(plan: Plan): Promise<Row[]> {
   const cold: Load[] = [];
   for (let round = 1; round <= plan.rounds; round++) {
     // Those from the disk have had the kernel let go of them.
-    readFiles(nodes.directory);
+    await readFiles(nodes.directory);
     warm.push(await measure(() => systemRandom.below(pages)));
     await forgetFiles(nodes.directory);
     cold.push(await measure(once(pages)));
