@@ -65,9 +65,14 @@ class Held {
     }
   }
 
-  /** What is in the write-ahead log goes into the database, as far as readers let it. */
-  checkpoint(): void {
-    tryBusy(() => this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)'));
+  /** What is in the write-ahead log goes into the database, as far as readers let it. False where they, or writers, do not let all of it. */
+  checkpoint(): boolean {
+    let isWhole = false;
+    tryBusy(() => {
+      const row = this.#database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get();
+      isWhole = row?.['busy'] === 0;
+    });
+    return isWhole;
   }
 
   /**
@@ -75,11 +80,12 @@ class Held {
    * of the time: a checkpoint cannot be made while we hold, and readers may keep the log.
    *
    * Between checkpoint and lock a writer may be quicker. One that waits for a lock looks again after a pause that grows; so where there
-   * is log after all, the lock is held for a while, until all who want it are asleep, and only then let go for the next checkpoint.
+   * is log after all, the lock is held for a while, until all who want it are asleep, and only then let go for the next checkpoint. Where
+   * readers keep the log that would help nobody, so writers have their turn.
    */
   async hold(options: { until: number; emptyUntil: number }): Promise<HeldDatabase> {
     for (let lullMs = LULL_MS_MIN; ; lullMs = Math.min(lullMs * 2, LULL_MS_MAX)) {
-      this.checkpoint();
+      const isWhole = this.checkpoint();
       const isHeld = tryBusy(() => this.#database.exec('BEGIN IMMEDIATE'));
       const logBytes = sizeOf(`${this.path}-wal`);
       const nowMs = systemClock.nowMs();
@@ -91,8 +97,9 @@ class Held {
         throw new Error(
           'somebody else has it locked all the time; end what writes to it, or take PRAGMA locking_mode=EXCLUSIVE from it',
         );
-      await systemClock.sleep(isHeld ? lullMs : PAUSE_MS);
+      if (isHeld && isWhole) await systemClock.sleep(lullMs);
       if (isHeld) this.#database.exec('ROLLBACK');
+      if (!isHeld || !isWhole) await systemClock.sleep(PAUSE_MS);
     }
   }
 
