@@ -157,7 +157,7 @@ export function openController(databases: Databases, of: ClusterDatabasesOptions
           spareHead: isMain,
         }),
         name: isMain ? 'head' : `head of database ${record.name}`,
-        mountPoint: mountPointIn(data.cluster, record),
+        mount: mountOf(data.cluster, record),
         // One for each would cost more memory than most databases here. A shim has one of its own, for its head.
         spare: (isMain && !hasOwnSpare(record)) || (record.standbys ?? 0) > 0,
         handedOver: isNative ? nextHead.after(handedOver) : handedOver,
@@ -191,8 +191,11 @@ function hasOwnSpare({ engine }: DatabaseRecord): boolean {
 }
 
 /** Undefined where it mounts nowhere that others look. */
-function mountPointIn(cluster: string, { files }: DatabaseRecord): string | undefined {
-  return files?.mount === undefined ? undefined : mountPointOf(cluster, files.mount);
+function mountOf(
+  cluster: string,
+  { name, files }: DatabaseRecord,
+): { volume: string; at: string } | undefined {
+  return files?.mount === undefined ? undefined : { volume: name, at: mountPointOf(cluster, files.mount) };
 }
 
 /** What a head is told of its database. */
@@ -202,7 +205,7 @@ export function headOptions(
 ): HeadProcessOptions {
   const { name, volumeId, engine, databaseName, userName, source, settings, files } = record;
   const remote = headAccess();
-  const mountPoint = mountPointIn(data.cluster, record);
+  const mount = mountOf(data.cluster, record);
   const own =
     name === MAIN
       ? { port: args.port, cacheBytes: args.cacheMiB * MIB, settings: { ...settings, ...args.settings } }
@@ -226,7 +229,7 @@ export function headOptions(
     ...(files && {
       files: {
         sizeBytes: files.sizeBytes,
-        ...(mountPoint !== undefined && { mountPoint }),
+        ...(mount && { mountPoint: mount.at }),
         ...(files.stateCopy !== undefined && { copiesState: true }),
       },
     }),

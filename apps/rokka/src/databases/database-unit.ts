@@ -3,7 +3,7 @@
  * time. It decides nothing.
  */
 import type { Clock, CodedError } from '@rokka/kernel';
-import { describeError, isCoded } from '@rokka/kernel';
+import { deadline, describeError, isCoded } from '@rokka/kernel';
 import type { DatabaseRecord } from '@rokka/databases';
 import type { SupervisedChild } from '../child.ts';
 import type { Connection, FilesDetail } from '../processes/engine.ts';
@@ -13,6 +13,8 @@ import type { ChildFacts, Failure } from './decision.ts';
 const RESIZE_MS = 10_000;
 const RETRY_MS = 2_000;
 const RETRY_MS_MAX = 60_000;
+/** A spare that was killed, and an unmount. */
+const GONE_MS = 15_000;
 /** One that has served for so long was well: what fails next fails for the first time. */
 const WELL_AFTER_MS = 60_000;
 
@@ -166,9 +168,10 @@ export class DatabaseUnit {
     return serves;
   }
 
-  /** Nothing of the head before is left that the next one could lose what it has to. */
+  /** Nothing of the head before is left that could take from the next one what it has. @throws KERNEL_DEADLINE */
   async whenGone(): Promise<void> {
-    await this.#gone;
+    const { clock } = this.#options;
+    if (this.#gone) await deadline(this.#gone, { what: 'the end of the head before', ms: GONE_MS, clock });
   }
 
   /** One on another machine that a controller before this one has started, and that is to end. */

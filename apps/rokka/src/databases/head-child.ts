@@ -1,6 +1,6 @@
 /** The head of a database as a child process of its supervisor. */
 import * as path from 'node:path';
-import { type CodedError, describeError, isCoded, systemClock } from '@rokka/kernel';
+import { type CodedError, describeError, systemClock } from '@rokka/kernel';
 import { namespaceCommand } from '@rokka/databases';
 import { type ChildOptions, SupervisedChild } from '../child.ts';
 import { compileCacheEnvironment } from '../compile-cache.ts';
@@ -18,8 +18,8 @@ export interface HeadChildOptions {
   options(): HeadProcessOptions;
   /** For people and the log. */
   name: string;
-  /** Where it mounts, so that the machine's programs find it. */
-  mountPoint?: string | undefined;
+  /** Which volume it mounts, and where, so that the machine's programs find it. */
+  mount?: { readonly volume: string; readonly at: string } | undefined;
   /** Whether another process waits, its code loaded, to take over: 35 MB for a second or less of clients' time. */
   spare: boolean;
   /** Of the head before it, or whatever waits for it. */
@@ -35,7 +35,7 @@ export interface HeadChildOptions {
 
 export function headChild(of: HeadChildOptions): SupervisedChild {
   const { name, spare, handedOver, onProgress, onLog, onFinal } = of;
-  return new HeadChild(of.mountPoint, {
+  return new HeadChild(of.mount, {
     name,
     awaitsBegin: true,
     argument: () => of.options(),
@@ -58,22 +58,24 @@ export function headChild(of: HeadChildOptions): SupervisedChild {
  * longer there: until then the mount looks alive, and afterwards its files seem to be there as long as the kernel remembers their names.
  */
 class HeadChild extends SupervisedChild {
-  readonly #mountPoint: string | undefined;
+  readonly #mount: HeadChildOptions['mount'];
   readonly #log: ChildOptions['onLog'];
 
-  constructor(mountPoint: string | undefined, options: ChildOptions) {
+  constructor(mount: HeadChildOptions['mount'], options: ChildOptions) {
     super(options);
-    this.#mountPoint = mountPoint;
+    this.#mount = mount;
     this.#log = options.onLog;
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {
     await super[Symbol.asyncDispose]();
-    if (this.#mountPoint === undefined) return;
+    // What it found there is not its own, and may be in use.
+    if (!this.#mount || this.lastError?.code === 'FUSE_ALREADY_MOUNTED') return;
     try {
-      await takeMountAway(this.#mountPoint);
+      await takeMountAway(this.#mount.at, this.#mount.volume);
     } catch (error) {
-      if (!isCoded(error)) throw error;
+      // Of the world, also where the machine has no process left for it: whoever mounts there next looks again.
+      if (typeof (error as { code?: unknown }).code !== 'string') throw error;
       this.#log('warn', describeError(error));
     }
   }

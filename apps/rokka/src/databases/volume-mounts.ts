@@ -5,7 +5,7 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import { systemClock } from '@rokka/kernel';
-import { removeDeadMounts, unmount } from '@rokka/fuse';
+import { MOUNT_TYPE, readMountTable, removeDeadMounts, unmount } from '@rokka/fuse';
 
 const BASE = '/run/rokka';
 const SWEEP_MS = 5_000;
@@ -28,11 +28,14 @@ export async function sweepMounts(cluster: string): Promise<void> {
 }
 
 /**
- * Of a head that was killed, whose processes may be just dying: what is asked through the mount from now on fails.
- * @throws FUSE_UNMOUNT_FAILED, FUSE_NO_MOUNT_PROGRAM, KERNEL_DEADLINE
+ * Of a head of this volume that was killed, whose processes may be just dying: what is asked through the mount from now on fails. What is
+ * mounted there of another volume stays.
+ * @throws FUSE_UNMOUNT_FAILED, FUSE_NO_MOUNT_PROGRAM, KERNEL_DEADLINE, what starting a program throws
  */
-export async function takeMountAway(mountPoint: string): Promise<void> {
-  await unmount(mountPoint, { how: 'abort', clock: systemClock, timeoutMs: SWEEP_MS });
+export async function takeMountAway(mountPoint: string, volume: string): Promise<void> {
+  const mounted = readMountTable().findLast((entry) => entry.mountPoint === mountPoint);
+  if (mounted && (mounted.type !== MOUNT_TYPE || mounted.source !== volume)) return;
+  if (mounted) await unmount(mountPoint, { how: 'abort', clock: systemClock, timeoutMs: SWEEP_MS });
   // One that somebody put files into stays.
   await fs.rmdir(mountPoint).catch(() => {});
 }

@@ -129,7 +129,7 @@ export class OrderedHead {
     return headChild({
       options: () => this.#processOptions(),
       name: `head of volume ${name}`,
-      mountPoint: this.mountPoint,
+      mount: this.mountPoint === undefined ? undefined : { volume: name, at: this.mountPoint },
       spare: false,
       onReady: (detail) => {
         this.#detail = detail as FilesDetail;
