@@ -304,10 +304,16 @@ test(
     // It is killed in the middle of replacing: then all are those that were there, or all are new.
     // What was stopped for it runs again, in either case.
     const second = await agent();
+    // It is watched from before it begins: all of it may be over before whoever sent it hears that it was sent.
+    const cutShort = eventually('one is detached', async () => machine.isOneDetached || undefined);
+    const killed = cutShort.then(
+      () => rokka.kill([second]),
+      (error: unknown) => error,
+    );
     const exchange = await machine.begin({ SnapshotSetId, Mode: 'Replace', Verify: 'False' });
-    await eventually('one is detached', async () => machine.isOneDetached || undefined);
-    rokka.kill([second]);
+    const why = await killed;
     const ended = await machine.ended(exchange);
+    assert.ok(!(why instanceof Error), `${String(why)}: ${JSON.stringify(ended)}`);
     assert.equal(ended.status, 'Failed');
     const isBefore = /What it had made is deleted: .* As before: vol-/.test(ended.err);
     assert.deepEqual(machine.texts, isBefore ? ['two', 'two'] : ['one', 'one'], JSON.stringify(ended));
