@@ -29,7 +29,7 @@ export class AnswerMemory {
   readonly #sizes = SIZES.map(
     ({ pages, kept }) => new Slabs({ bytes: pages * PAGE_SIZE + HEAD_BYTES_MAX, kept }),
   );
-  /** For as long as there is that memory: an entry for each answer would be more work for the collector than all else of a read. */
+  /** For as long as there is that memory: entries that come and go with each answer make the collector look through the old heap, too. */
   readonly #pieces = new WeakMap<ArrayBufferLike, Piece>();
 
   /** Memory for an answer of so many bytes; undefined for one that is longer than any. */
