@@ -1,4 +1,4 @@
-/** What the system's disk does aside, while the process goes on. */
+/** What the system's disk does beside plain reads and writes: aside, while the process goes on, and past the page cache. */
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
@@ -47,4 +47,52 @@ test(
       assert.equal(other.sizeBytes(), 0);
       await assert.rejects(writeAside(file, [block], 0), /is closed/);
     }),
+);
+
+test(
+  'what is written through lies where plain reads find it, among what was written plainly',
+  { timeout: 20_000 },
+  (t) =>
+    inFile(async (file) => {
+      file.write([new Uint8Array(64 * 1024).fill(1)], 0);
+      file.sync();
+      const seen = new Uint8Array(64 * 1024);
+      file.read(seen, 0);
+      assert.ok(systemDisk.memory && file.writeThrough);
+      const memory = systemDisk.memory(128 * 1024);
+      for (let block = 0; block < 8; block++) {
+        const bytes = memory.subarray(block * 8192, block * 8192 + 4096).fill(block + 2);
+        if (!file.writeThrough(bytes, block * 8192)) return t.skip('this file system has no direct I/O');
+        file.write([new Uint8Array(4096).fill(block + 100)], block * 8192 + 4096);
+      }
+      file.sync();
+      file.read(seen, 0);
+      const found = Array.from(
+        { length: 16 },
+        (_, block) => new Set(seen.subarray(block * 4096, block * 4096 + 4096)),
+      );
+      const expected = Array.from({ length: 8 }, (_, block) => [
+        new Set([block + 2]),
+        new Set([block + 100]),
+      ]).flat();
+      assert.deepEqual(found, expected);
+      file[Symbol.dispose]();
+      assert.throws(() => file.writeThrough?.(memory.subarray(0, 4096), 0), /is closed/);
+    }),
+);
+
+test('what cannot be written through is left to plain writes, and says so', { timeout: 20_000 }, () =>
+  inFile(async (file) => {
+    file.write([new Uint8Array(16 * 1024)], 0);
+    assert.ok(systemDisk.memory && file.writeThrough);
+    const memory = systemDisk.memory(16 * 1024).fill(9);
+    assert.equal(file.writeThrough(memory.subarray(512, 512 + 4096), 0), false, 'memory out of alignment');
+    assert.equal(file.writeThrough(memory.subarray(0, 1000), 0), false, 'not whole blocks');
+    assert.equal(file.writeThrough(memory.subarray(0, 4096), 512), false, 'a place out of alignment');
+    assert.equal(file.writeThrough(new Uint8Array(4096), 0), false, 'other memory');
+    const seen = new Uint8Array(16 * 1024);
+    file.read(seen, 0);
+    assert.deepEqual(new Set(seen), new Set([0]));
+    file[Symbol.dispose]();
+  }),
 );

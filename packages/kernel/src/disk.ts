@@ -5,7 +5,10 @@
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { alignedMemory, isAligned } from './aligned-memory.ts';
 import { assert } from './assert.ts';
+
+const { O_RDWR, O_CREAT, O_DIRECT, O_DSYNC } = fs.constants;
 
 export interface DiskFile extends Disposable {
   readonly path: string;
@@ -15,6 +18,12 @@ export interface DiskFile extends Disposable {
   write(parts: readonly Uint8Array[], at: number): void;
   /** Returns when all that was written is on the disk. */
   sync(): void;
+  /**
+   * `write` and `sync` of these bytes in one, past the page cache, for about half the CPU: they have to be of `Disk.memory` and to stand
+   * in whole blocks of 4096 bytes that the file has already. Answers false where that cannot be done: then nothing is known of these
+   * bytes on the disk, and they are to be written and synced. A disk need not have it.
+   */
+  writeThrough?(bytes: Uint8Array, at: number): boolean;
   /**
    * `write` and `sync` while the process goes on, for background work that must not be felt. What is written must not change
    * before it is; `syncAside` covers what was written when it was called. A disk need not have them.
@@ -29,6 +38,8 @@ export interface Disk {
   /** Opens for reading and writing; creates where `create` says so. Throws the system's error (ENOENT, EACCES …). */
   open(path: string, options?: { create?: boolean }): DiskFile;
   exists(path: string): boolean;
+  /** For `writeThrough`. A disk need not have it. */
+  memory?(bytes: number): Uint8Array;
   /** Names in a directory, sorted. */
   list(path: string): string[];
   makeDirectory(path: string): void;
@@ -39,9 +50,15 @@ export interface Disk {
   syncDirectory(path: string): void;
 }
 
+const BLOCK_BYTES = 4096;
+/** Some file systems say EINVAL only now; what a lack of space means is for `write` and `sync` to find out, each for itself. */
+const NOT_THROUGH = ['EINVAL', 'ENOSPC', 'EDQUOT'];
+
 class SystemFile implements DiskFile {
   readonly path: string;
   readonly #fd: number;
+  /** For `writeThrough`, opened at its first: undefined before, null where that cannot be. */
+  #through: number | null | undefined;
   /** Work that goes on aside. Its number would be another file's once this one is closed, so the close waits for it. */
   #aside = 0;
   #closing = false;
@@ -89,6 +106,25 @@ class SystemFile implements DiskFile {
     fs.fdatasyncSync(this.#fd);
   }
 
+  writeThrough(bytes: Uint8Array, at: number): boolean {
+    this.#demandOpen();
+    if (at % BLOCK_BYTES > 0 || !isAligned(bytes, BLOCK_BYTES)) return false;
+    if (this.#through === undefined) this.#through = openThrough(this.#fd);
+    if (this.#through === null) return false;
+    try {
+      return fs.writeSync(this.#through, bytes, 0, bytes.length, at) === bytes.length;
+    } catch (error) {
+      if (!NOT_THROUGH.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      this.#closeThrough();
+      return false;
+    }
+  }
+
+  #closeThrough(): void {
+    if (typeof this.#through === 'number') fs.closeSync(this.#through);
+    this.#through = null;
+  }
+
   async writeAside(parts: readonly Uint8Array[], at: number): Promise<void> {
     let left = parts;
     for (let to = at; left.length > 0;) {
@@ -132,7 +168,17 @@ class SystemFile implements DiskFile {
 
   [Symbol.dispose](): void {
     this.#closing = true;
+    this.#closeThrough();
     if (this.#aside === 0) fs.closeSync(this.#fd);
+  }
+}
+
+/** The same file once more, whatever its name leads to by now; null where its file system has no direct I/O. */
+function openThrough(fd: number): number | null {
+  try {
+    return fs.openSync(`/proc/self/fd/${fd}`, O_RDWR | O_DIRECT | O_DSYNC);
+  } catch {
+    return null;
   }
 }
 
@@ -148,9 +194,9 @@ function without(parts: readonly Uint8Array[], count: number): Uint8Array[] {
 
 export const systemDisk: Disk = {
   open(filePath, options = {}) {
-    const { O_RDWR, O_CREAT } = fs.constants;
     return new SystemFile(filePath, options.create ? O_RDWR | O_CREAT : O_RDWR);
   },
+  memory: alignedMemory,
   exists: (filePath) => fs.existsSync(filePath),
   list: (directory) => fs.readdirSync(directory).sort(),
   makeDirectory: (directory) => void fs.mkdirSync(directory, { recursive: true, mode: 0o700 }),

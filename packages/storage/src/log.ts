@@ -36,6 +36,8 @@ export interface StorageLogOptions {
 }
 
 const RETRY_MS = 200;
+/** Larger batches are read back soon and by many, to become pages: they are worth the page cache. */
+const THROUGH_BYTES_MAX = 64 * 1024;
 const SPARE_STEP_MS = 5;
 
 export class StorageLog implements Disposable {
@@ -72,7 +74,8 @@ export class StorageLog implements Disposable {
     assert(options.fileBytes % BATCH_ALIGN_BYTES === 0, 'log file size out of alignment');
     this.#options = options;
     this.#files = new LogFiles(options);
-    this.#buffer = new Uint8Array(alignUp(options.batchBytes));
+    const bytes = alignUp(options.batchBytes);
+    this.#buffer = options.disk.memory?.(bytes) ?? new Uint8Array(bytes);
     this.#view = new DataView(this.#buffer.buffer);
   }
 
@@ -353,9 +356,11 @@ export class StorageLog implements Disposable {
     const file = this.#files.file(sequence);
     let written = false;
     try {
-      file.write([bytes], offset);
-      written = true;
-      file.sync();
+      if (bytes.length > THROUGH_BYTES_MAX || !file.writeThrough?.(bytes, offset)) {
+        file.write([bytes], offset);
+        written = true;
+        file.sync();
+      }
     } catch (error) {
       const failure = diskError(error, file.path);
       if (written || failure.code !== 'STORAGE_DISK_FULL') throw this.#stop(failure);
