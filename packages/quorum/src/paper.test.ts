@@ -206,7 +206,7 @@ describe('P17 §4.3, P18 §2.4 crash recovery', () => {
 describe('P18 §3.1 avoiding quorum reads', () => {
   test('a late answer is hedged with the next fastest member', () => {
     const router = new ReadRouter(SIX.map(() => 'full'));
-    for (const [member, latencyMs] of [4, 1, 2, 9, 9, 9].entries()) router.measured(member, latencyMs);
+    for (const [member, latencyMs] of [4, 1, 2, 9, 9, 9].entries()) router.measured(member, latencyMs, 1);
     const scls = SIX.map(() => asLsn(10));
     const first = must(router.choose({ scls, requiredScl: asLsn(10), sample: 0.9 }));
     assert.equal(first.member, 1);

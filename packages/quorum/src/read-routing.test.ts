@@ -20,7 +20,7 @@ const query = (scls: (number | undefined)[], requiredScl = 100, sample = 0.99) =
 
 function routerWith(...latencies: number[]): ReadRouter {
   const router = new ReadRouter(KINDS);
-  for (const [index, latencyMs] of latencies.entries()) router.measured(index * 2, latencyMs);
+  for (const [index, latencyMs] of latencies.entries()) router.measured(index * 2, latencyMs, 1);
   return router;
 }
 
@@ -60,6 +60,44 @@ test('now and then one of the others is asked as well, each of them in its turn'
   assert.deepEqual(router.choose(query([100, 0], 100, 0)), { member: 0 }, 'nobody else to ask');
 });
 
+test('where the fastest has much before it, whoever is through soonest is asked', () => {
+  const router = new ReadRouter(KINDS);
+  for (const [member, pageMs] of [
+    [0, 0.25],
+    [2, 0.125],
+    [4, 0.375],
+  ] as const)
+    for (let i = 0; i < 100; i++) router.measured(member, pageMs, 1);
+  const choose = () => router.choose(query([100, 0, 100, 0, 100, 0]))?.member ?? -1;
+  const chosen = Array.from({ length: 11 }, () => {
+    const member = choose();
+    router.asked(member, 1);
+    return member;
+  });
+  // Half a millisecond of work waits at the fastest before anybody else is asked, and then at each of them.
+  assert.deepEqual(chosen, [2, 2, 2, 2, 2, 0, 4, 0, 4, 0, 2]);
+  for (let i = 0; i < 5; i++) router.answered(2, 1);
+  assert.equal(choose(), 2, 'it has answered most of it');
+});
+
+test('a read of many pages is as much work as they are', () => {
+  const router = routerWith(0.1, 0.2, 0.3);
+  assert.equal(router.asked(0, 16), 16);
+  assert.equal(router.choose(query([100, 0, 100, 0, 100, 0]))?.member, 2);
+  // Sixteen pages in 1.6 ms are no slower than one in 0.1.
+  router.measured(0, 1.6, 16);
+  router.answered(0, 16);
+  for (let i = 0; i < 5; i++) router.asked(0, 1);
+  for (let i = 0; i < 60; i++) router.measured(2, 20, 1);
+  for (let i = 0; i < 60; i++) router.measured(4, 20, 1);
+  assert.equal(
+    router.choose(query([100, 0, 100, 0, 100, 0]))?.member,
+    0,
+    'the others would take longer all the same',
+  );
+  assert.throws(() => router.answered(0, 6), /no more is answered/);
+});
+
 test('the second choice is the fastest of those not asked', () => {
   const router = routerWith(3, 1, 2);
   const scls = at(100, 100, 100, 100, 100, 100);
@@ -73,15 +111,15 @@ test('a member that refuses quickly is not fast, and comes back when it answers'
   assert.deepEqual(router.choose(query([100, 0, 100, 0, 100, 0])), { member: 4 });
   for (let i = 0; i < 50; i++) router.failed(2);
   assert.ok(router.latencyMs(2) <= 10_000);
-  for (let i = 0; i < 60; i++) router.measured(2, 1);
+  for (let i = 0; i < 60; i++) router.measured(2, 1, 1);
   assert.deepEqual(router.choose(query([100, 0, 100, 0, 100, 0])), { member: 2 });
 });
 
 test('a slow spell is forgotten: the average follows what is measured', () => {
   const router = routerWith(1, 2);
-  for (let i = 0; i < 10; i++) router.measured(0, 50);
+  for (let i = 0; i < 10; i++) router.measured(0, 50, 1);
   assert.ok(router.latencyMs(0) > 40);
-  for (let i = 0; i < 40; i++) router.measured(0, 1);
+  for (let i = 0; i < 40; i++) router.measured(0, 1, 1);
   assert.ok(router.latencyMs(0) < 1.1);
 });
 
@@ -89,9 +127,9 @@ test('the hedge delay is about the 95th percentile of recent latencies', () => {
   const router = new ReadRouter(KINDS);
   assert.equal(router.hedgeDelayMs, HEDGE_DELAY_MS_INITIAL);
   const random = new SeededRandom(1);
-  for (let i = 0; i < 512; i++) router.measured(0, 1 + random.below(1000) / 100);
+  for (let i = 0; i < 512; i++) router.measured(0, 1 + random.below(1000) / 100, 1);
   assert.ok(router.hedgeDelayMs > 9.5 && router.hedgeDelayMs < 11, `${router.hedgeDelayMs}`);
-  for (let i = 0; i < 128; i++) router.measured(0, 60_000);
+  for (let i = 0; i < 128; i++) router.measured(0, 60_000, 1);
   assert.equal(router.hedgeDelayMs, HEDGE_DELAY_MS_MAX);
 });
 

@@ -1,6 +1,7 @@
 /**
  * Which segment to ask for a page. In normal running a read asks one member, not a quorum: the writer knows from acks who
- * is complete (P17 §4.2.3, P18 §3.1). The fastest full member is asked; now and then another one beside it, so that a
+ * is complete (P17 §4.2.3, P18 §3.1). The fastest full member is asked, and where so much is asked of it already that a read would wait,
+ * the one that is through soonest: a node reads one page after the other from its disk. Now and then another one is asked beside it, so that a
  * member that has become fast again is noticed; and a second one when the first is late.
  */
 import { assert, must, type Lsn } from '@rokka/kernel';
@@ -18,6 +19,8 @@ const EWMA_WEIGHT = 0.2;
 /** A failure sets the average to twice what it was, within these: a fast refusal must not look like speed. */
 const FAILED_MS_MIN = 100;
 const FAILED_MS_MAX = 10_000;
+/** What a member may have before it for a read to go there all the same: another one that is woken for it costs CPU. */
+const QUEUE_MS = 0.5;
 const SAMPLES = 128;
 const SAMPLES_MIN = 16;
 const HEDGE_QUANTILE = 0.95;
@@ -33,6 +36,10 @@ export class ReadRouter {
   readonly #kinds: readonly MemberKind[];
   /** Moving averages; 0 where nothing was measured, so that each member is tried early. */
   readonly #latencyMs: Float64Array;
+  /** Of one page, where a member serves one after the other: moving averages, 0 where nothing was measured. */
+  readonly #pageMs: Float64Array;
+  /** Pages that were asked of a member, and have not been answered. */
+  readonly #open: Uint32Array;
   readonly #samplesMs = new Float64Array(SAMPLES);
   #sampleCount = 0;
   #hedgeDelayMs = HEDGE_DELAY_MS_INITIAL;
@@ -40,11 +47,13 @@ export class ReadRouter {
   constructor(kinds: readonly MemberKind[]) {
     this.#kinds = [...kinds];
     this.#latencyMs = new Float64Array(kinds.length);
+    this.#pageMs = new Float64Array(kinds.length);
+    this.#open = new Uint32Array(kinds.length);
   }
 
   /**
-   * The full member with an SCL of at least `requiredScl` that has been fastest; undefined where there is none, then wait
-   * for an ack.
+   * A full member with an SCL of at least `requiredScl`: that which has been fastest, or will have answered what it was asked soonest;
+   * undefined where there is none, then wait for an ack.
    *
    * @param query.scls by member, undefined where unknown or unreachable
    * @param query.requiredScl last LSN of this group at or below the read point (ProgressTracker.lastLsnAtOrBelow)
@@ -59,7 +68,10 @@ export class ReadRouter {
     assert(sample >= 0 && sample < 1, 'sample out of range');
     const able = this.#able(scls, requiredScl);
     if (able.length === 0) return undefined;
-    const member = this.#fastest(able);
+    const fastest = least(able, this.#latencyMs);
+    const queueMs = able.map((member) => this.#pageMs[member] * this.#open[member]);
+    const member =
+      queueMs[able.indexOf(fastest)] <= QUEUE_MS ? fastest : able[queueMs.indexOf(Math.min(...queueMs))];
     const others = able.filter((other) => other !== member);
     if (others.length === 0 || sample >= 1 / PROBE_EVERY) return { member };
     return { member, probe: others[Math.floor(sample * PROBE_EVERY * others.length)] };
@@ -72,12 +84,26 @@ export class ReadRouter {
     asked: readonly number[];
   }): number | undefined {
     const able = this.#able(query.scls, query.requiredScl).filter((member) => !query.asked.includes(member));
-    return able.length === 0 ? undefined : this.#fastest(able);
+    return able.length === 0 ? undefined : least(able, this.#latencyMs);
   }
 
-  /** An answer came after `latencyMs`, or a hedged read was given up at that age: then it is at least that slow. */
-  measured(member: number, latencyMs: number): void {
-    this.#average(member, latencyMs);
+  /** So many pages are asked of a member; `answered` follows, whatever comes of it. Answers how many it has to answer now. */
+  asked(member: number, pages: number): number {
+    return (this.#open[member] += pages);
+  }
+
+  answered(member: number, pages: number): void {
+    assert(must(this.#open[member], 'no such member') >= pages, 'no more is answered than was asked');
+    this.#open[member] -= pages;
+  }
+
+  /**
+   * An answer came after `latencyMs`, or a hedged read was given up at that age: then it is at least that slow.
+   * @param depth what `asked` said: pages that the member had to answer within that time
+   */
+  measured(member: number, latencyMs: number, depth: number): void {
+    average(this.#latencyMs, member, latencyMs);
+    average(this.#pageMs, member, latencyMs / depth);
     this.#samplesMs[this.#sampleCount++ % SAMPLES] = latencyMs;
     // The quantile moves slowly; sorting once in a while keeps reads cheap.
     if (this.#sampleCount >= SAMPLES_MIN && this.#sampleCount % SAMPLES_MIN === 0) this.#refreshHedgeDelay();
@@ -87,6 +113,7 @@ export class ReadRouter {
   failed(member: number): void {
     const doubled = 2 * this.latencyMs(member);
     this.#latencyMs[member] = Math.min(FAILED_MS_MAX, Math.max(FAILED_MS_MIN, doubled));
+    this.#pageMs[member] = this.#latencyMs[member];
   }
 
   latencyMs(member: number): number {
@@ -107,22 +134,20 @@ export class ReadRouter {
     return able;
   }
 
-  #fastest(members: readonly number[]): number {
-    return members.reduce((best, member) =>
-      this.#latencyMs[member] < this.#latencyMs[best] ? member : best,
-    );
-  }
-
-  #average(member: number, latencyMs: number): void {
-    const known = must(this.#latencyMs[member], 'no such member');
-    this.#latencyMs[member] = known === 0 ? latencyMs : known + EWMA_WEIGHT * (latencyMs - known);
-  }
-
   #refreshHedgeDelay(): void {
     const sorted = this.#samplesMs.slice(0, Math.min(this.#sampleCount, SAMPLES)).sort();
     const quantile = sorted[Math.floor(sorted.length * HEDGE_QUANTILE)];
     this.#hedgeDelayMs = Math.min(HEDGE_DELAY_MS_MAX, Math.max(HEDGE_DELAY_MS_MIN, quantile));
   }
+}
+
+function least(members: readonly number[], by: Float64Array): number {
+  return members.reduce((best, member) => (by[member] < by[best] ? member : best));
+}
+
+function average(of: Float64Array, member: number, latest: number): void {
+  const known = must(of[member], 'no such member');
+  of[member] = known === 0 ? latest : known + EWMA_WEIGHT * (latest - known);
 }
 
 /**

@@ -56,6 +56,13 @@ interface ReadOf {
 
 type Content = Uint8Array | undefined;
 
+/** A member that was asked, when, and how many pages it had to answer with those. */
+interface Question {
+  readonly place: number;
+  readonly sinceMs: number;
+  readonly depth: number;
+}
+
 /** A member, by its place in the roster that the attempt began with. */
 interface Asked {
   readonly roster: Roster;
@@ -144,35 +151,35 @@ export class PageReader {
     if (!choice)
       return volumeErrors.VOLUME_UNREADABLE([of.pages[0], 'no full segment is connected and complete']);
     const asked: number[] = [];
-    /** Members that have not answered yet, and when they were asked. */
-    const open = new Map<number, number>();
+    /** Of members that have not answered yet. */
+    let open: Question[] = [];
     const outcome = new Deferred<ReadAnswer | CodedError>();
     const ask = async (place: number): Promise<void> => {
       asked.push(place);
-      open.set(place, clock.nowMs());
+      const question = { place, sinceMs: clock.nowMs(), depth: router.asked(place, of.pages.length) };
+      open.push(question);
       const answer = await this.#ask(group, { roster, place }, of);
-      const startedMs = open.get(place);
       // Given up in favour of another one, and measured then: how late it came after all says nothing more.
-      if (startedMs === undefined) return this.#discard(answer);
-      open.delete(place);
+      if (!open.includes(question)) return this.#discard(answer);
       if (!(answer instanceof CodedError)) {
-        router.measured(place, clock.nowMs() - startedMs);
-        for (const [late, sinceMs] of open) router.measured(late, clock.nowMs() - sinceMs);
-        open.clear();
+        const nowMs = clock.nowMs();
+        for (const { place: each, sinceMs, depth } of open) router.measured(each, nowMs - sinceMs, depth);
+        open = [];
         // A probe is compared with it later on.
         if (choice.probe === undefined) this.#memory.lend(answer);
         return outcome.resolve(answer);
       }
+      open.splice(open.indexOf(question), 1);
       // A member that refused: the next one at once; when all have, the last error is the outcome.
       const next = router.second({ scls, requiredScl: of.requiredScl, asked });
       if (next !== undefined) await ask(next);
-      else if (open.size === 0) outcome.resolve(answer);
+      else if (open.length === 0) outcome.resolve(answer);
     };
     void ask(choice.member);
     if (choice.probe !== undefined) this.#probe(group, { roster, place: choice.probe }, of, outcome.promise);
     const hedge = () => {
       const next = router.second({ scls, requiredScl: of.requiredScl, asked });
-      if (open.size > 0 && next !== undefined) void ask(next);
+      if (open.length > 0 && next !== undefined) void ask(next);
     };
     // What has arrived by then is taken first: where this process stood still, no member was late.
     const cancelHedge = clock.after(router.hedgeDelayMs, () => clock.soon(hedge));
@@ -182,9 +189,11 @@ export class PageReader {
   /** Asks one more member only to learn its latency; the two answers must agree, for they are of one read point. */
   #probe(group: Group, whom: Asked, of: ReadOf, other: Promise<ReadAnswer | CodedError>): void {
     const { clock } = this.#options;
+    const { roster, place } = whom;
     const startedMs = clock.nowMs();
+    const depth = roster.router.asked(place, of.pages.length);
     const asked = this.#ask(group, whom, of).then((answer) => {
-      if (!(answer instanceof CodedError)) whom.roster.router.measured(whom.place, clock.nowMs() - startedMs);
+      if (!(answer instanceof CodedError)) roster.router.measured(place, clock.nowMs() - startedMs, depth);
       return answer;
     });
     void Promise.all([asked, other]).then(([probe, answer]) => {
@@ -200,9 +209,10 @@ export class PageReader {
 
   async #ask(group: Group, { roster, place }: Asked, of: ReadOf): Promise<ReadAnswer | CodedError> {
     const { linkTo, volumeEpoch } = this.#options;
-    const link = linkTo(group, roster.member(place).node);
-    if (!link) return volumeErrors.VOLUME_UNREADABLE([of.pages[0], 'member went away']);
+    const { router } = roster;
     try {
+      const link = linkTo(group, roster.member(place).node);
+      if (!link) return volumeErrors.VOLUME_UNREADABLE([of.pages[0], 'member went away']);
       const request = encodeRead({ ...group.head(volumeEpoch), ...of });
       const body = await link.call(MESSAGE.READ, [request], {
         timeoutMs: READ_TIMEOUT_MS,
@@ -214,8 +224,10 @@ export class PageReader {
     } catch (error) {
       if (!isCoded(error)) throw error;
       if (saysTakenOver(error)) this.#options.onTakenOver(error);
-      roster.router.failed(place);
+      router.failed(place);
       return error;
+    } finally {
+      router.answered(place, of.pages.length);
     }
   }
 }
