@@ -7,6 +7,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { alignedMemory, isAligned } from './aligned-memory.ts';
 import { assert } from './assert.ts';
+import { viewsAfter } from './views.ts';
 
 const { O_RDWR, O_CREAT, O_DIRECT, O_DSYNC } = fs.constants;
 
@@ -130,7 +131,7 @@ class SystemFile implements DiskFile {
     for (let to = at; left.length > 0;) {
       const count = await this.#beside<number>((done) => fs.writev(this.#fd, left, to, done));
       to += count;
-      left = without(left, count);
+      left = viewsAfter(left, count);
     }
   }
 
@@ -180,16 +181,6 @@ function openThrough(fd: number): number | null {
   } catch {
     return null;
   }
-}
-
-/** What is left of the parts behind their first `count` bytes. */
-function without(parts: readonly Uint8Array[], count: number): Uint8Array[] {
-  let skip = count;
-  return parts.flatMap((part) => {
-    const from = Math.min(skip, part.length);
-    skip -= from;
-    return from < part.length ? [part.subarray(from)] : [];
-  });
 }
 
 export const systemDisk: Disk = {

@@ -18,4 +18,4 @@ export { MemoryDisk } from './memory-disk.ts';
 export { PAGE_SIZE, asEpoch, asLsn, asPageNumber, asPgIndex } from './brands.ts';
 export type { Brand, Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from './brands.ts';
 export { Slabs } from './slabs.ts';
-export { joinNeighbours } from './views.ts';
+export { joinNeighbours, viewsAfter } from './views.ts';

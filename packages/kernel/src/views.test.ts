@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SeededRandom } from './random.ts';
-import { joinNeighbours } from './views.ts';
+import { joinNeighbours, viewsAfter } from './views.ts';
 
 test('views that lie side by side are one, and nothing is copied', () => {
   const memory = Uint8Array.from({ length: 100 }, (_, at) => at);
@@ -35,4 +35,14 @@ test('whatever the views are, the bytes are the same in the same order', () => {
     });
     assert.deepEqual(Buffer.concat(joinNeighbours(views)), Buffer.concat(views));
   }
+});
+
+test('what is left of views behind some bytes begins in the middle of one, at the next, or nowhere', () => {
+  const views = [[1, 2], [], [3], [4, 5, 6]].map((bytes) => Uint8Array.from(bytes));
+  const left = (bytes: number) => viewsAfter(views, bytes).map((view) => [...view]);
+  assert.deepEqual(left(0), [[1, 2], [3], [4, 5, 6]]);
+  assert.deepEqual(left(1), [[2], [3], [4, 5, 6]]);
+  assert.deepEqual(left(2), [[3], [4, 5, 6]]);
+  assert.deepEqual(left(4), [[5, 6]]);
+  assert.deepEqual(left(6), []);
 });

@@ -16,3 +16,14 @@ export function joinNeighbours(views: readonly Uint8Array[]): Uint8Array[] {
   }
   return joined;
 }
+
+/** What is left of the views, one after the other, behind their first `bytes`. */
+export function viewsAfter(views: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const left: Uint8Array[] = [];
+  let skip = bytes;
+  for (const view of views) {
+    if (skip < view.length) left.push(skip > 0 ? view.subarray(skip) : view);
+    skip = Math.max(0, skip - view.length);
+  }
+  return left;
+}

@@ -11,7 +11,7 @@ import type { StreamOrigin } from './stream-network.ts';
 /** About what the kernel keeps for one socket. */
 const READ_BYTES = 128 * 1024;
 
-type ReadingSocket = Pick<StreamOrigin, 'socket' | 'onChunk'>;
+export type ReadingSocket = Pick<StreamOrigin, 'socket' | 'onChunk'>;
 
 /** A socket as a server has accepted it. */
 interface Accepted extends net.Socket {

@@ -8,7 +8,7 @@
  * mistake and passes through.
  */
 import type * as net from 'node:net';
-import { isCoded, must, type Clock, type CodedError } from '@rokka/kernel';
+import { isCoded, must, viewsAfter, type Clock, type CodedError } from '@rokka/kernel';
 import type { Connection, ConnectionHandler, Frame } from './connection.ts';
 import { transportErrors } from './errors.ts';
 import { bodyLength, COPIED_BODY_BYTES_MAX, FRAME_HEADER_BYTES, FrameDecoder, frameVector } from './frame.ts';
@@ -31,6 +31,8 @@ export interface StreamConnectionOptions {
   socket: net.Socket;
   /** Where the bytes that arrive come from, if not from its 'data' events. They are the listener's during its call only. */
   onChunk?: (listener: (chunk: Buffer) => void) => void;
+  /** Gives the kernel what it takes at once, if there is a way past the stream; answers how many bytes that were. */
+  writeAtOnce?: (parts: readonly Uint8Array[]) => number;
   peer: string;
   clock: Clock;
   limits: ConnectionLimits;
@@ -51,6 +53,7 @@ export class StreamConnection implements Connection {
   readonly peer: string;
   readonly peerIdentity: PeerIdentity | undefined;
   readonly #socket: net.Socket;
+  readonly #writeAtOnce: (parts: readonly Uint8Array[]) => number;
   readonly #clock: Clock;
   readonly #limits: ConnectionLimits;
   readonly #lingers: boolean;
@@ -75,6 +78,7 @@ export class StreamConnection implements Connection {
     this.peer = peer;
     this.peerIdentity = options.peerIdentity;
     this.#socket = socket;
+    this.#writeAtOnce = options.writeAtOnce ?? (() => 0);
     this.#clock = clock;
     this.#limits = limits;
     this.#lingers = options.lingers ?? false;
@@ -131,26 +135,43 @@ export class StreamConnection implements Connection {
   }
 
   #enqueue(vector: readonly Uint8Array[], length: number): void {
-    if (this.#queue.length === 0) process.nextTick(() => this.#flush());
+    if (this.#queue.length === 0) process.nextTick(() => this.#flushAndDrain());
     this.#queue.push(...vector);
     this.#queueBytes += FRAME_HEADER_BYTES + length;
   }
 
-  /** Gives the socket all that was sent in this tick, as one vector. */
-  #flush(): void {
-    const last = this.#queue.pop();
-    if (!last) return;
+  #flushAndDrain(): void {
+    if (this.#flush() && !this.#reason && this.bufferedBytes === 0) this.#handler?.onDrain?.(this);
+  }
+
+  /** Gives all that was sent in this tick to the kernel, and to the socket what the kernel leaves. Answers whether that was nothing. */
+  #flush(): boolean {
+    const [queue, bytes, onLeft] = [this.#queue, this.#queueBytes, this.#onLeft];
+    if (queue.length === 0) return false;
+    this.#queue = [];
+    this.#queueBytes = 0;
+    if (onLeft.size > 0) this.#onLeft = new Map();
+    const taken = this.#writeAtOnce(queue);
+    const left = taken < bytes ? viewsAfter(queue, taken) : [];
+    const gone = queue.length - left.length;
+    const tell = (parts: readonly Uint8Array[]) => {
+      for (const part of parts) onLeft.get(part)?.();
+    };
+    if (onLeft.size > 0) tell(queue.slice(0, gone));
+    if (left.length === 0) return true;
+    this.#giveSocket(left, () => tell(queue.slice(gone)));
+    return false;
+  }
+
+  /** As one vector. */
+  #giveSocket(parts: readonly Uint8Array[], onLeft: () => void): void {
     this.#socket.cork();
-    for (const part of this.#queue) this.#socket.write(part, this.#onLeft.get(part));
-    const onLeft = this.#onLeft.get(last);
-    this.#onLeft = new Map();
-    this.#socket.write(last, (error) => {
-      onLeft?.();
+    for (const part of parts.slice(0, -1)) this.#socket.write(part);
+    this.#socket.write(must(parts.at(-1)), (error) => {
+      onLeft();
       if (!error && !this.#reason && this.bufferedBytes === 0) this.#handler?.onDrain?.(this);
     });
     this.#socket.uncork();
-    this.#queue = [];
-    this.#queueBytes = 0;
   }
 
   #receive(chunk: Buffer): void {

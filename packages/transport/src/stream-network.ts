@@ -38,7 +38,7 @@ export function connectionLimits(options: StreamNetworkOptions): ConnectionLimit
 /** What tells one stream from another; the rest is the same for a whole network. */
 export type StreamOrigin = Pick<
   StreamConnectionOptions,
-  'socket' | 'onChunk' | 'peer' | 'peerIdentity' | 'lingers'
+  'socket' | 'onChunk' | 'writeAtOnce' | 'peer' | 'peerIdentity' | 'lingers'
 >;
 
 /** Owns a listening server and every connection that was accepted on it. */

@@ -12,13 +12,14 @@ import { isMainThread } from 'node:worker_threads';
 import { deadline, Deferred, isCoded, type Clock, type CodedError } from '@rokka/kernel';
 import type { Connection, ConnectionHandler, Listener, Network } from './connection.ts';
 import { transportErrors } from './errors.ts';
-import { connectReading, readAccepted } from './reading-socket.ts';
+import { connectReading, readAccepted, type ReadingSocket } from './reading-socket.ts';
 import type { ConnectionLimits } from './stream-connection.ts';
 import {
   connectionLimits,
   openConnection,
   StreamListener,
   type StreamNetworkOptions,
+  type StreamOrigin,
 } from './stream-network.ts';
 import {
   inspectSocketFile,
@@ -27,6 +28,7 @@ import {
   removeSocketFile,
   type SocketPath,
 } from './unix-address.ts';
+import { writeAtOnce } from './writing-socket.ts';
 
 /** A live listener takes a connection at once, unless its machine stands still. */
 const PROBE_TIMEOUT_MS = 2_000;
@@ -60,12 +62,17 @@ async function listen(
     if (!server) throw transportErrors.TRANSPORT_ADDRESS_USED([address, 'another process was faster']);
     const onDispose = () => socketPath?.[Symbol.dispose]();
     const listener = new StreamListener(server, { address, handler, options, onDispose });
-    server.on('connection', (socket) => listener.accept({ ...readAccepted(socket), peer: address }));
+    server.on('connection', (socket) => listener.accept(past(readAccepted(socket), address)));
     return listener;
   } catch (error) {
     socketPath?.[Symbol.dispose]();
     throw listenFailure(address, error);
   }
+}
+
+/** A connection that goes past Node's streams, in both directions, as far as their inner doors are open. */
+function past(reading: ReadingSocket, peer: string): StreamOrigin {
+  return { ...reading, writeAtOnce: (parts) => writeAtOnce(reading.socket, parts), peer };
 }
 
 function listenFailure(address: string, error: unknown): unknown {
@@ -127,7 +134,7 @@ async function connect(
   const { clock, limits, timeoutMs } = options;
   using socketPath = reachable(address);
   const reading = connectReading(socketPath.path);
-  const opened = openConnection({ ...reading, peer: address }, { clock, limits, handler });
+  const opened = openConnection(past(reading, address), { clock, limits, handler });
   try {
     return await deadline(opened, { what: `connecting to ${address}`, ms: timeoutMs, clock });
   } catch (error) {
