@@ -15,7 +15,8 @@ import { higher, Segment } from './segment.ts';
 
 export class SegmentSet {
   readonly #byId = new Map<number, Segment>();
-  readonly #byName = new Map<string, Segment>();
+  /** In two steps: a name made of both for each ship would have to be hashed each time. */
+  readonly #byAddress = new Map<VolumeId, Map<PgIndex, Segment>>();
   readonly #droppedEpochs = new Map<VolumeId, Epoch>();
   nextId = 1;
   /** The log lost entries that nothing later states: which segments were here is unknown. */
@@ -34,7 +35,7 @@ export class SegmentSet {
   }
 
   find(address: SegmentAddress): Segment | undefined {
-    return this.#byName.get(nameOf(address.volume, address.pg));
+    return this.#byAddress.get(address.volume)?.get(address.pg);
   }
 
   /** @throws STORAGE_NO_SEGMENT */
@@ -46,7 +47,8 @@ export class SegmentSet {
 
   add(segment: Segment): Segment {
     this.#byId.set(segment.id, segment);
-    this.#byName.set(nameOf(segment.volume, segment.pg), segment);
+    const ofVolume = this.#byAddress.get(segment.volume) ?? new Map<PgIndex, Segment>();
+    this.#byAddress.set(segment.volume, ofVolume.set(segment.pg, segment));
     this.nextId = Math.max(this.nextId, segment.id + 1);
     return segment;
   }
@@ -68,8 +70,9 @@ export class SegmentSet {
   remove(segment: Segment): void {
     this.noteDropped(segment);
     this.#byId.delete(segment.id);
-    const name = nameOf(segment.volume, segment.pg);
-    if (this.#byName.get(name) === segment) this.#byName.delete(name);
+    const ofVolume = this.#byAddress.get(segment.volume);
+    if (ofVolume?.get(segment.pg) === segment) ofVolume.delete(segment.pg);
+    if (ofVolume?.size === 0) this.#byAddress.delete(segment.volume);
     segment.dropped = true;
   }
 
@@ -229,8 +232,4 @@ class ReplayTarget implements IngestTarget {
   put(_record: Uint8Array, lsn: Lsn): void {
     this.#note(this.file, this.#segment, lsn);
   }
-}
-
-function nameOf(volume: VolumeId, pg: PgIndex): string {
-  return `${pg}/${volume}`;
 }
