@@ -6,6 +6,8 @@ import * as path from 'node:path';
 import { test } from 'node:test';
 import { systemDisk, type DiskFile } from './disk.ts';
 
+const { O_DIRECT, O_DSYNC } = fs.constants;
+
 async function inFile(work: (file: DiskFile) => Promise<void>): Promise<void> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-disk-'));
   try {
@@ -80,6 +82,33 @@ test(
       assert.throws(() => file.writeThrough?.(memory.subarray(0, 4096), 0), /is closed/);
     }),
 );
+
+test('what writes through goes past the page cache and waits for the disk', { timeout: 20_000 }, (t) =>
+  inFile(async (file) => {
+    file.write([new Uint8Array(4096)], 0);
+    file.sync();
+    assert.ok(systemDisk.memory && file.writeThrough);
+    if (!file.writeThrough(systemDisk.memory(4096), 0)) return t.skip('this file system has no direct I/O');
+    assert.deepEqual(openWith(file.path, O_DIRECT | O_DSYNC).sort(), [0, O_DIRECT | O_DSYNC].sort());
+    file[Symbol.dispose]();
+    assert.deepEqual(openWith(file.path, O_DIRECT | O_DSYNC), []);
+  }),
+);
+
+/** Of each descriptor of this process that is of the file, those of the flags that it was opened with. */
+function openWith(file: string, flags: number): number[] {
+  return fs.readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      if (fs.readlinkSync(`/proc/self/fd/${fd}`) !== file) return [];
+      const [, octal = ''] =
+        /^flags:\t(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8')) ?? [];
+      return [Number.parseInt(octal, 8) & flags];
+    } catch {
+      // That of the listing itself is closed by now.
+      return [];
+    }
+  });
+}
 
 test('what cannot be written through is left to plain writes, and says so', { timeout: 20_000 }, () =>
   inFile(async (file) => {

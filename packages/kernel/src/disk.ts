@@ -52,8 +52,6 @@ export interface Disk {
 }
 
 const BLOCK_BYTES = 4096;
-/** Some file systems say EINVAL only now; what a lack of space means is for `write` and `sync` to find out, each for itself. */
-const NOT_THROUGH = ['EINVAL', 'ENOSPC', 'EDQUOT'];
 
 class SystemFile implements DiskFile {
   readonly path: string;
@@ -115,15 +113,17 @@ class SystemFile implements DiskFile {
     try {
       return fs.writeSync(this.#through, bytes, 0, bytes.length, at) === bytes.length;
     } catch (error) {
-      if (!NOT_THROUGH.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      if ((error as NodeJS.ErrnoException).code === 'EIO') throw error;
+      // Some file systems have it only in name. And what a lack of space means is for `write` and `sync` to find out, each for itself.
       this.#closeThrough();
       return false;
     }
   }
 
   #closeThrough(): void {
-    if (typeof this.#through === 'number') fs.closeSync(this.#through);
+    const through = this.#through;
     this.#through = null;
+    if (typeof through === 'number') fs.closeSync(through);
   }
 
   async writeAside(parts: readonly Uint8Array[], at: number): Promise<void> {
@@ -169,8 +169,11 @@ class SystemFile implements DiskFile {
 
   [Symbol.dispose](): void {
     this.#closing = true;
-    this.#closeThrough();
-    if (this.#aside === 0) fs.closeSync(this.#fd);
+    try {
+      this.#closeThrough();
+    } finally {
+      if (this.#aside === 0) fs.closeSync(this.#fd);
+    }
   }
 }
 

@@ -41,6 +41,9 @@ export class MemoryDisk implements Disk {
   /** Called before each write, sync or removal; may throw to play a full or failing disk. */
   onAccess: ((kind: 'write' | 'sync' | 'remove', path: string) => void) | undefined;
 
+  /** Whether its files can `writeThrough`. */
+  writesThrough = false;
+
   open(path: string, options: { create?: boolean } = {}): DiskFile {
     let file = this.files.get(path);
     if (!file) {
@@ -104,6 +107,15 @@ export class MemoryDisk implements Disk {
       for (const write of file.unsynced) file.synced = put(file.synced, write.at, write.bytes);
       file.unsynced = [];
     };
+    const write = (parts: readonly Uint8Array[], at: number) => {
+      this.onAccess?.('write', path);
+      let to = at;
+      for (const part of parts) {
+        file.unsynced.push({ at: to, bytes: part.slice() });
+        file.bytes = put(file.bytes, to, part);
+        to += part.length;
+      }
+    };
     return {
       path,
       read(into, at) {
@@ -111,16 +123,9 @@ export class MemoryDisk implements Disk {
         into.set(part);
         return part.length;
       },
-      write: (parts, at) => {
-        this.onAccess?.('write', path);
-        let to = at;
-        for (const part of parts) {
-          file.unsynced.push({ at: to, bytes: part.slice() });
-          file.bytes = put(file.bytes, to, part);
-          to += part.length;
-        }
-      },
+      write,
       sync,
+      writeThrough: (bytes, at) => this.writesThrough && through(write, sync, bytes, at),
       syncAside: async () => sync(),
       sizeBytes: () => file.bytes.length,
       truncate: (sizeBytes) => {
@@ -133,5 +138,17 @@ export class MemoryDisk implements Disk {
       },
       [Symbol.dispose]() {},
     };
+  }
+}
+
+/** Both in one; where that fails otherwise than for good, it is for those two to say so. */
+function through(write: DiskFile['write'], sync: DiskFile['sync'], bytes: Uint8Array, at: number): boolean {
+  try {
+    write([bytes], at);
+    sync();
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EIO') throw error;
+    return false;
   }
 }

@@ -69,9 +69,8 @@ export class ReadRouter {
     const able = this.#able(scls, requiredScl);
     if (able.length === 0) return undefined;
     const fastest = least(able, this.#latencyMs);
-    const queueMs = able.map((member) => this.#pageMs[member] * this.#open[member]);
-    const member =
-      queueMs[able.indexOf(fastest)] <= QUEUE_MS ? fastest : able[queueMs.indexOf(Math.min(...queueMs))];
+    const waits = this.#pageMs[fastest] * this.#open[fastest] > QUEUE_MS;
+    const member = waits ? this.#soonest(able) : fastest;
     const others = able.filter((other) => other !== member);
     if (others.length === 0 || sample >= 1 / PROBE_EVERY) return { member };
     return { member, probe: others[Math.floor(sample * PROBE_EVERY * others.length)] };
@@ -132,6 +131,12 @@ export class ReadRouter {
       if (this.#kinds[member] === 'full' && scl !== undefined && scl >= requiredScl) able.push(member);
     }
     return able;
+  }
+
+  /** By when one page more would be answered: a member that is slow, or has failed, is so without anything before it as well. */
+  #soonest(members: readonly number[]): number {
+    const ms = (member: number) => this.#pageMs[member] * (this.#open[member] + 1);
+    return members.reduce((best, member) => (ms(member) < ms(best) ? member : best));
   }
 
   #refreshHedgeDelay(): void {

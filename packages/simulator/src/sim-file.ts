@@ -48,6 +48,10 @@ export class Inode {
     this.#size = Math.max(this.#size, end);
   }
 
+  get hasUnsynced(): boolean {
+    return this.#dirty.length > 0 || this.#size > this.#syncedSize;
+  }
+
   sync(): void {
     for (const sector of this.#dirty) this.#places[sector] = 0;
     this.#dirty.length = 0;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AssertionError, type Epoch, type Lsn, type MemoryDisk } from '@rokka/kernel';
+import { AssertionError, MemoryDisk, type Epoch, type Lsn } from '@rokka/kernel';
 import { joined, RecordMaker } from './testing/records.ts';
 import { copyOf, head, shipMessage, TestStore } from './testing/stores.ts';
 
@@ -221,90 +221,100 @@ test('what a recycled file still holds is never taken for new', () => {
   assert.deepEqual(again.store.damages, []);
 });
 
-test('a full disk stops the acknowledgements and nothing else, and passes', () => {
-  const node = new TestStore();
-  node.create();
-  const maker = new RecordMaker();
-  node.ship(maker.many(10));
-  const segment = node.store.segments.get(head());
-  node.disk.onAccess = (kind, path) => {
-    if (kind === 'write') throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', path });
-  };
-  node.store.ship(shipMessage(maker.many(10)));
-  node.run(1);
-  assert.equal(segment.durableScl, 10);
-  assert.equal(node.store.log.failure?.code, 'STORAGE_DISK_FULL');
-  assert.throws(() => node.store.ship(shipMessage(maker.many(10))), { code: 'STORAGE_DISK_FULL' });
-  assert.throws(
-    () => node.store.fence({ ...head({ volumeEpoch: 2 as Epoch }), members: [], ranges: [] }, () => {}),
-    {
-      code: 'STORAGE_DISK_FULL',
-    },
-  );
-  assert.deepEqual(node.read(0, 10).content, maker.page(0, 10 as Lsn).content, 'reads go on');
-  node.disk.onAccess = undefined;
-  node.run(1000);
-  assert.equal(segment.durableScl, 20);
-  assert.equal(node.ship(maker.made.slice(20)), 30);
-  assert.equal(node.reopened({ crash: true }).fence().scl, 30);
-  assert.deepEqual(node.failures, []);
-});
+for (const [how, writesThrough] of [
+  ['', false],
+  [', written through', true],
+] as const) {
+  const disk = () => Object.assign(new MemoryDisk(), { writesThrough });
 
-test('space runs out at any write of a long run, comes back, and the log is never damaged', () => {
-  for (let nth = 1; ; nth++) {
-    const node = new TestStore({ tuning: { logFileBytes: 32 * 1024, logBatchBytes: 8 * 1024 } });
+  test(`a full disk stops the acknowledgements and nothing else, and passes${how}`, () => {
+    const node = new TestStore({ disk: disk() });
     node.create();
     const maker = new RecordMaker();
-    let writes = 0;
-    node.disk.onAccess = (kind) => {
-      if (kind === 'write' && ++writes >= nth && writes < nth + 3)
-        throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    node.ship(maker.many(10));
+    const segment = node.store.segments.get(head());
+    node.disk.onAccess = (kind, path) => {
+      if (kind === 'write') throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', path });
     };
-    for (let i = 0; i < 8; i++) {
-      const records = maker.many(20, { bytes: 100 });
-      for (let attempt = 0; attempt < 5; attempt++) {
-        try {
-          node.store.ship(shipMessage(records));
-        } catch (error) {
-          assert.equal((error as { code?: string }).code, 'STORAGE_DISK_FULL');
-        }
-        node.run(500);
-      }
-    }
-    assert.equal(node.store.segments.get(head()).durableScl, 160, `write ${nth}`);
+    node.store.ship(shipMessage(maker.many(10)));
+    node.run(1);
+    assert.equal(segment.durableScl, 10);
+    assert.equal(node.store.log.failure?.code, 'STORAGE_DISK_FULL');
+    assert.throws(() => node.store.ship(shipMessage(maker.many(10))), { code: 'STORAGE_DISK_FULL' });
+    assert.throws(
+      () => node.store.fence({ ...head({ volumeEpoch: 2 as Epoch }), members: [], ranges: [] }, () => {}),
+      {
+        code: 'STORAGE_DISK_FULL',
+      },
+    );
+    assert.deepEqual(node.read(0, 10).content, maker.page(0, 10 as Lsn).content, 'reads go on');
     node.disk.onAccess = undefined;
-    const again = node.reopened({
-      crash: true,
-      tuning: { logFileBytes: 32 * 1024, logBatchBytes: 8 * 1024 },
-    });
-    assert.deepEqual([again.fence().scl, again.fence().damaged], [160, false]);
-    if (writes < nth) return;
-  }
-});
+    node.run(1000);
+    assert.equal(segment.durableScl, 20);
+    assert.equal(node.ship(maker.made.slice(20)), 30);
+    assert.equal(node.reopened({ crash: true }).fence().scl, 30);
+    assert.deepEqual(node.failures, []);
+  });
 
-test('after a failed sync the node acknowledges nothing more and says so', () => {
-  const node = new TestStore();
-  node.create();
-  const maker = new RecordMaker();
-  node.ship(maker.many(10));
-  node.disk.onAccess = (kind) => {
-    if (kind === 'sync') throw Object.assign(new Error('EIO'), { code: 'EIO' });
-  };
-  const segment = node.store.ship(shipMessage(maker.many(10)));
-  let durable = false;
-  node.store.whenDurable(() => (durable = true));
-  node.run(1000);
-  node.disk.onAccess = undefined;
-  node.run(1000);
-  assert.equal(durable, false);
-  assert.equal(segment.durableScl, 10);
-  assert.deepEqual(
-    node.failures.map(({ code }) => code),
-    ['STORAGE_DISK_FAILED'],
-  );
-  assert.throws(() => node.store.ship(shipMessage(maker.many(1))), { code: 'STORAGE_DISK_FAILED' });
-  assert.equal(node.reopened({ crash: true }).fence().scl, 10);
-});
+  test(`space runs out at any write of a long run, comes back, and the log is never damaged${how}`, () => {
+    for (let nth = 1; ; nth++) {
+      const node = new TestStore({
+        disk: disk(),
+        tuning: { logFileBytes: 32 * 1024, logBatchBytes: 8 * 1024 },
+      });
+      node.create();
+      const maker = new RecordMaker();
+      let writes = 0;
+      node.disk.onAccess = (kind) => {
+        if (kind === 'write' && ++writes >= nth && writes < nth + 3)
+          throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+      };
+      for (let i = 0; i < 8; i++) {
+        const records = maker.many(20, { bytes: 100 });
+        for (let attempt = 0; attempt < 5; attempt++) {
+          try {
+            node.store.ship(shipMessage(records));
+          } catch (error) {
+            assert.equal((error as { code?: string }).code, 'STORAGE_DISK_FULL');
+          }
+          node.run(500);
+        }
+      }
+      assert.equal(node.store.segments.get(head()).durableScl, 160, `write ${nth}`);
+      node.disk.onAccess = undefined;
+      const again = node.reopened({
+        crash: true,
+        tuning: { logFileBytes: 32 * 1024, logBatchBytes: 8 * 1024 },
+      });
+      assert.deepEqual([again.fence().scl, again.fence().damaged], [160, false]);
+      if (writes < nth) return;
+    }
+  });
+
+  test(`after a failed sync the node acknowledges nothing more and says so${how}`, () => {
+    const node = new TestStore({ disk: disk() });
+    node.create();
+    const maker = new RecordMaker();
+    node.ship(maker.many(10));
+    node.disk.onAccess = (kind) => {
+      if (kind === 'sync') throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    };
+    const segment = node.store.ship(shipMessage(maker.many(10)));
+    let durable = false;
+    node.store.whenDurable(() => (durable = true));
+    node.run(1000);
+    node.disk.onAccess = undefined;
+    node.run(1000);
+    assert.equal(durable, false);
+    assert.equal(segment.durableScl, 10);
+    assert.deepEqual(
+      node.failures.map(({ code }) => code),
+      ['STORAGE_DISK_FAILED'],
+    );
+    assert.throws(() => node.store.ship(shipMessage(maker.many(1))), { code: 'STORAGE_DISK_FAILED' });
+    assert.equal(node.reopened({ crash: true }).fence().scl, 10);
+  });
+}
 
 test('an identity without its log does not start as an empty node', () => {
   const { node } = written(2);

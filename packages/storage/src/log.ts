@@ -74,8 +74,7 @@ export class StorageLog implements Disposable {
     assert(options.fileBytes % BATCH_ALIGN_BYTES === 0, 'log file size out of alignment');
     this.#options = options;
     this.#files = new LogFiles(options);
-    const bytes = alignUp(options.batchBytes);
-    this.#buffer = options.disk.memory?.(bytes) ?? new Uint8Array(bytes);
+    this.#buffer = batchMemory(options.disk, options.batchBytes);
     this.#view = new DataView(this.#buffer.buffer);
   }
 
@@ -291,7 +290,7 @@ export class StorageLog implements Disposable {
     if (this.#length > 0) return;
     const least = BATCH_HEADER_BYTES + need;
     if (least > this.#buffer.length) {
-      this.#buffer = new Uint8Array(alignUp(least));
+      this.#buffer = batchMemory(this.#options.disk, least);
       this.#view = new DataView(this.#buffer.buffer);
     }
     if (this.#fileEnd - this.#offset < alignUp(least)) this.#rotate(least);
@@ -387,4 +386,9 @@ export class StorageLog implements Disposable {
     this.#options.onStopped(this.#failure);
     return this.#failure;
   }
+}
+
+function batchMemory(disk: Disk, leastBytes: number): Uint8Array {
+  const bytes = alignUp(leastBytes);
+  return disk.memory?.(bytes) ?? new Uint8Array(bytes);
 }

@@ -157,10 +157,10 @@ export class StreamConnection implements Connection {
     const tell = (parts: readonly Uint8Array[]) => {
       for (const part of parts) onLeft.get(part)?.();
     };
+    // The rest first: whoever is told may send more, or close.
+    if (left.length > 0) this.#giveSocket(left, () => tell(queue.slice(gone)));
     if (onLeft.size > 0) tell(queue.slice(0, gone));
-    if (left.length === 0) return true;
-    this.#giveSocket(left, () => tell(queue.slice(gone)));
-    return false;
+    return left.length === 0;
   }
 
   /** As one vector. */
