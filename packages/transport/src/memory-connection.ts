@@ -113,9 +113,9 @@ export class MemoryConnection implements Connection {
     }
     this.#queueBytes += bytes;
     const frame = { type, requestId, body: Buffer.concat(parts, length) };
-    onLeft?.();
     this.#enqueue(frame);
     this.#links.observer.sent?.(this.link, frame);
+    onLeft?.();
     return true;
   }
 

@@ -179,6 +179,23 @@ export function networkConformance(
     connection.close();
   });
 
+  check(
+    'who is told that its frame has left may close: what was accepted arrives',
+    async ({ network, address }) => {
+      const server = new Recorder();
+      await using _listener = await network.listen(address, () => server);
+      const connection = await network.connect(address, new Recorder(), { timeoutMs: WAIT_MS });
+      const [first, second] = [new Uint8Array(10_000), new Uint8Array(900_000)];
+      assert.ok(connection.send(1, 1, [first], () => connection.close()));
+      const accepted = connection.send(1, 2, [second]) ? 2 : 1;
+      assert.equal((await server.reason()).code, 'TRANSPORT_CLOSED');
+      assert.deepEqual(
+        server.frames.map(({ body }) => body.length),
+        [first.length, second.length].slice(0, accepted),
+      );
+    },
+  );
+
   check('nobody there, a second listener, a listener that has gone', async ({ network, address }) => {
     const connect = () => network.connect(address, new Recorder(), { timeoutMs: WAIT_MS });
     await assert.rejects(connect, { code: 'TRANSPORT_UNREACHABLE' });
