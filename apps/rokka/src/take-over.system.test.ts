@@ -150,8 +150,8 @@ function textOf(file: string): string {
   }
 }
 
-/** Where the volume is mounted in the mount namespace of this process. */
+/** Where the volume is mounted in the mount namespace of this process: last, for what other clusters had mounted by then is in it as well. */
 function mountOf(pid: number): string | undefined {
   const mounts = fs.readFileSync(`/proc/${pid}/mounts`, 'utf8').split('\n');
-  return mounts.map((line) => line.split(' ')).find(([, , type]) => type === 'fuse.rokka')?.[1];
+  return mounts.map((line) => line.split(' ')).findLast(([, , type]) => type === 'fuse.rokka')?.[1];
 }
