@@ -1,8 +1,11 @@
 /** The chain of deaths, link by link, and that nothing starts where it is not closed. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { deadline, Deferred } from '@rokka/kernel';
 import { findAccount, type Account } from './account.ts';
 import { confinedCommand, spawnConfined, type Confined } from './confinement.ts';
@@ -104,4 +107,32 @@ test('a head is killed with its supervisor', LIMITS, async () => {
   while (fs.readFileSync(`/proc/${pid}/comm`, 'utf8') !== 'sleep\n') assert.ok(fs.existsSync(`/proc/${pid}`));
   supervisor.kill('SIGKILL');
   await vanishedPid(pid);
+});
+
+test('what is unmounted outside is not held in the namespace of a head', LIMITS, async () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rokka-namespace-'));
+  const { command, args } = namespaceCommand({ command: 'sleep', args: ['300'] });
+  const script = `
+    mount -t tmpfs outside "$0"; "$@" & head=$!
+    until [ "$(cat /proc/$head/comm)" = sleep ]; do sleep 0.01; done
+    grep -c "$0" /proc/$head/mounts; umount "$0"; grep -c "$0" /proc/$head/mounts; kill $head`;
+  // Where a machine's own mounts spread, as they do under systemd.
+  const outside = [
+    '--mount',
+    '--propagation',
+    'shared',
+    '--',
+    'sh',
+    '-c',
+    script,
+    directory,
+    command,
+    ...args,
+  ];
+  try {
+    const { stdout } = await promisify(execFile)('unshare', outside, { timeout: 60_000 });
+    assert.deepEqual(stdout.trim().split('\n'), ['1', '0']);
+  } finally {
+    fs.rmdirSync(directory);
+  }
 });

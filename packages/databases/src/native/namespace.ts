@@ -45,8 +45,9 @@ export function namespaceCommand(inner: Command, options: NamespaceOptions = {})
     args: [
       ...user,
       '--mount',
+      // Not private: what is unmounted outside would stay mounted here, and its disk busy.
       '--propagation',
-      'private',
+      'slave',
       '--',
       ...guard,
       ...mark,
