@@ -99,14 +99,14 @@ async function mountRound(
   await execute([...after.prefix, 'rm', after.file]);
 }
 
-/** The mount is in the namespaces of the head's shim, the last of what is mounted there; a program enters them behind `prefix`. */
+/** The mount is in the namespaces of the head's shim, which a program enters behind `prefix`. Volumes of the machine, which may be in them as well, have names. */
 async function mounted(system: RokkaSystem): Promise<{ file: string; prefix: string[] }> {
   const { shimPid: pid } = (await system.status()).head;
   if (pid === undefined) throw new Error('the head has no shim');
   const mounts = readFileSync(`/proc/${pid}/mounts`, 'utf8').split('\n');
   const point = mounts
     .map((line) => line.split(' '))
-    .findLast(([, , type]) => type?.startsWith('fuse.'))?.[1];
+    .find(([source, , type]) => type === 'fuse.rokka' && source === 'rokka')?.[1];
   if (point === undefined) throw new Error(`shim ${pid} has no mount`);
   const user = process.getuid?.() === 0 ? [] : ['-U', '--preserve-credentials'];
   return { file: `${point}/bench-file`, prefix: ['nsenter', '-t', String(pid), ...user, '-m'] };

@@ -150,8 +150,10 @@ function textOf(file: string): string {
   }
 }
 
-/** Where the volume is mounted in the mount namespace of this process: last, for what other clusters had mounted by then is in it as well. */
+/** Where the database is mounted in the mount namespace of this process. Volumes of the machine, which may be in it as well, have names. */
 function mountOf(pid: number): string | undefined {
   const mounts = fs.readFileSync(`/proc/${pid}/mounts`, 'utf8').split('\n');
-  return mounts.map((line) => line.split(' ')).findLast(([, , type]) => type === 'fuse.rokka')?.[1];
+  return mounts
+    .map((line) => line.split(' '))
+    .find(([source, , type]) => type === 'fuse.rokka' && source === 'rokka')?.[1];
 }

@@ -2,6 +2,7 @@
  * Memory that begins at a page of the machine, as direct I/O wants it. JavaScript has no other that is said to: what a typed array is
  * given begins wherever the allocator likes. A WebAssembly memory is mapped by itself.
  */
+
 /** Part of every Node, and not of its types. */
 declare const WebAssembly: {
   readonly Memory: new (pages: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };

@@ -22,17 +22,23 @@ async function writeAside(file: DiskFile, parts: readonly Uint8Array[], at: numb
   await file.writeAside(parts, at);
 }
 
-test('what is written aside is there, every part at its place', { timeout: 20_000 }, () =>
-  inFile(async (file) => {
-    // More parts than the system takes at once.
-    const parts = Array.from({ length: 3_000 }, (_, i) => new Uint8Array(1 + (i % 3)).fill(i));
-    await Promise.all([writeAside(file, parts, 100), file.syncAside?.()]);
-    const all = Buffer.concat(parts);
-    const read = new Uint8Array(all.length);
-    assert.equal(file.read(read, 100), all.length);
-    assert.ok(all.equals(read));
-    file[Symbol.dispose]();
-  }),
+test(
+  'what is written is there, every part at its place, aside and while one waits',
+  { timeout: 20_000 },
+  () =>
+    inFile(async (file) => {
+      // More parts than the system takes at once.
+      const parts = Array.from({ length: 3_000 }, (_, i) => new Uint8Array(1 + (i % 3)).fill(i));
+      await Promise.all([writeAside(file, parts, 100), file.syncAside?.()]);
+      const all = Buffer.concat(parts);
+      const read = new Uint8Array(all.length);
+      assert.equal(file.read(read, 100), all.length);
+      assert.ok(all.equals(read));
+      file.write(parts, 50_000);
+      assert.equal(file.read(read.fill(9), 50_000), all.length);
+      assert.ok(all.equals(read));
+      file[Symbol.dispose]();
+    }),
 );
 
 test(

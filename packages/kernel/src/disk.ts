@@ -38,9 +38,9 @@ export interface DiskFile extends Disposable {
 export interface Disk {
   /** Opens for reading and writing; creates where `create` says so. Throws the system's error (ENOENT, EACCES …). */
   open(path: string, options?: { create?: boolean }): DiskFile;
-  exists(path: string): boolean;
   /** For `writeThrough`. A disk need not have it. */
   memory?(bytes: number): Uint8Array;
+  exists(path: string): boolean;
   /** Names in a directory, sorted. */
   list(path: string): string[];
   makeDirectory(path: string): void;
@@ -80,23 +80,15 @@ class SystemFile implements DiskFile {
 
   write(parts: readonly Uint8Array[], at: number): void {
     this.#demandOpen();
-    const total = parts.reduce((sum, part) => sum + part.length, 0);
-    const written = parts.length === 1 ? 0 : fs.writevSync(this.#fd, parts, at);
-    if (written === total) return;
-    // One part, or a short writev: the rest goes part by part.
-    let skip = written;
-    let to = at + written;
-    for (const part of parts) {
-      if (skip >= part.length) {
-        skip -= part.length;
-        continue;
-      }
-      for (let from = skip; from < part.length;) {
-        const count = fs.writeSync(this.#fd, part, from, part.length - from, to);
-        from += count;
-        to += count;
-      }
-      skip = 0;
+    let left = parts;
+    for (let to = at; left.length > 0;) {
+      const [first] = left;
+      const count =
+        left.length === 1
+          ? fs.writeSync(this.#fd, first, 0, first.length, to)
+          : fs.writevSync(this.#fd, left, to);
+      to += count;
+      left = viewsAfter(left, count);
     }
   }
 
