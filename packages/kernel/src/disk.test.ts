@@ -116,6 +116,26 @@ function openWith(file: string, flags: number): number[] {
   });
 }
 
+test('a fetch ends whatever lies there, and may outlast the file', { timeout: 20_000 }, () =>
+  inFile(async (file) => {
+    file.write([new Uint8Array(16 * 1024).fill(5)], 0);
+    const fetch = (at: number) =>
+      new Promise<void>((resolve) => {
+        assert.ok(file.fetch);
+        file.fetch(at, 8192, resolve);
+      });
+    await fetch(0);
+    await fetch(1024 * 1024);
+    const seen = new Uint8Array(8192);
+    file.read(seen, 0);
+    assert.deepEqual(new Set(seen), new Set([5]));
+    const last = fetch(8192);
+    file[Symbol.dispose]();
+    await last;
+    assert.throws(() => file.fetch?.(0, 8192, () => {}), /is closed/);
+  }),
+);
+
 test('what cannot be written through is left to plain writes, and says so', { timeout: 20_000 }, () =>
   inFile(async (file) => {
     file.write([new Uint8Array(16 * 1024)], 0);

@@ -15,6 +15,11 @@ export interface DiskFile extends Disposable {
   readonly path: string;
   /** Reads up to `into.length` bytes at `at`; answers how many there were. */
   read(into: Uint8Array, at: number): number;
+  /**
+   * Has the system take these bytes into its memory, FETCH_BYTES_MAX at most, for a `read` that comes soon; calls `done` when it has, or
+   * could not. A disk need not have it.
+   */
+  fetch?(at: number, bytes: number, done: () => void): void;
   /** Writes all of `parts`, one after the other, from `at` on. Not durable before `sync`. */
   write(parts: readonly Uint8Array[], at: number): void;
   /** Returns when all that was written is on the disk. */
@@ -52,6 +57,9 @@ export interface Disk {
 }
 
 const BLOCK_BYTES = 4096;
+export const FETCH_BYTES_MAX = 1024 * 1024;
+/** What is fetched goes to the system's memory by way of this, and nobody looks at it here. */
+let scratch = new Uint8Array(0);
 
 class SystemFile implements DiskFile {
   readonly path: string;
@@ -76,6 +84,18 @@ class SystemFile implements DiskFile {
       done += count;
     }
     return done;
+  }
+
+  fetch(at: number, bytes: number, done: () => void): void {
+    this.#demandOpen();
+    assert(bytes <= FETCH_BYTES_MAX, 'no more than is read in one go');
+    if (scratch.length < bytes) scratch = new Uint8Array(bytes);
+    this.#aside++;
+    // An error is for `read` to tell.
+    fs.read(this.#fd, scratch, 0, bytes, at, () => {
+      this.#endAside();
+      done();
+    });
   }
 
   write(parts: readonly Uint8Array[], at: number): void {
@@ -139,9 +159,13 @@ class SystemFile implements DiskFile {
         start((error, result) => (error ? reject(error) : resolve(result as T))),
       );
     } finally {
-      this.#aside--;
-      if (this.#closing) this[Symbol.dispose]();
+      this.#endAside();
     }
+  }
+
+  #endAside(): void {
+    this.#aside--;
+    if (this.#closing) this[Symbol.dispose]();
   }
 
   sizeBytes(): number {

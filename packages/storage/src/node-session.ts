@@ -2,29 +2,20 @@
  * One connection to the node: decodes what it asks, lets the store do it, and answers when that is durable. A ship is
  * answered by one cumulative ACK a segment and flush, everything else by OK or ERROR.
  */
-import {
-  ByteReader,
-  isCoded,
-  must,
-  mutant,
-  PAGE_SIZE,
-  type CodedError,
-  type Epoch,
-  type Slabs,
-} from '@rokka/kernel';
+import { ByteReader, isCoded, mutant, type CodedError, type Epoch } from '@rokka/kernel';
 import { type Connection, type ConnectionHandler, type Frame, placementOf } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
-import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Read, type Ship, type StartOver } from './messages.ts';
+import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Ship, type StartOver } from './messages.ts';
 import type { PagesServer } from './pages-server.ts';
+import type { ReadsServer } from './reads-server.ts';
 import { atSameEpochs, type Segment } from './segment.ts';
 import type { SegmentStore } from './store.ts';
 
 export interface SessionHost {
   readonly store: SegmentStore;
+  readonly reads: ReadsServer;
   readonly pages: PagesServer;
-  /** For the answer to one READ each: pieces of several sizes, small ones first. */
-  readonly readMemory: readonly Slabs[];
   /** The answer to STATUS: plain JSON. */
   status(): unknown;
   /** A segment was made: it may be able to get on now with what it lacks. */
@@ -136,7 +127,11 @@ export class NodeSession implements ConnectionHandler {
       case MESSAGE.TRUNCATE:
         return store.truncate(codec.decodeTruncate(body), () => this.#answer(requestId, NOTHING));
       case MESSAGE.READ:
-        return this.#read(codec.decodeRead(body), requestId);
+        return this.#host.reads.serve(codec.decodeRead(body), {
+          answer: (answer, onLeft) =>
+            this.#send(MESSAGE.OK, requestId, codec.encodeReadAnswer(answer), onLeft),
+          refuse: (error) => this.#refuse(requestId, error),
+        });
       case MESSAGE.FETCH:
         return this.#answer(requestId, store.fetch(codec.decodeFetch(body)));
       case MESSAGE.PEER_STATE: {
@@ -158,14 +153,6 @@ export class NodeSession implements ConnectionHandler {
       default:
         throw storageErrors.STORAGE_BAD_MESSAGE([type, 'no such request']);
     }
-  }
-
-  #read(message: Read, requestId: number): void {
-    const { store, readMemory } = this.#host;
-    const slabs = must(readMemory.find(({ bytes }) => bytes >= message.pages.length * PAGE_SIZE));
-    const slab = slabs.take();
-    const parts = codec.encodeReadAnswer(store.read(message, slab));
-    this.#send(MESSAGE.OK, requestId, parts, () => slabs.give(slab));
   }
 
   #changed(requestId: number, answer: Uint8Array = NOTHING): void {

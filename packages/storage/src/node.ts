@@ -4,8 +4,6 @@
  */
 import {
   Deferred,
-  PAGE_SIZE,
-  Slabs,
   type Clock,
   type CodedError,
   type Disk,
@@ -17,10 +15,10 @@ import type { Listener, Network } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import { Gossip } from './gossip.ts';
 import { Hydrator } from './hydration.ts';
-import { READ_PAGES_MAX } from './messages.ts';
 import { NodeSession } from './node-session.ts';
 import { describeNode, type NodeStatus } from './node-status.ts';
 import { PagesServer } from './pages-server.ts';
+import { ReadsServer } from './reads-server.ts';
 import { Repairer } from './repair.ts';
 import { Scrubber } from './scrub.ts';
 import type { StoreTuning } from './store-tuning.ts';
@@ -46,16 +44,12 @@ export interface StorageNodeOptions {
 }
 
 const GOSSIP_INTERVAL_MS = 1_000;
-/** About what writers have in flight: many pages one by one, or few answers of many. */
-const READ_SLABS = [
-  { pages: 1, kept: 64 },
-  { pages: READ_PAGES_MAX, kept: 8 },
-];
 
 export class StorageNode implements AsyncDisposable {
   readonly store: SegmentStore;
   readonly gossip: Gossip;
   readonly hydrator: Hydrator;
+  readonly reads: ReadsServer;
   readonly pages: PagesServer;
   readonly repairer: Repairer;
   readonly scrubber: Scrubber;
@@ -68,6 +62,7 @@ export class StorageNode implements AsyncDisposable {
     store: SegmentStore;
     gossip: Gossip;
     hydrator: Hydrator;
+    reads: ReadsServer;
     pages: PagesServer;
     repairer: Repairer;
     scrubber: Scrubber;
@@ -78,6 +73,7 @@ export class StorageNode implements AsyncDisposable {
     this.store = parts.store;
     this.gossip = parts.gossip;
     this.hydrator = parts.hydrator;
+    this.reads = parts.reads;
     this.pages = parts.pages;
     this.repairer = parts.repairer;
     this.scrubber = parts.scrubber;
@@ -96,7 +92,6 @@ export class StorageNode implements AsyncDisposable {
     const sessions = new Set<NodeSession>();
     const failed = new Deferred<CodedError>();
     let host: StorageNode | undefined;
-    const readMemory = READ_SLABS.map(({ pages, kept }) => new Slabs({ bytes: pages * PAGE_SIZE, kept }));
     const listener = await network.listen(address, (connection) => {
       const session = new NodeSession(connection, {
         get store() {
@@ -105,7 +100,9 @@ export class StorageNode implements AsyncDisposable {
         get pages() {
           return (host as StorageNode).pages;
         },
-        readMemory,
+        get reads() {
+          return (host as StorageNode).reads;
+        },
         changed: () => {
           host?.hydrator.consider();
           host?.repairer.consider();
@@ -134,6 +131,7 @@ export class StorageNode implements AsyncDisposable {
       });
       const intervalMs = options.gossipIntervalMs ?? GOSSIP_INTERVAL_MS;
       const gossip = new Gossip({ store, network, clock, random, intervalMs });
+      const reads = new ReadsServer(store, clock);
       const pages = new PagesServer(store, clock);
       const { log } = options;
       const hydrator = new Hydrator({ store, network, clock, gossip, log });
@@ -144,6 +142,7 @@ export class StorageNode implements AsyncDisposable {
         store,
         gossip,
         hydrator,
+        reads,
         pages,
         repairer,
         scrubber,
@@ -190,6 +189,7 @@ export class StorageNode implements AsyncDisposable {
     const works = [this.scrubber, this.repairer, this.hydrator, this.gossip];
     await Promise.all(works.map((work) => work[Symbol.asyncDispose]()));
     for (const { connection } of this.#sessions) connection.close();
+    this.reads[Symbol.dispose]();
     this.pages[Symbol.dispose]();
     this.store[Symbol.dispose]();
     await this.#listener[Symbol.asyncDispose]();

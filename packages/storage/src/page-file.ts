@@ -147,6 +147,18 @@ export class PageFile implements Disposable {
     });
   }
 
+  /** Has the system fetch what `readEach` of these pages will read, and calls `done` then. False where there is nothing to fetch. */
+  fetch(pages: readonly number[], done: () => void): boolean {
+    if (!this.#pages.fetch) return false;
+    const runs = [...runsOf(pages.map((page) => this.#map.slot(page)))];
+    let left = runs.length;
+    for (const { slot, count } of runs)
+      this.#pages.fetch(slot * PAGE_SIZE, count * PAGE_SIZE, () => {
+        if (--left === 0) done();
+      });
+    return left > 0;
+  }
+
   /**
    * Pages from `from` on and below `end` that were ever written, in order, `limit` of them at most, and where to go on. What
    * lies side by side on the disk is read in one go. The contents lie side by side in `memory`, as many as fit in there.
@@ -172,19 +184,12 @@ export class PageFile implements Disposable {
   /** Reads the slots, and their entries, each to its place; nothing where there is no slot. */
   #readRuns(slots: readonly (number | undefined)[], memory: Uint8Array): void {
     const entries = this.#entriesFor(slots.length);
-    for (let first = 0; first < slots.length;) {
-      const slot = slots[first];
-      let end = first + 1;
-      if (slot !== undefined) {
-        while (end < slots.length && slots[end] === slot + end - first) end++;
-        this.#readSlots({
-          first: slot,
-          entries: entries.subarray(first * SLOT_ENTRY_BYTES, end * SLOT_ENTRY_BYTES),
-          contents: memory.subarray(first * PAGE_SIZE, end * PAGE_SIZE),
-        });
-      }
-      first = end;
-    }
+    for (const { at, slot, count } of runsOf(slots))
+      this.#readSlots({
+        first: slot,
+        entries: entries.subarray(at * SLOT_ENTRY_BYTES, (at + count) * SLOT_ENTRY_BYTES),
+        contents: memory.subarray(at * PAGE_SIZE, (at + count) * PAGE_SIZE),
+      });
   }
 
   /** Memory for so many entries, the same each time. */
@@ -442,4 +447,17 @@ async function syncAsideOrStop(file: DiskFile): Promise<void> {
 function syncFailed(file: DiskFile, cause: unknown): CodedError {
   const why = `sync failed (${describeError(cause)}); what the disk holds is unknown. Check it, then start the node again`;
   return storageErrors.STORAGE_DISK_FAILED([file.path, why], { cause });
+}
+
+/** Slots that follow each other in the list and on the disk: where in the list they begin, the first of them, how many. */
+function* runsOf(
+  slots: readonly (number | undefined)[],
+): Iterable<{ at: number; slot: number; count: number }> {
+  for (let at = 0, end = 0; at < slots.length; at = end) {
+    const slot = slots[at];
+    end = at + 1;
+    if (slot === undefined) continue;
+    while (end < slots.length && slots[end] === slot + end - at) end++;
+    yield { at, slot, count: end - at };
+  }
 }

@@ -55,6 +55,16 @@ export function readVersions(
   return { versions };
 }
 
+/** Has the system fetch what `readVersions` will read of these pages' bases, and calls `done` then. False where there is nothing to fetch. */
+export function fetchBases(segment: Segment, pages: readonly PageNumber[], done: () => void): boolean {
+  const { pageFile, firstPage } = segment;
+  if (!pageFile) return false;
+  return pageFile.fetch(
+    pages.map((page) => page - firstPage),
+    done,
+  );
+}
+
 /**
  * A page of the segment, counted from its first, as of `readPoint`, laid into `into` where that is given, on `base`, which is read unless given, into the same. No content where its base was lost: what comes on top of
  * that stays lost too, until a record that starts the page anew. Empty content for a page never written.
