@@ -147,6 +147,8 @@ export class ProgressTracker {
     if (scl > group.lastLsn && scl >= this.#firstLsn)
       throw quorumErrors.QUORUM_IMPOSSIBLE_SCL([pg, must(group.members[member]), scl, group.lastLsn]);
     group.scls[member] = scl;
+    // Who holds more than the group is complete to is still the same.
+    if (scl <= group.pgcl) return false;
     const point = group.point(group.scls);
     if (point <= group.pgcl) return false;
     group.pgcl = point as Lsn;

@@ -60,22 +60,11 @@ export class WireTap implements NetworkObserver {
       case MESSAGE.PAGES:
         return this.#ask(lane, key, { type, head: storage.decodePages(body) });
       case MESSAGE.SHIP:
-        return this.#announce(lane, storage.decodeShip(body));
-      case MESSAGE.ACK: {
-        const { pg, volumeEpoch, membershipEpoch, scl, coalesced } = storage.decodeAck(body);
-        const node = lane.from as NodeId;
-        const to = lane.to;
-        return this.#emit({
-          kind: 'ack',
-          node,
-          to,
-          pg,
-          epoch: volumeEpoch,
-          membershipEpoch,
-          scl,
-          coalesced,
-        });
-      }
+        for (const ship of storage.decodeShips(body)) this.#announce(lane, ship);
+        return;
+      case MESSAGE.ACK:
+        for (const ack of storage.decodeAcks(body)) this.#acknowledged(lane, ack);
+        return;
       case MESSAGE.SHIP_REFUSED: {
         const { code } = storage.decodeShipRefused(body);
         return this.#emit({ kind: 'refused', node: lane.from as NodeId, to: lane.to, code });
@@ -99,8 +88,8 @@ export class WireTap implements NetworkObserver {
       this.#emit({ kind: 'reached', node: lane.to as NodeId, from: lane.from, pg, request });
     }
     if (frame.type === MESSAGE.SHIP) {
-      const { pg, records } = storage.decodeShip(frame.body);
-      if (records.length > 0) this.#deliver(lane, pg, records);
+      for (const { pg, records } of storage.decodeShips(frame.body))
+        if (records.length > 0) this.#deliver(lane, pg, records);
     } else if (frame.type === MESSAGE.OK) {
       const key = lane.connection * REQUESTS_MAX + frame.requestId;
       const pg = this.#fetched.get(key);
@@ -109,6 +98,12 @@ export class WireTap implements NetworkObserver {
       // A recovery that fetches passes them on as a ship.
       if (this.#isNode(lane.to)) this.#deliver(lane, pg, frame.body);
     }
+  }
+
+  #acknowledged(lane: Lane, ack: storage.Ack): void {
+    const { pg, volumeEpoch: epoch, membershipEpoch, scl, coalesced } = ack;
+    const node = lane.from as NodeId;
+    this.#emit({ kind: 'ack', node, to: lane.to, pg, epoch, membershipEpoch, scl, coalesced });
   }
 
   #deliver(lane: Lane, pg: PgIndex, records: Uint8Array): void {

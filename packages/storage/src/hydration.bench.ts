@@ -80,17 +80,15 @@ async function fill(client: NodeClient, megabytes: number): Promise<void> {
       maker.make({ page: page + i, content, init: true });
     }
     const durable = (maker.lastLsn - 64) as Lsn;
-    const ship = codec.encodeShipHead(shipMessage([], { vdl: durable, pgmrpl: durable }));
-    while (!client.caller.connection.send(MESSAGE.SHIP, 0, [ship, joined(maker.made)]))
+    const ship = { ...shipMessage([], { vdl: durable, pgmrpl: durable }), records: [joined(maker.made)] };
+    while (!client.caller.connection.send(MESSAGE.SHIP, 0, codec.encodeShips([ship])))
       await systemClock.sleep(2);
     if (page % 4_096 === 0) await statusOf(client);
   }
   const last = maker.lastLsn;
   const points = { vdl: last, pgmrpl: last, logFloor: last };
-  client.caller.connection.send(MESSAGE.SHIP, 0, [
-    codec.encodeShipHead(shipMessage([], points)),
-    new Uint8Array(),
-  ]);
+  const told = { ...shipMessage([], points), records: [] };
+  client.caller.connection.send(MESSAGE.SHIP, 0, codec.encodeShips([told]));
   // What is below the thresholds stays in the log: so many records come by gossip.
   for (let before = -1; ;) {
     const { coalesced } = (await statusOf(client)).segments[0];

@@ -94,11 +94,14 @@ test(
           const content = new Uint8Array(init ? PAGE_SIZE : 100).fill(1 + random.below(255));
           return maker.make({ page, content, init });
         });
-        const message = codec.encodeShipHead({
-          ...shipMessage([], { vdl: durable, pgmrpl: durable }),
-          ...(init ? {} : JOINT),
-        });
-        nodes.clients.get('n0')?.caller.connection.send(MESSAGE.SHIP, 0, [message, joined(records)]);
+        const message = codec.encodeShips([
+          {
+            ...shipMessage([], { vdl: durable, pgmrpl: durable }),
+            ...(init ? {} : JOINT),
+            records: [joined(records)],
+          },
+        ]);
+        nodes.clients.get('n0')?.caller.connection.send(MESSAGE.SHIP, 0, message);
       };
       while (maker.lastLsn < PAGES) {
         ship(64, true);

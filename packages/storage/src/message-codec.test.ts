@@ -47,10 +47,19 @@ test('every message survives its codec', () => {
   assert.deepEqual(codec.decodeTruncate(codec.encodeTruncate({ ...head, range })), { ...head, range });
   const ship = { ...head, vdl: lsn(4), pgmrpl: lsn(3), logFloor: lsn(2) };
   const records = new Uint8Array([1, 2, 3]);
-  const shipped = codec.decodeShip(Buffer.concat([codec.encodeShipHead(ship), records]));
-  assert.deepEqual({ ...shipped, records: new Uint8Array(shipped.records) }, { ...ship, records });
+  const ships = [
+    { ...ship, records: [records, records] },
+    { ...ship, pg: 4 as PgIndex, records: [] },
+    { ...ship, membershipEpoch: 3 as Epoch, records: [records] },
+  ];
+  for (const some of [ships, ships.slice(0, 1), ships.slice(1)])
+    assert.deepEqual(
+      codec.decodeShips(new Uint8Array(Buffer.concat(codec.encodeShips(some)))),
+      some.map((one) => ({ ...one, records: new Uint8Array(Buffer.concat(one.records)) })),
+    );
   const ack = { ...head, scl: lsn(9), coalesced: lsn(8) };
-  assert.deepEqual(codec.decodeAck(codec.encodeAck(ack)), ack);
+  for (const acks of [[ack], [ack, { ...ack, pg: 4 as PgIndex, scl: lsn(12) }]])
+    assert.deepEqual(codec.decodeAcks(codec.encodeAcks(acks)), acks);
   const refused = { ...head, code: 'X', message: 'why', detail: { volumeEpoch: 8 } };
   assert.deepEqual(codec.decodeShipRefused(codec.encodeShipRefused(refused)), refused);
   const read = { ...head, readPoint: lsn(6), requiredScl: lsn(5), pages: [5, 9] as PageNumber[] };

@@ -4,7 +4,7 @@
  * its type's range and bytes left over are STORAGE_BAD_MESSAGE, bytes that end early are KERNEL_SHORT_BYTES.
  */
 import { ByteWriter, CodedError, joinNeighbours, PAGE_SIZE } from '@rokka/kernel';
-import type { NodeId, PageNumber, Zone } from '@rokka/kernel';
+import type { NodeId, PageNumber, VolumeId, Zone } from '@rokka/kernel';
 import * as fields from './message-fields.ts';
 import { MESSAGE, READ_PAGES_MAX } from './messages.ts';
 import type * as m from './messages.ts';
@@ -103,33 +103,55 @@ export function decodeTruncate(body: Uint8Array): m.Truncate {
   return decode(MESSAGE.TRUNCATE, body, (r) => ({ ...r.head(), range: r.range() }));
 }
 
-/** All of a ship but its records: they follow as further parts of the frame, so that the writer need not copy them. */
-export function encodeShipHead(message: Omit<m.Ship, 'records'>): Uint8Array {
-  return fields
-    .writeHead(new ByteWriter(128), message)
-    .u64(message.vdl)
-    .u64(message.pgmrpl)
-    .u64(message.logFloor)
-    .finish();
+/** In parts: the records as they lie, so that the writer need not copy them. All ships are of one volume. */
+export function encodeShips(ships: readonly m.ShipParts[]): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  for (const [at, ship] of ships.entries()) {
+    const w = new ByteWriter(at === 0 ? 128 : 64);
+    if (at === 0) w.string(ship.volume);
+    fields.writeHeadIn(w, ship).u64(ship.vdl).u64(ship.pgmrpl).u64(ship.logFloor);
+    w.u32(ship.records.reduce((sum, { length }) => sum + length, 0));
+    parts.push(w.finish(), ...ship.records);
+  }
+  return parts;
 }
 
-/** `records` is a view into `body`. */
-export function decodeShip(body: Uint8Array): m.Ship {
-  return decode(MESSAGE.SHIP, body, (r) => ({
-    ...r.head(),
-    vdl: r.lsn(),
-    pgmrpl: r.lsn(),
-    logFloor: r.lsn(),
-    records: r.rest(),
-  }));
+/** `records` are views into `body`. */
+export function decodeShips(body: Uint8Array): m.Ship[] {
+  return decode(MESSAGE.SHIP, body, (r) => {
+    const volume = r.string() as VolumeId;
+    const ships: m.Ship[] = [];
+    do
+      ships.push({
+        ...r.headIn(volume),
+        vdl: r.lsn(),
+        pgmrpl: r.lsn(),
+        logFloor: r.lsn(),
+        records: r.bytes(),
+      });
+    while (r.left > 0);
+    return ships;
+  });
 }
 
-export function encodeAck(ack: m.Ack): Uint8Array {
-  return fields.writeHead(new ByteWriter(96), ack).u64(ack.scl).u64(ack.coalesced).finish();
+/** All of one volume. */
+export function encodeAcks(acks: readonly m.Ack[]): Uint8Array {
+  const w = new ByteWriter(64 + acks.length * 32);
+  for (const [at, ack] of acks.entries()) {
+    if (at === 0) w.string(ack.volume);
+    fields.writeHeadIn(w, ack).u64(ack.scl).u64(ack.coalesced);
+  }
+  return w.finish();
 }
 
-export function decodeAck(body: Uint8Array): m.Ack {
-  return decode(MESSAGE.ACK, body, (r) => ({ ...r.head(), scl: r.lsn(), coalesced: r.lsn() }));
+export function decodeAcks(body: Uint8Array): m.Ack[] {
+  return decode(MESSAGE.ACK, body, (r) => {
+    const volume = r.string() as VolumeId;
+    const acks: m.Ack[] = [];
+    do acks.push({ ...r.headIn(volume), scl: r.lsn(), coalesced: r.lsn() });
+    while (r.left > 0);
+    return acks;
+  });
 }
 
 export function encodeShipRefused(refused: m.ShipRefused): Uint8Array {

@@ -17,7 +17,12 @@ const TAIL_DENSE = 2;
 const TAIL_VOLUME_DENSE = 4;
 
 export function writeHead(w: ByteWriter, head: Head): ByteWriter {
-  return w.string(head.volume).u16(head.pg).u32(head.volumeEpoch).u32(head.membershipEpoch);
+  return writeHeadIn(w.string(head.volume), head);
+}
+
+/** Of a segment of a volume that was named before. */
+export function writeHeadIn(w: ByteWriter, { pg, volumeEpoch, membershipEpoch }: Head): ByteWriter {
+  return w.u16(pg).u32(volumeEpoch).u32(membershipEpoch);
 }
 
 export function writeKind(w: ByteWriter, kind: m.SegmentKind): ByteWriter {
@@ -88,8 +93,12 @@ export class MessageReader extends ByteReader {
   }
 
   head(): Head {
+    return this.headIn(this.string() as VolumeId);
+  }
+
+  headIn(volume: VolumeId): Head {
     return {
-      volume: this.string() as VolumeId,
+      volume,
       pg: this.u16() as PgIndex,
       volumeEpoch: this.epoch(),
       membershipEpoch: this.epoch(),

@@ -6,7 +6,7 @@
 import type { Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from '@rokka/kernel';
 
 /** Version of this table and its codec. Said in HELLO by both sides; a node refuses any other. */
-export const STORAGE_PROTOCOL = 7;
+export const STORAGE_PROTOCOL = 8;
 
 /** Frame types. Answers carry the request's id; SHIP and its ACK have none, they are a stream. */
 export const MESSAGE = {
@@ -142,7 +142,10 @@ export interface Truncate extends SegmentAddress, Epochs {
   range: TruncationRange;
 }
 
-/** Records of one protection group, each sealed, in LSN order; may be empty (a heartbeat that carries the points). */
+/**
+ * Records of one protection group, each sealed, in LSN order; may be empty (a heartbeat that carries the points). One message has ships
+ * of several groups of a volume: what each of a hundred would cost by itself is paid once.
+ */
 export interface Ship extends SegmentAddress, Epochs {
   vdl: Lsn;
   /** Protection-group minimum read point: no read below it will come; bounds coalescing together with vdl. */
@@ -152,7 +155,12 @@ export interface Ship extends SegmentAddress, Epochs {
   records: Uint8Array;
 }
 
-/** Sent after the sync that covers the batch; cumulative. */
+/** What a writer sends: the records lie in pieces. */
+export interface ShipParts extends Omit<Ship, 'records'> {
+  records: readonly Uint8Array[];
+}
+
+/** Sent after the sync that covers the batch, for all segments of a volume in one message; cumulative. */
 export interface Ack extends SegmentAddress, Epochs {
   scl: Lsn;
   coalesced: Lsn;

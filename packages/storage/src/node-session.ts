@@ -6,7 +6,7 @@ import { ByteReader, isCoded, mutant, type CodedError, type Epoch } from '@rokka
 import { type Connection, type ConnectionHandler, type Frame, placementOf } from '@rokka/transport';
 import { storageErrors } from './errors.ts';
 import * as codec from './message-codec.ts';
-import { MESSAGE, STORAGE_PROTOCOL, type Fence, type Ship, type StartOver } from './messages.ts';
+import { MESSAGE, STORAGE_PROTOCOL, type Ack, type Fence, type Ship, type StartOver } from './messages.ts';
 import type { PagesServer } from './pages-server.ts';
 import type { ReadsServer } from './reads-server.ts';
 import { atSameEpochs, type Segment } from './segment.ts';
@@ -79,7 +79,7 @@ export class NodeSession implements ConnectionHandler {
     try {
       this.#demandRole(frame.type);
       if (this.#onlyVolume !== undefined) this.#demandVolume(frame, this.#onlyVolume);
-      if (frame.type === MESSAGE.SHIP && this.#greeted) return this.#ship(frame.body);
+      if (frame.type === MESSAGE.SHIP && this.#greeted) return this.#ships(frame.body);
       this.#request(frame.type, frame.body, requestId);
     } catch (error) {
       this.#refuse(requestId, error);
@@ -95,7 +95,7 @@ export class NodeSession implements ConnectionHandler {
 
   /** The writer hears of every advance: what came by gossip may be the record that its commits wait for. */
   advanced(segment: Segment): void {
-    if (this.#written.has(segment) && !this.#toAck.has(segment)) this.#sendAck(segment);
+    if (this.#written.has(segment) && !this.#toAck.has(segment)) this.#sendAcks([segment]);
   }
 
   onDrain(): void {
@@ -193,16 +193,24 @@ export class NodeSession implements ConnectionHandler {
     );
   }
 
-  #ship(body: Uint8Array): void {
-    const { store } = this.#host;
-    let message: Ship | undefined;
+  /** One that cannot even be read ends the connection: the writer's next message would not fare better. */
+  #ships(body: Uint8Array): void {
+    let ships: Ship[];
     try {
-      message = codec.decodeShip(body);
+      ships = codec.decodeShips(body);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      return this.connection.close(error);
+    }
+    for (const ship of ships) this.#ship(ship);
+  }
+
+  #ship(message: Ship): void {
+    const { store } = this.#host;
+    try {
       this.#owe(store.ship(message));
     } catch (error) {
       if (!isCoded(error)) throw error;
-      // A ship that cannot even be read ends the connection: the writer's next message would not fare better.
-      if (!message) return this.connection.close(error);
       const segment = store.segments.find(message);
       // What was taken before the refusal is kept, and acknowledged like anything else.
       if (segment && !segment.damaged && message.volumeEpoch === segment.volumeEpoch) this.#owe(segment);
@@ -218,18 +226,26 @@ export class NodeSession implements ConnectionHandler {
   }
 
   #acknowledge(): void {
-    for (const segment of this.#toAck) this.#sendAck(segment);
+    this.#sendAcks(this.#toAck);
     this.#toAck.clear();
   }
 
-  #sendAck(segment: Segment): void {
-    // A record that cannot be read is not held. When it has been repaired the writer is told.
-    if (segment.wounds.size > 0) return;
-    const { volume, pg, epochs, toldScl, toldCoalesced } = segment;
-    const scl = mutant('count-acks') ? segment.chain.highestHeld : toldScl;
-    const ack = codec.encodeAck({ volume, pg, ...epochs, scl, coalesced: toldCoalesced });
+  #sendAcks(segments: Iterable<Segment>): void {
+    let acks: Ack[] = [];
+    for (const segment of segments) {
+      // A record that cannot be read is not held. When it has been repaired the writer is told.
+      if (segment.wounds.size > 0) continue;
+      const { volume, pg, epochs, toldScl, toldCoalesced } = segment;
+      const scl = mutant('count-acks') ? segment.chain.highestHeld : toldScl;
+      // One message is about one volume, as mostly is one connection.
+      if (acks.length > 0 && acks[0].volume !== volume) {
+        this.connection.send(MESSAGE.ACK, 0, [codec.encodeAcks(acks)]);
+        acks = [];
+      }
+      acks.push({ volume, pg, ...epochs, scl, coalesced: toldCoalesced });
+    }
     // One that does not fit is made up for by the next: they are cumulative.
-    this.connection.send(MESSAGE.ACK, 0, [ack]);
+    if (acks.length > 0) this.connection.send(MESSAGE.ACK, 0, [codec.encodeAcks(acks)]);
   }
 
   #refuseShip(message: Ship, segment: Segment | undefined, error: CodedError): void {

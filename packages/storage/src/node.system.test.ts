@@ -69,8 +69,8 @@ test('what was acknowledged survives SIGKILL at any moment', { timeout: 900_000 
       };
       for (let records = resent; goesOn(); records = maker.many(20, { pages: 8, bytes: 120 })) {
         const points = { vdl: acked as Lsn, pgmrpl: acked as Lsn, logFloor: acked as Lsn };
-        const ship = codec.encodeShipHead(shipMessage([], points));
-        client.caller.connection.send(MESSAGE.SHIP, 0, [ship, joined(records)]);
+        const ship = { ...shipMessage([], points), records: [joined(records)] };
+        client.caller.connection.send(MESSAGE.SHIP, 0, codec.encodeShips([ship]));
         await systemClock.sleep(1);
       }
       await killed(child, 'SIGKILL');
@@ -95,7 +95,7 @@ function connect(address: string, onScl: (scl: number) => void): Promise<NodeCli
     timeoutMs: 60_000,
     rest: {
       onFrame: (_, { type, body }) => {
-        if (type === MESSAGE.ACK) onScl(codec.decodeAck(body).scl);
+        if (type === MESSAGE.ACK) for (const { scl } of codec.decodeAcks(body)) onScl(scl);
       },
     },
   });

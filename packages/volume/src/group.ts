@@ -8,11 +8,12 @@ import {
   encodeFence,
   encodeFetch,
   encodePeerState,
-  encodeShipHead,
+  encodeShips,
   encodeStartOver,
   MESSAGE,
   type MemberAddress,
   type SegmentState,
+  type ShipParts,
 } from '@rokka/storage';
 import { firstPageOf } from './geometry.ts';
 import type { NodeLink } from './node-link.ts';
@@ -263,11 +264,11 @@ export class Group {
 
   /** Sends records (or none: a heartbeat) to one member. False where its buffer is full or it is gone. */
   ship(link: NodeLink, volumeEpoch: Epoch, points: GroupPoints, records: readonly Uint8Array[]): boolean {
-    return link.send(MESSAGE.SHIP, [this.shipHead(volumeEpoch, points), ...records]);
+    return link.send(MESSAGE.SHIP, encodeShips([this.shipOf(volumeEpoch, points, records)]));
   }
 
-  shipHead(volumeEpoch: Epoch, points: GroupPoints): Uint8Array {
-    return encodeShipHead({ ...this.head(volumeEpoch), ...points });
+  shipOf(volumeEpoch: Epoch, points: GroupPoints, records: readonly Uint8Array[]): ShipParts {
+    return { ...this.head(volumeEpoch), ...points, records };
   }
 
   #addresses(): MemberAddress[] {

@@ -39,13 +39,18 @@ export interface LateShipsOptions {
   sclOf(group: Group, node: NodeId): Lsn | undefined;
   /** Up to where the group is at a write quorum. */
   pgclOf(group: Group): Lsn;
-  /** Sends them to these members. */
-  send(group: Group, runs: readonly SealedRun[], to: ReadonlySet<NodeId>): void;
+  /** Sends them to those who wait for them, together. */
+  send(ships: readonly LateShip[]): void;
 }
 
-interface Waiting {
-  readonly sinceMs: number;
+export interface LateShip {
+  readonly group: Group;
   readonly to: ReadonlySet<NodeId>;
+  readonly runs: readonly SealedRun[];
+}
+
+interface Waiting extends LateShip {
+  readonly sinceMs: number;
   readonly runs: SealedRun[];
 }
 
@@ -86,7 +91,7 @@ export class LateShips {
     const { clock } = this.#options;
     const lateMs = group.roster.membership.slots.some(isChanging) ? LATE_IN_CHANGE_MS : LATE_MS;
     if (this.#waiting.size === 0) this.#cancel = clock.after(lateMs, () => this.flush());
-    const waiting = this.#waiting.get(group) ?? { sinceMs: clock.nowMs(), to, runs: [] };
+    const waiting = this.#waiting.get(group) ?? { sinceMs: clock.nowMs(), group, to, runs: [] };
     waiting.runs.push(...runs);
     this.#waiting.set(group, waiting);
     for (const { bytes } of runs) this.#bytes += bytes.length;
@@ -95,10 +100,10 @@ export class LateShips {
 
   flush(): void {
     this.#cancel();
-    const waiting = [...this.#waiting];
+    const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     this.#bytes = 0;
-    for (const [group, { runs, to }] of waiting) this.#options.send(group, runs, to);
+    this.#options.send(waiting);
     this.#chosen.clear();
     if (waiting.some((one) => this.#isShort(one)))
       this.#promptUntilMs = this.#options.clock.nowMs() + PROMPT_MS;
@@ -111,7 +116,7 @@ export class LateShips {
   }
 
   /** The four were too few for the first of what waited. */
-  #isShort([group, { sinceMs, runs }]: readonly [Group, Waiting]): boolean {
+  #isShort({ group, sinceMs, runs }: Waiting): boolean {
     const { clock, pgclOf } = this.#options;
     return clock.nowMs() - sinceMs >= JUDGED_AFTER_MS && pgclOf(group) < must(runs[0]).firstLsn;
   }

@@ -7,7 +7,7 @@
  */
 import { assert, type Clock, type CodedError, isCoded, type NodeId, type Random } from '@rokka/kernel';
 import {
-  decodeAck,
+  decodeAcks,
   decodeError,
   decodeHelloAnswer,
   decodeShipRefused,
@@ -157,7 +157,7 @@ export class NodeLink implements AsyncDisposable {
       rest: {
         onFrame: (_connection, frame) => {
           this.#unansweredSinceMs = undefined;
-          if (frame.type === MESSAGE.ACK) events.onAck(this, decodeAck(frame.body));
+          if (frame.type === MESSAGE.ACK) for (const ack of decodeAcks(frame.body)) events.onAck(this, ack);
           else if (frame.type === MESSAGE.SHIP_REFUSED) events.onRefused(this, decodeShipRefused(frame.body));
         },
         onDrain: () => events.onDrain(this),

@@ -10,14 +10,15 @@
  * buffer empties. Were the record merely skipped, one burst larger than all six buffers would leave it nowhere, and
  * every commit after it would wait for ever. What the outbox has let go of is at a write quorum; gossip brings it.
  */
-import { assert, joinNeighbours, must, type Clock, type Epoch, type Lsn, type NodeId } from '@rokka/kernel';
-import { MESSAGE } from '@rokka/storage';
+import { assert, must, type Clock, type Epoch, type Lsn, type NodeId } from '@rokka/kernel';
+import { encodeShips, MESSAGE, type ShipParts } from '@rokka/storage';
 import { SharedFrame } from '@rokka/transport';
 import { SHIP_BYTES_MAX, type Group, type GroupPoints } from './group.ts';
 import type { NodeLink } from './node-link.ts';
-import { LateShips, NOBODY } from './late-ships.ts';
+import { LateShips, NOBODY, type LateShip } from './late-ships.ts';
 import type { NodeLinks } from './node-links.ts';
 import type { SealedRun } from './sealer.ts';
+import { ShipBatch } from './ship-batch.ts';
 
 /** So many bytes leave together, or what there is after so long. */
 const GATHER_BYTES_MAX = 64 * 1024;
@@ -28,8 +29,6 @@ const HEARTBEAT_MS = 250;
 const IDLE_HEARTBEATS = 8;
 /** Every ship is answered after the node's next sync. One that answers nothing for so long counts as gone (trap 26). */
 const SILENCE_MS = 10_000;
-/** Parts of this length on average go out as they are: to copy them costs more than to write them as a vector. */
-const LONG_PART_BYTES = 16 * 1024;
 
 export interface ShipperOptions {
   clock: Clock;
@@ -52,6 +51,8 @@ export class Shipper {
   /** For each node the groups in which it is behind, and the last LSN that it was sent. */
   readonly #behind = new Map<NodeId, Map<Group, Lsn>>();
   readonly #late: LateShips | undefined;
+  /** What leaves at the end of this turn. */
+  #batch = new ShipBatch();
   #flushSoon = false;
   /** Nothing was appended since somebody waited. */
   #fresh = true;
@@ -66,8 +67,7 @@ export class Shipper {
   constructor(options: ShipperOptions) {
     this.#options = options;
     const { clock, sclOf, pgclOf } = options;
-    const send = (group: Group, runs: readonly SealedRun[], to: ReadonlySet<NodeId>) =>
-      this.#sendTo(group, to, { runs, head: this.#headFor(group) });
+    const send = (ships: readonly LateShip[]) => this.#sendLate(ships);
     this.#late = options.crowded ? new LateShips({ clock, sclOf, pgclOf, send }) : undefined;
     this.#heartbeat();
   }
@@ -104,6 +104,7 @@ export class Shipper {
       this.#cancelGathering?.();
       this.#cancelGathering = undefined;
       for (const group of this.#options.groups) while (group.outbox.hasUnshipped) this.#ship(group);
+      this.#sendBatch();
     });
   }
 
@@ -111,7 +112,7 @@ export class Shipper {
   catchUp(group: Group, link: NodeLink, scl: Lsn): void {
     this.#markBehind(group, link.node, scl);
     // The points first, and even where no record follows: coalescing on a node that comes back waits for them.
-    link.send(MESSAGE.SHIP, [this.#headFor(group)]);
+    link.send(MESSAGE.SHIP, encodeShips([this.#shipOf(group, [])]));
     this.#resume(group, link);
   }
 
@@ -129,22 +130,38 @@ export class Shipper {
     const runs = group.outbox.takeUnshipped(SHIP_BYTES_MAX);
     const late = this.#late?.of(group) ?? NOBODY;
     const now = group.members.map(({ node }) => node).filter((node) => !late.has(node));
-    this.#sendTo(group, now, { runs, head: this.#announce(group) });
+    group.announcedVdl = this.#add(group, runs, now).vdl;
     if (late.size > 0) this.#late?.add(group, runs, late);
   }
 
-  /** To those of them that are there and obey. */
-  #sendTo(
-    group: Group,
-    nodes: Iterable<NodeId>,
-    { runs, head }: { runs: readonly SealedRun[]; head: Uint8Array },
-  ): void {
-    const ship = new SharedFrame(MESSAGE.SHIP, joined([head, ...runs.map(({ bytes }) => bytes)]));
-    const before = (must(runs[0]).firstLsn - 1) as Lsn;
-    for (const node of nodes) {
-      const link = this.#options.links.get(node);
-      if (!link?.up || !group.isFenced(node) || this.#behind.get(node)?.has(group)) continue;
-      if (!this.#send(link, ship)) this.#markBehind(group, node, before);
+  /** What was taken later never leaves before what was taken earlier. */
+  #sendLate(ships: readonly LateShip[]): void {
+    this.#sendBatch();
+    for (const { group, runs, to } of ships) this.#add(group, runs, to);
+    this.#sendBatch();
+  }
+
+  /** For those of them that are there and obey. Answers what they get. */
+  #add(group: Group, runs: readonly SealedRun[], nodes: Iterable<NodeId>): ShipParts {
+    const { links } = this.#options;
+    const bytes = runs.reduce((sum, run) => sum + run.bytes.length, 0);
+    if (this.#batch.bytes > 0 && this.#batch.bytes + bytes > SHIP_BYTES_MAX) this.#sendBatch();
+    const to = [...nodes].filter(
+      (node) => links.get(node)?.up && group.isFenced(node) && !this.#behind.get(node)?.has(group),
+    );
+    const after = (must(runs[0]).firstLsn - 1) as Lsn;
+    const parts = this.#shipOf(group, runs);
+    this.#batch.add({ group, after, parts }, to);
+    return parts;
+  }
+
+  #sendBatch(): void {
+    const batch = this.#batch;
+    this.#batch = new ShipBatch();
+    for (const { node, ships, frame } of batch.messages()) {
+      if (this.#send(must(this.#options.links.get(node)), frame)) continue;
+      // The first of a group's is where it goes on.
+      for (const { group, after } of ships.toReversed()) this.#markBehind(group, node, after);
     }
   }
 
@@ -155,7 +172,7 @@ export class Shipper {
     const sentThrough = groups?.get(group);
     if (!groups || sentThrough === undefined || !group.isFenced(link.node)) return;
     for (const runs of group.outbox.shippedAbove(sentThrough, SHIP_BYTES_MAX)) {
-      const parts = [this.#headFor(group), ...runs.map(({ bytes }) => bytes)];
+      const parts = encodeShips([this.#shipOf(group, runs)]);
       if (!this.#send(link, new SharedFrame(MESSAGE.SHIP, parts))) return;
       groups.set(group, must(runs.at(-1)).lastLsn);
     }
@@ -175,8 +192,13 @@ export class Shipper {
     this.#behind.set(node, groups.set(group, sentThrough));
   }
 
-  #headFor(group: Group): Uint8Array {
-    return group.shipHead(this.#options.volumeEpoch, this.#options.pointsOf(group));
+  #shipOf(group: Group, runs: readonly SealedRun[]): ShipParts {
+    const { volumeEpoch, pointsOf } = this.#options;
+    return group.shipOf(
+      volumeEpoch,
+      pointsOf(group),
+      runs.map(({ bytes }) => bytes),
+    );
   }
 
   #heartbeat(): void {
@@ -188,36 +210,28 @@ export class Shipper {
         // A buffer that was empty when a frame did not fit reports no drain.
         if (this.#behind.has(link.node) && link.bufferedBytes === 0) this.drained(link);
       }
-      for (const group of this.#options.groups) this.#tell(group);
+      this.#tell();
       this.#heartbeat();
     });
   }
 
   /** With something outstanding this also asks again for acks, which are cumulative. */
-  #tell(group: Group): void {
-    const { hasNews, pointsOf, links } = this.#options;
-    if (!hasNews(group)) {
-      const idle = group.announcedVdl === pointsOf(group).vdl;
-      if (idle || this.#heartbeats % IDLE_HEARTBEATS !== 0) return;
+  #tell(): void {
+    const { groups, links } = this.#options;
+    const batch = new ShipBatch();
+    for (const group of groups) {
+      if (!this.#isToBeTold(group)) continue;
+      const parts = this.#shipOf(group, []);
+      group.announcedVdl = parts.vdl;
+      const fenced = group.members.map(({ node }) => node).filter((node) => group.isFenced(node));
+      batch.add({ group, after: parts.vdl, parts }, fenced);
     }
-    const head = new SharedFrame(MESSAGE.SHIP, [this.#announce(group)]);
-    for (const { node } of group.members) if (group.isFenced(node)) links.get(node)?.sendShared(head);
+    for (const { node, frame } of batch.messages()) links.get(node)?.sendShared(frame);
   }
 
-  /** What is told to all members from here on. */
-  #announce(group: Group): Uint8Array {
-    const points = this.#options.pointsOf(group);
-    group.announcedVdl = points.vdl;
-    return group.shipHead(this.#options.volumeEpoch, points);
+  #isToBeTold(group: Group): boolean {
+    const { hasNews, pointsOf } = this.#options;
+    if (hasNews(group)) return true;
+    return group.announcedVdl !== pointsOf(group).vdl && this.#heartbeats % IDLE_HEARTBEATS === 0;
   }
-}
-
-/**
- * What lies side by side in memory is one part without a copy, as most of what was made one after the other does. Of what is left, one buffer is
- * made where parts are short: a burst of small records would be hundreds of them for each socket.
- */
-function joined(parts: readonly Uint8Array[]): readonly Uint8Array[] {
-  const few = joinNeighbours(parts);
-  const bytes = few.reduce((sum, part) => sum + part.length, 0);
-  return bytes >= few.length * LONG_PART_BYTES ? few : [Buffer.concat(few, bytes)];
 }

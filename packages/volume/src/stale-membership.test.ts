@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { asPageNumber, must, type PgIndex } from '@rokka/kernel';
-import { decodeAck, decodeError, decodeFence, decodeShipRefused, MESSAGE } from '@rokka/storage';
+import { decodeAcks, decodeError, decodeFence, decodeShipRefused, MESSAGE } from '@rokka/storage';
 import type { Connection, Lane, Network } from '@rokka/transport';
 import { BY_HAND, groupOf, written, type Life } from './testing/member-work.ts';
 import { PageWriter } from './testing/page-writer.ts';
@@ -43,7 +43,10 @@ async function watched(of: { slow?: number } = {}) {
 function textOf(type: number, body: Uint8Array): string {
   if (type === MESSAGE.SHIP_REFUSED) return decodeShipRefused(body).code;
   if (type === MESSAGE.ERROR) return decodeError(body).code;
-  if (type === MESSAGE.ACK) return `m${decodeAck(body).membershipEpoch}`;
+  if (type === MESSAGE.ACK)
+    return decodeAcks(body)
+      .map(({ membershipEpoch }) => `m${membershipEpoch}`)
+      .join(' ');
   if (type === MESSAGE.FENCE) return `m${decodeFence(body).membershipEpoch}`;
   return '';
 }

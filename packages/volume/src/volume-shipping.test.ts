@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SeededRandom, type PgIndex } from '@rokka/kernel';
+import { must, SeededRandom, type PgIndex } from '@rokka/kernel';
+import { readRecordHeader, recordLengthAt } from '@rokka/quorum';
+import { decodeShips, MESSAGE } from '@rokka/storage';
+import type { Lane } from '@rokka/transport';
 import { rawMtr } from './testing/page-writer.ts';
 import { nodeId, SixNodes, type Writer, zoneOf } from './testing/six-nodes.ts';
 
@@ -142,6 +145,69 @@ test('who waits for one group waits for all of them, whichever kind it is of the
   assert.ok(together.size > 0, 'two wait in each of them');
   for (const nodes of together) assert.equal(new Set(nodes.split(' ')).size, 1, nodes);
 });
+
+test('what is appended to several groups in a turn leaves in one message to each member, and is answered by one', async () => {
+  const frames: number[] = [];
+  await using six = await SixNodes.start({
+    pagesPerGroup: 8,
+    observer: { sent: (_lane: Lane, { type }) => frames.push(type) },
+  });
+  const { volume } = await six.writer();
+  await six.run(volume.grow(32));
+  for (let page = 0; page < 32; page++) volume.append(rawMtr([page]), 1);
+  await six.run(volume.whenDurable(volume.applied));
+  // Nobody is told of progress for a while.
+  await six.pass(2_500);
+  frames.length = 0;
+  for (let group = 0; group < 4; group++) volume.append(rawMtr([group * 8], { bytes: 64 }), 1);
+  await six.run(volume.whenDurable(volume.applied));
+  await six.pass(10);
+  assert.deepEqual(
+    [MESSAGE.SHIP, MESSAGE.ACK].map((wanted) => frames.filter((type) => type === wanted).length),
+    [MEMBERS, MEMBERS],
+  );
+});
+
+for (const sendLimitBytes of [48 * 1024, 1024 * 1024])
+  test(`no member is sent a group's records out of order, with room for ${sendLimitBytes} bytes`, async () => {
+    const random = new SeededRandom(3);
+    const last = new Map<string, number>();
+    let sent = 0;
+    const check = ({ from, to }: Lane, pg: number, records: Uint8Array) => {
+      const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+      for (let at = 0; at < records.length; at += must(recordLengthAt(view, at))) {
+        const { lsn } = readRecordHeader(view, at);
+        const before = last.get(`${from} ${to} ${pg}`) ?? 0;
+        assert.ok(lsn > before, `${to} is sent ${lsn} of group ${pg} after ${before}`);
+        last.set(`${from} ${to} ${pg}`, lsn);
+        sent++;
+      }
+    };
+    await using six = await SixNodes.start({
+      pagesPerGroup: 8,
+      sendLimitBytes,
+      delayMs: () => random.below(30) / 10,
+      observer: {
+        sent: (lane: Lane, { type, body }) => {
+          if (type === MESSAGE.SHIP)
+            for (const { pg, records } of decodeShips(body)) check(lane, pg, records);
+        },
+      },
+    });
+    const { volume } = await six.writer({ crowded: true });
+    await six.run(volume.grow(32));
+    for (let round = 0; round < 30; round++) {
+      for (let i = random.below(60); i >= 0; i--)
+        volume.append(rawMtr([random.below(32)], { bytes: 1 + random.below(4_000) }), 1);
+      if (random.below(2) === 0) await six.run(volume.whenDurable(volume.applied));
+      else await six.pass(random.below(8));
+    }
+    await six.run(volume.whenDurable(volume.applied));
+    await six.pass(2_000);
+    assert.ok(sent > 4 * 300, `${sent} records were sent`);
+    for (const { members } of volume.status().groups)
+      for (const { node, lagLsn } of members) assert.equal(lagLsn, 0, node);
+  });
 
 for (const changes of [1, 2]) {
   test(`while ${changes} of them ${changes > 1 ? 'are' : 'is'} replaced, that and the newcomer wait, and four are a quorum with either`, async () => {

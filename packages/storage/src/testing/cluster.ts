@@ -157,7 +157,7 @@ export class TestWriter {
         timeoutMs: 1_000,
         rest: {
           onFrame: (_, { type, body }) => {
-            if (type === MESSAGE.ACK) this.acks.push(codec.decodeAck(body));
+            if (type === MESSAGE.ACK) this.acks.push(...codec.decodeAcks(body));
             else this.refusals.push(codec.decodeShipRefused(body));
           },
         },
@@ -199,6 +199,10 @@ export class TestWriter {
   /** Sends without waiting. */
   ship(records: readonly MadeRecord[], options: Partial<Ship> = {}): void {
     const message = shipMessage(records, options);
-    this.client.caller.connection.send(MESSAGE.SHIP, 0, [codec.encodeShipHead(message), message.records]);
+    this.client.caller.connection.send(
+      MESSAGE.SHIP,
+      0,
+      codec.encodeShips([{ ...message, records: [message.records] }]),
+    );
   }
 }
