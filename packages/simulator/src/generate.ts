@@ -3,7 +3,7 @@
  * leave something behind. Pure: a schedule follows from its seed alone.
  */
 import type { SeededRandom } from '@rokka/kernel';
-import { drawKnobs, drawMembershipKnobs, drawPaceKnobs, drawPlaceKnobs } from './knobs.ts';
+import { drawKnobs, drawMembershipKnobs, drawPaceKnobs, drawPlaceKnobs, drawShipKnobs } from './knobs.ts';
 import { withLongPauses } from './long-pauses.ts';
 import { drawEarlyPeeks, drawExodus, drawMembershipPlot, drawMisfits } from './membership-plots.ts';
 import {
@@ -29,6 +29,7 @@ export function generate(seed: number): Schedule {
     ...drawKnobs(stream(seed, 'knobs')),
     ...drawMembershipKnobs(membership),
     ...drawPlaceKnobs(stream(seed, 'place')),
+    ...drawShipKnobs(stream(seed, 'ships')),
     ...drawPaceKnobs(stream(seed, 'eager clients')),
   };
   const work = stream(seed, 'work');

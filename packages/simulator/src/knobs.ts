@@ -31,6 +31,8 @@ export interface Knobs {
   readonly healing?: HealingTimes;
   /** Two of six members get their ships a moment later. */
   readonly crowded?: boolean;
+  /** Of records in one message to a node. Without: the product's, and then a mini-transaction is hardly ever cut into several. */
+  readonly shipBytesMax?: number;
   /** Clients make many small records and wait for none of them: a writer runs as far ahead as its limit lets it. */
   readonly eager?: boolean;
 }
@@ -51,6 +53,11 @@ export function drawMembershipKnobs(random: SeededRandom): Pick<Knobs, 'spares' 
 /** Half of the clusters are on one machine. From a stream of its own, as above. */
 export function drawPlaceKnobs(random: SeededRandom): Pick<Knobs, 'crowded'> {
   return { crowded: random.chance(0.5) };
+}
+
+/** In two of three clusters what is shipped is cut, down to a mini-transaction's part in one group. From a stream of its own, as above. */
+export function drawShipKnobs(random: SeededRandom): Pick<Knobs, 'shipBytesMax'> {
+  return random.chance(1 / 3) ? {} : { shipBytesMax: random.pick([1, 1, 256, 4 * 1024]) };
 }
 
 /** In one of eight clusters records are counted before their bytes are. From a stream of its own, as above. */

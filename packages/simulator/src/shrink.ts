@@ -70,6 +70,7 @@ class Shrinker {
       { lateOnceIn: 1_000_000 },
       { allFull: true },
       { crowded: false },
+      { shipBytesMax: 1024 * 1024 },
     ])
       await this.#try({ ...this.#best, knobs: { ...knobs, ...this.#best.knobs, ...simpler } });
     for (let index = 0; index < this.#best.steps.length; index++) {

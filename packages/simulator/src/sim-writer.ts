@@ -113,6 +113,7 @@ export class SimWriter {
       recoverTimeoutMs: RECOVER_TIMEOUT_MS,
       outstandingBytesMax: knobs.outstandingBytesMax,
       crowded: knobs.crowded ?? false,
+      ...(knobs.shipBytesMax === undefined ? {} : { shipBytesMax: knobs.shipBytesMax }),
       ramLog: this.#ramLog,
       takesOver: this.takesOver,
       ...(fleet

@@ -129,8 +129,11 @@ export class PageCache implements AsyncPageStore {
     // Who knows what will be wanted guesses better.
     if (this.#prefetches > 0) return;
     if (capacity < AROUND_FRAMES_MIN || pagesHeld >= capacity / 2) return;
+    let first = -1;
     for (const missing of pages) {
-      const first = missing - (missing % AROUND_PAGES);
+      // Neighbours have the same around them.
+      if (first >= 0 && missing >= first && missing < first + AROUND_PAGES) continue;
+      first = missing - (missing % AROUND_PAGES);
       const end = Math.min(first + AROUND_PAGES, this.mappedPages);
       for (let page = first; page < end; page++) yield page as PageNumber;
     }

@@ -13,7 +13,7 @@
 import { assert, must, type Clock, type Epoch, type Lsn, type NodeId } from '@rokka/kernel';
 import { encodeShips, MESSAGE, type ShipParts } from '@rokka/storage';
 import { SharedFrame } from '@rokka/transport';
-import { SHIP_BYTES_MAX, type Group, type GroupPoints } from './group.ts';
+import type { Group, GroupPoints } from './group.ts';
 import type { NodeLink } from './node-link.ts';
 import { LateShips, NOBODY, type LateShip } from './late-ships.ts';
 import type { NodeLinks } from './node-links.ts';
@@ -40,6 +40,8 @@ export interface ShipperOptions {
   hasNews(group: Group): boolean;
   /** Whether some members get their ships a moment later (late-ships.ts). */
   crowded: boolean;
+  /** Of records in one message. */
+  shipBytesMax: number;
   /** What a member has acknowledged; undefined for one that does not count. */
   sclOf(group: Group, node: NodeId): Lsn | undefined;
   /** Up to where the group is at a write quorum. */
@@ -127,7 +129,7 @@ export class Shipper {
   }
 
   #ship(group: Group): void {
-    const runs = group.outbox.takeUnshipped(SHIP_BYTES_MAX);
+    const runs = group.outbox.takeUnshipped(this.#options.shipBytesMax);
     const late = this.#late?.of(group) ?? NOBODY;
     const now = group.members.map(({ node }) => node).filter((node) => !late.has(node));
     group.announcedVdl = this.#add(group, runs, now).vdl;
@@ -143,9 +145,9 @@ export class Shipper {
 
   /** For those of them that are there and obey. Answers what they get. */
   #add(group: Group, runs: readonly SealedRun[], nodes: Iterable<NodeId>): ShipParts {
-    const { links } = this.#options;
+    const { links, shipBytesMax } = this.#options;
     const bytes = runs.reduce((sum, run) => sum + run.bytes.length, 0);
-    if (this.#batch.bytes > 0 && this.#batch.bytes + bytes > SHIP_BYTES_MAX) this.#sendBatch();
+    if (this.#batch.bytes > 0 && this.#batch.bytes + bytes > shipBytesMax) this.#sendBatch();
     const to = [...nodes].filter(
       (node) => links.get(node)?.up && group.isFenced(node) && !this.#behind.get(node)?.has(group),
     );
@@ -171,7 +173,7 @@ export class Shipper {
     const groups = this.#behind.get(link.node);
     const sentThrough = groups?.get(group);
     if (!groups || sentThrough === undefined || !group.isFenced(link.node)) return;
-    for (const runs of group.outbox.shippedAbove(sentThrough, SHIP_BYTES_MAX)) {
+    for (const runs of group.outbox.shippedAbove(sentThrough, this.#options.shipBytesMax)) {
       const parts = encodeShips([this.#shipOf(group, runs)]);
       if (!this.#send(link, new SharedFrame(MESSAGE.SHIP, parts))) return;
       groups.set(group, must(runs.at(-1)).lastLsn);

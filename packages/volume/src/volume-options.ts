@@ -25,6 +25,8 @@ export interface VolumeOptions {
   opening?: string;
   recoverTimeoutMs?: number;
   outstandingBytesMax?: number;
+  /** Of records in one message to a node: what is more leaves in several, of which a crash may leave some behind. */
+  shipBytesMax?: number;
   /** Every node of the cluster, spares among them; without it members are never replaced by themselves. */
   fleet?(): readonly FleetNode[];
   healingTimes?: Partial<HealingTimes>;

@@ -13,7 +13,7 @@ import type { Ack, SegmentState, ShipRefused } from '@rokka/storage';
 import { DurabilityWaiters, RoomWaiters } from './durability.ts';
 import { volumeErrors } from './errors.ts';
 import { Fencer } from './fencing.ts';
-import { Group, type GroupPoints } from './group.ts';
+import { Group, SHIP_BYTES_MAX, type GroupPoints } from './group.ts';
 import { makeGroup } from './growth.ts';
 import type { Inheritance, VolumeBase } from './inheritance.ts';
 import { LogTap } from './log-tap.ts';
@@ -301,6 +301,7 @@ export class Volume implements AsyncRecordSink, AsyncDisposable {
       pointsOf: (group) => this.#points(group),
       hasNews: (group) => this.#hasNews(group),
       crowded: this.#options.crowded ?? false,
+      shipBytesMax: this.#options.shipBytesMax ?? SHIP_BYTES_MAX,
       sclOf: (group, node) => this.#sclOf(group, node),
       pgclOf: (group) => this.#tracker.pgcl(group.pg),
     });

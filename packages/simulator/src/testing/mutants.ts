@@ -23,7 +23,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'coalesce-above-vdl', seeds: 10, breaks: 'crash' },
   { name: 'ack-before-sync', seeds: 20, breaks: 'I5' },
   { name: 'amnesia-accepted', seeds: 20, breaks: 'I11' },
-  { name: 'damage-is-low-scl', seeds: 40, breaks: 'I5' },
+  { name: 'damage-is-low-scl', seeds: 70, breaks: 'I5' },
   { name: 'read-point-not-translated', seeds: 10, breaks: 'I16' },
   { name: 'evict-before-durable', seeds: 80, breaks: 'I12' },
   { name: 'page-names-not-synced', seeds: 20, breaks: 'I16' },
