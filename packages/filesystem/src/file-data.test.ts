@@ -53,28 +53,29 @@ void test('a page that is written again is one range and no metadata', () => {
   );
 });
 
-void test('who reads on where he ended is expected to go on: what follows is named as well', () => {
+void test('who reads on where he ended is expected to go on: what follows is named as well', async () => {
   const { fs, store } = makeScratch();
-  const blocks = 40;
+  const blocks = 60;
   const ino = makeFile(fs, 'f', pageOf(1, blocks));
   const pages = pagesOf(fs, ino);
   const into = new Uint8Array(PAGE_SIZE);
-  fs.read(ino, 5 * PAGE_SIZE, into);
   store.evict(pages);
-  const elsewhere = lacking(() => fs.read(ino, 20 * PAGE_SIZE, into));
-  assert.deepEqual([elsewhere.pages, elsewhere.ahead], [[pages[20]], []]);
-  const on = lacking(() => fs.read(ino, 6 * PAGE_SIZE, into));
-  assert.deepEqual([on.pages, on.ahead], [[pages[6]], pages.slice(7, 23)]);
-  void store.prepare(on);
-  assert.equal(fs.read(ino, 6 * PAGE_SIZE, into), PAGE_SIZE);
-  store.evict(pages);
-  for (let at = 7; at < blocks - 3; at++) {
-    void store.prepare(lacking(() => fs.read(ino, at * PAGE_SIZE, into)));
-    fs.read(ino, at * PAGE_SIZE, into);
-  }
-  store.evict(pages);
-  const atEnd = lacking(() => fs.read(ino, (blocks - 3) * PAGE_SIZE, into));
-  assert.deepEqual(atEnd.ahead, pages.slice(blocks - 2), 'no further than the file');
+  const elsewhere = lacking(() => fs.read(ino, 40 * PAGE_SIZE, into));
+  assert.deepEqual([elsewhere.pages, elsewhere.ahead], [[pages[40]], []]);
+  const on = lacking(() => fs.read(ino, 0, into));
+  assert.deepEqual([on.pages, on.ahead], [[pages[0]], pages.slice(1, 17)]);
+  await store.prepare(new NotReady({ pages: [...on.pages, ...on.ahead] }));
+  // Those who find what they read are looked after as well.
+  const named: number[] = [];
+  Object.assign(store, { willNeed: (more: readonly PageNumber[]) => named.push(...more) });
+  for (let at = 0; at < 17; at++) assert.equal(fs.read(ino, at * PAGE_SIZE, into), PAGE_SIZE);
+  assert.deepEqual(named, pages.slice(17, 17 + named.length));
+  assert.ok(named.length >= 16);
+  await store.prepare(new NotReady({ pages }));
+  store.evict(pages.slice(17 + named.length));
+  const last = named.length;
+  for (let at = 17; at < 17 + last; at++) fs.read(ino, at * PAGE_SIZE, into);
+  assert.equal(named.at(-1), pages.at(-1), 'no further than the file');
 });
 
 void test('what is missing is asked for at once, and nothing has changed until then', async () => {

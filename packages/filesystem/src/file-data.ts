@@ -15,8 +15,6 @@ import { transact, type Transaction } from './transaction.ts';
 import type { Tree } from './tree.ts';
 
 const ZEROES = new Uint8Array(PAGE_SIZE);
-/** As Linux reads ahead of its page cache, 128 KiB; in flight at once they take little longer than one. */
-const AHEAD_BYTES = 16 * PAGE_SIZE;
 
 export interface ByteRange {
   readonly offset: number;
@@ -33,8 +31,8 @@ export interface AllocateRange extends ByteRange {
 }
 
 /**
- * Fills `into` from `offset` on; answers how many bytes there were. A reader that goes on where it ended is expected to do
- * so again: recovery reads the log in pages of 8 KiB, and would wait for a storage node at each of them.
+ * Fills `into` from `offset` on; answers how many bytes there were. What its reader will want next is named to the store: recovery reads
+ * the log in pages of 8 KiB, and would wait for a storage node at each of them.
  * @throws NotReady with all pages that are missing
  */
 export function readFile(store: PageStore, inode: Inode, offset: number, into: Uint8Array): number {
@@ -42,11 +40,9 @@ export function readFile(store: PageStore, inode: Inode, offset: number, into: U
   if (length === 0) return 0;
   const segments = segmentsOf(inode.extents, blocksOf({ offset, length }));
   const missing = absentPages(store, segments);
-  if (missing.length > 0) {
-    throw new NotReady({ pages: missing, ahead: pagesAhead(store, inode, { offset, length }) });
-  }
-  inode.readEnd = offset + length;
-
+  const ahead = pagesAhead(store, inode, { offset, length });
+  if (missing.length > 0) throw new NotReady({ pages: missing, ahead });
+  if (ahead.length > 0) store.willNeed?.(ahead);
   for (const { block, count, page, written } of segments) {
     const from = Math.max(offset, block * PAGE_SIZE);
     const to = Math.min(offset + length, (block + count) * PAGE_SIZE);
@@ -240,11 +236,9 @@ function zeroBytes(change: Transaction, inode: Inode, { offset, length }: ByteRa
   change.write({ page, offset: offset - block * PAGE_SIZE, bytes: ZEROES.subarray(0, length) });
 }
 
-/** What follows the range in the file, where the last read ended where this one begins. */
-function pagesAhead(store: PageStore, inode: Inode, { offset, length }: ByteRange): PageNumber[] {
-  if (offset !== inode.readEnd) return [];
-  const next = blocksOf({ offset: offset + length, length: AHEAD_BYTES });
-  return absentPages(store, segmentsOf(inode.extents, next));
+function pagesAhead(store: PageStore, inode: Inode, range: ByteRange): PageNumber[] {
+  const next = inode.readAhead.next(range);
+  return next ? absentPages(store, segmentsOf(inode.extents, blocksOf(next))) : [];
 }
 
 function absentPages(store: PageStore, segments: readonly Segment[]): PageNumber[] {

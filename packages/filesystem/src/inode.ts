@@ -5,6 +5,7 @@ import { Directory } from './directory.ts';
 import type { Mapping } from './extents.ts';
 import { INLINE_EXTENTS, OVERFLOW_EXTENTS, type SlotNumber } from './layout.ts';
 import { kindOf, type FileKind } from './mode.ts';
+import { ReadAhead } from './read-ahead.ts';
 import type { InodeRecord } from './slot.ts';
 
 /** A slot with room for extents: the inode's own, or one more. */
@@ -34,8 +35,7 @@ export class Inode {
   /** Of a directory other than the root. */
   parent: Inode | undefined;
   openCount = 0;
-  /** Where the last read ended: one that begins there is one of many. */
-  readEnd = 0;
+  readonly readAhead = new ReadAhead();
   /** The last change, and the last one without which the content could not be read back. */
   ticket = 0 as Ticket;
   dataTicket = 0 as Ticket;

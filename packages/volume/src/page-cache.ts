@@ -102,6 +102,11 @@ export class PageCache implements AsyncPageStore {
     if (lacking.room) await this.#room();
   }
 
+  willNeed(pages: readonly PageNumber[]): void {
+    this.#guess(pages);
+    this.#takeOff();
+  }
+
   /**
    * Brings in what will be wanted, behind what somebody waits for; resolves when it is here. What cannot be read is left out.
    * The caller sees to it that there is room: pages that come push others out.

@@ -55,6 +55,8 @@ export interface PageStore {
   page(page: PageNumber): Uint8Array;
   /** Whether `page` would answer at once. */
   has(page: PageNumber): boolean;
+  /** These will probably be read soon. Nobody waits for them, and a store need not fetch them. */
+  willNeed?(pages: readonly PageNumber[]): void;
   /**
    * One mini-transaction: all of the writes or none of them survive a crash, in the order of the calls to `apply`.
    * Several writes may touch one page. Pages written without `init` must be in memory. Unchanged bytes cost nothing.
