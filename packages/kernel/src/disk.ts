@@ -16,8 +16,8 @@ export interface DiskFile extends Disposable {
   /** Reads up to `into.length` bytes at `at`; answers how many there were. */
   read(into: Uint8Array, at: number): number;
   /**
-   * Has the system take these bytes into its memory, FETCH_BYTES_MAX at most, for a `read` that comes soon; calls `done` when it has, or
-   * could not. A disk need not have it.
+   * Has the system take these bytes into its memory, FETCH_BYTES_MAX at most, for a `read` that comes soon; calls `done` later, when it has
+   * or could not. A disk need not have it.
    */
   fetch?(at: number, bytes: number, done: () => void): void;
   /** Writes all of `parts`, one after the other, from `at` on. Not durable before `sync`. */

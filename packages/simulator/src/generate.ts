@@ -3,7 +3,14 @@
  * leave something behind. Pure: a schedule follows from its seed alone.
  */
 import type { SeededRandom } from '@rokka/kernel';
-import { drawKnobs, drawMembershipKnobs, drawPaceKnobs, drawPlaceKnobs, drawShipKnobs } from './knobs.ts';
+import {
+  drawKnobs,
+  drawMembershipKnobs,
+  drawPaceKnobs,
+  drawPlaceKnobs,
+  drawReadKnobs,
+  drawShipKnobs,
+} from './knobs.ts';
 import { withLongPauses } from './long-pauses.ts';
 import { drawEarlyPeeks, drawExodus, drawMembershipPlot, drawMisfits } from './membership-plots.ts';
 import {
@@ -30,6 +37,7 @@ export function generate(seed: number): Schedule {
     ...drawMembershipKnobs(membership),
     ...drawPlaceKnobs(stream(seed, 'place')),
     ...drawShipKnobs(stream(seed, 'ships')),
+    ...drawReadKnobs(stream(seed, 'reads')),
     ...drawPaceKnobs(stream(seed, 'eager clients')),
   };
   const work = stream(seed, 'work');

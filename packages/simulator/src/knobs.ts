@@ -24,7 +24,9 @@ export interface Knobs {
   readonly lateMs: number;
   readonly registryMs: number;
   readonly sectorBytes: number;
-  readonly tuning: StoreTuning;
+  readonly tuning: Omit<StoreTuning, 'slowReadMs'>;
+  /** Reads wait for each other on the nodes, and what comes meanwhile overtakes them. */
+  readonly slowReads?: boolean;
   /** Machines beside the six, in zones a, b, c, a …; without any, nobody is replaced. */
   readonly spares?: number;
   /** How soon the healer acts; without, members change by hand until the faults are over. */
@@ -58,6 +60,11 @@ export function drawPlaceKnobs(random: SeededRandom): Pick<Knobs, 'crowded'> {
 /** In two of three clusters what is shipped is cut, down to a mini-transaction's part in one group. From a stream of its own, as above. */
 export function drawShipKnobs(random: SeededRandom): Pick<Knobs, 'shipBytesMax'> {
   return random.chance(1 / 3) ? {} : { shipBytesMax: random.pick([1, 1, 256, 4 * 1024]) };
+}
+
+/** In every other cluster. From a stream of its own, as above. */
+export function drawReadKnobs(random: SeededRandom): Pick<Knobs, 'slowReads'> {
+  return { slowReads: random.chance(0.5) };
 }
 
 /** In one of eight clusters records are counted before their bytes are. From a stream of its own, as above. */

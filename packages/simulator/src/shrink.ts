@@ -71,6 +71,7 @@ class Shrinker {
       { allFull: true },
       { crowded: false },
       { shipBytesMax: 1024 * 1024 },
+      { slowReads: false },
     ])
       await this.#try({ ...this.#best, knobs: { ...knobs, ...this.#best.knobs, ...simpler } });
     for (let index = 0; index < this.#best.steps.length; index++) {

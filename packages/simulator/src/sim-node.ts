@@ -85,7 +85,7 @@ export class SimNode {
       clock: process.clock,
       random: stream(seed, `node ${this.id} ${number}`),
       ...(knobs.gossipIntervalMs !== undefined && { gossipIntervalMs: knobs.gossipIntervalMs }),
-      tuning: knobs.tuning,
+      tuning: knobs.slowReads ? { ...knobs.tuning, slowReadMs: 0 } : knobs.tuning,
     });
     opened.then(
       (node) => this.#opened(process, node),

@@ -66,6 +66,7 @@ export class NodeSession implements ConnectionHandler {
   #shipMemory = NOTHING;
   #unsent: Unsent[] = [];
   #unsentBytes = 0;
+  #closed = false;
 
   constructor(connection: Connection, host: SessionHost) {
     this.connection = connection;
@@ -107,6 +108,7 @@ export class NodeSession implements ConnectionHandler {
   }
 
   onClose(): void {
+    this.#closed = true;
     this.#unsent = [];
     this.#toAck.clear();
     this.#written.clear();
@@ -128,6 +130,7 @@ export class NodeSession implements ConnectionHandler {
         return store.truncate(codec.decodeTruncate(body), () => this.#answer(requestId, NOTHING));
       case MESSAGE.READ:
         return this.#host.reads.serve(codec.decodeRead(body), {
+          isGone: () => this.#closed,
           answer: (answer, onLeft) =>
             this.#send(MESSAGE.OK, requestId, codec.encodeReadAnswer(answer), onLeft),
           refuse: (error) => this.#refuse(requestId, error),
@@ -305,6 +308,7 @@ export class NodeSession implements ConnectionHandler {
    * nothing loses the connection, for it would wait for an answer that never comes.
    */
   #send(type: number, requestId: number, parts: readonly Uint8Array[], onLeft?: () => void): void {
+    if (this.#closed) return onLeft?.();
     if (this.#unsent.length === 0 && this.connection.send(type, requestId, parts, onLeft)) return;
     this.#unsentBytes += lengthOf(parts);
     if (this.#unsentBytes > UNSENT_BYTES_MAX) return this.connection.close();

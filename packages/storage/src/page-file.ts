@@ -147,16 +147,20 @@ export class PageFile implements Disposable {
     });
   }
 
-  /** Has the system fetch what `readEach` of these pages will read, and calls `done` then. False where there is nothing to fetch. */
-  fetch(pages: readonly number[], done: () => void): boolean {
-    if (!this.#pages.fetch) return false;
-    const runs = [...runsOf(pages.map((page) => this.#map.slot(page)))];
+  /**
+   * Has the system fetch what `readEach` of these pages will read, in `most` pieces at most, and calls `done` when they are here. Answers how
+   * many pieces are on their way. Entries are not fetched: one page of them is that of a hundred slots, and stays in memory.
+   */
+  fetch(pages: readonly number[], most: number, done: () => void): number {
+    const file = this.#pages;
+    if (!file.fetch) return 0;
+    const runs = [...runsOf(pages.map((page) => this.#map.slot(page)))].slice(0, most);
     let left = runs.length;
     for (const { slot, count } of runs)
-      this.#pages.fetch(slot * PAGE_SIZE, count * PAGE_SIZE, () => {
+      file.fetch(slot * PAGE_SIZE, count * PAGE_SIZE, () => {
         if (--left === 0) done();
       });
-    return left > 0;
+    return runs.length;
   }
 
   /**

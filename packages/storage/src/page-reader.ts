@@ -55,14 +55,14 @@ export function readVersions(
   return { versions };
 }
 
-/** Has the system fetch what `readVersions` will read of these pages' bases, and calls `done` then. False where there is nothing to fetch. */
-export function fetchBases(segment: Segment, pages: readonly PageNumber[], done: () => void): boolean {
-  const { pageFile, firstPage } = segment;
-  if (!pageFile) return false;
-  return pageFile.fetch(
-    pages.map((page) => page - firstPage),
-    done,
-  );
+/** Has the system fetch what `readVersions` will read of these pages' bases: see PageFile.fetch. */
+export function fetchBases(
+  { pageFile, firstPage }: Segment,
+  pages: readonly PageNumber[],
+  options: { most: number; done: () => void },
+): number {
+  const offsets = pages.map((page) => page - firstPage);
+  return pageFile?.fetch(offsets, options.most, options.done) ?? 0;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Clock, PageNumber } from '@rokka/kernel';
 import type { Read } from './messages.ts';
 import { ReadsServer } from './reads-server.ts';
 import type { Segment } from './segment.ts';
+import { DEFAULT_TUNING } from './store-tuning.ts';
 import type { SegmentStore } from './store.ts';
 
 /** A store on a disk that takes a while for each page, whoever asks for it, and does as many at once as it is asked for. */
@@ -18,20 +19,24 @@ class SlowStore {
   #nowMs = 0;
   #soon: (() => void)[] = [];
   fetched = 0;
+  gone = false;
+  hasPages = true;
 
   constructor(pageMs: number) {
     this.#pageMs = pageMs;
-    const fetch = ([page]: readonly number[], done: () => void) => {
+    const fetch = ([page]: readonly number[], _most: number, done: () => void) => {
       this.fetched++;
+      if (!this.hasPages) return 0;
       const atMs = this.#nowMs + pageMs;
       this.#thereMs.set(page, atMs);
       this.#fetches.push({ atMs, done });
-      return true;
+      return 1;
     };
     const segment = { firstPage: 0, pageFile: { fetch } } as unknown as Segment;
     const store = {
       read: ({ pages: [page] }: Read) => this.#read(page),
       segments: { find: () => segment },
+      tuning: DEFAULT_TUNING,
     } as unknown as SegmentStore;
     const clock = { nowMs: () => this.#nowMs, soon: (run: () => void) => this.#soon.push(run) };
     this.server = new ReadsServer(store, clock as unknown as Clock);
@@ -39,6 +44,7 @@ class SlowStore {
 
   ask(page: number): void {
     this.server.serve({ pages: [page as PageNumber] } as unknown as Read, {
+      isGone: () => this.gone,
       answer: (_, onLeft) => {
         this.served.push({ page, atMs: this.#nowMs });
         onLeft();
@@ -109,4 +115,29 @@ test('what waits when the node closes its files is not read any more', () => {
   store.server[Symbol.dispose]();
   for (let turns = 0; turns < 20; turns++) store.turn();
   assert.equal(store.served.length, 1);
+});
+
+test('nothing is read for those that are gone', () => {
+  const store = new SlowStore(4);
+  for (let page = 0; page < 100; page++) store.ask(page);
+  store.gone = true;
+  store.turn();
+  assert.equal(store.served.length, 1);
+  store.gone = false;
+  store.ask(100);
+  store.ask(101);
+  for (let turns = 0; turns < 5; turns++) store.turn();
+  assert.deepEqual(
+    store.served.slice(1).map(({ page }) => page),
+    [100, 101],
+  );
+});
+
+test('what has nothing to fetch is looked at once', () => {
+  const store = new SlowStore(4);
+  store.hasPages = false;
+  for (let page = 0; page < 1000; page++) store.ask(page);
+  for (let turns = 0; turns < 1000; turns++) store.turn();
+  assert.equal(store.served.length, 1000);
+  assert.ok(store.fetched <= 1000, `${store.fetched} looks`);
 });

@@ -16,20 +16,17 @@ const SIZES = [
   { pages: 1, kept: 64 },
   { pages: READ_PAGES_MAX, kept: 8 },
 ];
-/**
- * A read that takes longer waits for the disk. Of disks that are faster than this the fetching is no gain: the other threads' CPU is what
- * reads lack then (two cores, a disk of 0.06 ms: as many reads with it as without, for a fifth more CPU each).
- */
-const SLOW_MS = 0.25;
 /** How much of what a read takes goes into the mean. */
 const SMOOTHING = 1 / 8;
-/** As many as the system has threads for; syncs aside need some of them, too. */
-const FETCHES_MAX = 4;
+/** The system has four threads for this, and syncs aside need one. */
+const FETCHES_MAX = 3;
 /** One read in so many is not fetched before its turn, and tells what that takes by now. */
 const SAMPLE = 8;
 
 /** Whom an answer goes to. */
 export interface ReadsCaller {
+  /** Nobody waits for the answer any more. */
+  isGone(): boolean;
   /** `onLeft` is to be called when the contents are not needed any more. */
   answer(answer: ReadAnswer, onLeft: () => void): void;
   refuse(error: unknown): void;
@@ -39,21 +36,21 @@ interface Waiting {
   readonly message: Read;
   readonly caller: ReadsCaller;
   /** Before its turn, by the system. */
-  fetch: 'none' | 'begun' | 'done';
+  fetch: 'none' | 'nothing to fetch' | 'begun' | 'done';
 }
 
 export class ReadsServer implements Disposable {
-  readonly #store: Pick<SegmentStore, 'read' | 'segments'>;
+  readonly #store: Pick<SegmentStore, 'read' | 'segments' | 'tuning'>;
   readonly #clock: Clock;
   readonly #slabs = SIZES.map(({ pages, kept }) => new Slabs({ bytes: pages * PAGE_SIZE, kept }));
   #waiting: Waiting[] = [];
   #scheduled = false;
   #fetches = 0;
   #served = 0;
-  /** What reads take that were not fetched before, the last ones most. */
-  #tookMs = 0;
+  /** What a page takes that was not fetched before, the last ones most. */
+  #pageMs = 0;
 
-  constructor(store: Pick<SegmentStore, 'read' | 'segments'>, clock: Clock) {
+  constructor(store: Pick<SegmentStore, 'read' | 'segments' | 'tuning'>, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
   }
@@ -71,27 +68,34 @@ export class ReadsServer implements Disposable {
     this.#waiting = [];
   }
 
+  get #isSlow(): boolean {
+    return this.#pageMs >= this.#store.tuning.slowReadMs;
+  }
+
   #next(): void {
     this.#scheduled = false;
     this.#fetchAhead();
     for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      if (next.caller.isGone()) continue;
       this.#serve(next);
-      if (this.#waiting[0]?.fetch !== 'done' && this.#scheduled) return;
+      if (this.#scheduled && this.#waiting[0]?.fetch !== 'done') return;
     }
   }
 
   #serve({ message, caller, fetch }: Waiting): void {
     const startedMs = this.#clock.nowMs();
+    const { length } = message.pages;
     try {
-      const slabs = must(this.#slabs.find(({ bytes }) => bytes >= message.pages.length * PAGE_SIZE));
+      const slabs = must(this.#slabs.find(({ bytes }) => bytes >= length * PAGE_SIZE));
       const slab = slabs.take();
       caller.answer(this.#store.read(message, slab), () => slabs.give(slab));
     } catch (error) {
       caller.refuse(error);
     }
     this.#served++;
-    if (fetch === 'none') this.#tookMs += (this.#clock.nowMs() - startedMs - this.#tookMs) * SMOOTHING;
-    if (this.#scheduled || this.#tookMs < SLOW_MS) return;
+    if (fetch === 'none' || fetch === 'nothing to fetch')
+      this.#pageMs += ((this.#clock.nowMs() - startedMs) / length - this.#pageMs) * SMOOTHING;
+    if (this.#scheduled || !this.#isSlow) return;
     // What has arrived meanwhile can be fetched before the next one is read.
     this.#scheduled = true;
     this.#clock.soon(() => this.#next());
@@ -99,22 +103,23 @@ export class ReadsServer implements Disposable {
 
   /** The first of those that wait is read next: nobody can be quicker. */
   #fetchAhead(): void {
-    if (this.#tookMs < SLOW_MS) return;
+    if (!this.#isSlow) return;
     for (let at = 1; at < this.#waiting.length && this.#fetches < FETCHES_MAX; at++) {
       const waiting = this.#waiting[at];
-      if (waiting.fetch !== 'none' || (this.#served + at) % SAMPLE === 0) continue;
-      if (!this.#fetch(waiting)) continue;
-      waiting.fetch = 'begun';
-      this.#fetches++;
+      if (waiting.fetch === 'none' && (this.#served + at) % SAMPLE > 0) this.#fetch(waiting);
     }
   }
 
-  #fetch(waiting: Waiting): boolean {
-    const segment = this.#store.segments.find(waiting.message);
-    if (!segment) return false;
-    return fetchBases(segment, waiting.message.pages, () => {
+  #fetch(waiting: Waiting): void {
+    const { message } = waiting;
+    const segment = this.#store.segments.find(message);
+    const done = () => {
       waiting.fetch = 'done';
-      this.#fetches--;
-    });
+      this.#fetches -= begun;
+    };
+    const options = { most: FETCHES_MAX - this.#fetches, done };
+    const begun = segment ? fetchBases(segment, message.pages, options) : 0;
+    waiting.fetch = begun > 0 ? 'begun' : 'nothing to fetch';
+    this.#fetches += begun;
   }
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { test } from 'node:test';
 import {
+  CodedError,
   type Epoch,
   type Lsn,
   must,
@@ -27,6 +28,7 @@ const ONE = 1 as Lsn;
 interface Asked {
   readonly node: string;
   answer(): void;
+  refuse(code: string): void;
 }
 
 function bench() {
@@ -42,9 +44,13 @@ function bench() {
   const content = Buffer.alloc(PAGE_SIZE, 7);
   const linkTo = (_: Group, node: NodeId) => {
     const call = (): Promise<Uint8Array> =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
         const body = Buffer.concat(encodeReadAnswer([{ pageLsn: ONE, content }]));
-        asked.push({ node, answer: () => resolve(body) });
+        asked.push({
+          node,
+          answer: () => resolve(body),
+          refuse: (code) => reject(new CodedError(code, 'refused')),
+        });
       });
     return { call } as unknown as NodeLink;
   };
@@ -63,7 +69,8 @@ function bench() {
   } as unknown as Group;
   const read = () =>
     must(reader.read(group, { pages: [5 as PageNumber], readPoint: ONE, requiredScl: ONE })[0]);
-  return { clock, asked, read };
+  const latencyMs = ({ node }: Asked) => roster.router.latencyMs(roster.placeOf(node as NodeId));
+  return { clock, asked, read, latencyMs };
 }
 
 test('one that is late is asked beside another one, and whoever answers first counts', async () => {
@@ -91,4 +98,33 @@ test('where this process stood still, what has arrived meanwhile is taken, and n
   assert.equal(must(await page)[0], 7);
   clock.advanceTo(10 * HEDGE_MS);
   assert.equal(asked.length, 1);
+});
+
+test('one whose answer comes too late for its read point was slow, and has not failed', async () => {
+  for (const [code, isBlamed] of [
+    ['STORAGE_BELOW_READ_WINDOW', false],
+    ['STORAGE_PAGES_DAMAGED', true],
+  ] as const) {
+    const { clock, asked, read, latencyMs } = bench();
+    const page = read();
+    clock.advanceTo(HEDGE_MS + 1);
+    const [late, other] = asked;
+    other.answer();
+    await page;
+    const before = latencyMs(late);
+    late.refuse(code);
+    await setImmediate();
+    assert.equal(latencyMs(late) > before, isBlamed, code);
+  }
+});
+
+test('one that refuses while the read waits for it has failed, and the next is asked at once', async () => {
+  const { asked, read, latencyMs } = bench();
+  const page = read();
+  const before = latencyMs(asked[0]);
+  asked[0].refuse('STORAGE_BELOW_READ_WINDOW');
+  await setImmediate();
+  assert.ok(latencyMs(asked[0]) > before);
+  asked[1].answer();
+  await page;
 });

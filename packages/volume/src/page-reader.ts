@@ -158,7 +158,7 @@ export class PageReader {
       asked.push(place);
       const question = { place, sinceMs: clock.nowMs(), depth: router.asked(place, of.pages.length) };
       open.push(question);
-      const answer = await this.#ask(group, { roster, place }, of);
+      const answer = await this.#ask(group, { roster, place }, of, () => !open.includes(question));
       // Given up in favour of another one, and measured then: how late it came after all says nothing more.
       if (!open.includes(question)) return this.#discard(answer);
       if (!(answer instanceof CodedError)) {
@@ -192,10 +192,13 @@ export class PageReader {
     const { roster, place } = whom;
     const startedMs = clock.nowMs();
     const depth = roster.router.asked(place, of.pages.length);
-    const asked = this.#ask(group, whom, of).then((answer) => {
-      if (!(answer instanceof CodedError)) roster.router.measured(place, clock.nowMs() - startedMs, depth);
+    let isOver = false;
+    const asked = this.#ask(group, whom, of, () => isOver).then((answer) => {
+      if (!(answer instanceof CodedError) || isOutrun(answer, isOver))
+        roster.router.measured(place, clock.nowMs() - startedMs, depth);
       return answer;
     });
+    void other.then(() => (isOver = true));
     void Promise.all([asked, other]).then(([probe, answer]) => {
       if (probe instanceof CodedError) return;
       if (!(answer instanceof CodedError)) demandEqual(probe, answer, of);
@@ -207,7 +210,13 @@ export class PageReader {
     if (!(answer instanceof CodedError)) this.#memory.discard(answer);
   }
 
-  async #ask(group: Group, { roster, place }: Asked, of: ReadOf): Promise<ReadAnswer | CodedError> {
+  /** @param isOver whether somebody else has answered by now */
+  async #ask(
+    group: Group,
+    { roster, place }: Asked,
+    of: ReadOf,
+    isOver: () => boolean,
+  ): Promise<ReadAnswer | CodedError> {
     const { linkTo, volumeEpoch } = this.#options;
     const { router } = roster;
     try {
@@ -224,12 +233,17 @@ export class PageReader {
     } catch (error) {
       if (!isCoded(error)) throw error;
       if (saysTakenOver(error)) this.#options.onTakenOver(error);
-      router.failed(place);
+      if (!isOutrun(error, isOver())) router.failed(place);
       return error;
     } finally {
       router.answered(place, of.pages.length);
     }
   }
+}
+
+/** The read point was closed when another one had answered, and the node has heard of a later one since: it was slow, and is not to blame. */
+function isOutrun(error: CodedError, isOver: boolean): boolean {
+  return isOver && isCoded(error, 'STORAGE_BELOW_READ_WINDOW');
 }
 
 function demandEqual(a: ReadAnswer, b: ReadAnswer, { pages, readPoint }: ReadOf): void {
