@@ -4,7 +4,7 @@
  * Invariant: no written block lies beyond the end of a file, and in its last block the bytes beyond the end are zero.
  * So a file can grow by its length alone.
  */
-import { PAGE_SIZE, type PageNumber } from '@rokka/kernel';
+import { copyBytes, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
 import { NotReady, type PageStore, type PageWrite } from '@rokka/volume';
 import { refuse } from './errors.ts';
 import { pagesOf, replaceRange, segmentsOf, type BlockRange, type Mapping, type Segment } from './extents.ts';
@@ -55,7 +55,7 @@ export function readFile(store: PageStore, inode: Inode, offset: number, into: U
       const start = (block + index) * PAGE_SIZE;
       const end = Math.min(to, start + PAGE_SIZE);
       const content = store.page(pageAfter(page, index));
-      into.set(content.subarray(at - start, end - start), at - offset);
+      copyBytes(into, content.subarray(at - start, end - start), at - offset);
       at = end;
     }
   }

@@ -17,5 +17,6 @@ export { machineMemoryBytes } from './machine-memory.ts';
 export { MemoryDisk } from './memory-disk.ts';
 export { PAGE_SIZE, asEpoch, asLsn, asPageNumber, asPgIndex } from './brands.ts';
 export type { Brand, Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from './brands.ts';
+export { clearBytes, copyBytes } from './shared-bytes.ts';
 export { Slabs } from './slabs.ts';
 export { joinNeighbours, viewsAfter } from './views.ts';

@@ -19,7 +19,17 @@
  * INIT: the page is all zeroes before the ranges are applied, whatever it held; so an INIT record ends a page's need
  * for anything older. CPL: the last record of a mini-transaction, where recovery may truncate (P17 §4.1).
  */
-import { assert, crc32, PAGE_SIZE, type Epoch, type Lsn, type PageNumber, type PgIndex } from '@rokka/kernel';
+import {
+  assert,
+  clearBytes,
+  copyBytes,
+  crc32,
+  PAGE_SIZE,
+  type Epoch,
+  type Lsn,
+  type PageNumber,
+  type PgIndex,
+} from '@rokka/kernel';
 
 export const RECORD_HEADER_BYTES = 56;
 export const RECORD_RANGE_BYTES = 4;
@@ -186,13 +196,13 @@ export function encodeRecord(
 /** Applies a record that is known to be sound to its page, in place. */
 export function applyRecord(record: Uint8Array, page: Uint8Array): void {
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
-  if (view.getUint8(54) & FLAG_INIT) page.fill(0);
+  if (view.getUint8(54) & FLAG_INIT) clearBytes(page);
   const rangeCount = view.getUint8(55);
   let data = RECORD_HEADER_BYTES + rangeCount * RECORD_RANGE_BYTES;
   for (let i = 0; i < rangeCount; i++) {
     const range = RECORD_HEADER_BYTES + i * RECORD_RANGE_BYTES;
     const length = view.getUint16(range + 2, true);
-    page.set(record.subarray(data, data + length), view.getUint16(range, true));
+    copyBytes(page, record.subarray(data, data + length), view.getUint16(range, true));
     data += length;
   }
 }

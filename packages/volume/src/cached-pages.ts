@@ -7,7 +7,7 @@
  *   change, by the very records: what is replayed after a crash cannot differ from what was read before it.
  * - A page that is not in memory is durable as a whole below, so that fetching it loses nothing.
  */
-import { assert, must, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
+import { assert, clearBytes, copyBytes, must, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
 import { applyRecord, recordLengthAt } from '@rokka/quorum';
 import { changedRanges, type ByteRange } from './changed-ranges.ts';
 import { changesByPage, compose, type PageChange, recordBytes } from './page-changes.ts';
@@ -117,8 +117,8 @@ export class CachedPages implements PageStore {
     for (const kept of keep) this.#frames.keep(kept);
     if (!this.#frames.reserve(1, this.#sink.durable)) return false;
     const frame = this.#frames.content(this.#frames.place(page, { awaited: true }));
-    if (content) frame.set(content);
-    else frame.fill(0);
+    if (content) copyBytes(frame, content);
+    else clearBytes(frame);
     return true;
   }
 

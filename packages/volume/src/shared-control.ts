@@ -8,7 +8,7 @@
  *
  * Plain data (page numbers, contents, texts) is published by the atomic store that follows it.
  */
-import { assert, CodedError, PAGE_SIZE } from '@rokka/kernel';
+import { assert, CodedError, copyBytes, PAGE_SIZE } from '@rokka/kernel';
 import type { PageNumber } from '@rokka/kernel';
 import { SharedRing } from './shared-ring.ts';
 
@@ -178,7 +178,7 @@ export class SharedControl {
 
   setContent(index: number, content: Uint8Array | undefined): void {
     this.#written[index] = content ? 1 : 0;
-    if (content) this.#contents.set(content, index * PAGE_SIZE);
+    if (content) copyBytes(this.#contents, content, index * PAGE_SIZE);
   }
 
   answer(id: number, failure?: CodedError): void {

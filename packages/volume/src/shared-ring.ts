@@ -6,7 +6,7 @@
  * power of two, so they wrap together. A position is stored atomically after the bytes that it covers, which makes
  * those bytes visible to the other side: an entry is there as a whole or not at all, also when the worker is killed.
  */
-import { assert } from '@rokka/kernel';
+import { assert, copyBytes } from '@rokka/kernel';
 
 const ENTRY_HEADER_BYTES = 8;
 const CAPACITY_MIN = 64;
@@ -61,8 +61,8 @@ export class SharedRing {
     this.#words[header + 1] = records;
     const at = this.#index(tail + ENTRY_HEADER_BYTES);
     const first = Math.min(mtr.length, this.capacityBytes - at);
-    this.#bytes.set(first === mtr.length ? mtr : mtr.subarray(0, first), at);
-    if (first < mtr.length) this.#bytes.set(mtr.subarray(first), 0);
+    copyBytes(this.#bytes, first === mtr.length ? mtr : mtr.subarray(0, first), at);
+    if (first < mtr.length) copyBytes(this.#bytes, mtr.subarray(first));
     Atomics.store(this.#positions, this.#tail, tail + SharedRing.entryBytes(mtr.length));
   }
 
@@ -80,8 +80,8 @@ export class SharedRing {
     const head = Atomics.load(this.#positions, this.#head);
     const at = this.#index(head + ENTRY_HEADER_BYTES);
     const first = Math.min(into.length, this.capacityBytes - at);
-    into.set(this.#bytes.subarray(at, at + first));
-    if (first < into.length) into.set(this.#bytes.subarray(0, into.length - first), first);
+    copyBytes(into, this.#bytes.subarray(at, at + first));
+    if (first < into.length) copyBytes(into, this.#bytes.subarray(0, into.length - first), first);
     Atomics.store(this.#positions, this.#head, head + entry);
   }
 
