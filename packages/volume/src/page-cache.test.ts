@@ -313,7 +313,7 @@ test('what is prefetched comes behind what is waited for, without its neighbours
 });
 
 test('what somebody waits for goes before what was only guessed', async () => {
-  const { sink, cache } = small({ frames: 600 });
+  const { sink, cache } = small({ frames: 1_300 });
   const asked = (from: number, count: number) => Array.from({ length: count }, (_, n) => page(from + n));
   await cache.prepare(new NotReady({ ahead: asked(0, 300) }));
   const wanted = cache.prepare(new NotReady({ pages: [page(290), page(400)] }));
@@ -326,6 +326,22 @@ test('what somebody waits for goes before what was only guessed', async () => {
   for (; sink.reads.length > 0; await turn()) sink.land(0);
   await wanted;
   assert.equal(cache.usage.fetches, 301);
+});
+
+test('what will be needed is fetched at once, for nobody, and takes no more than a quarter of the frames', async () => {
+  const { sink, cache } = small({ frames: 100 });
+  cache.willNeed(Array.from({ length: 80 }, (_, n) => page(n)));
+  assert.equal(sink.reads.length, 25);
+  const wanted = cache.prepare(new NotReady({ pages: [page(70)], ahead: [page(71)] }));
+  await turn();
+  assert.deepEqual(
+    sink.reads.slice(25).map((read) => read.page),
+    [page(70)],
+    'what somebody waits for has its place all the same',
+  );
+  for (; sink.reads.length > 0; await turn()) sink.land(0);
+  await wanted;
+  assert.ok(cache.has(page(24)) && !cache.has(page(25)) && cache.has(page(70)));
 });
 
 test('a scan does not push out the pages in use', async () => {

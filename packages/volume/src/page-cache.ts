@@ -24,8 +24,9 @@ const GUESSES_MAX = 4;
  * place, it is likely to be wanted next, and a recovery of PostgreSQL would wait for a storage node at each page.
  */
 const AROUND_PAGES = 32;
-/** Guesses that wait for their turn; what comes when there are more is left out. */
+/** Pages on their way beside which nothing more is guessed, and so many of the frames: those that come push others out. */
 const AHEAD_MAX = 1024;
+const AHEAD_OF_FRAMES = 1 / 4;
 /** A smaller cache has no room for guesses. */
 const AROUND_FRAMES_MIN = 64 * AROUND_PAGES;
 
@@ -161,8 +162,9 @@ export class PageCache implements AsyncPageStore {
 
   /** Guesses that wait too long are worth nothing; those that fail are nobody's error. */
   #guess(pages: Iterable<PageNumber>): void {
+    const most = Math.min(AHEAD_MAX, this.#pages.capacity * AHEAD_OF_FRAMES);
     for (const page of pages) {
-      if (this.#ahead.length >= AHEAD_MAX) return;
+      if (this.#flights.size >= most) return;
       if (this.has(page) || this.#flights.has(page)) continue;
       const flight = this.#book(page);
       flight.landed.promise.catch(() => {});
