@@ -17,6 +17,12 @@ export interface Mapping {
   readonly written: boolean;
 }
 
+/** Of a file. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
 export interface BlockRange {
   readonly block: number;
   readonly count: number;

@@ -7,7 +7,15 @@
 import { copyBytes, PAGE_SIZE, type PageNumber } from '@rokka/kernel';
 import { NotReady, type PageStore, type PageWrite } from '@rokka/volume';
 import { refuse } from './errors.ts';
-import { pagesOf, replaceRange, segmentsOf, type BlockRange, type Mapping, type Segment } from './extents.ts';
+import {
+  pagesOf,
+  replaceRange,
+  segmentsOf,
+  type BlockRange,
+  type ByteRange,
+  type Mapping,
+  type Segment,
+} from './extents.ts';
 import type { Inode } from './inode.ts';
 import { FILE_BYTES_MAX, pageAfter } from './layout.ts';
 import { withoutSetId } from './mode.ts';
@@ -15,11 +23,6 @@ import { transact, type Transaction } from './transaction.ts';
 import type { Tree } from './tree.ts';
 
 const ZEROES = new Uint8Array(PAGE_SIZE);
-
-export interface ByteRange {
-  readonly offset: number;
-  readonly length: number;
-}
 
 export interface AllocateRange extends ByteRange {
   /** The file keeps its length. */

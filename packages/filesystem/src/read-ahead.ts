@@ -5,7 +5,7 @@
  * PostgreSQL's do. What follows is named before it is asked for, so that it is on its way while what came before is looked at: the more,
  * the longer it goes on. A read elsewhere changes nothing until another one goes on from there.
  */
-import type { ByteRange } from './file-data.ts';
+import type { ByteRange } from './extents.ts';
 
 /** As Linux begins with. */
 const WINDOW_MIN_BYTES = 128 * 1024;

@@ -57,7 +57,7 @@ export interface Disk {
 }
 
 const BLOCK_BYTES = 4096;
-export const FETCH_BYTES_MAX = 1024 * 1024;
+const FETCH_BYTES_MAX = 1024 * 1024;
 /** What is fetched goes to the system's memory by way of this, and nobody looks at it here. */
 let scratch = new Uint8Array(0);
 

@@ -1,6 +1,6 @@
 /**
  * Copying to and from memory that threads may share. V8 copies such memory a word at a time where both ends stand alike to a word, and else
- * byte by byte, six times as slow; it always fills it byte by byte. So a long piece goes by way of memory of this thread's own that
+ * byte by byte; it always fills it byte by byte (shared-bytes.bench.ts). So a long piece goes by way of memory of this thread's own that
  * stands as the shared end does. Memory that nobody shares is copied as ever.
  */
 import { PAGE_SIZE } from './brands.ts';

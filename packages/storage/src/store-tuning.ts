@@ -14,8 +14,7 @@ export interface StoreTuning {
   scrubBytesPerSecond: number;
   /**
    * A page that takes longer to read waits for the disk, and those behind it are fetched meanwhile; default 0.25 ms. Of faster disks that is no
-   * gain: the other threads' CPU is what reads lack then (two cores, a disk of 0.06 ms: as many reads with it as without, for a fifth
-   * more CPU each).
+   * gain on few processors: the other threads take what reads lack then.
    */
   slowReadMs: number;
 }

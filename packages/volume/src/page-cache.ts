@@ -135,10 +135,10 @@ export class PageCache implements AsyncPageStore {
     // Who knows what will be wanted guesses better.
     if (this.#prefetches > 0) return;
     if (capacity < AROUND_FRAMES_MIN || pagesHeld >= capacity / 2) return;
-    let first = -1;
+    let first = -AROUND_PAGES;
     for (const missing of pages) {
       // Neighbours have the same around them.
-      if (first >= 0 && missing >= first && missing < first + AROUND_PAGES) continue;
+      if (missing >= first && missing < first + AROUND_PAGES) continue;
       first = missing - (missing % AROUND_PAGES);
       const end = Math.min(first + AROUND_PAGES, this.mappedPages);
       for (let page = first; page < end; page++) yield page as PageNumber;
