@@ -19,4 +19,5 @@ export { PAGE_SIZE, asEpoch, asLsn, asPageNumber, asPgIndex } from './brands.ts'
 export type { Brand, Epoch, Lsn, NodeId, PageNumber, PgIndex, VolumeId, Zone } from './brands.ts';
 export { clearBytes, copyBytes } from './shared-bytes.ts';
 export { Slabs } from './slabs.ts';
+export { Spin } from './spin.ts';
 export { joinNeighbours, viewsAfter } from './views.ts';

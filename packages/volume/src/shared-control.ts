@@ -35,6 +35,7 @@ const WORD = {
   KIND: 7,
   COUNT: 8,
   STATUS: 9,
+  HURRY: 10,
 };
 const COUNTER = { PUT: 0, DURABLE: 1, MAPPED: 2 };
 const TEXT_BYTES = 2048;
@@ -117,6 +118,7 @@ export class SharedControl {
     Atomics.store(this.#words, WORD.ENDED, 1);
     this.wakeWorker();
     this.wakeHost();
+    this.hurry();
   }
 
   wakeWorker(): void {
@@ -134,6 +136,7 @@ export class SharedControl {
       const { end } = this;
       if (end) throw end;
       if (ready()) return;
+      this.hurry();
       Atomics.wait(this.#words, WORD.WORKER, seen);
     }
   }
@@ -146,6 +149,22 @@ export class SharedControl {
   /** Resolves when the worker has woken the host since `seen`; undefined where it has already. */
   hostWoken(seen: number): Promise<unknown> | undefined {
     const wait = Atomics.waitAsync(this.#words, WORD.HOST, seen);
+    return wait.async ? wait.value : undefined;
+  }
+
+  /** The host is to gather no longer: somebody waits for what it would do. */
+  hurry(): void {
+    if (Atomics.exchange(this.#words, WORD.HURRY, 1) === 0) Atomics.notify(this.#words, WORD.HURRY);
+  }
+
+  /** The host does all that there is now: whoever was in a hurry is served by it. */
+  calmDown(): void {
+    Atomics.store(this.#words, WORD.HURRY, 0);
+  }
+
+  /** Resolves after `ms`, or when somebody is in a hurry; undefined where somebody has been since `calmDown`. */
+  gathered(ms: number): Promise<unknown> | undefined {
+    const wait = Atomics.waitAsync(this.#words, WORD.HURRY, 0, ms);
     return wait.async ? wait.value : undefined;
   }
 

@@ -6,6 +6,9 @@
  * yet moved is lost, as in a crash; nothing of it was ever durable, so nobody was told that it was. The next life begins
  * with `open` once more, which waits for everything that was moved: a fresh cache would read past it.
  *
+ * Where the engine has work to go on with, what it writes is gathered for a moment before it is moved (`gathers`): each move becomes a
+ * message to six nodes, and six times a process that is woken and a disk that syncs.
+ *
  * The worker knows nothing of a clone's base: a page that only the base has is written whole before the worker gets it.
  *
  * Invariants: `durable` covers a mini-transaction of the worker only if the sink's durable point covers it; after the
@@ -29,6 +32,8 @@ import { MTR_BYTES_MAX, type AsyncRecordSink } from './record-sink.ts';
 import { REQUEST, SharedControl, type SharedPageMemory } from './shared-control.ts';
 import { SharedRing } from './shared-ring.ts';
 
+/** About four transactions of a few statements each: docs/decisions/0018. */
+const GATHER_MS = 3;
 const RING_BYTES_DEFAULT = 8 * 1024 * 1024;
 /** Mini-transactions moved in one turn of the event loop, which has sockets to serve as well: about a millisecond. */
 const MOVES_A_TURN = 512;
@@ -58,8 +63,11 @@ export class SharedPageHost implements AsyncDisposable {
   #awaitsRoom = false;
   #following = false;
   #answering = false;
+  readonly #gatherMs: number;
+  #gathers = false;
+  #isGathering = false;
 
-  private constructor(sink: AsyncRecordSink, options: { ringBytes: number; clock: Clock }) {
+  private constructor(sink: AsyncRecordSink, options: { ringBytes: number; gatherMs: number; clock: Clock }) {
     assert(
       options.ringBytes >= SharedRing.entryBytes(MTR_BYTES_MAX),
       () => `a ring of ${options.ringBytes} bytes cannot hold the longest mini-transaction`,
@@ -68,6 +76,7 @@ export class SharedPageHost implements AsyncDisposable {
     this.ended = this.#end.promise;
     this.#sink = sink;
     this.#clock = options.clock;
+    this.#gatherMs = options.gatherMs;
     this.#control = new SharedControl(this.memory);
     this.#control.mappedPages = sink.mappedPages;
     void this.#listen();
@@ -76,11 +85,12 @@ export class SharedPageHost implements AsyncDisposable {
   /** Waits until everything that the sink took before is durable. @throws VOLUME_FENCED, VOLUME_CLOSED */
   static async open(
     sink: AsyncRecordSink,
-    options: { ringBytes?: number; clock?: Clock } = {},
+    options: { ringBytes?: number; gatherMs?: number; clock?: Clock } = {},
   ): Promise<SharedPageHost> {
     await sink.whenDurable(sink.applied);
     return new SharedPageHost(sink, {
       ringBytes: options.ringBytes ?? RING_BYTES_DEFAULT,
+      gatherMs: options.gatherMs ?? GATHER_MS,
       clock: options.clock ?? systemClock,
     });
   }
@@ -106,6 +116,19 @@ export class SharedPageHost implements AsyncDisposable {
     return this.#failure;
   }
 
+  /**
+   * Whether what the worker writes may be gathered before it leaves, so that whoever waits for its durability waits a few milliseconds longer.
+   * For as long as others keep the engine busy; what has been gathered leaves when that ends.
+   */
+  get gathers(): boolean {
+    return this.#gathers;
+  }
+
+  set gathers(gathers: boolean) {
+    this.#gathers = gathers;
+    if (!gathers && this.#isGathering) this.#control.hurry();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#fail(volumeErrors.VOLUME_CLOSED(['of this engine']));
   }
@@ -114,12 +137,20 @@ export class SharedPageHost implements AsyncDisposable {
   async #listen(): Promise<void> {
     while (!this.#failure) {
       const seen = this.#control.hostSeen;
+      this.#control.calmDown();
       this.#answer();
       this.#move();
       const woken = this.#control.hostWoken(seen);
       if (woken) await woken;
       else await new Promise<void>((resolve) => this.#clock.soon(resolve));
+      if (woken && this.#gathers) await this.#gather();
     }
+  }
+
+  async #gather(): Promise<void> {
+    this.#isGathering = true;
+    await this.#control.gathered(this.#gatherMs);
+    this.#isGathering = false;
   }
 
   #move(): void {
@@ -157,6 +188,8 @@ export class SharedPageHost implements AsyncDisposable {
     try {
       await this.#sink.whenRoom(bytes, records);
       this.#awaitsRoom = false;
+      // It has waited long enough.
+      this.#control.hurry();
       this.#control.wakeHost();
     } catch (error) {
       this.#fail(error);

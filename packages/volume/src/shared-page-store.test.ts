@@ -129,6 +129,73 @@ test('tickets of the host are kept until the sink is durable', async () => {
   assert.equal(host.durable, 10);
 });
 
+const MINUTE_MS = 60_000;
+
+/** A host that gathers for so long, what the sink has got, and after how long. */
+async function gathering(gatherMs: number) {
+  const sink = new MovingSink(new SeededRandom(9), { mappedPages: 4096, outstandingMax: 5000 });
+  const host = await SharedPageHost.open(sink, { gatherMs });
+  host.gathers = true;
+  const arrived = async (count: number) => {
+    const untilMs = performance.now() + MINUTE_MS / 2;
+    while (sink.mtrs.length < count) {
+      assert.ok(performance.now() < untilMs, `${sink.mtrs.length} of ${count} have come`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  return { sink, host, arrived };
+}
+
+test('what is gathered leaves when nobody keeps the engine busy any more', async () => {
+  const { sink, host, arrived } = await gathering(MINUTE_MS);
+  await using _ = host;
+  await using worker = start(host, { task: 'small', cachePages: 16, count: 10 });
+  await worker.said();
+  for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(host.ticketNow(), 10);
+  // The bell may have rung before the host listened for it.
+  assert.ok(sink.mtrs.length < 10, 'all have left at once');
+  host.gathers = false;
+  await arrived(10);
+});
+
+test('what is gathered leaves after a moment, by itself', async () => {
+  const { host, arrived } = await gathering(5);
+  await using _ = host;
+  await using worker = start(host, { task: 'small', cachePages: 16, count: 10 });
+  await worker.said();
+  await arrived(10);
+});
+
+test('nothing is gathered while the worker waits: for durability, or for a page', async () => {
+  const { host, sink } = await gathering(MINUTE_MS);
+  await using _ = host;
+  await using worker = start(host, { task: 'random', cachePages: 8, seed: 9, count: 300 });
+  const { applied } = await worker.said<{ applied: Ticket }>();
+  assert.equal(sink.durable, applied);
+});
+
+test('much is not gathered: a worker that writes in bulk goes on, also where the sink has no room for a while', async () => {
+  const { host, arrived } = await gathering(MINUTE_MS);
+  await using _ = host;
+  await using worker = start(host, { task: 'bulk', cachePages: 4096, count: 2500 });
+  await worker.said();
+  // All but the last quarter of a mebibyte.
+  await arrived(2500 - 32);
+});
+
+test('what is gathered is lost with the host that is given up, and nothing of it comes later', async () => {
+  const { host, sink } = await gathering(MINUTE_MS);
+  await using worker = start(host, { task: 'small', cachePages: 16, count: 10 });
+  await worker.said();
+  const durable = host.whenDurable(host.ticketNow());
+  await host[Symbol.asyncDispose]();
+  await assert.rejects(durable, (error) => isCoded(error, 'VOLUME_CLOSED'));
+  const before = sink.mtrs.length;
+  for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(sink.mtrs.length, before);
+});
+
 function sinkOfNumberedPages(seed: number): MovingSink {
   const sink = new MovingSink(new SeededRandom(seed));
   for (let n = 0; n < 300; n++) sink.pages.set(page(n), new Uint8Array(PAGE_SIZE).fill(n % 251));

@@ -22,6 +22,9 @@ import { FETCH_PAGES_MAX, REQUEST, SharedControl, type SharedPageMemory } from '
 const NEIGHBOURS = 16;
 const COLD_PAGES_MAX = 2048;
 
+/** So much leaves at once, whatever the host gathers: whoever writes in bulk is not to wait for that. */
+const GATHER_BYTES_MAX = 256 * 1024;
+
 /** Pages lately handed out that do not leave for a fetched one: an operation may look at several at once. */
 export const VIEWS_KEPT = 16;
 
@@ -199,9 +202,11 @@ class RingSink implements RecordSink {
   }
 
   append(mtr: Uint8Array, recordCount: number): Ticket {
-    this.#control.ring.push(mtr, recordCount);
+    const { ring } = this.#control;
+    ring.push(mtr, recordCount);
     this.#control.put = ++this.#applied;
     this.#control.wakeHost();
+    if (ring.usedBytes >= GATHER_BYTES_MAX) this.#control.hurry();
     return this.applied;
   }
 }

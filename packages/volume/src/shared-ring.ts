@@ -49,7 +49,7 @@ export class SharedRing {
   hasRoom(bytes: number): boolean {
     const entry = SharedRing.entryBytes(bytes);
     assert(entry <= this.capacityBytes, () => `entry of ${entry} bytes in a ring of ${this.capacityBytes}`);
-    return entry <= this.capacityBytes - this.#usedBytes();
+    return entry <= this.capacityBytes - this.usedBytes;
   }
 
   /** For the producer: copies `mtr` in. */
@@ -68,7 +68,7 @@ export class SharedRing {
 
   /** For the consumer: the first entry's size; undefined where the ring is empty. */
   peek(): RingEntry | undefined {
-    if (this.#usedBytes() === 0) return undefined;
+    if (this.usedBytes === 0) return undefined;
     const header = this.#index(Atomics.load(this.#positions, this.#head)) / 4;
     return { bytes: this.#words[header], records: this.#words[header + 1] };
   }
@@ -76,7 +76,7 @@ export class SharedRing {
   /** For the consumer: moves the first entry's bytes to `into`, which is as long as `peek` said. */
   shift(into: Uint8Array): void {
     const entry = SharedRing.entryBytes(into.length);
-    assert(entry <= this.#usedBytes(), 'shift of more than the ring holds');
+    assert(entry <= this.usedBytes, 'shift of more than the ring holds');
     const head = Atomics.load(this.#positions, this.#head);
     const at = this.#index(head + ENTRY_HEADER_BYTES);
     const first = Math.min(into.length, this.capacityBytes - at);
@@ -85,7 +85,7 @@ export class SharedRing {
     Atomics.store(this.#positions, this.#head, head + entry);
   }
 
-  #usedBytes(): number {
+  get usedBytes(): number {
     const tail = Atomics.load(this.#positions, this.#tail);
     return (tail - Atomics.load(this.#positions, this.#head)) >>> 0;
   }

@@ -24,6 +24,8 @@ export interface EnginePages extends AsyncDisposable {
   readonly memory: SharedPageMemory;
   readonly durable: Ticket;
   readonly ended: Promise<CodedError>;
+  /** Whether what the engine writes may leave a little later, and together. */
+  gathers: boolean;
   ticketNow(): Ticket;
   whenDurable(ticket: Ticket): Promise<void>;
 }
@@ -73,6 +75,8 @@ export class EngineLife {
   functionBodies: readonly string[] = [];
   /** Why the life ended. Never rejects. */
   readonly ended: Promise<CodedError>;
+  /** Clients wait in the line while others have the engine. */
+  othersWait = false;
   readonly #clock: Clock;
   readonly #end = new Deferred<CodedError>();
   readonly #host: HostEnd;
@@ -148,8 +152,10 @@ export class EngineLife {
     const outcome = new Deferred<Outcome>();
     const position = (this.#host.writtenPosition + this.#unsentBytes) | 0;
     this.#exchanges.push({ number, position, onReply, outcome, isBehind: behind, isTakenBack: false });
+    this.#tellContention();
     this.#watch();
     this.#put(HostEnd.request(behind ? RequestKind.behind : RequestKind.batch, number, batch));
+    if (!behind) this.#lookOut();
     return { number, outcome: outcome.promise };
   }
 
@@ -308,6 +314,23 @@ export class EngineLife {
     }
   }
 
+  /** The reply may be here before this thread would have fallen asleep. First comes what has arrived on sockets. */
+  #lookOut(): void {
+    if (this.#paused || !this.#host.isContended) return;
+    this.#host.stayAwake();
+    this.#clock.soon(() => {
+      this.#host.lookOut();
+      this.#drain();
+    });
+  }
+
+  /** Where others wait, the engine's time is what counts: it is waited for awake, and what it writes leaves a little later, and together. */
+  #tellContention(): void {
+    const isContended = this.othersWait || this.#exchanges.length > 1;
+    this.#host.isContended = isContended;
+    this.pages.gathers = isContended;
+  }
+
   #drain(): void {
     while (!this.#paused) {
       const frame = this.#host.next();
@@ -319,6 +342,7 @@ export class EngineLife {
         continue;
       }
       this.#exchanges.shift();
+      this.#tellContention();
       running?.outcome.resolve(frame.kind === FrameKind.done ? 'done' : 'put aside');
     }
   }

@@ -270,16 +270,16 @@ export class Turns {
   #fly(
     client: TurnClient,
     life: EngineLife,
-    of: { messages: readonly Buffer[]; batch: Buffer; place?: Place | undefined },
+    { messages, batch, place }: { messages: readonly Buffer[]; batch: Buffer; place?: Place | undefined },
   ): Promise<void> {
     this.#batches++;
     const isCancelled = this.#boarding?.isCancelled === true;
     this.#boarding = undefined;
     const { settles } = client.session;
-    const { number, outcome } = life.execute(of.batch, (bytes, ticket) =>
+    life.othersWait = this.#waiting.first !== undefined;
+    const { number, outcome } = life.execute(batch, (bytes, ticket) =>
       this.#onReply(client, life, { bytes, ticket }),
     );
-    const { messages, place } = of;
     const flight = { client, life, messages, place, number, settles, isCancelled };
     this.#flights.add(flight);
     if (this.#flights.head === flight) this.#onHead(flight);

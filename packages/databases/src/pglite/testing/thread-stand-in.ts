@@ -14,12 +14,13 @@ export class ThreadStandIn {
   readonly end: EngineEnd;
   readonly #requests: ByteRing;
   readonly #events = new EventEmitter();
-  #isWaking = false;
+  /** It has posted that there are frames. */
+  isWaking = false;
   isDead = false;
 
   private constructor({ memory }: EngineWorkerData) {
     this.#requests = new ByteRing(memory.request);
-    this.end = new EngineEnd(memory, () => (this.#isWaking = true));
+    this.end = new EngineEnd(memory, () => (this.isWaking = true));
   }
 
   static async life(clock: Clock): Promise<{ thread: ThreadStandIn; life: EngineLife }> {
@@ -79,8 +80,8 @@ export class ThreadStandIn {
 
   /** What the thread has posted reaches the event loop. */
   deliver(): void {
-    if (!this.#isWaking) return;
-    this.#isWaking = false;
+    if (!this.isWaking) return;
+    this.isWaking = false;
     this.#events.emit('message', 0);
   }
 
@@ -100,6 +101,7 @@ function pagesStandIn(): EnginePages {
   return {
     memory: {} as EnginePages['memory'],
     durable: NOTHING_WRITTEN,
+    gathers: false,
     ended: new Deferred<CodedError>().promise,
     ticketNow: () => NOTHING_WRITTEN,
     whenDurable: () => Promise.resolve(),
