@@ -118,6 +118,7 @@ export class SharedControl {
     Atomics.store(this.#words, WORD.ENDED, 1);
     this.wakeWorker();
     this.wakeHost();
+    // It may be gathering.
     this.hurry();
   }
 
@@ -131,12 +132,12 @@ export class SharedControl {
 
   /** Blocks the worker until `ready`. No deadline: what ends it is the host's end, or the worker being killed. */
   blockUntil(ready: () => boolean): void {
-    for (;;) {
+    for (let isHurried = false; ; isHurried = true) {
       const seen = Atomics.load(this.#words, WORD.WORKER);
       const { end } = this;
       if (end) throw end;
       if (ready()) return;
-      this.hurry();
+      if (!isHurried) this.hurry();
       Atomics.wait(this.#words, WORD.WORKER, seen);
     }
   }
@@ -157,12 +158,15 @@ export class SharedControl {
     if (Atomics.exchange(this.#words, WORD.HURRY, 1) === 0) Atomics.notify(this.#words, WORD.HURRY);
   }
 
-  /** The host does all that there is now: whoever was in a hurry is served by it. */
+  /** Before the host does all that there is: whoever was in a hurry by now is served by that. */
   calmDown(): void {
     Atomics.store(this.#words, WORD.HURRY, 0);
   }
 
-  /** Resolves after `ms`, or when somebody is in a hurry; undefined where somebody has been since `calmDown`. */
+  /**
+   * Resolves after `ms`, or when somebody is in a hurry; undefined where somebody has been since `calmDown`. The timer is that of the word
+   * in shared memory: nothing simulated has a thread beside it.
+   */
   gathered(ms: number): Promise<unknown> | undefined {
     const wait = Atomics.waitAsync(this.#words, WORD.HURRY, 0, ms);
     return wait.async ? wait.value : undefined;

@@ -6,7 +6,7 @@
  * yet moved is lost, as in a crash; nothing of it was ever durable, so nobody was told that it was. The next life begins
  * with `open` once more, which waits for everything that was moved: a fresh cache would read past it.
  *
- * Where the engine has work to go on with, what it writes is gathered for a moment before it is moved (`gathers`): each move becomes a
+ * Where clients wait in a line for the engine, what it writes is gathered for a moment before it is moved (`gathers`): each move becomes a
  * message to six nodes, and six times a process that is woken and a disk that syncs.
  *
  * The worker knows nothing of a clone's base: a page that only the base has is written whole before the worker gets it.
@@ -65,7 +65,6 @@ export class SharedPageHost implements AsyncDisposable {
   #answering = false;
   readonly #gatherMs: number;
   #gathers = false;
-  #isGathering = false;
 
   private constructor(sink: AsyncRecordSink, options: { ringBytes: number; gatherMs: number; clock: Clock }) {
     assert(
@@ -126,7 +125,13 @@ export class SharedPageHost implements AsyncDisposable {
 
   set gathers(gathers: boolean) {
     this.#gathers = gathers;
-    if (!gathers && this.#isGathering) this.#control.hurry();
+    if (!gathers) this.hurry();
+  }
+
+  /** What has been gathered leaves now: somebody waits for it whom others wait for. */
+  hurry(): void {
+    // Else the next gathering would end before it began.
+    if (this.#moved < this.#control.put) this.#control.hurry();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -143,14 +148,8 @@ export class SharedPageHost implements AsyncDisposable {
       const woken = this.#control.hostWoken(seen);
       if (woken) await woken;
       else await new Promise<void>((resolve) => this.#clock.soon(resolve));
-      if (woken && this.#gathers) await this.#gather();
+      if (woken && this.#gathers) await this.#control.gathered(this.#gatherMs);
     }
-  }
-
-  async #gather(): Promise<void> {
-    this.#isGathering = true;
-    await this.#control.gathered(this.#gatherMs);
-    this.#isGathering = false;
   }
 
   #move(): void {
@@ -188,7 +187,7 @@ export class SharedPageHost implements AsyncDisposable {
     try {
       await this.#sink.whenRoom(bytes, records);
       this.#awaitsRoom = false;
-      // It has waited long enough.
+      // Whoever was in a hurry meanwhile found nothing moved.
       this.#control.hurry();
       this.#control.wakeHost();
     } catch (error) {

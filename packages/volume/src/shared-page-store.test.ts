@@ -48,7 +48,8 @@ function start(host: SharedPageHost, task: Omit<WorkerTask, 'memory'>) {
     const [message] = (await deadline(once(worker, 'message'), { what: task.task, ms: 30_000 })) as [T];
     return message;
   };
-  return { said, [Symbol.asyncDispose]: async () => void (await worker.terminate()) };
+  const goOn = () => worker.postMessage('go on', []);
+  return { said, goOn, [Symbol.asyncDispose]: async () => void (await worker.terminate()) };
 }
 
 test('a worker reads what it wrote, and the sink has it all', async () => {
@@ -131,40 +132,71 @@ test('tickets of the host are kept until the sink is durable', async () => {
 
 const MINUTE_MS = 60_000;
 
-/** A host that gathers for so long, what the sink has got, and after how long. */
-async function gathering(gatherMs: number) {
-  const sink = new MovingSink(new SeededRandom(9), { mappedPages: 4096, outstandingMax: 5000 });
+/** A host that gathers for so long, and `arrived`: so much has reached the sink. */
+async function gathering(gatherMs: number, options: { outstandingMax?: number } = {}) {
+  const sink = new MovingSink(new SeededRandom(9), { mappedPages: 4096, outstandingMax: 5000, ...options });
   const host = await SharedPageHost.open(sink, { gatherMs });
   host.gathers = true;
   const arrived = async (count: number) => {
     const untilMs = performance.now() + MINUTE_MS / 2;
     while (sink.mtrs.length < count) {
       assert.ok(performance.now() < untilMs, `${sink.mtrs.length} of ${count} have come`);
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, 1));
     }
   };
   return { sink, host, arrived };
 }
+
+const turns = async () => {
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
 
 test('what is gathered leaves when nobody keeps the engine busy any more', async () => {
   const { sink, host, arrived } = await gathering(MINUTE_MS);
   await using _ = host;
   await using worker = start(host, { task: 'small', cachePages: 16, count: 10 });
   await worker.said();
-  for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(host.ticketNow(), 10);
-  // The bell may have rung before the host listened for it.
-  assert.ok(sink.mtrs.length < 10, 'all have left at once');
+  await turns();
+  assert.deepEqual([host.ticketNow(), sink.mtrs.length], [10, 0]);
   host.gathers = false;
   await arrived(10);
 });
 
+test('what is gathered leaves where somebody is in a hurry, and after that others are gathered', async () => {
+  const { sink, host, arrived } = await gathering(MINUTE_MS);
+  await using _ = host;
+  // Nothing has been gathered: this is not for what comes.
+  host.hurry();
+  await using worker = start(host, { task: 'twice', cachePages: 16, count: 10 });
+  await worker.said();
+  await turns();
+  assert.equal(sink.mtrs.length, 0);
+  host.hurry();
+  await arrived(10);
+  worker.goOn();
+  await worker.said();
+  await turns();
+  assert.deepEqual([host.ticketNow(), sink.mtrs.length], [20, 10]);
+});
+
 test('what is gathered leaves after a moment, by itself', async () => {
-  const { host, arrived } = await gathering(5);
+  const { sink, host, arrived } = await gathering(1000);
   await using _ = host;
   await using worker = start(host, { task: 'small', cachePages: 16, count: 10 });
   await worker.said();
+  await turns();
+  assert.equal(sink.mtrs.length, 0);
   await arrived(10);
+});
+
+test('what comes after the worker has waited for a page is gathered', async () => {
+  const { sink, host } = await gathering(MINUTE_MS);
+  await using _ = host;
+  sink.pages.set(page(7), new Uint8Array(PAGE_SIZE).fill(7));
+  await using worker = start(host, { task: 'readFirst', cachePages: 64, count: 10 });
+  assert.deepEqual(await worker.said(), { first: 7 });
+  await turns();
+  assert.deepEqual([host.ticketNow(), sink.mtrs.length], [10, 0]);
 });
 
 test('nothing is gathered while the worker waits: for durability, or for a page', async () => {
@@ -175,25 +207,33 @@ test('nothing is gathered while the worker waits: for durability, or for a page'
   assert.equal(sink.durable, applied);
 });
 
-test('much is not gathered: a worker that writes in bulk goes on, also where the sink has no room for a while', async () => {
+test('much is not gathered: more than a quarter of a mebibyte leaves at once', async () => {
   const { host, arrived } = await gathering(MINUTE_MS);
   await using _ = host;
-  await using worker = start(host, { task: 'bulk', cachePages: 4096, count: 2500 });
+  await using worker = start(host, { task: 'bulk', cachePages: 64, count: 40 });
   await worker.said();
-  // All but the last quarter of a mebibyte.
-  await arrived(2500 - 32);
+  await arrived(32);
 });
 
-test('what is gathered is lost with the host that is given up, and nothing of it comes later', async () => {
+test('a sink without room has what it waited for as soon as it has some, also while there is gathering', async () => {
+  const { host, sink, arrived } = await gathering(MINUTE_MS, { outstandingMax: 4 });
+  await using _ = host;
+  await using worker = start(host, { task: 'bulk', cachePages: 64, count: 48 });
+  await worker.said();
+  // The hurry is for the first 32 of them; they come four by four.
+  await arrived(32);
+  assert.ok(sink.applied >= 32);
+});
+
+test('what is gathered goes with the host that is given up, and nothing of it comes later', async () => {
   const { host, sink } = await gathering(MINUTE_MS);
   await using worker = start(host, { task: 'small', cachePages: 16, count: 10 });
   await worker.said();
   const durable = host.whenDurable(host.ticketNow());
   await host[Symbol.asyncDispose]();
   await assert.rejects(durable, (error) => isCoded(error, 'VOLUME_CLOSED'));
-  const before = sink.mtrs.length;
-  for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(sink.mtrs.length, before);
+  await turns();
+  assert.equal(sink.mtrs.length, 0);
 });
 
 function sinkOfNumberedPages(seed: number): MovingSink {

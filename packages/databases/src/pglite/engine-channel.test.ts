@@ -1,7 +1,8 @@
 /** Both ends of the channel on one thread: nothing here waits. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EngineEnd, HostEnd, makeEngineMemory, RequestKind } from './engine-channel.ts';
+import type { Ticket } from '@rokka/volume';
+import { EngineEnd, FrameKind, HostEnd, makeEngineMemory, RequestKind } from './engine-channel.ts';
 
 const { batch, behind, more } = RequestKind;
 const bytesOf = (text: string) => Buffer.from(text);
@@ -133,4 +134,44 @@ test('a frame that finds no room comes in parts, and the host hears of the room'
   for (; put < frame.length || engine.moreToRead; found += read(300_000))
     put += host.put(frame.subarray(put));
   assert.equal(found, text);
+});
+
+test('the event loop looks out for a frame, and finds it', () => {
+  const memory = makeEngineMemory();
+  const engine = new EngineEnd(memory, () => assert.fail('it is awake'));
+  const looks: boolean[] = [];
+  const until = (isReady: () => boolean) => {
+    looks.push(isReady());
+    engine.send({ kind: FrameKind.done, ticket: 0 as Ticket, payload: new Uint8Array(0) }, 1);
+    looks.push(isReady());
+    return true;
+  };
+  const host = new HostEnd(memory, { until });
+  assert.equal(host.next(), undefined);
+  host.stayAwake();
+  host.lookOut();
+  assert.deepEqual(looks, [false, true]);
+  assert.equal(host.next()?.kind, FrameKind.done);
+});
+
+test('the engine waits awake for its next batch where clients wait for it, and only there', () => {
+  const memory = makeEngineMemory();
+  const host = new HostEnd(memory);
+  let looks = 0;
+  const until = (isReady: () => boolean) => {
+    looks++;
+    host.put(HostEnd.request(batch, 7, bytesOf('select 7')));
+    return isReady();
+  };
+  const engine = new EngineEnd(memory, () => {}, { until });
+  host.isContended = true;
+  assert.equal(engine.nextBatch(60_000), batch);
+  assert.deepEqual([looks, engine.batchNumber], [1, 7]);
+  engine.passOver(1);
+  host.isContended = false;
+  const into = new Uint8Array(8);
+  const count = engine.read(into, 60_000, () => {
+    if (!engine.moreToRead) host.put(HostEnd.request(more, 7, bytesOf('row')));
+  });
+  assert.deepEqual([looks, count], [1, 3]);
 });

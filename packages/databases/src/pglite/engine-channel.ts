@@ -88,9 +88,10 @@ export class HostEnd {
   readonly #reply: ByteRing;
   readonly #header = new Uint8Array(FRAME_HEADER_BYTES);
   readonly #headerView = new DataView(this.#header.buffer);
-  readonly #spin = new Spin({ microseconds: HOST_SPIN_US });
+  readonly #spin: Pick<Spin, 'until'>;
 
-  constructor(memory: EngineMemory) {
+  constructor(memory: EngineMemory, spin: Pick<Spin, 'until'> = new Spin({ microseconds: HOST_SPIN_US })) {
+    this.#spin = spin;
     this.#words = new Int32Array(memory.words);
     this.#request = new ByteRing(memory.request);
     this.#reply = new ByteRing(memory.reply);
@@ -161,7 +162,7 @@ export class HostEnd {
     Atomics.store(this.#words, HOST_ASLEEP, 0);
   }
 
-  /** Blocks for a moment, where it pays, until there is a frame. */
+  /** Blocks for a moment, where that pays, until there is a frame. */
   lookOut(): void {
     this.#spin.until(() => this.#reply.usedBytes > 0);
   }
@@ -196,12 +197,17 @@ export class EngineEnd {
   readonly #frameView = new DataView(this.#frame.buffer);
   readonly #header = new Uint8Array(REQUEST_HEADER_BYTES);
   readonly #headerView = new DataView(this.#header.buffer);
-  readonly #spin = new Spin({ microseconds: ENGINE_SPIN_US });
+  readonly #spin: Pick<Spin, 'until'>;
   #batch = 0;
   /** Bytes of the frame that are not read yet. */
   #left = 0;
 
-  constructor(memory: EngineMemory, wakeHost: () => void) {
+  constructor(
+    memory: EngineMemory,
+    wakeHost: () => void,
+    spin: Pick<Spin, 'until'> = new Spin({ microseconds: ENGINE_SPIN_US }),
+  ) {
+    this.#spin = spin;
     this.#words = new Int32Array(memory.words);
     this.#request = new ByteRing(memory.request);
     this.#reply = new ByteRing(memory.reply);

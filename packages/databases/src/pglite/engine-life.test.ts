@@ -59,12 +59,12 @@ test('where others wait, the engine is waited for awake and what it writes is ga
   assert.deepEqual([thread.end.isContended, life.pages.gathers], [false, false]);
   done();
   await settled();
-  life.othersWait = true;
+  life.othersWait = () => true;
   const first = give(life, 'first');
   assert.deepEqual([thread.end.isContended, life.pages.gathers], [true, true]);
   done();
   await settled();
-  life.othersWait = false;
+  life.othersWait = () => false;
   const last = [give(life, 'last'), give(life, 'behind it')];
   assert.deepEqual([thread.end.isContended, life.pages.gathers], [true, true]);
   done();
@@ -77,7 +77,7 @@ test('where others wait, the engine is waited for awake and what it writes is ga
 
 test('a reply is heard of whether it comes before the event loop looks out for it, then, or long after', async () => {
   const { thread, life, turn } = await begin();
-  life.othersWait = true;
+  life.othersWait = () => true;
   const early = give(life, 'early');
   thread.work(REPLY);
   assert.equal(thread.isWaking, false);

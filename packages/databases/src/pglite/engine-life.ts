@@ -26,6 +26,8 @@ export interface EnginePages extends AsyncDisposable {
   readonly ended: Promise<CodedError>;
   /** Whether what the engine writes may leave a little later, and together. */
   gathers: boolean;
+  /** What has been gathered leaves now. */
+  hurry(): void;
   ticketNow(): Ticket;
   whenDurable(ticket: Ticket): Promise<void>;
 }
@@ -75,8 +77,9 @@ export class EngineLife {
   functionBodies: readonly string[] = [];
   /** Why the life ended. Never rejects. */
   readonly ended: Promise<CodedError>;
-  /** Clients wait in the line while others have the engine. */
-  othersWait = false;
+  /** Whether clients wait in the line while others have the engine. */
+  othersWait: () => boolean = () => false;
+  #isLookingOut = false;
   readonly #clock: Clock;
   readonly #end = new Deferred<CodedError>();
   readonly #host: HostEnd;
@@ -316,17 +319,20 @@ export class EngineLife {
 
   /** The reply may be here before this thread would have fallen asleep. First comes what has arrived on sockets. */
   #lookOut(): void {
-    if (this.#paused || !this.#host.isContended) return;
+    if (this.#isLookingOut || this.#paused || !this.#host.isContended) return;
+    this.#isLookingOut = true;
     this.#host.stayAwake();
     this.#clock.soon(() => {
-      this.#host.lookOut();
+      this.#isLookingOut = false;
+      // A batch that is not all there yet waits for this thread.
+      if (!this.#over && this.#unsentBytes === 0) this.#host.lookOut();
       this.#drain();
     });
   }
 
   /** Where others wait, the engine's time is what counts: it is waited for awake, and what it writes leaves a little later, and together. */
   #tellContention(): void {
-    const isContended = this.othersWait || this.#exchanges.length > 1;
+    const isContended = this.othersWait() || this.#exchanges.length > 1;
     this.#host.isContended = isContended;
     this.pages.gathers = isContended;
   }

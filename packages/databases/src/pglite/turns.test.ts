@@ -44,9 +44,12 @@ class LifeStandIn {
   readonly pages = { durable: WROTE, whenDurable: () => Promise.resolve() };
   functionBodies: string[] = [];
   executed = 0;
+  othersWait = () => false;
+  readonly contended: boolean[] = [];
 
   execute(batch: Buffer, onReply: OnReply): GivenBatch {
     const number = ++this.executed;
+    this.contended.push(this.othersWait());
     const outcome = new Deferred<Outcome>();
     const sql = batch.toString('latin1', 5, batch.length - 1);
     this.given.push({ number, sql, batch, onReply, outcome });
@@ -162,6 +165,27 @@ test('what leaves the backend free has others behind it, in the order in which t
     clients.map(({ heard }) => heard.length),
     [2, 1, 1],
   );
+});
+
+test('the engine knows whether clients wait in the line for it', async () => {
+  const { clients, life } = bench(3);
+  const [a, b, c] = clients;
+  await a.ask('begin');
+  await life.answer('T');
+  assert.deepEqual(life.contended, [false]);
+  await b.ask('begin');
+  await a.ask('select 1');
+  await life.answer('T');
+  assert.deepEqual(life.contended, [false, true]);
+  await c.ask('select 2');
+  b.leave();
+  await settled();
+  assert.equal(life.othersWait(), true);
+  c.leave();
+  await settled();
+  assert.equal(life.othersWait(), false);
+  await a.ask('select 3');
+  assert.equal(life.contended.at(-1), false);
 });
 
 test('nobody lies behind one who keeps the backend, and nobody behind what may', async () => {

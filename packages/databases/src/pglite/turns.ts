@@ -179,6 +179,7 @@ export class Turns {
         const life = await this.#engine.ready().catch((reason: CodedError) => this.#giveUp(reason));
         if (!life) return;
         this.#backend.learn(life);
+        life.othersWait = () => this.#waiting.first !== undefined;
         await turn(life);
       }
     } finally {
@@ -276,7 +277,6 @@ export class Turns {
     const isCancelled = this.#boarding?.isCancelled === true;
     this.#boarding = undefined;
     const { settles } = client.session;
-    life.othersWait = this.#waiting.first !== undefined;
     const { number, outcome } = life.execute(batch, (bytes, ticket) =>
       this.#onReply(client, life, { bytes, ticket }),
     );
@@ -369,7 +369,7 @@ export class Turns {
       // What the read-back took off the backend, or RESET should have gone back to.
       if (session.pin !== undefined) await this.#settings.apply(life, session.settings);
     }
-    if (session.atRest && session.pin === undefined) this.#disown(client);
+    if (!session.keepsBackend) this.#disown(client);
     else {
       this.#owner = client;
       this.#timers.startIdle(client);

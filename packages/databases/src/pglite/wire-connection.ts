@@ -105,6 +105,7 @@ export class WireConnection implements TurnClient {
 
   reply(chunks: readonly Buffer[], ticket: Ticket, durability: Durability): void {
     for (const chunk of chunks) this.#held.push(chunk, ticket, durability);
+    if (this.#session?.keepsBackend) this.#held.hasten();
   }
 
   answer(bytes: Buffer): void {

@@ -87,6 +87,8 @@ class Volume {
     for (const { done } of this.#waiters) done.reject(new CodedError('VOLUME_FENCED', 'taken over'));
     await new Promise((resolve) => setImmediate(resolve));
   }
+
+  hurry(): void {}
 }
 
 test('replies leave in order, each when its ticket is durable', async () => {
@@ -109,6 +111,28 @@ test('replies leave in order, each when its ticket is durable', async () => {
   assert.equal(out.join(''), 'abcd');
   await volume.reach(5);
   assert.deepEqual([out.join(''), held.heldBytes], ['abcde', 0]);
+});
+
+test('where something is held it can be hastened, and else nobody is', () => {
+  let hurries = 0;
+  const volume = {
+    durable: 5 as Ticket,
+    whenDurable: () => new Promise<void>(() => {}),
+    hurry: () => hurries++,
+  };
+  const held = new HeldReplies(
+    () => {},
+    () => {},
+  );
+  held.push(Buffer.from('a'), 5 as Ticket, volume);
+  held.hasten();
+  assert.equal(hurries, 0);
+  held.push(Buffer.from('b'), 6 as Ticket, volume);
+  held.hasten();
+  assert.equal(hurries, 1);
+  held.drop();
+  held.hasten();
+  assert.equal(hurries, 1);
 });
 
 test('replies that can never be given are given up, aloud', async () => {

@@ -11,6 +11,8 @@ import type { Ticket } from '@rokka/volume';
 export interface Durability {
   readonly durable: Ticket;
   whenDurable(ticket: Ticket): Promise<void>;
+  /** What waits for company on its way to the volume goes now. */
+  hurry(): void;
 }
 
 interface Held {
@@ -48,6 +50,11 @@ export class HeldReplies {
     const last = this.#queue.at(-1);
     if (last) this.push(bytes, last.ticket, last.durability);
     else this.#write(bytes);
+  }
+
+  /** Where something is held, others wait for the client to hear it. */
+  hasten(): void {
+    this.#queue[0]?.durability.hurry();
   }
 
   /** The client is gone. */

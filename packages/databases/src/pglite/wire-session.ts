@@ -147,6 +147,11 @@ export class WireSession {
     this.#scanner = new ReplyScanner(WATCHED, (type, reply) => this.#onReply(type, reply));
   }
 
+  /** Whether nobody else can have the backend before this session has gone on. */
+  get keepsBackend(): boolean {
+    return !this.atRest || this.pin !== undefined;
+  }
+
   /** The batch as the backend must see it. */
   translate(batch: readonly Buffer[]): Buffer {
     const began = this.atRest ? 'plain' : 'ends';

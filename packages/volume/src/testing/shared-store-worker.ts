@@ -60,6 +60,19 @@ const tasks = {
     return { applied: store.applied };
   },
 
+  /** The same, and once more when it is told to go on. */
+  twice() {
+    must(parentPort).once('message', () => tell(tasks.small()));
+    return tasks.small();
+  },
+
+  /** Looks at a page that is not here, then makes `count` small mini-transactions. */
+  readFirst() {
+    const [first] = store.page(page(7));
+    tasks.small();
+    return { first };
+  },
+
   /** Whole pages of log, more than the ring holds. */
   bulk() {
     for (let n = 0; n < must(given.count); n++) {

@@ -102,6 +102,7 @@ function pagesStandIn(): EnginePages {
     memory: {} as EnginePages['memory'],
     durable: NOTHING_WRITTEN,
     gathers: false,
+    hurry: () => {},
     ended: new Deferred<CodedError>().promise,
     ticketNow: () => NOTHING_WRITTEN,
     whenDurable: () => Promise.resolve(),
