@@ -79,7 +79,6 @@ export class EngineLife {
   readonly ended: Promise<CodedError>;
   /** Whether clients wait in the line while others have the engine. */
   othersWait: () => boolean = () => false;
-  #isLookingOut = false;
   readonly #clock: Clock;
   readonly #end = new Deferred<CodedError>();
   readonly #host: HostEnd;
@@ -95,6 +94,7 @@ export class EngineLife {
   #unsentBytes = 0;
   #onDrain: (() => void) | undefined;
   #paused = false;
+  #isLookingOut = false;
   #over = false;
 
   private constructor(options: LifeOptions) {

@@ -247,3 +247,20 @@ test('whatever drops the unnamed statement of another session, it is parsed agai
     assert.deepEqual(sent(a.translate([bind(''), SYNC_MESSAGE])), ['P ', 'B ', 'S']);
   }
 });
+
+test('the backend is kept from the first word of a batch to the end of its transaction, and by what pins it', () => {
+  const [a] = sessions();
+  const kept = (sql: string, status: 'I' | 'T') => {
+    a.translate([queryMessage(sql)]);
+    const before = a.keepsBackend;
+    a.reply(readyMessage(status));
+    return [before, a.keepsBackend];
+  };
+  assert.equal(a.keepsBackend, false);
+  assert.deepEqual(kept('select 1', 'I'), [true, false]);
+  assert.deepEqual(kept('begin', 'T'), [true, true]);
+  assert.deepEqual(kept('select 1', 'T'), [true, true]);
+  assert.deepEqual(kept('commit', 'I'), [true, false]);
+  a.pin = 'a temporary table';
+  assert.equal(a.keepsBackend, true);
+});
