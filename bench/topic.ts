@@ -35,7 +35,7 @@ export interface Topic {
 }
 
 const PACKAGES: Record<string, string> = {
-  pgbench: 'postgresql-contrib',
+  pgbench: 'postgresql',
   psql: 'postgresql-client',
   etcd: 'etcd-server',
   nsenter: 'util-linux',
