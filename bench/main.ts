@@ -9,7 +9,8 @@
  *   --clients LIST   default 1,4,16,32; quick 1,16
  *   --only LIST      of the topics below; default all
  *   --minutes N      of the soak (default 2; quick 0.1); an hour shows what grows
- *   --log LIST       megabytes of log before a recovery (default 1,10,40; quick 1)
+ *   --log LIST       megabytes of log since a checkpoint before a recovery (default 1,10,40; quick 1)
+ *   --written LIST   megabytes that a load has written before the head is killed (default 10,10000; quick 10)
  *
  * A topic that lacks a program is skipped, one that fails ends by itself; the others go on. The exit status is 0 whether or
  * not the goals are met: a benchmark measures, it does not judge. It is 1 where a topic failed, 130 after Ctrl-C.
@@ -33,6 +34,7 @@ import { printJson, printTable, type Row } from './report.ts';
 import { RokkaLender } from './rokka-lender.ts';
 import { soak } from './soak.ts';
 import { start } from './start.ts';
+import { written } from './written.ts';
 import { type Plan, type Topic, whySkipped } from './topic.ts';
 
 /**
@@ -49,6 +51,7 @@ const TOPICS: Record<string, Topic> = {
   copy,
   files,
   recovery,
+  written,
   clone,
   start,
   pglite: embedded,
@@ -65,6 +68,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     minutes: { type: 'string' },
     log: { type: 'string' },
+    written: { type: 'string' },
   },
 });
 const quick = values.quick ?? false;
@@ -78,6 +82,7 @@ const plan: Omit<Plan, 'directory' | 'rokka'> = {
   clients: numbers(values.clients ?? (quick ? '1,16' : '1,4,16,32')),
   minutes: Number(values.minutes ?? (quick ? 0.1 : 2)),
   logMegabytes: numbers(values.log ?? (quick ? '1' : '1,10,40')),
+  writtenMegabytes: numbers(values.written ?? (quick ? '10' : '10,10000')),
   say,
 };
 

@@ -17,7 +17,7 @@ const SCALE = 20;
 const CLIENTS = 8;
 /** What is to be replayed is what the load has written: no checkpoint on the way. */
 const SETTINGS = { checkpoint_timeout: '1d', max_wal_size: '64GB' };
-const GOAL_MS = 2_000;
+export const GOAL_MS = 2_000;
 const LOAD_MS_MAX = 300_000;
 const LOAD_MS_PER_MEGABYTE = 1_000;
 const LOOK_AGAIN_MS = 100;
@@ -25,12 +25,12 @@ const LOOK_AGAIN_MS = 100;
 const PGBENCH_MEGABYTES = 64;
 const BULK_MEGABYTES = 16;
 /** Not more log than that; and the table does not grow. */
-const BULK = `drop table if exists bench_bulk; create table bench_bulk as
+export const BULK = `drop table if exists bench_bulk; create table bench_bulk as
   select number, repeat(md5(number::text), 8) as words from generate_series(1, 40000) as number`;
 
 export const recovery: Topic = { programs: ['pgbench', 'psql'], native: true, rows: recoveryRows };
 
-interface Recovery {
+export interface Recovery {
   readonly tookMs: number;
   /** Of everything that belongs to the system. */
   readonly cpuMs: number;
@@ -71,7 +71,7 @@ async function recoveryRows(plan: Plan): Promise<Row[]> {
   return [...rows, { row, value, unit: 'x', goal: FLAT, atLeast: false }];
 }
 
-async function headKilled(system: RokkaSystem): Promise<Recovery> {
+export async function headKilled(system: RokkaSystem): Promise<Recovery> {
   const cpuBefore = await system.killHead();
   const tookMs = await firstQuery(system);
   return { tookMs, cpuMs: (system.cpuSeconds() - cpuBefore) * 1000 };
@@ -103,7 +103,7 @@ async function logMegabytes(system: RokkaSystem): Promise<number> {
   );
 }
 
-function rowsOf(what: string, of: readonly Recovery[], goal?: number): Row[] {
+export function rowsOf(what: string, of: readonly Recovery[], goal?: number): Row[] {
   const tookMs = median(of.map((one) => one.tookMs));
   const judged = goal === undefined ? {} : { goal, atLeast: false };
   return [
@@ -113,7 +113,7 @@ function rowsOf(what: string, of: readonly Recovery[], goal?: number): Row[] {
 }
 
 /** With what the head says about its start. */
-function describe(one: Recovery | undefined, system: RokkaSystem): string {
+export function describe(one: Recovery | undefined, system: RokkaSystem): string {
   const log = readFileSync(path.join(system.data, 'rokka.log'), 'utf8').trim().split('\n');
   const start = log.findLast((line) => line.includes('head ready after')) ?? '{}';
   const { text = '' } = JSON.parse(start) as { text?: string };

@@ -21,6 +21,8 @@ export interface Plan {
   readonly minutes: number;
   /** After how much log a recovery is timed. */
   readonly logMegabytes: readonly number[];
+  /** How much log a load has written before the head is killed. */
+  readonly writtenMegabytes: readonly number[];
   /** One that runs. It is not the topic's to end, which may stop and start it. */
   rokka(wish: Wish): Promise<RokkaSystem>;
   say(text: string): void;
