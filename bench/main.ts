@@ -34,8 +34,8 @@ import { printJson, printTable, type Row } from './report.ts';
 import { RokkaLender } from './rokka-lender.ts';
 import { soak } from './soak.ts';
 import { start } from './start.ts';
-import { written } from './written.ts';
 import { type Plan, type Topic, whySkipped } from './topic.ts';
+import { written } from './written.ts';
 
 /**
  * Those that a Rokka is lent to come last, so that in the quick run it is not there beside the others: by engine, and first the

@@ -64,11 +64,19 @@ async function recoveryRows(plan: Plan): Promise<Row[]> {
       ...rowsOf(`everything killed, ${log}`, ofAll),
     );
   }
-  if (heads.length < 2) return rows;
-  const [least, most] = [logMegabytes[0], logMegabytes.at(-1)];
-  const value = (heads.at(-1) ?? Number.NaN) / (heads[0] ?? Number.NaN);
-  const row = `head killed, ${most} MB / ${least} MB of log`;
-  return [...rows, { row, value, unit: 'x', goal: FLAT, atLeast: false }];
+  return [...rows, ...flatness('of log', logMegabytes, heads)];
+}
+
+/** What the most takes in what the least takes; nothing where there is one amount only. */
+export function flatness(
+  what: string,
+  megabytes: readonly number[],
+  tookMs: readonly number[],
+): readonly Row[] {
+  if (tookMs.length < 2) return [];
+  const row = `head killed, ${megabytes.at(-1)} MB / ${megabytes[0]} MB ${what}`;
+  const value = (tookMs.at(-1) ?? Number.NaN) / (tookMs[0] ?? Number.NaN);
+  return [{ row, value, unit: 'x', goal: FLAT, atLeast: false }];
 }
 
 export async function headKilled(system: RokkaSystem): Promise<Recovery> {

@@ -5,8 +5,8 @@
 import { spawn } from 'node:child_process';
 import { sleep } from './interruption.ts';
 import { pgbenchInitialise, pgbenchLoad, sql } from './pgbench.ts';
-import { BULK, describe, GOAL_MS, headKilled, rowsOf, type Recovery } from './recovery.ts';
-import { FLAT, median, type Row } from './report.ts';
+import { BULK, describe, flatness, GOAL_MS, headKilled, rowsOf, type Recovery } from './recovery.ts';
+import { median, type Row } from './report.ts';
 import type { RokkaSystem } from './rokka-system.ts';
 import { hasEnded } from './system.ts';
 import type { Plan, Topic } from './topic.ts';
@@ -37,11 +37,7 @@ async function writtenRows(plan: Plan): Promise<Row[]> {
     medians.push(median(recoveries.map((one) => one.tookMs)));
     rows.push(...rowsOf(`head killed, ${wanted} MB written`, recoveries, GOAL_MS));
   }
-  if (medians.length < 2) return rows;
-  const [least, most] = [plan.writtenMegabytes[0], plan.writtenMegabytes.at(-1)];
-  const value = (medians.at(-1) ?? Number.NaN) / (medians[0] ?? Number.NaN);
-  const row = `head killed, ${most} MB / ${least} MB written`;
-  return [...rows, { row, value, unit: 'x', goal: FLAT, atLeast: false }];
+  return [...rows, ...flatness('written', plan.writtenMegabytes, medians)];
 }
 
 async function headKilledUnderLoad(system: RokkaSystem): Promise<Recovery> {
